@@ -1,0 +1,37 @@
+# make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
+# make test   sets everything up and runs every check
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := demo
+
+.PHONY: demo test lint types setup clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)
+	rm -rf $(DEMO)
+	$(BIN)/mc train-actor --rule cmajor --density 192 -o $(DEMO)/actor
+	$(BIN)/mc generate --actor $(DEMO)/actor -n 16 -o $(DEMO)/melodies --plot
+	$(BIN)/mc evaluate --actor $(DEMO)/actor
+	@echo "MIDI files and melodies.png are in $(DEMO)/melodies, the training's curves in $(DEMO)/actor"
+
+test: lint types
+	$(BIN)/python -m pytest -q
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info
