@@ -1,0 +1,127 @@
+"""Folders of weights on disk, for models and actors alike.
+
+===================== ======================================================================
+``config.json``       what the folder is and all that is needed to rebuild it
+``model.safetensors`` the tensors; never a pickle
+``README.md``         the card: data, settings, measured quality
+``manifest.json``     SHA-256 of each file; written last: with it, the folder is complete
+===================== ======================================================================
+
+The fingerprint of a folder is the SHA-256 of its configuration and weights: an actor names the
+fingerprint of the model that it was trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from melodyconstraints.errors import ArtifactError
+
+FORMAT = "melodyconstraints-1"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder that was read and found whole."""
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    fingerprint: str
+
+
+def save_artifact(
+    folder: Path, kind: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str
+) -> str:
+    """Write a folder; a kill at any moment leaves the old one, or one that says it is unfinished.
+
+    Args:
+        kind: what it is: ``melody-vae``, ``actor``.
+        config: JSON values.
+
+    Returns:
+        The fingerprint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    whole = {"format": FORMAT, "kind": kind, **config}
+    contents = {
+        CONFIG: (json.dumps(whole, indent=2) + "\n").encode(),
+        WEIGHTS: safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}),
+        CARD: card.encode(),
+    }
+    for name, data in contents.items():
+        write_atomically(folder / name, data)
+    hashes = {name: _sha256(data) for name, data in contents.items()}
+    write_atomically(folder / MANIFEST, (json.dumps(hashes, indent=2) + "\n").encode())
+    return _fingerprint(hashes)
+
+
+def load_artifact(folder: Path, kind: str) -> Artifact:
+    """Read a folder and check it against its manifest.
+
+    Raises:
+        ArtifactError: missing, unfinished, damaged, or of another kind or format.
+    """
+    hashes = _read_json(folder, MANIFEST, kind)
+    data = {}
+    for name in (CONFIG, WEIGHTS):
+        try:
+            data[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise ArtifactError(f"{folder} is damaged: {name} cannot be read") from error
+        if _sha256(data[name]) != hashes.get(name):
+            raise ArtifactError(
+                f"{folder} is damaged: {name} does not match {MANIFEST}; make or copy it again"
+            )
+    config = _read_json(folder, CONFIG, kind)
+    found = (config.pop("format", None), config.pop("kind", None))
+    if found != (FORMAT, kind):
+        raise ArtifactError(f"{folder} should hold {(FORMAT, kind)}, found {found}")
+    tensors = safetensors.torch.load(data[WEIGHTS])
+    return Artifact(config, tensors, _fingerprint(hashes))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either the old one or all of the new one."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _read_json(folder: Path, name: str, kind: str) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} is not a finished {kind} folder: {name} cannot be read"
+        ) from error
+    except ValueError as error:
+        raise ArtifactError(f"{folder / name} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{folder / name} is damaged: it holds no JSON object")
+    return value
+
+
+def _fingerprint(hashes: Mapping[str, str]) -> str:
+    return _sha256("".join(hashes[name] for name in (CONFIG, WEIGHTS)).encode())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,55 @@
+"""Every error that the toolkit raises on purpose, and the exit code each one ends a command with.
+
+::
+
+    MelodyConstraintsError            1   anything below
+    ├── UsageError (ValueError)       2   an argument that cannot be meant: unknown rule, n < 1
+    ├── MidiError                     1   a MIDI file that cannot be read or holds no melody
+    ├── StoreError                    1   a melody store that is missing, unfinished or foreign
+    ├── ArtifactError                 1   a model or actor folder: missing, damaged or foreign
+    ├── RuleError                     1   a rule that raised, or returned something outside [0, 1]
+    │   └── RuleNotFoundError         2   a rule that is not there, or a file that does not import
+    └── TrainingError                 1   a training that cannot go on: NaN loss, constant reward
+
+Messages say what was asked, what was found, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class MelodyConstraintsError(Exception):
+    """Root of all errors raised on purpose by melodyconstraints."""
+
+    exit_code = 1
+
+
+class UsageError(MelodyConstraintsError, ValueError):
+    """An argument that cannot be meant."""
+
+    exit_code = 2
+
+
+class MidiError(MelodyConstraintsError):
+    """A MIDI file that cannot be read, or that holds no melody."""
+
+
+class StoreError(MelodyConstraintsError):
+    """A melody store that is missing, unfinished or foreign."""
+
+
+class ArtifactError(MelodyConstraintsError):
+    """A model or actor folder that is missing, damaged or foreign."""
+
+
+class RuleError(MelodyConstraintsError):
+    """A rule that raised, or that returned something other than a reward in [0, 1]."""
+
+
+class RuleNotFoundError(RuleError):
+    """A rule that does not exist, or whose file does not import."""
+
+    exit_code = 2
+
+
+class TrainingError(MelodyConstraintsError):
+    """A training that cannot go on."""
