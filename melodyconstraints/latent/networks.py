@@ -1,0 +1,78 @@
+"""Actor and critic: feed-forward networks on latent points (paper, appendix 9.2.4, 9.2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+CONDITION_UNITS = 2048
+
+
+class ConditionInput(nn.Module):
+    """Joins a latent point with a linear map of its condition y, where there is one."""
+
+    def __init__(self, latent_dim: int, condition_dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(condition_dim, CONDITION_UNITS) if condition_dim else None
+        self.size = latent_dim + (CONDITION_UNITS if condition_dim else 0)
+
+    def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """``(B, Z)`` and ``(B, Y)`` or None to ``(B, size)``."""
+        if (y is None) != (self.linear is None):
+            raise ValueError("give y exactly when the network was built with condition_dim > 0")
+        return z if self.linear is None else torch.cat([z, self.linear(y)], -1)
+
+
+class Actor(nn.Module):
+    """G(z, y): a gated shift, z' = (1 - gates) * z + gates * dz.
+
+    Args:
+        latent_dim: Z.
+        hidden: units of each ReLU layer; the paper has four of 2048.
+        condition_dim: Y, 0 for an unconditional actor.
+    """
+
+    def __init__(self, latent_dim: int, hidden: Sequence[int], condition_dim: int = 0) -> None:
+        super().__init__()
+        self.inputs = ConditionInput(latent_dim, condition_dim)
+        self.layers = relu_layers(self.inputs.size, hidden, 2 * latent_dim)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """``(B, Z)``, ``(B, Y)`` to ``(B, Z)``."""
+        shift, gates = self.layers(self.inputs(z, y)).chunk(2, dim=-1)
+        gates = torch.sigmoid(gates)
+        return (1 - gates) * z + gates * shift
+
+
+class Critic(nn.Module):
+    """D(z, y) as logits, a head for each reward; the value is their sigmoid.
+
+    Args:
+        latent_dim: Z.
+        heads: R, rewards that it predicts.
+        hidden: units of each ReLU layer.
+        condition_dim: Y.
+    """
+
+    def __init__(
+        self, latent_dim: int, heads: int, hidden: Sequence[int], condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.inputs = ConditionInput(latent_dim, condition_dim)
+        self.layers = relu_layers(self.inputs.size, hidden, heads)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``."""
+        return self.layers(self.inputs(z, y))
+
+
+def relu_layers(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """Linear layers, each but the last followed by a ReLU."""
+    sizes = [inputs, *hidden]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
