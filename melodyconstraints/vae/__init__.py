@@ -1,0 +1,1 @@
+"""What the variational autoencoders of all domains share."""
