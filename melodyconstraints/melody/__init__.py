@@ -1,0 +1,1 @@
+"""Melodies: events, MIDI, the hierarchical LSTM autoencoder, piano rolls."""

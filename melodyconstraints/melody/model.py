@@ -1,0 +1,316 @@
+"""The hierarchical LSTM melody VAE (the paper, section 6 and appendix 9.2.3).
+
+::
+
+    events ──> encoder ──> q(z | m) ──> z ──> conductor ──> 16 bar embeddings
+                                                                  │
+                          events <── bar decoder, one bar each <──┘
+
+The bar decoder's state is made anew at every bar from the bar's embedding, and the embedding is
+part of every input, so all that joins two bars is z (and, with ``carry``, one event).
+
+Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, ``Z`` latent
+dimensions, ``V`` = 130 events, ``H`` units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.config import MelodyVAEConfig
+from melodyconstraints.melody.events import VOCABULARY, Events
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
+from melodyconstraints.vae.posterior import Posterior
+
+START = VOCABULARY
+"""Index of the input that stands before a bar's first event; its vector is zero with ``carry``."""
+
+DECODE_BATCH = 256
+"""Melodies that are encoded or decoded at once: enough to fill the cores, little memory."""
+
+
+class EventInput(nn.Module):
+    """Events, and ``START``, as vectors: learned, or one-hot when ``size`` is None."""
+
+    def __init__(self, size: int | None, *, learned_start: bool) -> None:
+        super().__init__()
+        self.size = size or VOCABULARY + learned_start
+        self.embedding: nn.Embedding | None = None
+        if size is not None:
+            padding = None if learned_start else START
+            self.embedding = nn.Embedding(VOCABULARY + 1, size, padding_idx=padding)
+
+    def forward(self, events: Tensor) -> Tensor:
+        """``(...)`` int64 in [0, 130] to ``(..., size)``."""
+        if self.embedding is not None:
+            return self.embedding(events)
+        return F.one_hot(events, VOCABULARY + 1)[..., : self.size].float()
+
+
+class FlatEncoder(nn.Module):
+    """One bidirectional LSTM over all events; its two final outputs make the posterior."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.events = EventInput(config.event_embedding, learned_start=False)
+        self.lstm = lstm(self.events.size, config.encoder_units, bidirectional=True)
+        self.head = nn.Linear(2 * config.encoder_units, 2 * config.latent_dim)
+
+    def forward(self, events: Tensor) -> Posterior:
+        """``(B, T)`` int64 to q(z | m)."""
+        return Posterior.from_head(self.head(final_states(self.lstm, self.events(events))))
+
+
+class HierarchicalEncoder(nn.Module):
+    """Each bar to a code, all bars side by side; then over the codes of the 16 bars."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        units = config.encoder_units
+        self.events = EventInput(config.event_embedding, learned_start=False)
+        self.bar_lstm = lstm(self.events.size, units, bidirectional=True)
+        self.bar_code = nn.Linear(2 * units, config.bar_code)
+        self.lstm = lstm(config.bar_code, units, bidirectional=True)
+        self.head = nn.Linear(2 * units, 2 * config.latent_dim)
+        self.shortcut = (
+            nn.Linear(BARS * config.bar_code, 2 * config.latent_dim) if config.residual else None
+        )
+
+    def bar_codes(self, events: Tensor) -> Tensor:
+        """``(B, T)`` int64 to ``(B, K, bar_code)``."""
+        bars = events.reshape(-1, STEPS_PER_BAR)
+        codes = self.bar_code(final_states(self.bar_lstm, self.events(bars)))
+        return codes.reshape(len(events), BARS, -1)
+
+    def forward(self, events: Tensor) -> Posterior:
+        """``(B, T)`` int64 to q(z | m)."""
+        codes = self.bar_codes(events)
+        head = self.head(final_states(self.lstm, codes))
+        if self.shortcut is not None:
+            head = head + self.shortcut(codes.flatten(1))
+        return Posterior.from_head(head)
+
+
+class Conductor(nn.Module):
+    """z to one embedding a bar: an LSTM that starts from z and sees only zeros."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        units, layers = config.conductor_units, config.conductor_layers
+        self.start = InitialState(config.latent_dim, units, layers)
+        self.lstm = lstm(1, units, layers)
+        self.output = nn.Linear(units, config.bar_embedding)
+        self.shortcut = (
+            nn.Linear(config.latent_dim, BARS * config.bar_embedding) if config.residual else None
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``(B, Z)`` to ``(B, K, bar_embedding)``."""
+        outputs, _ = self.lstm(z.new_zeros(len(z), BARS, 1), self.start(z))
+        embeddings = self.output(outputs)
+        if self.shortcut is not None:
+            embeddings = embeddings + self.shortcut(z).reshape(embeddings.shape)
+        return embeddings
+
+
+class BarDecoder(nn.Module):
+    """A bar embedding to the distribution of the bar's 16 events, one after another."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.carry = config.first_input == "carry"
+        self.events = EventInput(config.event_embedding, learned_start=not self.carry)
+        units, layers = config.decoder_units, config.decoder_layers
+        self.start = InitialState(config.bar_embedding, units, layers)
+        self.lstm = lstm(self.events.size + config.bar_embedding, units, layers)
+        self.output = nn.Linear(units, VOCABULARY)
+
+    def forward(self, embeddings: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits.
+
+        Args:
+            embeddings: ``(B, K, bar_embedding)``.
+            events: ``(B, T)`` int64, the true events.
+
+        Returns:
+            ``(B, T, V)``.
+        """
+        inputs = self.events(self._previous(events)).reshape(-1, STEPS_PER_BAR, self.events.size)
+        bars = embeddings.flatten(0, 1)
+        repeated = bars[:, None].expand(-1, STEPS_PER_BAR, -1)
+        state = self.start(bars)
+        outputs, _ = self.lstm(torch.cat([inputs.to(bars.dtype), repeated], -1), state)
+        return self.output(outputs).reshape(len(events), STEPS, VOCABULARY)
+
+    def _previous(self, events: Tensor) -> Tensor:
+        """The input event of every step: the event before, or ``START``."""
+        previous = F.pad(events[:, :-1], (1, 0), value=START)
+        if not self.carry:
+            previous[:, ::STEPS_PER_BAR] = START
+        return previous
+
+    def sample(self, embeddings: Tensor, noise: Tensor, temperature: float) -> Tensor:
+        """Free-running events.
+
+        Args:
+            embeddings: ``(B, K, bar_embedding)``.
+            noise: ``(B, T)`` uniform in [0, 1); one number decides each event.
+            temperature: above 0 divides the logits; 0 takes the likeliest event.
+
+        Returns:
+            ``(B, T)`` int64.
+        """
+        batch = len(embeddings)
+        first = torch.full((batch,), START, device=embeddings.device)
+        if not self.carry:  # bars do not depend on each other
+            bars = embeddings.flatten(0, 1)
+            first = first.repeat_interleave(BARS)
+            drawn = self._sample_bar(bars, first, noise.reshape(len(bars), -1), temperature)
+            return drawn.reshape(batch, STEPS)
+        drawn_bars = []
+        for bar, bar_noise in enumerate(noise.split(STEPS_PER_BAR, dim=1)):
+            drawn_bars.append(self._sample_bar(embeddings[:, bar], first, bar_noise, temperature))
+            first = drawn_bars[-1][:, -1]
+        return torch.cat(drawn_bars, 1)
+
+    def _sample_bar(
+        self, bars: Tensor, first: Tensor, noise: Tensor, temperature: float
+    ) -> Tensor:
+        """``(N, bar_embedding)`` and the event before each bar to ``(N, S)`` events."""
+        state, previous, drawn = self.start(bars), first, []
+        for step in range(STEPS_PER_BAR):
+            inputs = torch.cat([self.events(previous).to(bars.dtype), bars], -1)
+            outputs, state = self.lstm(inputs[:, None], state)
+            previous = draw(self.output(outputs[:, 0]), noise[:, step], temperature)
+            drawn.append(previous)
+        return torch.stack(drawn, 1)
+
+
+class MelodyVAE(nn.Module):
+    """Encoder, conductor and bar decoder.
+
+    ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
+    training has measured it. ``fingerprint`` names the folder it was read from, for actors.
+    """
+
+    sigma_bar: Tensor
+    fingerprint: str = ""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder: FlatEncoder | HierarchicalEncoder = (
+            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
+        )
+        self.conductor = Conductor(config)
+        self.decoder = BarDecoder(config)
+        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
+
+    @property
+    def latent_dim(self) -> int:
+        """Z, the dimensions of z."""
+        return self.config.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.sigma_bar.device
+
+    def encode(self, events: Tensor) -> Posterior:
+        """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
+        return self.encoder(events.long())
+
+    def logits(self, z: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
+        return self.decoder(self.conductor(z), events.long())
+
+    @torch.no_grad()
+    def decode(
+        self, z: Tensor, *, temperature: float = 0.5, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw one melody for each latent point.
+
+        Args:
+            z: ``(B, Z)``.
+            temperature: in [0, inf); 0 takes the likeliest event at every step.
+            generator: source of the draws.
+
+        Returns:
+            ``(B, T)`` int64 events in [0, 129].
+
+        Raises:
+            UsageError: a negative temperature or a ``z`` of another size.
+        """
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        if not temperature >= 0:
+            raise UsageError(f"temperature must be 0 or above, got {temperature}")
+        device = generator.device if generator is not None else z.device
+        noise = torch.rand(len(z), STEPS, generator=generator, device=device)
+        return self.decoder.sample(self.conductor(z), noise.to(z.device), temperature)
+
+
+def event_batches(
+    events: Events, device: torch.device, size: int = DECODE_BATCH
+) -> Iterator[Tensor]:
+    """``(B, T)`` uint8 events as int64 tensors of at most ``size`` melodies."""
+    for first in range(0, len(events), size):
+        yield torch.from_numpy(events[first : first + size].astype(np.int64)).to(device)
+
+
+class InitialState(nn.Module):
+    """A vector to the initial (hidden, cell) of every layer: tanh of a linear map."""
+
+    def __init__(self, size: int, units: int, layers: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.linear = nn.Linear(size, 2 * layers * units)
+
+    def forward(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """``(N, size)`` to two ``(layers, N, H)``."""
+        states = torch.tanh(self.linear(vector)).reshape(len(vector), 2, self.layers, -1)
+        hidden, cell = states.permute(1, 2, 0, 3).contiguous()
+        return hidden, cell
+
+
+def lstm(size: int, units: int, layers: int = 1, *, bidirectional: bool = False) -> nn.LSTM:
+    """A batch-first LSTM whose forget gates start open (bias +1, Jozefowicz et al. 2015)."""
+    module = nn.LSTM(size, units, layers, batch_first=True, bidirectional=bidirectional)
+    for name, parameter in module.named_parameters():
+        if name.startswith("bias_ih"):
+            parameter.data[units : 2 * units] += 1.0
+    return module
+
+
+def final_states(module: nn.LSTM, inputs: Tensor) -> Tensor:
+    """Last forward hidden state with the backward state at position 0: ``(N, 2H)``."""
+    _, (hidden, _) = module(inputs)
+    return torch.cat([hidden[-2], hidden[-1]], -1)
+
+
+def draw(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Draw a category for each row by inverting the cumulative distribution at ``noise``.
+
+    Args:
+        logits: ``(N, V)``.
+        noise: ``(N,)`` uniform in [0, 1).
+        temperature: 0 takes the maximum.
+
+    Returns:
+        ``(N,)`` int64.
+
+    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+    >>> draw(logits, torch.tensor([0.49, 0.51]), 1.0)
+    tensor([0, 1])
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    cumulative = torch.softmax(logits.float() / temperature, -1).cumsum(-1)
+    threshold = noise[:, None] * cumulative[:, -1:]
+    return (cumulative <= threshold).sum(-1).clamp(max=logits.shape[-1] - 1)

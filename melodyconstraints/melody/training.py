@@ -1,0 +1,255 @@
+"""Training a melody VAE: what a batch is, what the loss is, what is measured.
+
+The loss is the negative ELBO with a free-bits hinge on the divergence (paper, equation 1), in nats
+a melody, divided by its 256 events so that learning rates mean the same at every length.
+
+A hierarchical model learns in two stages. First bars alone: a bar's code goes straight into the
+bar decoder, which is quick to learn. Then melodies: the linear path between the 16 codes and z
+starts as the principal components of the codes, and everything is trained through z.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.config import MelodyVAEConfig
+from melodyconstraints.melody.events import PITCHES, Events
+from melodyconstraints.melody.model import HierarchicalEncoder, MelodyVAE, event_batches
+from melodyconstraints.melody.reconstruction import measure_reconstruction
+from melodyconstraints.melody.units import STEPS
+from melodyconstraints.vae.posterior import free_bits_penalty
+from melodyconstraints.vae.training import TrainingSettings, TrainingState, train
+
+MAX_TRANSPOSITION = 6
+"""Semitones; with the octave's other half below, every key is reached."""
+_FIRST_RAW_SCALE = -2.0
+"""Before the softplus: posterior scales start at 0.13."""
+
+
+@dataclass(frozen=True)
+class ElboSettings:
+    """Weights of the loss.
+
+    Args:
+        beta: weight of the divergence. Below 1 it trades prior samples for reconstruction.
+        free_nats: divergence that costs nothing. MusicVAE, 16 bars: beta 0.2, 256 bits = 177 nats.
+        first_beta: weight at the start of the melody stage; rises linearly to ``beta`` over the
+            stage's first half.
+        bars_share: share of the training spent on bars alone (hierarchical models).
+    """
+
+    beta: float = 0.3
+    free_nats: float = 0.0
+    first_beta: float = 0.02
+    bars_share: float = 0.08
+
+
+class MelodyBatches:
+    """Batches drawn with balanced sources and random transposition, a pure function of the step.
+
+    Args:
+        events: ``(N, 256)`` training melodies.
+        sources: ``(N,)`` label of each melody's collection. A collection of n melodies is drawn
+            with weight n^0.5, so that small ones do not drown.
+    """
+
+    def __init__(
+        self, events: Events, sources: NDArray[np.object_], batch_size: int, seed: int
+    ) -> None:
+        if not len(events):
+            raise UsageError("there is no melody to train on; extract more files")
+        self._events, self._size, self._seed = events, batch_size, seed
+        _, label, counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
+        self._members = [np.flatnonzero(label == i) for i in range(len(counts))]
+        self._weights = np.sqrt(counts) / np.sqrt(counts).sum()
+
+    def __call__(self, step: int) -> Tensor:
+        """``(batch_size, 256)`` int64 for a step number."""
+        generator = np.random.default_rng((self._seed, step))
+        sources = generator.choice(len(self._members), self._size, p=self._weights)
+        rows = [generator.choice(self._members[source]) for source in sources]
+        return torch.from_numpy(transpose_randomly(self._events[rows], generator).astype(np.int64))
+
+
+def transpose_randomly(events: Events, generator: np.random.Generator) -> Events:
+    """Shift each melody by a random number of semitones in [-6, 5] that keeps it in 0-127."""
+    shifts = generator.integers(-MAX_TRANSPOSITION, MAX_TRANSPOSITION, (len(events), 1))
+    notes = events < PITCHES
+    moved = np.where(notes, events + shifts, events)
+    lost = (notes & ((moved < 0) | (moved >= PITCHES))).any(1, keepdims=True)
+    return np.where(lost, events, moved).astype(np.uint8)
+
+
+class MelodyObjective:
+    """The loss of a batch of melodies at a given progress of the training.
+
+    Args:
+        sample: ``(N, 256)`` melodies from which the second stage's principal components come.
+    """
+
+    def __init__(self, model: MelodyVAE, settings: ElboSettings, sample: Events) -> None:
+        self.model, self.settings, self._sample = model, settings, sample
+        self._stages = residual_path(model)
+        self._bars_share = settings.bars_share if self._stages else 0.0
+
+    def __call__(
+        self, batch: Tensor, progress: float, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """Losses in nats an event; ``kl`` and ``reconstruction`` in nats a melody."""
+        if self._stages and progress < self._bars_share:
+            # The path is not in use yet; zeros mark, across a resume, that it is to be made.
+            self._stages.to_embeddings.weight.data.zero_()
+            return self._bars_loss(batch, self._stages.encoder)
+        if self._stages and not self._stages.to_embeddings.weight.any():
+            start_from_principal_components(self._stages, self._sample)
+        return self._melody_loss(batch, progress, generator)
+
+    def _bars_loss(self, batch: Tensor, encoder: HierarchicalEncoder) -> Mapping[str, Tensor]:
+        logits = self.model.decoder(encoder.bar_codes(batch), batch)
+        reconstruction = negative_log_likelihood(logits, batch)
+        return {"loss": reconstruction / STEPS, "reconstruction": reconstruction}
+
+    def _melody_loss(
+        self, batch: Tensor, progress: float, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        posterior = self.model.encode(batch)
+        logits = self.model.logits(posterior.sample(generator), batch)
+        reconstruction = negative_log_likelihood(logits, batch)
+        kl = posterior.kl()
+        penalty = free_bits_penalty(
+            kl, beta=self._beta(progress), free_nats=self.settings.free_nats
+        )
+        loss = (reconstruction + penalty) / STEPS
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl.mean()}
+
+    def _beta(self, progress: float) -> float:
+        stage = (progress - self._bars_share) / (1 - self._bars_share)
+        rise = min(2 * stage, 1.0)
+        return self.settings.first_beta + rise * (self.settings.beta - self.settings.first_beta)
+
+
+def negative_log_likelihood(logits: Tensor, events: Tensor) -> Tensor:
+    """Mean over the batch of -log p(m | z), in nats a melody.
+
+    Args:
+        logits: ``(B, T, V)``.
+        events: ``(B, T)`` int64.
+    """
+    flat = F.cross_entropy(logits.float().flatten(0, 1), events.flatten(), reduction="sum")
+    return flat / len(events)
+
+
+@dataclass(frozen=True)
+class ResidualPath:
+    """The linear path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
+
+    encoder: HierarchicalEncoder
+    to_posterior: nn.Linear
+    to_embeddings: nn.Linear
+    posterior_head: nn.Linear
+    embedding_head: nn.Linear
+    latent_dim: int
+
+
+def residual_path(model: MelodyVAE) -> ResidualPath | None:
+    """The linear path of a residual model whose codes can stand for embeddings, else None."""
+    encoder, conductor = model.encoder, model.conductor
+    if not isinstance(encoder, HierarchicalEncoder) or encoder.shortcut is None:
+        return None
+    if conductor.shortcut is None or model.config.bar_code != model.config.bar_embedding:
+        return None
+    return ResidualPath(
+        encoder,
+        encoder.shortcut,
+        conductor.shortcut,
+        encoder.head,
+        conductor.output,
+        model.latent_dim,
+    )
+
+
+@torch.no_grad()
+def start_from_principal_components(path: ResidualPath, events: Events) -> None:
+    """Set the linear path codes -> z -> embeddings to the leading principal components.
+
+    The posterior's means become the whitened components (variance one, as the prior has it), the
+    bar embeddings the codes that they stand for: the best linear start there is. The LSTMs' share
+    of the sum starts small.
+    """
+    device = path.to_posterior.weight.device
+    codes = torch.cat(
+        [path.encoder.bar_codes(part).flatten(1) for part in event_batches(events, device)]
+    ).float()
+    size, dims = min(path.latent_dim, len(codes) - 1), path.latent_dim
+    centre = codes.mean(0)
+    _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
+    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=1e-3)
+    path.to_posterior.weight[:size] = axes.T / scale[:, None]
+    path.to_posterior.bias[:size] = -(axes.T @ centre) / scale
+    path.to_posterior.weight[dims:] = 0
+    path.to_posterior.bias[dims:] = _FIRST_RAW_SCALE
+    path.to_embeddings.weight[:, :size] = axes * scale
+    path.to_embeddings.bias.copy_(centre)
+    path.posterior_head.weight.mul_(0.1)
+    path.embedding_head.weight.mul_(0.1)
+
+
+def train_melody_vae(
+    config: MelodyVAEConfig,
+    events: Events,
+    sources: NDArray[np.object_],
+    held_out: Events,
+    settings: TrainingSettings,
+    *,
+    elbo: ElboSettings | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    resume: bool = False,
+    callback: Callable[[TrainingState], None] | None = None,
+) -> tuple[MelodyVAE, TrainingState]:
+    """Train a model and measure ``sigma_bar``.
+
+    Args:
+        events: ``(N, 256)`` training melodies.
+        sources: ``(N,)`` collection of each, for balance.
+        held_out: ``(M, 256)`` melodies of files that the training does not see.
+        folder: for checkpoints; see :func:`melodyconstraints.vae.training.train`.
+
+    Returns:
+        The model and the final state with its learning curves.
+    """
+    torch.manual_seed(settings.seed)
+    model = MelodyVAE(config).to(device)
+    generator = np.random.default_rng(settings.seed)
+    picked = generator.choice(len(events), min(len(events), 16_384), replace=False)
+    sample = transpose_randomly(events[np.sort(picked)], generator)
+    batches = MelodyBatches(events, sources, settings.batch_size, settings.seed)
+    state = train(
+        model,
+        MelodyObjective(model, elbo or ElboSettings(), sample),
+        lambda step: batches(step).to(device),
+        settings,
+        folder=folder,
+        resume=resume,
+        evaluate=lambda: measure_reconstruction(model, held_out).as_dict(),
+        callback=callback,
+    )
+    model.sigma_bar.copy_(mean_posterior_scale(model, sample))
+    return model, state
+
+
+@torch.no_grad()
+def mean_posterior_scale(model: MelodyVAE, events: Events) -> Tensor:
+    """``(Z,)`` posterior scale averaged over melodies: sigma_bar of the paper, section 3."""
+    batches = event_batches(events, model.device)
+    return torch.cat([model.encode(batch).scale for batch in batches]).mean(0)

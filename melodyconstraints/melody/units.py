@@ -1,0 +1,48 @@
+"""The grid of a melody and the conversions between its units, in one place.
+
+A melody is 16 bars of 4/4; a step is a sixteenth note; a quarter is one beat.
+
+>>> STEPS, steps_to_ticks(4), ticks_to_steps(480, ticks_per_quarter=480)
+(256, 480, 4)
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+import numpy as np
+
+STEPS_PER_QUARTER = 4
+QUARTERS_PER_BAR = 4
+STEPS_PER_BAR = STEPS_PER_QUARTER * QUARTERS_PER_BAR
+BARS = 16
+STEPS = BARS * STEPS_PER_BAR
+
+TICKS_PER_QUARTER = 480
+"""Resolution of the MIDI files that we write."""
+
+DEFAULT_TEMPO = 120.0
+"""Quarter notes a minute."""
+
+
+@overload
+def ticks_to_steps(ticks: int, ticks_per_quarter: int) -> int: ...
+@overload
+def ticks_to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray: ...
+def ticks_to_steps(ticks: int | np.ndarray, ticks_per_quarter: int) -> int | np.ndarray:
+    """Round ticks to the nearest step, halves upwards (as note-seq's quantiser does)."""
+    return (2 * ticks * STEPS_PER_QUARTER + ticks_per_quarter) // (2 * ticks_per_quarter)
+
+
+def steps_to_ticks(steps: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
+    """Ticks from the start of a melody to a step."""
+    return steps * ticks_per_quarter // STEPS_PER_QUARTER
+
+
+def seconds_per_step(tempo: float) -> float:
+    """Seconds a step lasts at ``tempo`` quarter notes a minute.
+
+    >>> seconds_per_step(120.0)
+    0.125
+    """
+    return 60.0 / tempo / STEPS_PER_QUARTER
