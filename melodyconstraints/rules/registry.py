@@ -1,0 +1,156 @@
+"""From what a user writes to a rule: ``cmajor``, ``density:192``, ``my_rules.py:my_rule``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import Any
+
+from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.rules.definition import Rule, rule
+from melodyconstraints.rules.library import density_rule, pitch_class_rule, scale_rule
+from melodyconstraints.rules.loading import load_rule_file
+from melodyconstraints.rules.scales import SCALES, parse_pitch_classes, parse_scale
+
+ENTRY_POINTS = "melodyconstraints.rules"
+
+
+@dataclass(frozen=True)
+class LibraryRule:
+    """A row of ``mc rules list``.
+
+    Args:
+        name: what stands before the colon.
+        argument: what stands behind it, for the reader.
+        example: a whole specification.
+        summary: one line.
+        formula: with ranges and source.
+        build: specification and argument to a rule.
+    """
+
+    name: str
+    argument: str
+    example: str
+    summary: str
+    formula: str
+    build: Callable[[str, str], Rule]
+
+
+def _scale(spec: str, argument: str) -> Rule:
+    scale = parse_scale(argument)
+    if scale is None:
+        raise UsageError(
+            f"{spec!r}: no scale is called {argument!r}; write a tonic and one of "
+            + ", ".join(SCALES)
+        )
+    return scale_rule(spec, scale)
+
+
+def _density(spec: str, argument: str) -> Rule:
+    if not argument.isdecimal():
+        raise UsageError(f"{spec!r}: density takes a whole number of notes, got {argument!r}")
+    return density_rule(spec, int(argument))
+
+
+_LIBRARY = (
+    LibraryRule(
+        "scale",
+        "TONIC-NAME",
+        "scale:D-dorian",
+        "share of notes in a scale; cmajor is short for scale:C-major",
+        "sum over notes of 1(pitch class in scale) / notes; 0 for silence. Paper, equation 4. "
+        "Names: " + ", ".join(SCALES),
+        _scale,
+    ),
+    LibraryRule(
+        "pitch-classes",
+        "P,P,...",
+        "pitch-classes:0,2,4,7,9",
+        "share of notes in a set of pitch classes, numbers (0 is C) or names",
+        "sum over notes of 1(pitch class in set) / notes; 0 for silence. Paper, equation 4.",
+        lambda spec, argument: pitch_class_rule(spec, parse_pitch_classes(argument)),
+    ),
+    LibraryRule(
+        "density",
+        "NOTES",
+        "density:192",
+        "at least so many notes in the 16 bars",
+        "min(1, notes / NOTES), NOTES in [0, 256]. Paper, equation 4.",
+        _density,
+    ),
+)
+
+
+def library() -> tuple[LibraryRule, ...]:
+    """The rules that come with the toolkit."""
+    return _LIBRARY
+
+
+def find_rule(spec: str) -> Rule:
+    """The rule that a specification names.
+
+    Args:
+        spec: ``name:argument``, a bare scale such as ``cmajor``, ``path.py:function``, or the name
+            of an installed entry point of the group ``melodyconstraints.rules``.
+
+    Raises:
+        RuleNotFoundError: there is none of that name.
+        UsageError: the rule is there but its argument makes no sense.
+
+    >>> find_rule("scale:A-minor").key
+    'Am'
+    """
+    name, _, argument = spec.partition(":")
+    for row in _LIBRARY:
+        if row.name == name:
+            return row.build(spec, argument)
+    path, colon, function = spec.rpartition(":")
+    if colon and path.endswith(".py"):
+        return load_rule_file(path, function)
+    if spec.endswith(".py"):
+        return load_rule_file(spec, None)
+    scale = parse_scale(spec)
+    if scale is not None:
+        return scale_rule(spec, scale)
+    return _installed(spec)
+
+
+def find_rules(wanted: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
+    """Rules for specifications; a rule stays, a plain function of one melody becomes one.
+
+    Raises:
+        UsageError: two rules of one name.
+    """
+    rules = [_as_rule(one) for one in wanted]
+    names = [rule.name for rule in rules]
+    if len(set(names)) < len(names):
+        raise UsageError(f"each rule may be given once, got {', '.join(names)}")
+    return rules
+
+
+def _as_rule(wanted: str | Rule | Callable[..., Any]) -> Rule:
+    if isinstance(wanted, str):
+        return find_rule(wanted)
+    return wanted if isinstance(wanted, Rule) else rule(wanted)
+
+
+def _installed(spec: str) -> Rule:
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if spec not in installed:
+        known = [row.name for row in _LIBRARY] + ["cmajor", *installed]
+        close = difflib.get_close_matches(spec, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise RuleNotFoundError(
+            f"there is no rule {spec!r}; {hint}see: mc rules list; "
+            "a rule of your own is named my_rules.py:my_rule"
+        )
+    try:
+        found = installed[spec].load()
+    except Exception as error:
+        raise RuleNotFoundError(
+            f"the installed rule {spec!r} ({installed[spec].value}) does not import: {error}"
+        ) from error
+    own = found if isinstance(found, Rule) else rule(found)
+    return replace(own, name=spec, spec=spec)
