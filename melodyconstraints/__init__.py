@@ -1,0 +1,72 @@
+"""Melodies that obey your rules: latent constraints for generative models of melody.
+
+The catalogue of the package. Names are imported when they are first used, so that ``import
+melodyconstraints`` is quick.
+
+>>> import melodyconstraints as mc
+>>> mc.find_rule("density:2")(mc.Melodies.stack([mc.Melody.from_notes([(0, 4, 60)])]))
+array([0.5])
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+    from melodyconstraints.datasets.extraction import extract_melodies
+    from melodyconstraints.datasets.store import read_store
+    from melodyconstraints.evaluation import evaluate_actor
+    from melodyconstraints.melody.checkpoint import load_model, save_model
+    from melodyconstraints.melody.events import Melodies, Melody
+    from melodyconstraints.melody.midi import read_melody, write_melody
+    from melodyconstraints.rules import Rule, find_rule, rule
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Melodies": "melody.events",
+    "Melody": "melody.events",
+    "MelodyActor": "actors",
+    "Rule": "rules",
+    "evaluate_actor": "evaluation",
+    "extract_melodies": "datasets.extraction",
+    "find_rule": "rules",
+    "load_actor": "actors",
+    "load_model": "melody.checkpoint",
+    "read_melody": "melody.midi",
+    "read_store": "datasets.store",
+    "rule": "rules",
+    "save_model": "melody.checkpoint",
+    "train_actor": "actors",
+    "write_melody": "melody.midi",
+}
+
+__all__ = [
+    "Melodies",
+    "Melody",
+    "MelodyActor",
+    "Rule",
+    "evaluate_actor",
+    "extract_melodies",
+    "find_rule",
+    "load_actor",
+    "load_model",
+    "read_melody",
+    "read_store",
+    "rule",
+    "save_model",
+    "train_actor",
+    "write_melody",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,126 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+"""A folder that may not exist yet."""
+
+
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``30m``, ``1.5h`` as seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse, or fail with what is wanted."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
+        if not match:
+            self.fail(f"{value!r} is no duration; write 90s, 30m or 1.5h", param, ctx)
+        return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def rule_options(command: Command) -> Command:
+    """``--rule`` (several) and ``--density``, handed over as ``rules`` and ``density``."""
+    options = (
+        click.option(
+            "--rule",
+            "rules",
+            multiple=True,
+            metavar="RULE",
+            help="cmajor, scale:D-dorian, my_rules.py:my_rule, ... May be given several times.",
+        ),
+        click.option(
+            "--density",
+            type=click.IntRange(0, 256),
+            help="At least so many notes in 16 bars; short for --rule density:N.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def rule_specs(rules: Sequence[str], density: int | None) -> list[str]:
+    """All rules that were asked for."""
+    return [*rules, *([] if density is None else [f"density:{density}"])]
+
+
+model_option = click.option(
+    "--model", "model_folder", type=FOLDER, help="Model folder.  [default: the bundled model]"
+)
+temperature_option = click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.  "
+    "[default: the actor's]",
+)
+seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def talk() -> Console:
+    """Where talk and progress go: stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+def progress_bar(unit: str) -> Progress:
+    """A bar on stderr with count, time taken and time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=talk(),
+    )
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None
+) -> None:
+    """A table on stdout; all columns but the first are set to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+def printable(text: str) -> str:
+    """Text from a file, harmless on a terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)

@@ -1,0 +1,103 @@
+"""``mc evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from melodyconstraints.cli.common import (
+    FOLDER,
+    json_option,
+    model_option,
+    print_json,
+    print_table,
+    seed_option,
+    talk,
+    temperature_option,
+)
+
+if TYPE_CHECKING:
+    from melodyconstraints.evaluation import Evaluation
+    from melodyconstraints.latent.evaluation import RewardStatistics
+
+
+@click.command("evaluate")
+@click.option(
+    "--actor", "actor_folder", type=FOLDER, required=True, help="Actor folder of mc train-actor."
+)
+@model_option
+@click.option(
+    "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
+)
+@temperature_option
+@seed_option
+@json_option
+def command(
+    actor_folder: Path,
+    model_folder: Path | None,
+    count: int,
+    temperature: float | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Draw melodies from the prior and from the actor and compare what they earn (Table 2)."""
+    from melodyconstraints.actors import load_actor
+    from melodyconstraints.evaluation import evaluate_actor
+    from melodyconstraints.melody.checkpoint import load_model
+
+    model = None if model_folder is None else load_model(model_folder)
+    actor = load_actor(actor_folder, model=model)
+    with talk().status(f"drawing 2 x {count} melodies"):
+        evaluation = evaluate_actor(actor, count, temperature=temperature, seed=seed)
+    if as_json:
+        print_json(evaluation.as_dict())
+    else:
+        _print(evaluation)
+
+
+def _print(evaluation: Evaluation) -> None:
+    rows = [
+        [
+            name,
+            _mean(evaluation.prior[name]),
+            _satisfied(evaluation.prior[name]),
+            _mean(evaluation.actor[name]),
+            _satisfied(evaluation.actor[name]),
+        ]
+        for name in evaluation.actor
+    ]
+    if len(rows) > 1:
+        prior, actor = evaluation.prior_all_satisfied, evaluation.all_satisfied
+        rows.append(["all rules", "", f"{prior:.1%}", "", f"{actor:.1%}"])
+    title = (
+        f"n = {evaluation.n}, temperature {evaluation.temperature:g}; 95% intervals in brackets"
+    )
+    columns = ["rule", "prior: mean", "satisfied", "actor: mean", "satisfied"]
+    print_table(columns, rows, title)
+    print_table(
+        ["", "actor"],
+        [
+            ["z_MSE", f"{evaluation.z_mse:.3f}"],
+            ["distinct melodies", f"{evaluation.distinct:.1%}"],
+            ["diversity (mean pairwise edit distance, actor / prior)", _diversity(evaluation)],
+        ],
+    )
+
+
+def _mean(statistics: RewardStatistics) -> str:
+    low, high = statistics.mean_interval
+    return f"{statistics.mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _satisfied(statistics: RewardStatistics) -> str:
+    low, high = statistics.satisfied_interval
+    return f"{statistics.satisfied:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _diversity(evaluation: Evaluation) -> str:
+    return (
+        f"{evaluation.diversity_ratio:.2f}  "
+        f"({evaluation.diversity:.0f} / {evaluation.prior_diversity:.0f} events)"
+    )

@@ -1,0 +1,67 @@
+"""Pictures of trainings: of an actor-critic pair (the paper's Figure 11) and of a VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from melodyconstraints.latent.training import RoundRecord
+
+
+def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:
+    """Losses of both, rewards, satisfaction and distance against rounds.
+
+    Args:
+        names: of the rewards, in the order of the records.
+    """
+    rounds = [record.round + 1 for record in records]
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    (losses, rewards), (distance, satisfied) = figure.subplots(2, 2)
+    _curve(losses, rounds, [r.critic_loss for r in records], "critic D, cross-entropy")
+    _curve(losses, rounds, [r.actor_loss for r in records], "actor G, -log D(G(z))")
+    _curve(distance, rounds, [r.distance for r in records], "L_dist(G(z), z)")
+    for index, name in enumerate(names):
+        _curve(rewards, rounds, [r.rewards[index] for r in records], name)
+        _curve(satisfied, rounds, [r.satisfied[index] for r in records], name)
+    if len(names) > 1:
+        _curve(satisfied, rounds, [r.all_satisfied for r in records], "all")
+    titles = {
+        losses: "losses",
+        rewards: "mean reward of decoded G(z)",
+        distance: "distance penalty",
+        satisfied: "share satisfied",
+    }
+    for axes, title in titles.items():
+        _finish(axes, title, "round")
+    figure.savefig(path, dpi=110)
+
+
+def plot_learning_curves(curves: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Held-out accuracy, and the two terms of the ELBO, against training steps."""
+    steps = [point["step"] for point in curves]
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    accuracy, terms = figure.subplots(1, 2)
+    for name in ("teacher_forced", "free_running", "onset_f1"):
+        _curve(accuracy, steps, [point[name] for point in curves], name.replace("_", " "))
+    for name in ("reconstruction", "kl"):
+        _curve(terms, steps, [point[name] for point in curves], name)
+    accuracy.set_ylim(0, 1)
+    _finish(accuracy, "held-out melodies", "step")
+    _finish(terms, "nats a melody", "step")
+    figure.savefig(path, dpi=110)
+
+
+def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
+    shown = [(a, b) for a, b in zip(x, y, strict=True) if b == b]
+    axes.plot([a for a, _ in shown], [b for _, b in shown], label=label, lw=1.3)
+
+
+def _finish(axes: Axes, title: str, x_label: str) -> None:
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(x_label, fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, frameon=False)

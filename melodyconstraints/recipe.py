@@ -1,0 +1,110 @@
+"""From a melody store to a model folder: what ``mc train-vae`` does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from melodyconstraints.curves import plot_learning_curves
+from melodyconstraints.datasets.store import StoredMelodies, read_store
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.card import model_card
+from melodyconstraints.melody.checkpoint import save_model
+from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.events import Events
+from melodyconstraints.melody.reconstruction import measure_reconstruction
+from melodyconstraints.melody.training import ElboSettings, train_melody_vae
+from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+
+WATCHED = 512
+"""Held-out melodies that are measured during the training."""
+MEASURED = 2_048
+"""Held-out melodies of each split that are measured at its end."""
+CHECKPOINTS = "training"
+CURVES = "learning-curves.png"
+
+
+def train_model(
+    store: Path,
+    output: Path,
+    preset: str,
+    settings: TrainingSettings,
+    elbo: ElboSettings,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    notes: str = "",
+    callback: Callable[[TrainingState], None] | None = None,
+) -> dict[str, Metrics]:
+    """Train a preset on a store and write the model folder with its card.
+
+    Args:
+        notes: Markdown that is added to the card.
+
+    Returns:
+        Quality on the splits ``validation`` and ``test``.
+
+    Raises:
+        UsageError: ``output`` already holds a training and ``resume`` is false.
+        StoreError: ``store`` is no finished melody store, or has no held-out melodies.
+    """
+    checkpoints = output / CHECKPOINTS
+    if checkpoints.exists() and not resume:
+        raise UsageError(f"{output} already holds a training; pass --resume or choose another")
+    data = {split: read_store(store, split) for split in ("train", "validation", "test")}
+    if not len(data["train"]):
+        raise UsageError(f"{store} holds no melody to train on; extract more files")
+
+    def show(state: TrainingState) -> None:
+        if state.curves and state.curves[-1]["step"] == state.step:
+            plot_learning_curves(state.curves, output / CURVES)
+        if callback:
+            callback(state)
+
+    output.mkdir(parents=True, exist_ok=True)
+    model, state = train_melody_vae(
+        PRESETS[preset],
+        data["train"].events,
+        data["train"].sources,
+        choose(data["validation"].events, WATCHED),
+        settings,
+        elbo=elbo,
+        device=device,
+        folder=checkpoints,
+        resume=resume,
+        callback=show,
+    )
+    model.eval()
+    measured = {
+        split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
+        for split in ("validation", "test")
+        if len(data[split])
+    }
+    everything = {**asdict(settings), **asdict(elbo)}
+    card = model_card(
+        preset=preset,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        data=_by_collection(data["train"]),
+        settings=everything,
+        minutes=state.elapsed_seconds / 60,
+        steps=state.step,
+        measured=measured,
+        notes=notes,
+    )
+    training = {"preset": preset, "settings": everything, "steps": state.step, "quality": measured}
+    save_model(model, output, card=card, training=training)
+    return measured
+
+
+def choose(events: Events, count: int) -> Events:
+    """At most ``count`` melodies, drawn once and for all."""
+    rows = np.random.default_rng(0).permutation(len(events))[:count]
+    return events[np.sort(rows)]
+
+
+def _by_collection(stored: StoredMelodies) -> dict[str, int]:
+    return dict(sorted(Counter(stored.sources.tolist()).items()))
