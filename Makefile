@@ -1,13 +1,15 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
+# make figures   measures the table in the README
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo
+FIGURES := figures
 
-.PHONY: demo test lint types setup clean
+.PHONY: demo test figures lint types setup clean
 
 setup: $(READY)
 
@@ -23,6 +25,15 @@ demo: $(READY)
 	$(BIN)/mc evaluate --actor $(DEMO)/actor
 	@echo "MIDI files and melodies.png are in $(DEMO)/melodies, the training's curves in $(DEMO)/actor"
 
+# The README's table: one actor for C major, one for both rules.
+figures: $(READY)
+	rm -rf $(FIGURES)
+	$(BIN)/mc train-actor --rule cmajor -o $(FIGURES)/cmajor
+	$(BIN)/mc evaluate --actor $(FIGURES)/cmajor
+	$(BIN)/mc train-actor --rule cmajor --density 192 -o $(FIGURES)/both
+	$(BIN)/mc evaluate --actor $(FIGURES)/both
+	$(BIN)/mc evaluate --actor $(FIGURES)/both --temperature 1
+
 test: lint types
 	$(BIN)/python -m pytest -q
 
@@ -34,4 +45,4 @@ types: $(READY)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) $(FIGURES) build dist *.egg-info

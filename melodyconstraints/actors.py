@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from melodyconstraints.melody.checkpoint import BUNDLED, load_model
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.melody.sampler import MelodySampler
-from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules import Rule, find_rule, find_rules
 
 KIND = "actor"
 BUNDLED_NAME = "bundled"
@@ -125,7 +125,7 @@ class MelodyActor:
         place = BUNDLED_NAME if model_folder is None else str(model_folder.resolve())
         config = {
             "model": {"folder": place, "fingerprint": self.model.fingerprint},
-            "rules": [rule.spec for rule in self.rules],
+            "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
             "settings": asdict(self.settings),
             "records": [asdict(record) for record in self.records],
@@ -200,7 +200,7 @@ def load_actor(
         settings = ActorCriticSettings(**_tuples(config["settings"]))
         records = [RoundRecord(**record) for record in config["records"]]
         temperature = float(config["temperature"])
-        specs = config["rules"]
+        saved = [(str(entry["name"]), str(entry["spec"])) for entry in config["rules"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     model = model or load_model(BUNDLED if place == BUNDLED_NAME else place)
@@ -209,9 +209,11 @@ def load_actor(
             f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
             "train it again with: mc train-actor"
         )
-    found = find_rules(specs if rules is None else rules)
+    found = find_rules(rules or ())
+    if rules is None:
+        found = [replace(find_rule(spec), name=name) for name, spec in saved]
     actor = Actor(model.latent_dim, settings.actor_hidden)
-    critic = Critic(model.latent_dim, len(specs), settings.critic_hidden)
+    critic = Critic(model.latent_dim, len(saved), settings.critic_hidden)
     for name, network in (("actor.", actor), ("critic.", critic)):
         own = {k.removeprefix(name): v for k, v in artifact.tensors.items() if k.startswith(name)}
         try:

@@ -25,7 +25,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from melodyconstraints.errors import ArtifactError
+from melodyconstraints.errors import ArtifactError, UsageError
 
 FORMAT = "melodyconstraints-1"
 CONFIG = "config.json"
@@ -93,6 +93,24 @@ def load_artifact(folder: Path, kind: str) -> Artifact:
         raise ArtifactError(f"{folder} should hold {(FORMAT, kind)}, found {found}")
     tensors = safetensors.torch.load(data[WEIGHTS])
     return Artifact(config, tensors, _fingerprint(hashes))
+
+
+def check_free(folder: Path, kind: str, *, overwrite: bool) -> None:
+    """Make sure that writing a folder loses nothing that was not meant to be lost.
+
+    Raises:
+        UsageError: ``folder`` holds something else, or the same kind and ``overwrite`` is false.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError, AttributeError):
+        found = None
+    if found != kind:
+        raise UsageError(f"{folder} exists and is not an {kind} folder; choose another")
+    if not overwrite:
+        raise UsageError(f"{folder} already holds an {kind}; pass --overwrite to replace it")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -67,9 +67,12 @@ def rule_options(command: Command) -> Command:
     return command
 
 
-def rule_specs(rules: Sequence[str], density: int | None) -> list[str]:
-    """All rules that were asked for."""
-    return [*rules, *([] if density is None else [f"density:{density}"])]
+def rule_specs(rules: Sequence[str], density: int | None, *, required: bool = True) -> list[str]:
+    """All rules that were asked for; none is a wrong usage where they are required."""
+    specs = [*rules, *([] if density is None else [f"density:{density}"])]
+    if required and not specs:
+        raise click.UsageError("give at least one --rule or --density")
+    return specs
 
 
 model_option = click.option(

@@ -74,7 +74,7 @@ def command(
     With --actor, rules are those of the actor. With --rule or --density instead, an actor is
     trained for them first.
     """
-    specs = rule_specs(rules, density)
+    specs = rule_specs(rules, density, required=False)
     if (actor_folder is None) == (not specs):
         raise click.UsageError("give either --actor, or rules by --rule and --density")
     make_room(output, overwrite)

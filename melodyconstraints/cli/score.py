@@ -36,8 +36,6 @@ def command(
     from melodyconstraints.rules import find_rules
 
     specs = rule_specs(rules, density)
-    if not specs:
-        raise click.UsageError("give at least one --rule or --density")
     found = find_rules(specs)
     files = [
         file for path in paths for file in (find_midi_files(path) if path.is_dir() else [path])

@@ -44,6 +44,7 @@ CURVES = "training-curves.png"
     help="Of the decoder.",
 )
 @seed_option
+@click.option("--overwrite", is_flag=True, help="Replace an actor at OUTPUT.")
 def command(
     model_folder: Path | None,
     rules: tuple[str, ...],
@@ -52,6 +53,7 @@ def command(
     preset: str,
     temperature: float,
     seed: int,
+    overwrite: bool,
 ) -> None:
     r"""Train an actor that makes the model's melodies obey RULES, and write an actor folder.
 
@@ -59,12 +61,15 @@ def command(
     mc train-actor --rule cmajor --density 192
     mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
     """
+    from melodyconstraints.actors import KIND
+    from melodyconstraints.artifacts import check_free
+    from melodyconstraints.curves import plot_actor_critic
+
     specs = rule_specs(rules, density)
     folder = output or Path("actors") / slug(specs)
+    check_free(folder, KIND, overwrite=overwrite)
     actor = train(model_folder, specs, preset=preset, temperature=temperature, seed=seed)
     actor.save(folder, model_folder=model_folder)
-
-    from melodyconstraints.curves import plot_actor_critic
 
     plot_actor_critic(actor.records, [rule.name for rule in actor.rules], folder / CURVES)
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
@@ -74,9 +79,6 @@ def train(
     model_folder: Path | None, specs: list[str], *, preset: str, temperature: float, seed: int
 ) -> MelodyActor:
     """Train with a progress bar; shared with ``mc generate``."""
-    if not specs:
-        raise click.UsageError("give at least one --rule or --density")
-
     from melodyconstraints.actors import train_actor
     from melodyconstraints.latent.training import PRESETS
     from melodyconstraints.melody.checkpoint import load_model

@@ -99,7 +99,7 @@ def find_midi_files(folder: Path, exclude: Iterable[str] = ()) -> list[Path]:
 
 
 def extract_file(path: Path, root: Path, settings: WindowSettings) -> FileResult:
-    """All windows of one file that pass the filters, unique within the file."""
+    """All windows of one file that pass the filters; one that recurs is there each time."""
     result = FileResult(path.relative_to(root).as_posix())
     try:
         data = path.read_bytes()

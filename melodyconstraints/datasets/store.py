@@ -79,9 +79,13 @@ class StoreWriter:
         """Write what is left and the summary that marks the store as complete."""
         if self._rows or not self._parts:
             self._write_part(self._rows)
-        self._ledger.close()
+        self.close()
         text = json.dumps({"format": FORMAT, **summary}, indent=2) + "\n"
         (self._folder / SUMMARY).write_text(text, encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._ledger.close()
 
     def _write_part(self, rows: Sequence[Row]) -> None:
         table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
@@ -100,8 +104,9 @@ def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]
     _check_target(folder, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    writer = StoreWriter(workshop)
     try:
-        yield StoreWriter(workshop)
+        yield writer
         if folder.exists():
             shutil.rmtree(folder)
         workshop.chmod(0o755)
@@ -109,6 +114,8 @@ def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]
     except BaseException:
         shutil.rmtree(workshop, ignore_errors=True)
         raise
+    finally:
+        writer.close()
 
 
 def _check_target(folder: Path, overwrite: bool) -> None:
@@ -153,23 +160,27 @@ def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
         split: ``train``, ``validation``, ``test``, or None for all of it.
 
     Raises:
-        StoreError: the folder is missing, unfinished or not a melody store.
+        StoreError: the folder is missing, unfinished, damaged or not a melody store.
         UsageError: an unknown split.
     """
     if split is not None and split not in SPLITS:
         raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     read_summary(folder)
     filters = None if split is None else [("split", "==", split)]
-    parts = [
-        pq.read_table(path, columns=["events", "file"], filters=filters)
-        for path in sorted(folder.glob("part-*.parquet"))
-    ]
+    parts = [_read_part(path, filters) for path in sorted(folder.glob("part-*.parquet"))]
     if not parts:
         raise StoreError(f"{folder} holds no part-*.parquet; extract it again")
     table = pa.concat_tables(parts)
     raw = b"".join(table["events"].to_pylist())
     events = np.frombuffer(raw, np.uint8).reshape(-1, STEPS)
     return StoredMelodies(events, table["file"].to_numpy(zero_copy_only=False))
+
+
+def _read_part(path: Path, filters: list[tuple[str, str, str]] | None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=["events", "file"], filters=filters)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} is damaged: {error}; extract it again") from error
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

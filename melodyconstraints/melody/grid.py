@@ -61,12 +61,15 @@ def highest_onsets(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Event
     >>> highest_onsets(np.array([0, 1]), np.array([4, 2]), np.array([72, 60]), 4)
     array([ 72,  60, 129, 129], dtype=uint8)
     """
-    starts, ends, pitches = _clip(starts, ends, pitches, steps)
+    if not len(starts):
+        return skyline(starts, ends, pitches, steps)
+    ends = np.maximum(ends, starts + 1)
     order = np.lexsort((pitches, starts))
     starts, ends, pitches = starts[order], ends[order], pitches[order]
-    highest = np.append(starts[1:] != starts[:-1], True) if len(starts) else np.zeros(0, bool)
+    highest = np.append(starts[1:] != starts[:-1], True)
     starts, ends, pitches = starts[highest], ends[highest], pitches[highest]
-    ends = np.minimum(ends, np.append(starts[1:], steps)) if len(starts) else ends
+    # Cut before the notes ahead of step 0 are moved there, or they would seem to start together.
+    ends = np.minimum(ends, np.append(starts[1:], ends[-1]))
     return skyline(starts, ends, pitches, steps)
 
 

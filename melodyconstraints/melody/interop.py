@@ -94,15 +94,21 @@ def from_note_sequence(sequence: note_seq.NoteSequence, *, polyphony: str = "sky
     """The first 16 bars of a ``NoteSequence``, all instruments but drums, counted from time 0.
 
     Raises:
-        MidiError: no notes, or changes of tempo or metre that note-seq cannot quantise.
+        MidiError: no notes, changes of tempo or metre that note-seq cannot quantise, or a sequence
+            that is quantised already to something other than sixteenths.
     """
     from note_seq import sequences_lib
 
     if not sequences_lib.is_quantized_sequence(sequence):
         try:
             sequence = sequences_lib.quantize_note_sequence(sequence, STEPS_PER_QUARTER)
-        except Exception as error:  # its errors derive from BaseException's side of the tree
+        except Exception as error:  # its errors have no root of their own
             raise MidiError(f"note-seq cannot quantise the sequence: {error}") from error
+    if sequence.quantization_info.steps_per_quarter != STEPS_PER_QUARTER:
+        found = str(sequence.quantization_info).strip()
+        raise MidiError(
+            f"the NoteSequence is quantised to {found}; {STEPS_PER_QUARTER} a quarter are wanted"
+        )
     notes = [note for note in sequence.notes if not note.is_drum]
     if not notes:
         raise MidiError("the NoteSequence holds no notes (drums aside)")

@@ -111,7 +111,7 @@ def read_score(source: Path | bytes) -> Score:
         raise MidiError(
             f"{score.ticks_per_quarter} ticks a quarter: SMPTE or broken time division"
         )
-    parts = tuple(_part(track) for track in score.tracks if track.note_num())
+    parts = tuple(part for track in score.tracks if len((part := _part(track)).pitches))
     end_tick = max((int(part.ends_ticks.max()) for part in parts), default=0)
     signatures = [(int(s.time), s.numerator, s.denominator) for s in score.time_signatures]
     segments = four_four_segments(signatures, end_tick, score.ticks_per_quarter)
@@ -123,6 +123,7 @@ def _part(track: symusic.core.TrackTick) -> Part:
     starts = notes["time"].astype(np.int64)
     ends = starts + np.maximum(notes["duration"].astype(np.int64), 1)
     pitches = notes["pitch"].astype(np.int64)
+    # A broken file's ticks run past 32 bits and come back negative.
     sane = (starts >= 0) & (pitches >= 0) & (pitches < 128)
     return Part(
         name=track.name,
@@ -160,7 +161,8 @@ def four_four_segments(
     (Segment(start_tick=0, end_tick=3840), Segment(start_tick=5280, end_tick=9120))
     """
     bar_ticks = QUARTERS_PER_BAR * ticks_per_quarter
-    changes = {tick: (above, below) for tick, above, below in sorted(signatures)}
+    in_order = sorted(signatures, key=lambda signature: signature[0])
+    changes = {tick: (above, below) for tick, above, below in in_order}
     changes.setdefault(0, (4, 4))
     ticks = [*sorted(changes), end_tick]
     segments: list[Segment] = []
