@@ -28,14 +28,13 @@ from melodyconstraints.latent.training import (
     RoundRecord,
     train_actor_critic,
 )
-from melodyconstraints.melody.checkpoint import BUNDLED, load_model
+from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.melody.sampler import MelodySampler
 from melodyconstraints.rules import Rule, find_rule, find_rules
 
 KIND = "actor"
-BUNDLED_NAME = "bundled"
 DEFAULT_TEMPERATURE = 0.5
 
 
@@ -114,17 +113,18 @@ class MelodyActor:
         """The key signature that the rules imply, if any."""
         return next((rule.key for rule in self.rules if rule.key), None)
 
-    def save(self, folder: Path, *, model_folder: Path | None = None) -> None:
-        """Write an actor folder.
+    def save(self, folder: Path) -> None:
+        """Write an actor folder; it names its model's folder and fingerprint.
 
-        Args:
-            model_folder: where its model is; None for the bundled one.
+        Raises:
+            UsageError: the model was never saved.
         """
+        if not self.model.folder:
+            raise UsageError("the actor's model has no folder; save it first with save_model")
         tensors = {f"actor.{name}": value for name, value in self.actor.state_dict().items()}
         tensors |= {f"critic.{name}": value for name, value in self.critic.state_dict().items()}
-        place = BUNDLED_NAME if model_folder is None else str(model_folder.resolve())
         config = {
-            "model": {"folder": place, "fingerprint": self.model.fingerprint},
+            "model": {"folder": self.model.folder, "fingerprint": self.model.fingerprint},
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
             "settings": asdict(self.settings),
@@ -191,6 +191,7 @@ def load_actor(
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
         RuleNotFoundError: a rule that it names is not there any more.
+        UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
     artifact = load_artifact(folder, KIND)
@@ -203,13 +204,15 @@ def load_actor(
         saved = [(str(entry["name"]), str(entry["spec"])) for entry in config["rules"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    model = model or load_model(BUNDLED if place == BUNDLED_NAME else place)
+    model = model or load_model(place)
     if model.fingerprint != wanted:
         raise ArtifactError(
             f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
             "train it again with: mc train-actor"
         )
     found = find_rules(rules or ())
+    if rules is not None and len(found) != len(saved):
+        raise UsageError(f"{folder} was trained for {len(saved)} rules, got {len(found)}")
     if rules is None:
         found = [replace(find_rule(spec), name=name) for name, spec in saved]
     actor = Actor(model.latent_dim, settings.actor_hidden)

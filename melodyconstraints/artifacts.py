@@ -95,8 +95,11 @@ def load_artifact(folder: Path, kind: str) -> Artifact:
     return Artifact(config, tensors, _fingerprint(hashes))
 
 
-def check_free(folder: Path, kind: str, *, overwrite: bool) -> None:
+def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:
     """Make sure that writing a folder loses nothing that was not meant to be lost.
+
+    Args:
+        remedy: what the user can do about an earlier run's results.
 
     Raises:
         UsageError: ``folder`` holds something else, or the same kind and ``overwrite`` is false.
@@ -108,9 +111,9 @@ def check_free(folder: Path, kind: str, *, overwrite: bool) -> None:
     except (OSError, ValueError, AttributeError):
         found = None
     if found != kind:
-        raise UsageError(f"{folder} exists and is not an {kind} folder; choose another")
+        raise UsageError(f"{folder} holds other files; choose an empty or new folder")
     if not overwrite:
-        raise UsageError(f"{folder} already holds an {kind}; pass --overwrite to replace it")
+        raise UsageError(f"{folder} already holds the {kind} of an earlier run; {remedy}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -56,7 +56,9 @@ def plot_learning_curves(curves: Sequence[Mapping[str, float]], path: Path) -> N
 
 def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
     shown = [(a, b) for a, b in zip(x, y, strict=True) if b == b]
-    axes.plot([a for a, _ in shown], [b for _, b in shown], label=label, lw=1.3)
+    axes.plot(
+        [a for a, _ in shown], [b for _, b in shown], label=label.replace("$", r"\$"), lw=1.3
+    )
 
 
 def _finish(axes: Axes, title: str, x_label: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from melodyconstraints.actors import MelodyActor, prior_points, rewards_of
+from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evaluation import (
     RewardStatistics,
     all_satisfied,
@@ -45,9 +46,9 @@ class Evaluation:
     prior_diversity: float
 
     @property
-    def diversity_ratio(self) -> float:
-        """The actor's mean pairwise edit distance over the prior's."""
-        return self.diversity / self.prior_diversity
+    def diversity_ratio(self) -> float | None:
+        """The actor's mean pairwise edit distance over the prior's; None if that is zero."""
+        return self.diversity / self.prior_diversity if self.prior_diversity else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -82,7 +83,9 @@ def evaluate_actor(
     Raises:
         UsageError: n below 2, since diversity needs pairs.
     """
-    z = prior_points(actor.model, max(n, 2), seed)
+    if n < 2:
+        raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
+    z = prior_points(actor.model, n, seed)
     shifted = actor.shift(z)
     prior = actor.sampler(seed, temperature).decode(z)
     drawn = actor.sampler(seed + _ACTOR_SEED_OFFSET, temperature).decode(shifted)

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from melodyconstraints.artifacts import check_free
 from melodyconstraints.curves import plot_learning_curves
 from melodyconstraints.datasets.store import StoredMelodies, read_store
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.card import model_card
-from melodyconstraints.melody.checkpoint import save_model
+from melodyconstraints.melody.checkpoint import KIND, save_model
 from melodyconstraints.melody.config import PRESETS
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.reconstruction import measure_reconstruction
@@ -49,15 +51,23 @@ def train_model(
         Quality on the splits ``validation`` and ``test``.
 
     Raises:
-        UsageError: ``output`` already holds a training and ``resume`` is false.
+        UsageError: ``output`` already holds a model, or a training and ``resume`` is false; an
+            unknown preset; a device that is not there.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
     checkpoints = output / CHECKPOINTS
-    if checkpoints.exists() and not resume:
+    if preset not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if not checkpoints.exists():
+        check_free(output, KIND, overwrite=False, remedy="choose another folder")
+    elif not resume:
         raise UsageError(f"{output} already holds a training; pass --resume or choose another")
+    check_device(device)
     data = {split: read_store(store, split) for split in ("train", "validation", "test")}
     if not len(data["train"]):
         raise UsageError(f"{store} holds no melody to train on; extract more files")
+    if not len(data["validation"]):
+        raise StoreError(f"{store} holds no melody of the split validation; extract more files")
 
     def show(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:
@@ -98,6 +108,19 @@ def train_model(
     training = {"preset": preset, "settings": everything, "steps": state.step, "quality": measured}
     save_model(model, output, card=card, training=training)
     return measured
+
+
+def check_device(device: str) -> None:
+    """Make sure that tensors can live there.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {device!r} cannot be used: {reason}") from error
 
 
 def choose(events: Events, count: int) -> Events:

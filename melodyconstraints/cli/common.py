@@ -90,13 +90,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def talk() -> Console:
     """Where talk and progress go: stderr."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def progress_bar(unit: str) -> Progress:
     """A bar on stderr with count, time taken and time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),

@@ -97,7 +97,8 @@ def _satisfied(statistics: RewardStatistics) -> str:
 
 
 def _diversity(evaluation: Evaluation) -> str:
+    ratio = evaluation.diversity_ratio
     return (
-        f"{evaluation.diversity_ratio:.2f}  "
+        f"{'-' if ratio is None else f'{ratio:.2f}'}  "
         f"({evaluation.diversity:.0f} / {evaluation.prior_diversity:.0f} events)"
     )

@@ -77,7 +77,7 @@ def command(
     specs = rule_specs(rules, density, required=False)
     if (actor_folder is None) == (not specs):
         raise click.UsageError("give either --actor, or rules by --rule and --density")
-    make_room(output, overwrite)
+    earlier = earlier_run(output, overwrite)
     actor = _actor(actor_folder, model_folder, specs, temperature, seed)
     drawn = count
     if only_satisfying:
@@ -92,6 +92,8 @@ def command(
         "program": program,
         "drawn": drawn,
     }
+    for path in earlier:
+        path.unlink(missing_ok=True)
     write(actor, melodies, output, facts, plot=plot)
     talk().print(f"{count} MIDI files in {output}")
 
@@ -116,21 +118,22 @@ def _actor(
     return train(model_folder, specs, preset="default", temperature=chosen, seed=seed)
 
 
-def make_room(output: Path, overwrite: bool) -> None:
-    """Refuse a folder with an earlier run in it, or clear that run away."""
-    manifest = output / MANIFEST
-    if not manifest.exists():
-        if output.is_dir() and any(output.iterdir()):
-            raise click.UsageError(f"{output} holds other files; choose an empty or new folder")
-        return
+def earlier_run(output: Path, overwrite: bool) -> list[Path]:
+    """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
+
+    Nothing is removed until there are new melodies to write.
+    """
+    if not output.is_dir() or not any(output.iterdir()):
+        return []
+    try:
+        manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+        names = [Path(entry["file"]).name for entry in manifest["melodies"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        message = f"{output} holds other files; choose an empty or new folder"
+        raise click.UsageError(message) from error
     if not overwrite:
         raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
-    earlier = json.loads(manifest.read_text(encoding="utf-8"))
-    for entry in earlier["melodies"]:
-        (output / Path(entry["file"]).name).unlink(missing_ok=True)
-    for picture in output.glob(_PICTURES):
-        picture.unlink()
-    manifest.unlink()
+    return [*(output / name for name in names), *output.glob(_PICTURES), output / MANIFEST]
 
 
 def write(

@@ -67,9 +67,9 @@ def command(
 
     specs = rule_specs(rules, density)
     folder = output or Path("actors") / slug(specs)
-    check_free(folder, KIND, overwrite=overwrite)
+    check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
     actor = train(model_folder, specs, preset=preset, temperature=temperature, seed=seed)
-    actor.save(folder, model_folder=model_folder)
+    actor.save(folder)
 
     plot_actor_critic(actor.records, [rule.name for rule in actor.rules], folder / CURVES)
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatch
 from functools import partial
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def extract_melodies(
     Raises:
         UsageError: no MIDI files, or ``output`` is taken.
     """
-    settings = settings or WindowSettings()
+    settings, exclude = settings or WindowSettings(), list(exclude)
     files = find_midi_files(folder, exclude)
     summary = ExtractionSummary()
     with new_store(output, overwrite=overwrite) as store:
@@ -189,7 +190,14 @@ def extract_melodies(
             _record(result, store, seen, summary)
             if callback:
                 callback(summary, len(files))
-        store.finish({"settings": asdict(settings), "counts": summary.as_dict()})
+        store.finish(
+            {
+                "versions": {name: version(name) for name in ("melodyconstraints", "symusic")},
+                "settings": asdict(settings),
+                "exclude": list(exclude),
+                "counts": summary.as_dict(),
+            }
+        )
     return summary
 
 

@@ -80,7 +80,7 @@ class StoreWriter:
         if self._rows or not self._parts:
             self._write_part(self._rows)
         self.close()
-        text = json.dumps({"format": FORMAT, **summary}, indent=2) + "\n"
+        text = json.dumps({"format": FORMAT, "parts": self._parts, **summary}, indent=2) + "\n"
         (self._folder / SUMMARY).write_text(text, encoding="utf-8")
 
     def close(self) -> None:
@@ -99,6 +99,7 @@ def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]
     """Build a store that appears at ``folder`` whole when the block ends, or not at all.
 
     Raises:
+        StoreError: the block ended without :meth:`StoreWriter.finish`.
         UsageError: ``folder`` exists and ``overwrite`` is false, or is not a melody store.
     """
     _check_target(folder, overwrite)
@@ -107,6 +108,7 @@ def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]
     writer = StoreWriter(workshop)
     try:
         yield writer
+        read_summary(workshop)
         if folder.exists():
             shutil.rmtree(folder)
         workshop.chmod(0o755)
@@ -121,8 +123,11 @@ def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]
 def _check_target(folder: Path, overwrite: bool) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not (folder / SUMMARY).is_file():
-        raise UsageError(f"{folder} exists and is not a melody store; choose another folder")
+    try:
+        read_summary(folder)
+    except StoreError as error:
+        message = f"{folder} exists and is not a melody store; choose another folder"
+        raise UsageError(message) from error
     if not overwrite:
         raise UsageError(f"{folder} already holds a melody store; pass --overwrite to replace it")
 
@@ -165,11 +170,15 @@ def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
     """
     if split is not None and split not in SPLITS:
         raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-    read_summary(folder)
+    summary = read_summary(folder)
     filters = None if split is None else [("split", "==", split)]
-    parts = [_read_part(path, filters) for path in sorted(folder.glob("part-*.parquet"))]
-    if not parts:
-        raise StoreError(f"{folder} holds no part-*.parquet; extract it again")
+    paths = sorted(folder.glob("part-*.parquet"))
+    if not paths or len(paths) != summary.get("parts", len(paths)):
+        wanted = summary.get("parts", "some")
+        raise StoreError(
+            f"{folder} holds {len(paths)} part-*.parquet, {wanted} were written; extract it again"
+        )
+    parts = [_read_part(path, filters) for path in paths]
     table = pa.concat_tables(parts)
     raw = b"".join(table["events"].to_pylist())
     events = np.frombuffer(raw, np.uint8).reshape(-1, STEPS)
@@ -180,7 +189,7 @@ def _read_part(path: Path, filters: list[tuple[str, str, str]] | None) -> pa.Tab
     try:
         return pq.read_table(path, columns=["events", "file"], filters=filters)
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path} is damaged: {error}; extract it again") from error
+        raise StoreError(f"{path} is damaged, extract it again: {error}") from error
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, Melodies
-from melodyconstraints.melody.grid import POLYPHONY
+from melodyconstraints.melody.grid import one_voice
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 
 
@@ -50,9 +49,7 @@ class WindowSettings:
     max_span: int = 24
 
     def __post_init__(self) -> None:
-        if self.polyphony not in POLYPHONY:
-            known = ", ".join(POLYPHONY)
-            raise UsageError(f"polyphony must be one of {known}, got {self.polyphony!r}")
+        one_voice(self.polyphony)
 
 
 def windows(events: Events) -> Events:

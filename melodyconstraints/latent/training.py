@@ -21,10 +21,20 @@ from torch import Tensor, nn
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.networks import Actor, Critic
-from melodyconstraints.latent.protocols import LatentModel, Reward, Samples
+from melodyconstraints.latent.protocols import LatentModel, Reward
 
 SATISFIED = 1 - 1e-6
 """A reward of at least this counts as satisfied."""
+
+
+_AT_LEAST_ONE = (
+    "rounds",
+    "actor_points",
+    "batch_size",
+    "critic_steps",
+    "actor_every",
+    "validate_every",
+)
 
 
 @dataclass(frozen=True)
@@ -79,10 +89,9 @@ class ActorCriticSettings:
     validate_every: int = 10
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.actor_points, self.batch_size, self.critic_steps) < 1:
-            raise UsageError(
-                "rounds, actor_points, batch_size and critic_steps must be at least 1"
-            )
+        for name in _AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.sharpness <= 1:
             raise UsageError(f"sharpness must be in [0, 1], got {self.sharpness}")
 
@@ -133,7 +142,10 @@ class RoundRecord:
 
 @dataclass
 class ActorCritic:
-    """A trained pair and how it got there; ``best`` is its share of validated points satisfied."""
+    """A trained pair and how it got there.
+
+    ``best`` is the share of the validated points that it satisfies; NaN if none were.
+    """
 
     actor: Actor
     critic: Critic
@@ -159,7 +171,8 @@ def train_actor_critic(
 
     Raises:
         UsageError: no reward.
-        TrainingError: a reward that is the same, below 1, for every sample: nothing to learn from.
+        TrainingError: a reward outside [0, 1], or one that is the same, below 1, for every sample
+            of the bank: nothing to learn from.
     """
     if not rewards:
         raise UsageError("give at least one reward")
@@ -197,7 +210,8 @@ class _Trainer:
         self.values = torch.empty(0, len(rewards), device=device)
         self.records: list[RoundRecord] = []
         self.validation = self.prior(settings.validation)
-        self.best, self.best_weights = -1.0, self.averaged.state_dict()
+        self.best: tuple[float, float] | None = None
+        self.best_weights = self.averaged.state_dict()
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         settings = self.settings
@@ -213,9 +227,18 @@ class _Trainer:
         z = torch.randn(count, self.model.latent_dim, generator=self.generator)
         return z.to(self.sigma_bar.device)
 
-    def judge(self, samples: Samples) -> Tensor:
-        """``(B, R)`` rewards of samples."""
+    @torch.no_grad()
+    def judge(self, points: Tensor) -> Tensor:
+        """``(B, R)`` rewards of the samples that ``(B, Z)`` points decode to."""
+        samples = self.model.decode(points)
         columns = [torch.as_tensor(reward(samples)).float() for reward in self.rewards]
+        for head, column in enumerate(columns):
+            wrong = column[~((column >= 0) & (column <= 1))]
+            if len(wrong):
+                raise TrainingError(
+                    f"reward {head + 1} of {len(columns)} gave {wrong[0].item():.3g}; "
+                    "a reward must be a number in [0, 1]"
+                )
         return torch.stack(columns, -1).to(self.sigma_bar.device)
 
     def warm_up(self) -> None:
@@ -223,7 +246,7 @@ class _Trainer:
         if not self.settings.bank:
             return
         bank = self.prior(self.settings.bank)
-        values = torch.cat([self.judge(self.model.decode(chunk)) for chunk in bank.split(256)])
+        values = torch.cat([self.judge(chunk) for chunk in bank.split(256)])
         self._refuse_constant(values)
         self._remember(bank, values)
         for _ in range(self.settings.warmup_steps):
@@ -246,7 +269,7 @@ class _Trainer:
         with torch.no_grad():
             shifted = self.actor(z)
         points = torch.cat([shifted, self.prior(settings.prior_points)])
-        values = self.judge(self.model.decode(points))
+        values = self.judge(points)
         self._remember(points, values)
         critic_loss = [self._critic_step() for _ in range(settings.critic_steps)][-1]
         actor_loss = distance = float("nan")
@@ -321,15 +344,17 @@ class _Trainer:
     def _validate(self) -> None:
         """Keep the averaged actor when it satisfies more of the validation points than before."""
         with torch.no_grad():
-            values = self.judge(self.model.decode(self.averaged(self.validation)))
+            values = self.judge(self.averaged(self.validation))
         satisfied = float((values >= SATISFIED).all(-1).float().mean())
-        score = satisfied + float(values.mean()) * 1e-3
-        if score > self.best:
+        score = (satisfied, float(values.mean()))
+        if self.best is None or score > self.best:
             self.best = score
             self.best_weights = copy.deepcopy(self.averaged.state_dict())
 
     def finish(self) -> ActorCritic:
         """The best actor, or the last where nothing was validated."""
-        if self.settings.validation and self.best >= 0:
+        best = float("nan")
+        if self.best is not None:
+            best = self.best[0]
             self.averaged.load_state_dict(self.best_weights)
-        return ActorCritic(self.averaged.eval(), self.critic.eval(), self.records, self.best)
+        return ActorCritic(self.averaged.eval(), self.critic.eval(), self.records, best)

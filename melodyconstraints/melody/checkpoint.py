@@ -17,6 +17,8 @@ from melodyconstraints.melody.model import MelodyVAE
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
 """The model that comes with the package."""
+BUNDLED_NAME = "bundled"
+"""What stands for its folder in actors, wherever the package is installed."""
 
 
 def save_model(
@@ -33,7 +35,9 @@ def save_model(
     """
     tensors = {name: tensor.half() for name, tensor in model.state_dict().items()}
     config = {"model": asdict(model.config), "training": dict(training or {})}
-    return save_artifact(folder, KIND, config, tensors, card)
+    model.fingerprint = save_artifact(folder, KIND, config, tensors, card)
+    model.folder = str(folder.resolve())
+    return model.fingerprint
 
 
 def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> MelodyVAE:
@@ -42,12 +46,13 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
-    folder = BUNDLED if folder is None else Path(folder)
+    folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
     artifact = load_artifact(folder, KIND)
     try:
         model = MelodyVAE(MelodyVAEConfig(**artifact.config["model"]))
         model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+    model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device)).eval()

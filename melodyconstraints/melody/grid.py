@@ -12,11 +12,12 @@ one voice:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, REST, Events
 
 Ints = NDArray[Any]
@@ -73,10 +74,19 @@ def highest_onsets(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Event
     return skyline(starts, ends, pitches, steps)
 
 
-POLYPHONY: dict[str, Callable[[Ints, Ints, Ints, int], Events]] = {
-    "skyline": skyline,
-    "onset": highest_onsets,
-}
+OneVoice: TypeAlias = Callable[[Ints, Ints, Ints, int], Events]
+POLYPHONY: dict[str, OneVoice] = {"skyline": skyline, "onset": highest_onsets}
+
+
+def one_voice(polyphony: str) -> OneVoice:
+    """The rule of a name.
+
+    Raises:
+        UsageError: neither ``skyline`` nor ``onset``.
+    """
+    if polyphony not in POLYPHONY:
+        raise UsageError(f"polyphony must be one of {', '.join(POLYPHONY)}, got {polyphony!r}")
+    return POLYPHONY[polyphony]
 
 
 def _clip(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> tuple[Ints, Ints, Ints]:

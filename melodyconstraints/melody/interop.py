@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import HOLD, REST, Events, Melody, canonical_events
-from melodyconstraints.melody.grid import POLYPHONY
+from melodyconstraints.melody.grid import one_voice
 from melodyconstraints.melody.midi import VELOCITY
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
@@ -21,6 +21,7 @@ from melodyconstraints.melody.units import (
     STEPS,
     STEPS_PER_QUARTER,
     TICKS_PER_QUARTER,
+    check_tempo,
     seconds_per_step,
     ticks_to_steps,
 )
@@ -39,10 +40,10 @@ _FIRST_NOTE_CLASS = 2
 def to_pretty_midi(
     melody: Melody, *, tempo: float = DEFAULT_TEMPO, program: int = 0
 ) -> pretty_midi.PrettyMIDI:
-    """One instrument, 4/4, at ``tempo`` quarters a minute."""
+    """One instrument, 4/4, at ``tempo`` quarters a minute in [10, 1000]."""
     import pretty_midi
 
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=tempo)
+    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=check_tempo(tempo))
     midi.time_signature_changes.append(pretty_midi.TimeSignature(QUARTERS_PER_BAR, 4, 0.0))
     instrument = pretty_midi.Instrument(program, name="Melody")
     for onset, end, pitch in _spans(melody):
@@ -176,4 +177,4 @@ def _spans(melody: Melody) -> list[tuple[int, int, int]]:
 def _one_voice(
     starts: NDArray[np.int64], ends: NDArray[np.int64], pitches: NDArray[np.int64], polyphony: str
 ) -> Melody:
-    return Melody(POLYPHONY[polyphony](starts, ends, pitches, STEPS))
+    return Melody(one_voice(polyphony)(starts, ends, pitches, STEPS))

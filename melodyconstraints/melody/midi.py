@@ -23,11 +23,11 @@ from melodyconstraints.melody.units import (
     STEPS,
     STEPS_PER_BAR,
     TICKS_PER_QUARTER,
+    check_tempo,
     steps_to_ticks,
 )
 
 VELOCITY = 96
-MIN_TEMPO, MAX_TEMPO = 10.0, 1000.0
 _LAST_TICK = steps_to_ticks(STEPS)
 
 
@@ -50,8 +50,6 @@ def to_midi_file(
     Raises:
         UsageError: a tempo, program or key that MIDI cannot carry.
     """
-    if not MIN_TEMPO <= tempo <= MAX_TEMPO:
-        raise UsageError(f"tempo must be from {MIN_TEMPO:g} to {MAX_TEMPO:g}, got {tempo}")
     if not 0 <= program <= 127:
         raise UsageError(f"program must be from 0 to 127, got {program}")
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
@@ -75,7 +73,7 @@ def write_melody(
 
 def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:
     messages = [
-        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(check_tempo(tempo))),
         mido.MetaMessage("time_signature", numerator=QUARTERS_PER_BAR, denominator=4),
     ]
     if key is not None:

@@ -196,10 +196,12 @@ class MelodyVAE(nn.Module):
     """Encoder, conductor and bar decoder.
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
-    training has measured it. ``fingerprint`` names the folder it was read from, for actors.
+    training has measured it. ``folder`` is where the model was read from or written to, and
+    ``fingerprint`` names its weights; both are empty for a model that was never on disk.
     """
 
     sigma_bar: Tensor
+    folder: str = ""
     fingerprint: str = ""
 
     def __init__(self, config: MelodyVAEConfig) -> None:

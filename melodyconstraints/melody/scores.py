@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.grid import POLYPHONY
+from melodyconstraints.melody.grid import one_voice
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
+    MAX_TEMPO,
+    MIN_TEMPO,
     QUARTERS_PER_BAR,
     STEPS_PER_BAR,
     ticks_to_steps,
 )
 
 FOUR_QUARTER_BARS = frozenset({(4, 4), (2, 2)})
+MAX_BARS = 10_000
+"""Five hours at 120 quarters a minute; a wild tick beyond that would only eat memory."""
 _PADDING = b"\0" * 4
 """symusic reads past the end of some malformed files; zeros behind them keep it in bounds."""
 
@@ -63,7 +67,7 @@ class Score:
         """One part of one segment as a single voice, whole bars.
 
         Args:
-            polyphony: a key of :data:`melodyconstraints.melody.grid.POLYPHONY`.
+            polyphony: ``skyline`` or ``onset``.
 
         Returns:
             ``(16 * bars,)`` events up to the bar in which the last note ends.
@@ -77,7 +81,7 @@ class Score:
         last_step = int(np.maximum(ends, starts + 1).max())
         bars = -(-last_step // STEPS_PER_BAR)
         bars = min(bars, (segment.end_tick - segment.start_tick) // self.bar_ticks)
-        return POLYPHONY[polyphony](starts, ends, part.pitches[inside], bars * STEPS_PER_BAR)
+        return one_voice(polyphony)(starts, ends, part.pitches[inside], bars * STEPS_PER_BAR)
 
     def _steps_within(self, segment: Segment, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         return ticks_to_steps(ticks - segment.start_tick, self.ticks_per_quarter)
@@ -113,6 +117,9 @@ def read_score(source: Path | bytes) -> Score:
         )
     parts = tuple(part for track in score.tracks if len((part := _part(track)).pitches))
     end_tick = max((int(part.ends_ticks.max()) for part in parts), default=0)
+    bars = end_tick // (QUARTERS_PER_BAR * score.ticks_per_quarter)
+    if bars > MAX_BARS:
+        raise MidiError(f"its last note is in bar {bars}; above {MAX_BARS} a file is broken")
     signatures = [(int(s.time), s.numerator, s.denominator) for s in score.time_signatures]
     segments = four_four_segments(signatures, end_tick, score.ticks_per_quarter)
     return Score(score.ticks_per_quarter, _tempo(score), parts, segments)
@@ -140,7 +147,7 @@ def _tempo(score: symusic.core.ScoreTick) -> float:
     if not len(score.tempos):
         return DEFAULT_TEMPO
     tempo = float(score.tempos[0].qpm)
-    return tempo if 10.0 <= tempo <= 1000.0 else DEFAULT_TEMPO
+    return tempo if MIN_TEMPO <= tempo <= MAX_TEMPO else DEFAULT_TEMPO
 
 
 def four_four_segments(

@@ -192,7 +192,9 @@ def start_from_principal_components(path: ResidualPath, events: Events) -> None:
     ).float()
     size, dims = min(path.latent_dim, len(codes) - 1), path.latent_dim
     centre = codes.mean(0)
-    _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)  # svd_lowrank draws; a resumed run must draw the same
+        _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
     scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=1e-3)
     path.to_posterior.weight[:size] = axes.T / scale[:, None]
     path.to_posterior.bias[:size] = -(axes.T @ centre) / scale

@@ -12,6 +12,8 @@ from typing import overload
 
 import numpy as np
 
+from melodyconstraints.errors import UsageError
+
 STEPS_PER_QUARTER = 4
 QUARTERS_PER_BAR = 4
 STEPS_PER_BAR = STEPS_PER_QUARTER * QUARTERS_PER_BAR
@@ -23,6 +25,7 @@ TICKS_PER_QUARTER = 480
 
 DEFAULT_TEMPO = 120.0
 """Quarter notes a minute."""
+MIN_TEMPO, MAX_TEMPO = 10.0, 1000.0
 
 
 @overload
@@ -39,10 +42,21 @@ def steps_to_ticks(steps: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> in
     return steps * ticks_per_quarter // STEPS_PER_QUARTER
 
 
+def check_tempo(tempo: float) -> float:
+    """The tempo itself.
+
+    Raises:
+        UsageError: outside [10, 1000] quarters a minute.
+    """
+    if not MIN_TEMPO <= tempo <= MAX_TEMPO:
+        raise UsageError(f"tempo must be from {MIN_TEMPO:g} to {MAX_TEMPO:g}, got {tempo}")
+    return tempo
+
+
 def seconds_per_step(tempo: float) -> float:
-    """Seconds a step lasts at ``tempo`` quarter notes a minute.
+    """Seconds a step lasts at ``tempo`` quarter notes a minute in [10, 1000].
 
     >>> seconds_per_step(120.0)
     0.125
     """
-    return 60.0 / tempo / STEPS_PER_QUARTER
+    return 60.0 / check_tempo(tempo) / STEPS_PER_QUARTER

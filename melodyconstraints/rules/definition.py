@@ -93,8 +93,11 @@ class Rule:
 
     def _as_numbers(self, given: object, what: str) -> NDArray[np.float64]:
         try:
-            return np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError) as error:
+            values = np.asarray(given)
+            if given is None or values.dtype.kind in "SU":
+                raise TypeError("neither None nor text is a number")
+            return values.astype(np.float64)
+        except Exception as error:
             raise RuleError(
                 f"rule {self.name} gave {given!r} for {what}; a reward must be a number in [0, 1]"
             ) from error

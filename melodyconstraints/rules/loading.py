@@ -60,7 +60,8 @@ def _import(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
         raise RuleNotFoundError(
             f"the rule file {path} does not import: {type(error).__name__}: {error}"
         ) from error

@@ -70,7 +70,7 @@ class TrainingSettings:
         """Learning rate: linear warm-up, then a cosine from full to ``final_share``."""
         fall = (1 + math.cos(math.pi * progress)) / 2
         cosine = self.final_share + (1 - self.final_share) * fall
-        return self.learning_rate * min((step + 1) / self.warmup_steps, 1.0) * cosine
+        return self.learning_rate * min((step + 1) / max(self.warmup_steps, 1), 1.0) * cosine
 
 
 @dataclass
@@ -121,6 +121,7 @@ def train(
     state = TrainingState()
     if resume and folder is not None:
         state = load_checkpoint(folder, model, optimizer) or state
+        state.progress = settings.progress(state.step, state.elapsed_seconds)
     began = time.monotonic() - state.elapsed_seconds
     while settings.progress(state.step, state.elapsed_seconds) < 1.0:
         _step(model, objective, batch_at, settings, optimizer, state)
@@ -203,7 +204,7 @@ def load_checkpoint(
         model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("adam.")})
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = {
-                key: tensors[f"adam.{key}.{name}"]
+                key: tensors[f"adam.{key}.{name}"].to("cpu" if key == "step" else parameter.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"adam.{key}.{name}" in tensors
             }

@@ -1,0 +1,215 @@
+"""``mc generate``: MIDI files that say what the manifest says."""
+
+import json
+
+import mido
+import numpy as np
+import pytest
+
+from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.midi import read_melody
+
+
+@pytest.fixture
+def generate(mc, tiny_actor_folder):
+    """Draws with the tiny actor."""
+    return lambda *options: mc("generate", "--actor", tiny_actor_folder, *options)
+
+
+@pytest.fixture
+def generate_for(mc, tiny_model_folder, quick_recipe):
+    """Draws on the tiny model with rules."""
+    return lambda *options: mc("generate", "--model", tiny_model_folder, *options)
+
+
+def manifest_of(folder) -> dict:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def messages(path, kind: str) -> list:
+    return [
+        message
+        for track in mido.MidiFile(path).tracks
+        for message in track
+        if message.type == kind
+    ]
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_note_of_every_file_is_in_the_manifest(generate, tiny_actor_folder, tmp_path):
+    result = generate("-n", 3, "--seed", 5)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("3 MIDI files in out\n")
+    manifest = manifest_of(tmp_path / "out")
+    files = sorted(path.name for path in (tmp_path / "out").glob("*.mid"))
+    assert files == [entry["file"] for entry in manifest["melodies"]]
+    assert files == ["melody-001.mid", "melody-002.mid", "melody-003.mid"]
+    expected = load_actor(tiny_actor_folder).generate(3, seed=5)
+    for entry, melody in zip(manifest["melodies"], expected, strict=True):
+        path = tmp_path / "out" / entry["file"]
+        starts = [m for m in messages(path, "note_on") if m.velocity]
+        assert len(starts) == entry["notes"] == len(melody)
+        assert [m.note for m in starts] == melody.pitches.tolist()
+        assert read_melody(path).melody == melody
+        white = np.isin(melody.pitch_classes, [0, 2, 4, 5, 7, 9, 11]).mean()
+        assert entry["rewards"] == pytest.approx(
+            {"cmajor": white, "density:252": min(len(melody) / 252, 1)}
+        )
+        assert entry["satisfied"] == (min(entry["rewards"].values()) == 1)
+
+
+def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folder, tmp_path):
+    generate("-n", 1, "--tempo", 96, "--program", 40, "--temperature", 0.25, "--seed", 7)
+    manifest = manifest_of(tmp_path / "out")
+    del manifest["melodies"]
+    assert manifest == {
+        "model": load_model(tiny_model_folder).fingerprint,
+        "rules": ["cmajor", "density:252"],
+        "seed": 7,
+        "temperature": 0.25,
+        "tempo": 96.0,
+        "program": 40,
+        "drawn": 1,
+        "key": "C",
+    }
+
+
+def test_tempo_program_key_and_name_reach_the_file(generate, tmp_path):
+    generate("-n", 1, "--tempo", 96, "--program", 40, "-o", "songs")
+    path = tmp_path / "songs" / "melody-001.mid"
+    assert [m.tempo for m in messages(path, "set_tempo")] == [mido.bpm2tempo(96)]
+    assert [m.program for m in messages(path, "program_change")] == [40]
+    assert [m.key for m in messages(path, "key_signature")] == ["C"]
+    assert [m.name for m in messages(path, "track_name")] == ["melody-001"]
+    assert [(m.numerator, m.denominator) for m in messages(path, "time_signature")] == [(4, 4)]
+
+
+def test_the_same_seed_writes_the_same_bytes(generate, tmp_path):
+    for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
+        generate("-n", 2, "--seed", seed, "-o", folder)
+    first, again, other = (contents(tmp_path / folder) for folder in "abc")
+    assert first == again
+    assert first["melody-001.mid"] != other["melody-001.mid"]
+
+
+def test_the_default_temperature_is_that_of_the_actor(generate, tmp_path):
+    generate("-n", 1)
+    assert manifest_of(tmp_path / "out")["temperature"] == 0.5
+
+
+def test_rules_train_an_actor_first(generate_for, tiny_model_folder, tmp_path):
+    result = generate_for(
+        "--rule", "cmajor", "--density", 252, "-n", 2, "--seed", 6, "--temperature", 0.8
+    )
+    assert result.exit_code == 0
+    actor = train_actor(
+        load_model(tiny_model_folder), ["cmajor", "density:252"], seed=6, temperature=0.8
+    )
+    expected = actor.generate(2, seed=6)
+    for number, melody in enumerate(expected, 1):
+        assert read_melody(tmp_path / "out" / f"melody-{number:03d}.mid").melody == melody
+    manifest = manifest_of(tmp_path / "out")
+    assert (manifest["temperature"], manifest["key"]) == (0.8, "C")
+
+
+def test_a_rule_without_a_key_leaves_the_signature_out(generate_for, tmp_path):
+    generate_for("--density", 252, "-n", 1)
+    assert manifest_of(tmp_path / "out")["key"] is None
+    assert messages(tmp_path / "out" / "melody-001.mid", "key_signature") == []
+
+
+def test_only_satisfying_draws_until_there_are_enough(generate_for, tmp_path):
+    result = generate_for("--density", 253, "-n", 5, "--only-satisfying")
+    assert result.exit_code == 0
+    manifest = manifest_of(tmp_path / "out")
+    assert len(manifest["melodies"]) == 5
+    assert all(entry["satisfied"] and entry["notes"] >= 253 for entry in manifest["melodies"])
+    assert manifest["drawn"] > 5
+    assert f"5 satisfying melodies among {manifest['drawn']} drawn" in result.stderr
+
+
+def test_a_wish_that_does_not_come_true_is_told(generate, monkeypatch, tmp_path):
+    monkeypatch.setitem(MelodyActor.generate_satisfying.__kwdefaults__, "max_draws", 64)
+    result = generate("-n", 2, "--only-satisfying")
+    assert result.exit_code == 1
+    assert "Error: 0 of 64 melodies satisfy every rule, 2 were asked for" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plot_is_written_on_demand(generate, tmp_path):
+    generate("-n", 2, "--plot")
+    generate("-n", 2, "-o", "plain")
+    assert (tmp_path / "out" / "melodies.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "plain" / "melodies.png").exists()
+
+
+def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):
+    generate("-n", 3, "--plot")
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    before = contents(tmp_path / "out")
+    refused = generate("-n", 1)
+    assert refused.exit_code == 2
+    assert "out holds an earlier run; pass --overwrite to replace it" in refused.stderr
+    assert contents(tmp_path / "out") == before
+    assert generate("-n", 1, "--overwrite").exit_code == 0
+    assert set(contents(tmp_path / "out")) == {"melody-001.mid", "manifest.json", "mine.txt"}
+
+
+def test_an_earlier_run_is_kept_when_there_is_nothing_to_replace_it(
+    generate, generate_for, tmp_path
+):
+    generate("-n", 2)
+    before = contents(tmp_path / "out")
+    assert generate_for("--rule", "cmajr", "--overwrite").exit_code == 2
+    assert contents(tmp_path / "out") == before
+
+
+def test_other_files_are_never_replaced(generate, tmp_path, tiny_model_folder):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "song.mid").write_bytes(b"")
+    before = contents(tiny_model_folder)
+    for folder in ("full", tiny_model_folder):
+        for options in ([], ["--overwrite"]):
+            result = generate("-n", 1, "-o", folder, *options)
+            assert result.exit_code == 2
+            assert f"{folder} holds other files; choose an empty or new folder" in result.stderr
+    assert contents(tiny_model_folder) == before
+
+
+def test_an_empty_folder_is_used(generate, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert generate("-n", 1).exit_code == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--actor", "a", "--rule", "cmajor"]], ids=str)
+def test_either_an_actor_or_rules_are_wanted(mc, options):
+    result = mc("generate", *options)
+    assert result.exit_code == 2
+    assert "give either --actor, or rules by --rule and --density" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-n", "0"], "0 is not in the range x>=1"),
+        (["--tempo", "9"], "9.0 is not in the range 10<=x<=1000"),
+        (["--program", "128"], "128 is not in the range 0<=x<=127"),
+        (["--temperature", "-0.1"], "-0.1 is not in the range x>=0"),
+        (["--seed", "-1"], "-1 is not in the range x>=0"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_told(generate, options, message):
+    result = generate(*options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_missing_actor_is_told(mc):
+    result = mc("generate", "--actor", "none")
+    assert result.exit_code == 1
+    assert "Error: none is not a finished actor folder: manifest.json" in result.stderr

@@ -1,0 +1,93 @@
+"""The program itself: help, version, exit codes, and what it does not load."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from melodyconstraints import __version__
+from melodyconstraints.cli.common import Duration, printable, rule_specs
+from melodyconstraints.cli.main import COMMANDS, main
+
+WITHOUT_TORCH = """
+import sys
+from click.testing import CliRunner
+from melodyconstraints.cli.main import COMMANDS, main
+
+for arguments in ([], *([name] for name in COMMANDS)):
+    result = CliRunner().invoke(main, [*arguments, "--help"])
+    assert result.exit_code == 0, result.output
+print({"torch", "note_seq", "pretty_midi", "matplotlib"} & set(sys.modules))
+"""
+
+
+def test_the_version_is_that_of_the_package(mc):
+    result = mc("--version")
+    assert (result.exit_code, result.output) == (0, f"mc {__version__}\n")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_lists_every_command_with_its_summary(mc, option):
+    result = mc(option)
+    assert result.exit_code == 0
+    for name, (_, summary) in COMMANDS.items():
+        lines = [line.split(maxsplit=1) for line in result.output.splitlines()]
+        assert [name, summary] in lines
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(mc, name):
+    result = mc(name, "--help")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: main {name}")
+    command = main.get_command(click.Context(main), name)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.opts[0] in result.output
+            assert parameter.help or parameter.show_default, parameter.name
+
+
+def test_help_loads_no_heavy_library():
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_TORCH], capture_output=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("set()\n", "")
+
+
+def test_an_unknown_command_is_wrong_usage(mc):
+    result = mc("compose")
+    assert result.exit_code == 2
+    assert "No such command 'compose'" in result.stderr
+
+
+def test_an_error_of_the_system_is_one_line(mc, tiny_actor_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = mc("generate", "--actor", tiny_actor_folder, "-n", 1, "-o", "file/out")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: file/out: Not a directory\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("0.5s", 0.5), (12.0, 12)]
+)
+def test_durations_by_hand(text, seconds):
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "m", "1h30m", "-5s", "5 s", "1d", ""])
+def test_other_durations_are_refused(text):
+    with pytest.raises(click.BadParameter, match=r"is no duration; write 90s, 30m or 1\.5h"):
+        Duration().convert(text, None, None)
+
+
+def test_a_density_is_one_more_rule():
+    assert rule_specs(["cmajor"], 192) == ["cmajor", "density:192"]
+    assert rule_specs([], 0) == ["density:0"]
+    assert rule_specs([], None, required=False) == []
+    with pytest.raises(click.UsageError, match="give at least one --rule or --density"):
+        rule_specs([], None)
+
+
+def test_text_from_files_cannot_steer_a_terminal():
+    assert printable("a\x1b[31mb\udc80\nc é") == "a\ufffd[31mb\ufffd\ufffdc é"

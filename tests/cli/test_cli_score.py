@@ -1,0 +1,100 @@
+"""``mc score``."""
+
+import json
+
+import pytest
+
+from melodyconstraints.melody.events import Melody
+from melodyconstraints.melody.midi import write_melody
+
+C_MAJOR = Melody.from_notes([(4 * i, 4, 60 + step) for i, step in enumerate((0, 2, 4, 5, 7, 9))])
+HALF = Melody.from_notes([(0, 4, 60), (4, 4, 61), (32, 4, 62), (36, 4, 63)])
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """A folder of two melodies, C major and half in C major."""
+    folder = tmp_path / "songs"
+    (folder / "deep").mkdir(parents=True)
+    write_melody(C_MAJOR, folder / "a.mid")
+    write_melody(HALF, folder / "deep" / "b.mid")
+    return folder
+
+
+def test_the_table_has_a_row_a_file_and_a_column_a_rule(mc, table, songs):
+    result = mc("score", "songs", "--rule", "cmajor", "--density", 8)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert table(result.stdout) == [
+        ["file", "notes", "bars", "cmajor", "density:8"],
+        ["songs/a.mid", "6", "2", "1.000", "0.750"],
+        ["songs/deep/b.mid", "4", "3", "0.500", "0.500"],
+    ]
+
+
+def test_json_holds_the_same_numbers(mc, songs):
+    result = mc("score", "songs", "--rule", "cmajor", "--density", 8, "--json")
+    assert json.loads(result.stdout) == {
+        "melodies": [
+            {
+                "file": "songs/a.mid",
+                "notes": 6,
+                "bars": 2,
+                "rewards": {"cmajor": 1.0, "density:8": 0.75},
+            },
+            {
+                "file": "songs/deep/b.mid",
+                "notes": 4,
+                "bars": 3,
+                "rewards": {"cmajor": 0.5, "density:8": 0.5},
+            },
+        ],
+        "failed": 0,
+    }
+
+
+def test_files_are_scored_in_the_order_given(mc, table, songs):
+    result = mc("score", "songs/deep/b.mid", "songs/a.mid", "--rule", "density:4")
+    assert [row[0] for row in table(result.stdout)[1:]] == ["songs/deep/b.mid", "songs/a.mid"]
+
+
+def test_a_broken_file_is_told_in_one_line_and_the_others_are_scored(mc, table, songs):
+    (songs / "aa.mid").write_bytes(b"not music")
+    result = mc("score", "songs", "--rule", "cmajor")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: songs/aa.mid: ")
+    assert result.stderr.count("\n") == 1
+    assert [row[0] for row in table(result.stdout)[1:]] == ["songs/a.mid", "songs/deep/b.mid"]
+    told = json.loads(mc("score", "songs", "--rule", "cmajor", "--json").stdout)
+    assert (told["failed"], len(told["melodies"])) == (1, 2)
+
+
+def test_broken_files_alone_leave_no_table(mc, songs):
+    (songs / "a.mid").write_bytes(b"MThd")
+    result = mc("score", "songs/a.mid", "--rule", "cmajor")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_a_rule_that_raises_shows_where(mc, songs, tmp_path):
+    (tmp_path / "mine.py").write_text("def broken(melody):\n    return melody.chords\n")
+    result = mc("score", "songs", "--rule", "mine.py:broken")
+    assert result.exit_code == 1
+    assert "in broken\n    return melody.chords" in result.stderr
+    assert "Error: rule mine.py:broken raised AttributeError" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["songs"], "give at least one --rule or --density"),
+        (["--rule", "cmajor"], "Missing argument 'PATHS...'"),
+        (["none.mid", "--rule", "cmajor"], "Path 'none.mid' does not exist"),
+        (["songs", "--rule", "cmajr"], "there is no rule 'cmajr'; did you mean cmajor?"),
+        (["songs", "--density", "257"], "257 is not in the range 0<=x<=256"),
+        (["empty", "--rule", "cmajor"], "empty holds no MIDI file"),
+    ],
+)
+def test_wrong_usage_is_told(mc, songs, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    result = mc("score", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -1,0 +1,139 @@
+"""``mc train-vae``."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from melodyconstraints import recipe
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.config import PRESETS
+
+MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch, tiny_config) -> None:
+    monkeypatch.setitem(PRESETS, "small", tiny_config)
+
+
+@pytest.fixture
+def train(mc, tiny_store):
+    """Trains a tiny model in ``model``."""
+
+    def run(*options):
+        return mc("train-vae", tiny_store, "-o", "model", "--batch-size", 4, *options)
+
+    return run
+
+
+def settings_in(folder) -> dict[str, object]:
+    return json.loads((folder / "config.json").read_text())["training"]["settings"]
+
+
+def test_a_training_writes_a_model_folder_and_tells_its_quality(train, table, tmp_path):
+    result = train("--steps", 4)
+    assert result.exit_code == 0
+    folder = tmp_path / "model"
+    assert {path.name for path in folder.iterdir()} == MODEL_FILES | {
+        "learning-curves.png",
+        "training",
+    }
+    assert (folder / "learning-curves.png").read_bytes().startswith(b"\x89PNG")
+    assert load_model(folder).latent_dim == 8
+    quality = json.loads((folder / "config.json").read_text())["training"]["quality"]
+    rows = table(result.stdout)
+    assert rows[0] == ["held-out melodies", "validation", "test"]
+    for name, *values in rows[1:]:
+        measured = [quality[split][name.replace(" ", "_")] for split in ("validation", "test")]
+        assert values == [f"{value:.3f}" for value in measured]
+    assert "step       4" in result.stderr
+    assert "onset F1" in result.stderr
+    assert result.stderr.endswith("model in model; learning curves in model/learning-curves.png\n")
+
+
+def test_options_reach_the_training(train, tmp_path):
+    (tmp_path / "notes.md").write_text("## Data\n\nMade up: ü.\n", encoding="utf-8")
+    result = train(
+        *("--steps", 2, "--learning-rate", 0.002, "--precision", "float32", "--seed", 3),
+        *("--beta", 0.2, "--free-bits", 256, "--notes", "notes.md"),
+    )
+    assert result.exit_code == 0
+    settings = settings_in(tmp_path / "model")
+    assert settings["steps"] == 2
+    assert settings["time_budget_seconds"] is None
+    assert settings["batch_size"] == 4
+    assert settings["learning_rate"] == 0.002
+    assert settings["precision"] == "float32"
+    assert settings["seed"] == 3
+    assert settings["beta"] == 0.2
+    assert settings["free_nats"] == pytest.approx(256 * math.log(2))
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert card.rstrip().endswith("## Data\n\nMade up: ü.")
+
+
+def test_a_time_budget_ends_the_training(train, tmp_path):
+    assert train("--time-budget", "0.05s").exit_code == 0
+    settings = settings_in(tmp_path / "model")
+    assert (settings["steps"], settings["time_budget_seconds"]) == (None, 0.05)
+
+
+def test_half_an_hour_is_the_default(mc, tiny_store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        recipe, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
+    )
+    assert mc("train-vae", tiny_store, "-o", "model").exit_code == 0
+    assert asked[0][3].time_budget_seconds == 1800
+    assert asked[0][3].steps is None
+
+
+def test_a_training_goes_on_only_on_demand(train, tmp_path):
+    assert train("--steps", 2).exit_code == 0
+    refused = train("--steps", 4)
+    assert refused.exit_code == 2
+    assert "model already holds a training; pass --resume or choose another" in refused.stderr
+    assert train("--steps", 4, "--resume").exit_code == 0
+    (checkpoint,) = (tmp_path / "model" / "training").iterdir()
+    assert checkpoint.name == "step-000000004"
+    assert "trained for 4 steps" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_finished_training_can_be_resumed_without_harm(train, tmp_path):
+    train("--steps", 2, "--precision", "float32")
+    before = load_model(tmp_path / "model").state_dict()
+    assert train("--steps", 2, "--precision", "float32", "--resume").exit_code == 0
+    after = load_model(tmp_path / "model").state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_a_missing_store_is_told(mc):
+    result = mc("train-vae", "none", "-o", "model")
+    assert result.exit_code == 1
+    assert "Error: none is not a finished melody store" in result.stderr
+    assert "mc extract-melodies MIDI_DIR -o none" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--time-budget", "30"], "'30' is no duration; write 90s, 30m or 1.5h"),
+        (["--steps", "0"], "0 is not in the range x>=1"),
+        (["--steps", "1", "--time-budget", "1s"], "give either steps or a time budget"),
+        (["--preset", "huge"], "'huge' is not one of"),
+        (["--learning-rate", "0"], "0.0 is not in the range x>0"),
+        (["--notes", "none.md"], "'none.md': No such file"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_told(train, options, message):
+    result = train(*options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_model_needs_a_place(mc, tiny_store):
+    result = mc("train-vae", tiny_store)
+    assert result.exit_code == 2
+    assert "Missing option '-o'" in result.stderr

@@ -1,0 +1,104 @@
+"""Actor and critic: the gate's algebra, the condition, the paper's sizes."""
+
+import pytest
+import torch
+
+from melodyconstraints.latent.networks import CONDITION_UNITS, Actor, Critic, relu_layers
+from melodyconstraints.latent.training import PRESETS
+
+Z = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -4.0]])
+SHIFT = torch.tensor([10.0, 20.0, 30.0])
+
+
+def actor_with(gate_logits):
+    """An actor whose shift and gates are constants."""
+    actor = Actor(3, hidden=())
+    (last,) = actor.layers
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.cat([SHIFT, torch.tensor(gate_logits)]))
+    return actor
+
+
+def parameter_count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_closed_gates_leave_the_point_where_it_is():
+    assert torch.equal(actor_with([-1e4] * 3)(Z), Z)
+
+
+def test_open_gates_put_the_shift_in_its_place():
+    assert torch.equal(actor_with([1e4] * 3)(Z), SHIFT.expand(2, 3))
+
+
+def test_gates_at_one_half_meet_in_the_middle():
+    assert torch.equal(actor_with([0.0] * 3)(Z), (Z + SHIFT) / 2)
+
+
+def test_every_dimension_has_a_gate_of_its_own():
+    moved = actor_with([-1e4, 0.0, 1e4])(Z)
+    assert torch.equal(moved, torch.tensor([[1.0, 9.0, 30.0], [0.5, 10.0, 30.0]]))
+
+
+def test_the_actors_sizes_are_the_papers():
+    hidden = PRESETS["paper"].actor_hidden
+    assert hidden == (2048, 2048, 2048, 2048)
+    # 100 -> 2048, three times 2048 -> 2048, 2048 -> shift and gates, each with its biases
+    expected = 101 * 2048 + 3 * 2049 * 2048 + 2049 * 200
+    with torch.device("meta"):
+        assert parameter_count(Actor(100, hidden)) == expected == 13_205_704
+
+
+def test_the_critics_sizes_are_the_papers_for_any_number_of_heads():
+    hidden = PRESETS["paper"].critic_hidden
+    assert hidden == (2048, 2048, 2048, 2048)
+    with torch.device("meta"):
+        assert parameter_count(Critic(100, 1, hidden)) == 12_797_953
+        assert parameter_count(Critic(100, 3, hidden)) == 12_797_953 + 2 * 2049
+
+
+def test_the_condition_passes_a_linear_layer_of_its_own():
+    # 10 labels -> 2048, then 100 + 2048 -> 7, then 7 -> 2 heads
+    expected = 11 * 2048 + (2148 + 1) * 7 + 8 * 2
+    with torch.device("meta"):
+        assert parameter_count(Critic(100, 2, (7,), condition_dim=10)) == expected
+
+
+@pytest.mark.parametrize("build", [lambda: Actor(3, (4,), 2), lambda: Critic(3, 1, (4,), 2)])
+def test_the_condition_stands_behind_the_point(build):
+    network = build()
+    y = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    joined = network.inputs(Z, y)
+    assert joined.shape == (2, 3 + CONDITION_UNITS)
+    assert torch.equal(joined[:, :3], Z)
+    mapped = y @ network.inputs.linear.weight.T + network.inputs.linear.bias
+    torch.testing.assert_close(joined[:, 3:], mapped)
+    assert not torch.equal(network(Z, y), network(Z, y.flip(0)))
+
+
+@pytest.mark.parametrize("build", [lambda y: Actor(3, (4,), y), lambda y: Critic(3, 1, (4,), y)])
+def test_a_condition_is_wanted_exactly_when_the_network_was_built_with_one(build):
+    message = "give y exactly when the network was built with condition_dim > 0"
+    with pytest.raises(ValueError, match=message):
+        build(2)(Z)
+    with pytest.raises(ValueError, match=message):
+        build(0)(Z, torch.ones(2, 2))
+
+
+def test_layers_are_linear_with_a_relu_after_each_but_the_last():
+    layers = relu_layers(2, (3, 1), 1)
+    kinds = " ".join(type(layer).__name__ for layer in layers)
+    assert kinds == "Linear ReLU Linear ReLU Linear"
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.fill_(-1.0)
+        layers[0].weight.fill_(1.0)
+    # 2 + 3 - 1 = 4 thrice; -12 - 1 is cut to 0; -0 - 1 = -1
+    assert layers(torch.tensor([[2.0, 3.0]])).tolist() == [[-1.0]]
+
+
+@pytest.mark.parametrize("network", [Actor(3, (5, 5)), Critic(3, 2, (5, 5))])
+def test_every_weight_receives_a_gradient(network):
+    network(torch.randn(64, 3)).square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters())

@@ -1,0 +1,146 @@
+"""Rules of the user's own: what they may return, and what they are told when they may not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from melodyconstraints.errors import RuleError
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules.definition import Rule, rule
+
+BATCH = Melodies.stack(
+    [Melody.from_notes([]), Melody.from_notes([(0, 4, 60), (4, 4, 67)])],
+)
+
+
+def test_a_function_of_one_melody_is_called_for_each():
+    @rule
+    def half_a_note(melody):
+        """Half a point for each note.
+
+        More text.
+        """
+        assert isinstance(melody, Melody)
+        return len(melody) / 2
+
+    assert half_a_note(BATCH).tolist() == [0.0, 1.0]
+    assert half_a_note(BATCH).dtype == np.float64
+    assert (half_a_note.name, half_a_note.spec) == ("half_a_note", "half_a_note")
+    assert half_a_note.description == "Half a point for each note."
+    assert not half_a_note.batched
+
+
+def test_a_function_of_a_batch_is_called_once():
+    calls = []
+
+    @rule(batched=True, name="counted")
+    def function(melodies):
+        calls.append(melodies)
+        return melodies.note_counts / 2
+
+    assert function(BATCH).tolist() == [0.0, 1.0]
+    assert calls == [BATCH]
+    assert (function.name, function.batched, function.description) == ("counted", True, "")
+
+
+def test_an_option_without_batched_leaves_a_function_of_one_melody():
+    named = rule(name="other")(lambda melody: 0.25)
+    assert (named.name, named(BATCH).tolist()) == ("other", [0.25, 0.25])
+
+
+@pytest.mark.parametrize(
+    "value", [1, True, 1.0, np.float32(1), np.array(1), np.array([1.0]), [1.0]]
+)
+def test_anything_that_is_one_number_may_be_returned(value):
+    assert Rule("one", lambda melody: value)(BATCH).tolist() == [1.0, 1.0]
+
+
+def test_a_list_may_be_returned_for_a_batch():
+    assert Rule("list", lambda melodies: [0, 1], batched=True)(BATCH).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.5, "1.5"),
+        (-0.1, "-0.1"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (None, "None"),
+        ("0.5", "'0.5'"),
+        ("high", "'high'"),
+        ({}, "{}"),
+        (1j, "1j"),
+    ],
+)
+def test_a_value_that_is_no_reward_is_named_with_rule_and_melody(value, shown):
+    wrong = Rule("wrong", lambda melody: value if len(melody) else 0.5)
+    expected = (
+        f"rule wrong gave {shown} for melody 2 of 2, Melody(2 notes, pitches 60-67); "
+        "a reward must be a number in [0, 1]"
+    )
+    with pytest.raises(RuleError, match=f"^{re.escape(expected)}$"):
+        wrong(BATCH)
+
+
+@pytest.mark.parametrize(("value", "count"), [([0.5, 0.5], 2), ([], 0), (np.ones((2, 2)), 4)])
+def test_several_numbers_for_one_melody_are_refused(value, count):
+    expected = f"rule many gave {count} numbers for melody 1 of 2, Melody(empty); give one, or use"
+    with pytest.raises(RuleError, match=re.escape(expected)):
+        Rule("many", lambda melody: value)(BATCH)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("value", [[0.1, [0.2]], object()])
+def test_what_numpy_cannot_read_is_refused(batched, value):
+    with pytest.raises(RuleError, match=r"rule odd gave .* a reward must be a number in \[0, 1\]"):
+        Rule("odd", lambda _: value, batched=batched)(BATCH)
+
+
+@pytest.mark.parametrize(("value", "index"), [([2.0, 0.5], 1), ([0.5, float("nan")], 2)])
+def test_the_melody_is_named_where_a_batch_has_one_wrong_value(value, index):
+    wrong = Rule("wrong", lambda melodies: value, batched=True)
+    with pytest.raises(RuleError, match=rf"gave (2\.0|nan) for melody {index} of 2"):
+        wrong(BATCH)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"), [(0.5, "()"), ([0.5], "(1,)"), ([[0.5], [0.5]], "(2, 1)")]
+)
+def test_a_batched_rule_must_give_one_value_for_each_melody(value, shape):
+    expected = f"rule flat gave shape {shape} for a batch of 2 melodies; a batched rule must give"
+    with pytest.raises(RuleError, match=re.escape(f"{expected} (2,)")):
+        Rule("flat", lambda melodies: value, batched=True)(BATCH)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", ["0.5", "0.5"], [None, 0.5]])
+def test_text_and_none_are_no_rewards_of_a_batch(value):
+    with pytest.raises(RuleError, match=r"rule text gave .*; a reward must be a number in \[0, 1"):
+        Rule("text", lambda melodies: value, batched=True)(BATCH)
+
+
+def test_a_rule_that_raises_names_the_melody_and_keeps_the_cause():
+    def last_pitch(melody):
+        return float(melody.pitches[-1] % 12 == 0)
+
+    expected = r"rule ends raised IndexError: .* for melody 1 of 2, Melody\(empty\)"
+    with pytest.raises(RuleError, match=expected) as caught:
+        Rule("ends", last_pitch)(BATCH)
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_a_batched_rule_that_raises_keeps_the_cause():
+    def divide(melodies):
+        return 1 // 0
+
+    expected = "rule d raised ZeroDivisionError: .* for a batch of 2 melodies"
+    with pytest.raises(RuleError, match=expected) as caught:
+        Rule("d", divide, batched=True)(BATCH)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_empty_batch_gives_no_rewards():
+    nothing = Melodies.stack([])
+    assert Rule("one", lambda melody: 1 / 0)(nothing).shape == (0,)
+    assert Rule("all", lambda melodies: melodies.note_counts, True)(nothing).shape == (0,)

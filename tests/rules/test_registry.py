@@ -1,0 +1,168 @@
+"""From what a user writes to a rule."""
+
+import types
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules import Rule, find_rule, find_rules, library, rule
+from melodyconstraints.rules.registry import ENTRY_POINTS
+
+C_AND_FSHARP = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 4, 66)])])
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Rules that other packages have installed: a function, a Rule, one that does not import."""
+    module = types.ModuleType("somebodys_rules")
+    module.quiet = lambda melody: 0.25
+    module.loud = rule(batched=True, name="inner")(lambda melodies: np.full(len(melodies), 0.75))
+    monkeypatch.setitem(__import__("sys").modules, "somebodys_rules", module)
+    values = {
+        "quiet": "somebodys_rules:quiet",
+        "loud": "somebodys_rules:loud",
+        "broken": "a_module_that_is_not_there:f",
+        "renamed": "somebodys_rules:gone",
+    }
+    points = [EntryPoint(name, value, ENTRY_POINTS) for name, value in values.items()]
+
+    def entry_points(*, group):
+        assert group == "melodyconstraints.rules"
+        return points
+
+    monkeypatch.setattr("melodyconstraints.rules.registry.entry_points", entry_points)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("cmajor", 0.5),
+        ("scale:C-major", 0.5),
+        ("Gb-major", 0.5),
+        ("Bb-minor", 1.0),
+        ("scale:C-lydian", 1.0),
+        ("pitch-classes:0,6", 1.0),
+        ("pitch-classes:F#", 0.5),
+        ("pitch-classes:1", 0.0),
+        ("density:4", 0.5),
+        ("density:0", 1.0),
+        ("density:2", 1.0),
+    ],
+)
+def test_a_specification_finds_the_rule_it_names(spec, expected):
+    found = find_rule(spec)
+    assert found(C_AND_FSHARP).tolist() == [expected]
+    assert (found.name, found.spec) == (spec, spec)
+
+
+@pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
+def test_every_row_of_the_library_has_an_example_that_works_and_words_that_explain(row):
+    assert row.example.startswith(f"{row.name}:")
+    assert find_rule(row.example).name == row.example
+    assert row.argument
+    assert row.summary
+    assert "equation 4" in row.formula
+
+
+def test_the_library_is_the_papers():
+    assert [row.name for row in library()] == ["scale", "pitch-classes", "density"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("scale:", r"'scale:': no scale is called ''; write a tonic and one of major, minor"),
+        ("scale", r"'scale': no scale is called ''"),
+        ("scale:H-major", r"no scale is called 'H-major'.*whole-tone, chromatic"),
+        ("density:many", r"'density:many': density takes a whole number of notes, got 'many'"),
+        ("density:-3", r"density takes a whole number of notes, got '-3'"),
+        ("density:1.5", r"density takes a whole number of notes, got '1.5'"),
+        ("density", r"density takes a whole number of notes, got ''"),
+        ("density:257", r"density must be from 0 to 256 notes in 16 bars, got 257"),
+        ("pitch-classes:", r"got '' in ''"),
+        ("pitch-classes:0,14", r"got '14' in '0,14'"),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_quoted(spec, message):
+    with pytest.raises(UsageError, match=message):
+        find_rule(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ("cmajr", "did you mean cmajor[?]"),
+        ("desnity", "did you mean density[?]"),
+        ("densty:96", "did you mean density[?]"),
+        ("pitch-clases:0", "did you mean pitch-classes[?]"),
+        ("xyzzy", "there is no rule 'xyzzy'; see: mc rules list"),
+        ("", "there is no rule ''; see: mc rules list"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_known_one(spec, hint):
+    with pytest.raises(RuleNotFoundError, match=hint) as caught:
+        find_rule(spec)
+    assert "my_rules.py:my_rule" in str(caught.value)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_function_is_found_by_its_entry_point():
+    found = find_rule("quiet")
+    assert (found.name, found.spec, found(C_AND_FSHARP).tolist()) == ("quiet", "quiet", [0.25])
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_rule_takes_the_name_of_its_entry_point():
+    found = find_rule("loud")
+    assert (found.name, found.spec, found(C_AND_FSHARP).tolist()) == ("loud", "loud", [0.75])
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", r"rule 'broken' \(a_module_that_is_not_there:f\) does not import: No module"),
+        ("renamed", r"rule 'renamed' \(somebodys_rules:gone\) does not import: .*'gone'"),
+    ],
+)
+def test_an_installed_rule_that_does_not_import_is_told_apart(name, message):
+    with pytest.raises(RuleNotFoundError, match=message) as caught:
+        find_rule(name)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.usefixtures("installed")
+def test_installed_names_are_among_the_hints():
+    with pytest.raises(RuleNotFoundError, match=r"did you mean quiet\?"):
+        find_rule("quite")
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_library_goes_before_installed_rules():
+    assert find_rule("cmajor").pitch_classes == {0, 2, 4, 5, 7, 9, 11}
+
+
+def test_specifications_rules_and_functions_mix_and_keep_their_order():
+    def mine(melody):
+        """Mine."""
+        return 0.5
+
+    own = Rule("own", lambda melody: 1.0)
+    found = find_rules(["cmajor", own, mine])
+    assert [one.name for one in found] == ["cmajor", "own", "mine"]
+    assert found[1] is own
+    assert found[2](C_AND_FSHARP).tolist() == [0.5]
+
+
+def test_no_rules_are_no_error():
+    assert find_rules([]) == []
+
+
+def test_the_same_rule_twice_is_refused():
+    with pytest.raises(
+        UsageError, match="each rule may be given once, got cmajor, density:9, cma"
+    ):
+        find_rules(["cmajor", "density:9", "cmajor"])

@@ -1,0 +1,158 @@
+"""Scales by name: the parsing table, the pitch classes, and key signatures that MIDI knows."""
+
+import mido
+import pytest
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.rules.scales import SCALES, Scale, parse_pitch_classes, parse_scale
+
+TONICS = {
+    **{"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6},
+    **{"G": 7, "G#": 8, "Ab": 8, "A": 9, "A#": 10, "Bb": 10, "B": 11, "Cb": 11, "E#": 5, "B#": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "tonic", "name"),
+    [
+        ("cmajor", 0, "major"),
+        ("C-major", 0, "major"),
+        ("C major", 0, "major"),
+        ("c_MAJOR", 0, "major"),
+        ("Bb-major", 10, "major"),
+        ("bbmajor", 10, "major"),
+        ("bmajor", 11, "major"),
+        ("F#-dorian", 6, "dorian"),
+        ("f#dorian", 6, "dorian"),
+        ("bblues", 11, "blues"),
+        ("bbblues", 10, "blues"),
+        ("Bb-blues", 10, "blues"),
+        ("eb-minor", 3, "minor"),
+        ("a-harmonic-minor", 9, "harmonic-minor"),
+        ("aharmonicminor", 9, "harmonic-minor"),
+        ("Cb-ionian", 11, "ionian"),
+        ("B#-chromatic", 0, "chromatic"),
+        ("g-whole-tone", 7, "whole-tone"),
+    ],
+)
+def test_a_scale_is_parsed(text, tonic, name):
+    assert parse_scale(text) == Scale(tonic, name)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "c", "major", "hmajor", "c-bebop", "c##major", "xcmajor", "cmajor7", "c:major"]
+)
+def test_what_is_no_scale_is_none(text):
+    assert parse_scale(text) is None
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_tonic_and_name_parses_with_and_without_dashes(name):
+    for letter, tonic in TONICS.items():
+        assert parse_scale(f"{letter}-{name}") == Scale(tonic, name)
+        assert parse_scale(f"{letter}{name.replace('-', '')}".lower()) == Scale(tonic, name)
+
+
+def test_there_are_sixteen_scales_on_their_own_tonic():
+    assert len(SCALES) == 16
+    assert all(steps[0] == 0 and sorted(set(steps)) == list(steps) for steps in SCALES.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("C-major", "C D E F G A B"),
+        ("A-minor", "A B C D E F G"),
+        ("Bb-ionian", "Bb C D Eb F G A"),
+        ("D-dorian", "D E F G A B C"),
+        ("E-phrygian", "E F G A B C D"),
+        ("F-lydian", "F G A B C D E"),
+        ("G-mixolydian", "G A B C D E F"),
+        ("A-aeolian", "A B C D E F G"),
+        ("B-locrian", "B C D E F G A"),
+        ("A-harmonic-minor", "A B C D E F G#"),
+        ("A-melodic-minor", "A B C D E F# G#"),
+        ("F#-major-pentatonic", "F# G# A# C# D#"),
+        ("A-minor-pentatonic", "A C D E G"),
+        ("C-blues", "C Eb F Gb G Bb"),
+        ("C-whole-tone", "C D E F# G# A#"),
+        ("Eb-chromatic", "C C# D D# E F F# G G# A A# B"),
+    ],
+)
+def test_the_notes_of_known_scales(text, letters):
+    assert parse_scale(text).pitch_classes == {TONICS[letter] for letter in letters.split()}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_a_scale_on_another_tonic_is_the_same_scale_moved(name):
+    for tonic in range(12):
+        moved = {(pitch_class + tonic) % 12 for pitch_class in Scale(0, name).pitch_classes}
+        assert Scale(tonic, name).pitch_classes == moved
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("cmajor", "C"),
+        ("D-dorian", "C"),
+        ("E-phrygian", "C"),
+        ("F-lydian", "C"),
+        ("G-mixolydian", "C"),
+        ("B-locrian", "C"),
+        ("A-minor", "Am"),
+        ("A-aeolian", "Am"),
+        ("A-blues", "Am"),
+        ("Bb-minor", "Bbm"),
+        ("F#-major", "F#"),
+        ("C#-major", "Db"),
+        ("E-dorian", "D"),
+        ("C-mixolydian", "F"),
+        ("C-whole-tone", None),
+        ("C-chromatic", None),
+    ],
+)
+def test_the_key_signature_that_a_scale_is_written_in(text, key):
+    assert parse_scale(text).key == key
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_midi_accepts_every_key_signature(name):
+    for tonic in range(12):
+        key = Scale(tonic, name).key
+        if key is not None:
+            assert mido.MetaMessage("key_signature", key=key).key == key
+
+
+@pytest.mark.parametrize("name", set(SCALES) - {"harmonic-minor", "melodic-minor", "blues"})
+def test_no_note_of_a_scale_lies_outside_its_key_signature(name):
+    for tonic in range(12):
+        scale = Scale(tonic, name)
+        if scale.key is not None:
+            minor = scale.key.endswith("m")
+            signature = Scale(TONICS[scale.key.rstrip("m")], "minor" if minor else "major")
+            assert scale.pitch_classes <= signature.pitch_classes
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("0", {0}),
+        ("0,2,4,7,9", {0, 2, 4, 7, 9}),
+        (" 11 , 0 ", {0, 11}),
+        ("C,E,G", {0, 4, 7}),
+        ("f#,Bb,3", {3, 6, 10}),
+        ("Cb,B#,E#,Fb", {11, 0, 5, 4}),
+        ("5,5,F", {5}),
+    ],
+)
+def test_pitch_classes_are_parsed(text, classes):
+    assert parse_pitch_classes(text) == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("", ""), ("12", "12"), ("0,,4", ""), ("-1", "-1"), ("H", "H"), ("C##", "C##"), ("1.5", "1")],
+)
+def test_what_is_no_pitch_class_is_named(text, part):
+    with pytest.raises(UsageError, match=rf"numbers 0-11 or note names .* got '{part}.*' in '"):
+        parse_pitch_classes(text)

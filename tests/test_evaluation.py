@@ -1,0 +1,147 @@
+"""Prior against actor: every number against its direct computation."""
+
+import numpy as np
+import pytest
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from melodyconstraints.actors import MelodyActor
+from melodyconstraints.errors import UsageError
+from melodyconstraints.evaluation import evaluate_actor
+from melodyconstraints.latent.evaluation import reward_statistics
+from melodyconstraints.latent.networks import Actor, Critic
+from melodyconstraints.melody.sampler import MelodySampler
+from melodyconstraints.rules import find_rules
+
+
+@pytest.fixture
+def actor(tiny_model, tiny_recipe) -> MelodyActor:
+    """Untrained networks on the tiny model, whose posterior scales are 0.1 to 0.8."""
+    tiny_model.sigma_bar.copy_(torch.arange(1, 9) / 10)
+    rules = find_rules(["cmajor", "density:252"])
+    return MelodyActor(tiny_model, rules, Actor(8, (16,)), Critic(8, 2, (16,)), 0.5, tiny_recipe)
+
+
+def edit_distance(first: bytes, second: bytes) -> int:
+    """Insertions, deletions and replacements between two strings, by the textbook's table."""
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(second, 1):
+            best = min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+            diagonal, row[j] = row[j], best
+    return row[-1]
+
+
+def test_the_edit_distance_of_bytes_is_levenshteins(rng):
+    assert edit_distance(b"kitten", b"sitting") == 3
+    for _ in range(50):
+        first, second = (
+            rng.integers(126, 131, rng.integers(0, 12)).astype(np.uint8).tobytes()
+            for _ in range(2)
+        )
+        assert Levenshtein.distance(first, second) == edit_distance(first, second)
+
+
+def test_every_number_is_what_its_definition_gives(actor):
+    n, seed = 40, 7
+    z = torch.randn(n, 8, generator=torch.Generator().manual_seed(seed))
+    shifted = actor.actor(z).detach()
+    prior = MelodySampler(actor.model, temperature=0.8, seed=seed).decode(z)
+    drawn = MelodySampler(actor.model, temperature=0.8, seed=seed + 1).decode(shifted)
+    found = evaluate_actor(actor, n, temperature=0.8, seed=seed)
+
+    assert (found.n, found.temperature) == (n, 0.8)
+    for melodies, statistics in ((prior, found.prior), (drawn, found.actor)):
+        notes = melodies.events < 128
+        white = np.isin(melodies.events % 12, [0, 2, 4, 5, 7, 9, 11]) & notes
+        rewards = {
+            "cmajor": white.sum(1) / notes.sum(1),
+            "density:252": np.minimum(notes.sum(1) / 252, 1),
+        }
+        assert statistics == {name: reward_statistics(r) for name, r in rewards.items()}
+    satisfied = (drawn.events < 128).sum(1) >= 252
+    assert found.actor["density:252"].satisfied == satisfied.mean()
+    moved = ((shifted - z) / (torch.arange(1, 9) / 10)) ** 2
+    assert found.z_mse == pytest.approx(moved.mean().item())
+    assert found.distinct == len({row.tobytes() for row in drawn.events}) / n
+
+
+def test_all_rules_are_satisfied_where_each_one_is(actor):
+    def low(melody):
+        return float(melody.pitches[0] < 64)
+
+    actor.rules = find_rules(["density:252", low])
+    found = evaluate_actor(actor, 60, seed=3)
+    z = torch.randn(60, 8, generator=torch.Generator().manual_seed(3))
+    for share, points, seed in (
+        (found.prior_all_satisfied, z, 3),
+        (found.all_satisfied, actor.actor(z).detach(), 4),
+    ):
+        melodies = MelodySampler(actor.model, temperature=0.5, seed=seed).decode(points)
+        both = [len(melody) >= 252 and melody.pitches[0] < 64 for melody in melodies]
+        assert 0 < share < 1
+        assert share == pytest.approx(np.mean(both))
+
+
+def test_the_diversity_of_two_melodies_is_their_edit_distance(actor):
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    prior = MelodySampler(actor.model, temperature=0.5, seed=1).decode(z)
+    drawn = MelodySampler(actor.model, temperature=0.5, seed=2).decode(actor.actor(z).detach())
+    found = evaluate_actor(actor, 2)
+    assert found.prior_diversity == edit_distance(*(row.tobytes() for row in prior.events))
+    assert found.diversity == edit_distance(*(row.tobytes() for row in drawn.events))
+    assert found.diversity_ratio == found.diversity / found.prior_diversity
+
+
+def test_an_actor_that_stays_where_it_is_moves_nothing(actor):
+    torch.nn.init.constant_(actor.actor.layers[-1].bias[8:], -100.0)
+    torch.nn.init.zeros_(actor.actor.layers[-1].weight)
+    assert evaluate_actor(actor, 4).z_mse == 0
+
+
+def test_the_same_seed_gives_the_same_evaluation(actor):
+    assert evaluate_actor(actor, 5, seed=2) == evaluate_actor(actor, 5, seed=2)
+    assert evaluate_actor(actor, 5, seed=2) != evaluate_actor(actor, 5, seed=3)
+
+
+def test_the_dictionary_has_the_promised_names(actor):
+    found = evaluate_actor(actor, 4)
+    told = found.as_dict()
+    assert set(told) == {
+        "n",
+        "temperature",
+        "rules",
+        "all_satisfied",
+        "prior_all_satisfied",
+        "z_mse",
+        "distinct",
+        "diversity_ratio",
+    }
+    assert list(told["rules"]) == ["cmajor", "density:252"]
+    prior, drawn = found.prior["cmajor"], found.actor["cmajor"]
+    assert told["rules"]["cmajor"] == {
+        "prior_mean": prior.mean,
+        "prior_satisfied": prior.satisfied,
+        "mean": drawn.mean,
+        "mean_interval": drawn.mean_interval,
+        "satisfied": drawn.satisfied,
+        "satisfied_interval": drawn.satisfied_interval,
+    }
+    assert (told["n"], told["temperature"]) == (4, 0.5)
+    assert told["z_mse"] == found.z_mse
+    assert told["diversity_ratio"] == found.diversity_ratio
+
+
+def test_melodies_that_are_all_alike_have_no_diversity_to_compare_with(actor):
+    torch.nn.init.zeros_(actor.model.decoder.output.weight)
+    found = evaluate_actor(actor, 4, temperature=0.0)
+    assert (found.prior_diversity, found.distinct) == (0, 0.25)
+    assert found.diversity_ratio is None
+    assert found.as_dict()["diversity_ratio"] is None
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1])
+def test_fewer_than_two_melodies_cannot_be_compared(actor, n):
+    with pytest.raises(UsageError, match=f"n must be at least 2, .* got {n}"):
+        evaluate_actor(actor, n)

@@ -1,0 +1,53 @@
+"""What the README shows must be there: its commands parse, its Python runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from melodyconstraints import Melodies, Melody, find_rule
+from melodyconstraints.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = sorted(set(re.findall(r"^mc .+?(?=\s{2,}#|$)", README, flags=re.MULTILINE)))
+SNIPPETS = re.findall(r"```python\n(.+?)```", README, flags=re.DOTALL)
+
+
+def parse(group: click.Group, words: list[str]) -> None:
+    """Parse a command line without running it; an unknown option or command raises."""
+    context = group.make_context("mc", list(words), resilient_parsing=False)
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    if isinstance(command, click.Group):
+        parse(command, rest)
+    elif command is not None:
+        command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_of_the_readme_parses(line: str, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "song.mid").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    parse(main, shlex.split(line)[1:])
+
+
+def test_the_readme_shows_commands_and_python() -> None:
+    assert len(COMMANDS) >= 8
+    assert len(SNIPPETS) >= 2
+
+
+def test_the_rule_of_the_readme_earns_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "my_rules.py"
+    path.write_text(SNIPPETS[0], encoding="utf-8")
+    rule = find_rule(f"{path}:ends_on_c")
+    on_c, on_f_sharp = (Melody.from_notes([(0, 4, 64), (4, 4, last)]) for last in (72, 66))
+    assert rule(Melodies.stack([on_c, on_f_sharp, Melody.from_notes([])])).tolist() == [1, 0, 0]
+
+
+def test_every_file_that_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,158 @@
+"""From a melody store to a model folder."""
+
+import json
+
+import numpy as np
+import pytest
+
+from melodyconstraints import recipe
+from melodyconstraints.datasets.store import new_store, read_store
+from melodyconstraints.errors import ArtifactError, StoreError, UsageError
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.reconstruction import measure_reconstruction
+from melodyconstraints.melody.training import ElboSettings
+from melodyconstraints.recipe import choose, train_model
+from melodyconstraints.vae.training import TrainingSettings
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch, tiny_config) -> None:
+    monkeypatch.setitem(PRESETS, "small", tiny_config)
+
+
+def settings(steps: int) -> TrainingSettings:
+    return TrainingSettings(steps=steps, batch_size=4, precision="float32")
+
+
+def store_with(folder, melodies, splits):
+    """A store with one melody for each split named."""
+    with new_store(folder) as store:
+        for number, split in enumerate(splits):
+            row = {"events": melodies.events[number].tobytes(), "split": split, "file": "a/b.mid"}
+            store.add([row])
+        store.finish({})
+    return folder
+
+
+def test_a_training_leaves_a_model_with_card_and_curves(tiny_store, tmp_path, tiny_config):
+    steps = []
+    measured = train_model(
+        tiny_store,
+        tmp_path,
+        "small",
+        settings(4),
+        ElboSettings(beta=0.25),
+        notes="## Data\n\nMade up.",
+        callback=lambda state: steps.append(state.step),
+    )
+    model = load_model(tmp_path)
+    assert model.config == tiny_config
+    assert steps == [1, 2, 3, 4]
+    assert (tmp_path / "learning-curves.png").read_bytes().startswith(b"\x89PNG")
+    assert set(measured) == {"validation", "test"}
+    for split, quality in measured.items():
+        # the folder holds half precision, the numbers are of full precision
+        again = measure_reconstruction(model, read_store(tiny_store, split).events).as_dict()
+        assert quality["kl"] == pytest.approx(again["kl"], rel=0.02)
+        assert quality["sigma"] == pytest.approx(again["sigma"], rel=0.02)
+    card = (tmp_path / "README.md").read_text()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert f"{parameters:,} parameters, trained for 4 steps" in card
+    assert "| airs | 9 |\n| hymns | 3 |" in card
+    assert "| beta | 0.25 |" in card
+    assert "## Data\n\nMade up." in card
+    training = json.loads((tmp_path / "config.json").read_text())["training"]
+    assert (training["preset"], training["steps"]) == ("small", 4)
+    assert training["quality"] == measured
+    assert (training["settings"]["beta"], training["settings"]["batch_size"]) == (0.25, 4)
+
+
+def test_an_earlier_training_is_kept_unless_it_is_resumed(tiny_store, tmp_path):
+    train_model(tiny_store, tmp_path, "small", settings(2), ElboSettings())
+    with pytest.raises(UsageError, match="already holds a training; pass --resume or choose ano"):
+        train_model(tiny_store, tmp_path, "small", settings(4), ElboSettings())
+    steps = []
+    train_model(
+        tiny_store,
+        tmp_path,
+        "small",
+        settings(4),
+        ElboSettings(),
+        resume=True,
+        callback=lambda state: steps.append(state.step),
+    )
+    assert steps == [3, 4]
+
+
+def test_a_training_of_another_preset_is_not_resumed(tiny_store, tmp_path, monkeypatch):
+    train_model(tiny_store, tmp_path, "small", settings(2), ElboSettings())
+    monkeypatch.undo()
+    with pytest.raises(ArtifactError, match="is damaged or belongs to another model"):
+        train_model(tiny_store, tmp_path, "small", settings(4), ElboSettings(), resume=True)
+
+
+def test_a_split_without_melodies_is_not_measured(some_melodies, tmp_path):
+    store = store_with(tmp_path / "store", some_melodies, ["train", "train", "validation"])
+    measured = train_model(store, tmp_path / "model", "small", settings(1), ElboSettings())
+    assert set(measured) == {"validation"}
+
+
+@pytest.mark.parametrize(
+    ("splits", "error", "message"),
+    [
+        ([], UsageError, "holds no melody to train on; extract more files"),
+        (["validation", "test"], UsageError, "holds no melody to train on; extract more files"),
+        (["train", "test"], StoreError, "holds no melody of the split validation; extract more"),
+    ],
+)
+def test_a_store_that_is_too_small_is_refused(some_melodies, tmp_path, splits, error, message):
+    store = store_with(tmp_path / "store", some_melodies, splits)
+    with pytest.raises(error, match=message):
+        train_model(store, tmp_path / "model", "small", settings(1), ElboSettings())
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_missing_store_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="none is not a finished melody store"):
+        train_model(tmp_path / "none", tmp_path, "small", settings(1), ElboSettings())
+
+
+def test_choosing_takes_different_melodies_in_their_order_and_always_the_same(some_melodies):
+    chosen = choose(some_melodies.events, 5)
+    rows = [np.flatnonzero((some_melodies.events == row).all(1)).tolist() for row in chosen]
+    places = [row[0] for row in rows]
+    assert places == sorted(set(places))
+    assert len(places) == 5
+    assert np.array_equal(chosen, choose(some_melodies.events, 5))
+    assert np.array_equal(choose(some_melodies.events, 50), some_melodies.events)
+
+
+def test_the_watched_melodies_are_of_the_validation_split(tiny_store, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(recipe, "train_melody_vae", lambda *args, **kw: seen.append(args) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train_model(tiny_store, tmp_path, "small", settings(1), ElboSettings())
+    _, events, sources, held_out, _ = seen[0]
+    assert np.array_equal(events, read_store(tiny_store, "train").events)
+    assert sorted(set(sources)) == ["airs", "hymns"]
+    assert np.array_equal(held_out, read_store(tiny_store, "validation").events)
+
+
+def test_a_finished_model_without_its_checkpoints_is_not_overwritten(
+    tiny_store, tiny_model_folder
+):
+    with pytest.raises(UsageError, match="already holds the melody-vae of an earlier run; choose"):
+        train_model(tiny_store, tiny_model_folder, "small", settings(1), ElboSettings())
+
+
+def test_an_unknown_preset_is_refused(tiny_store, tmp_path):
+    with pytest.raises(UsageError, match="preset must be one of paper, small, got 'huge'"):
+        train_model(tiny_store, tmp_path, "huge", settings(1), ElboSettings())
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tiny_store, tmp_path):
+    output = tmp_path / "model"
+    with pytest.raises(UsageError, match="device 'abacus' cannot be used"):
+        train_model(tiny_store, output, "small", settings(1), ElboSettings(), device="abacus")
+    assert not output.exists()

@@ -1,0 +1,310 @@
+"""The training loop: its schedule, its checkpoints, and a kill in the middle."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
+from melodyconstraints.vae import training
+from melodyconstraints.vae.training import TrainingSettings, train
+
+TWELVE = TrainingSettings(
+    steps=12,
+    batch_size=4,
+    learning_rate=0.05,
+    final_share=0.1,
+    warmup_steps=3,
+    precision="float32",
+    evaluate_every=4,
+    checkpoint_every=3,
+    seed=5,
+)
+
+
+class KilledError(Exception):
+    """Stands for a kill from outside."""
+
+
+def line():
+    torch.manual_seed(1)
+    return nn.Linear(3, 1)
+
+
+def batch_at(step):
+    return torch.randn(4, 3, generator=torch.Generator().manual_seed(999_000 + step))
+
+
+def objective_of(model):
+    """Squared error with noise of the loop's own generator."""
+
+    def objective(batch, progress, generator):
+        noise = torch.randn(4, 1, generator=generator)
+        error = (model(batch) - batch.sum(-1, keepdim=True) - noise).square().mean()
+        return {"loss": error * (1 + progress), "error": error}
+
+    return objective
+
+
+def run(settings=TWELVE, model=None, **options):
+    model = model or line()
+    state = train(model, objective_of(model), batch_at, settings, **options)
+    return model, state
+
+
+def kill_at(step):
+    def callback(state):
+        if state.step == step:
+            raise KilledError
+
+    return callback
+
+
+def without_time(curves):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in curves]
+
+
+def folders(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("step", "progress", "expected"),
+    [
+        (0, 0.0, 0.25),
+        (1, 0.0, 0.5),
+        (3, 0.0, 1.0),
+        (4, 0.0, 1.0),
+        (50, 0.5, 0.55),
+        (1, 0.5, 0.275),
+        (75, 0.75, 0.1 + 0.9 * (1 - math.sqrt(0.5)) / 2),
+        (100, 1.0, 0.1),
+    ],
+)
+def test_the_rate_rises_on_a_line_and_falls_along_a_cosine(step, progress, expected):
+    settings = TrainingSettings(steps=100, learning_rate=1.0, final_share=0.1, warmup_steps=4)
+    assert settings.rate(step, progress) == pytest.approx(expected)
+
+
+def test_without_warm_up_the_rate_begins_at_its_full_value():
+    settings = TrainingSettings(steps=100, learning_rate=1.0, warmup_steps=0)
+    assert settings.rate(0, 0.0) == 1.0
+
+
+def test_progress_counts_steps_or_seconds():
+    by_steps = TrainingSettings(steps=50)
+    assert [by_steps.progress(step, 1e9) for step in (0, 25, 50, 60)] == [0, 0.5, 1, 1]
+    by_time = TrainingSettings(time_budget_seconds=50)
+    assert [by_time.progress(10**9, seconds) for seconds in (0, 25, 50, 60)] == [0, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize("limits", [{}, {"steps": 5, "time_budget_seconds": 5.0}])
+def test_neither_both_nor_none_of_steps_and_time_are_accepted(limits):
+    with pytest.raises(UsageError, match="give either steps or a time budget"):
+        TrainingSettings(**limits)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UsageError, match="precision must be float32 or bfloat16, got 'float8'"):
+        TrainingSettings(steps=1, precision="float8")
+
+
+def test_the_first_step_of_adam_is_as_long_as_the_scheduled_rate():
+    before = line().weight.detach()
+    one = TrainingSettings(steps=1, learning_rate=0.06, warmup_steps=3, precision="float32")
+    model, _ = run(one)
+    torch.testing.assert_close((model.weight.detach() - before).abs(), torch.full((1, 3), 0.02))
+
+
+def test_a_training_finds_the_sum_of_its_inputs():
+    settings = TrainingSettings(
+        steps=1000, learning_rate=0.03, warmup_steps=1, precision="float32"
+    )
+    model, state = run(settings)
+    # Least squares on 4000 points with unit noise errs by 0.016; Adam adds its own.
+    torch.testing.assert_close(model.weight.detach(), torch.ones(1, 3), atol=0.2, rtol=0)
+    assert (state.step, state.progress) == (1000, 1.0)
+
+
+def test_gradients_are_clipped():
+    model = line()
+
+    def steep(batch, progress, generator):
+        return {"loss": 1e6 * model(batch).sum()}
+
+    train(model, steep, batch_at, TrainingSettings(steps=1, gradient_clip=0.5))
+    norm = torch.stack([parameter.grad.norm() for parameter in model.parameters()]).norm()
+    assert norm.item() == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_matrix_products_run_in_the_precision_that_was_asked_for(precision):
+    model, seen = line(), []
+
+    def objective(batch, progress, generator):
+        output = model(batch)
+        seen.append(output.dtype)
+        return {"loss": output.float().mean()}
+
+    train(model, objective, batch_at, TrainingSettings(steps=1, precision=precision))
+    assert seen == [getattr(torch, precision)]
+    assert model.weight.dtype == torch.float32
+
+
+def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
+    seen = []
+    _, state = run(
+        TrainingSettings(steps=5, evaluate_every=2, warmup_steps=1, precision="float32"),
+        evaluate=lambda: {"quality": 0.5},
+        callback=lambda state: seen.append((state.step, state.latest["error"])),
+    )
+    assert [(row["step"], row["error"]) for row in state.curves] == [seen[1], seen[3], seen[4]]
+    assert all(row["quality"] == 0.5 and row["seconds"] > 0 for row in state.curves)
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(tmp_path):
+    options = {"evaluate": lambda: {"quality": 0.5}}
+    whole, uninterrupted = run(folder=tmp_path / "whole", **options)
+    with pytest.raises(KilledError):
+        run(folder=tmp_path / "cut", callback=kill_at(8), **options)
+    assert folders(tmp_path / "cut") == ["step-000000006"]
+    torch.manual_seed(77)
+    fresh = nn.Linear(3, 1)
+    model, resumed = run(model=fresh, folder=tmp_path / "cut", resume=True, **options)
+    assert torch.equal(model.weight, whole.weight)
+    assert torch.equal(model.bias, whole.bias)
+    assert without_time(resumed.curves) == without_time(uninterrupted.curves)
+    assert (resumed.step, resumed.latest) == (12, uninterrupted.latest)
+    first, second = (
+        (tmp_path / name / "step-000000012" / training.STATE).read_bytes()
+        for name in ("whole", "cut")
+    )
+    assert first == second
+
+
+def test_a_longer_training_goes_on_where_the_shorter_one_ended(tmp_path):
+    run(folder=tmp_path)
+    seen = []
+    longer = TrainingSettings(steps=24, precision="float32", checkpoint_every=6)
+    _, state = run(
+        longer,
+        folder=tmp_path,
+        resume=True,
+        callback=lambda state: seen.append((state.step, state.progress)),
+    )
+    assert seen[0] == (13, 13 / 24)
+    assert state.step == 24
+
+
+def test_resuming_without_a_checkpoint_starts_anew(tmp_path):
+    model, _ = run(folder=tmp_path / "empty", resume=True)
+    assert torch.equal(model.weight, run()[0].weight)
+
+
+def test_without_resume_an_old_checkpoint_is_not_used(tmp_path):
+    run(folder=tmp_path)
+    _, state = run(TrainingSettings(steps=3, precision="float32"), folder=tmp_path)
+    assert state.step == 3
+    assert folders(tmp_path) == ["step-000000003"]
+
+
+def test_only_the_newest_checkpoint_is_kept(tmp_path):
+    run(folder=tmp_path)
+    assert folders(tmp_path) == ["step-000000012"]
+    assert folders(tmp_path / "step-000000012") == [training.PROGRESS, training.STATE]
+
+
+def test_a_checkpoint_that_was_being_written_is_ignored(tmp_path):
+    with pytest.raises(KilledError):
+        run(folder=tmp_path, callback=kill_at(5))
+    partial = tmp_path / ".step-000000006"
+    partial.mkdir()
+    (partial / training.STATE).write_bytes(b"half of it")
+    model, _ = run(folder=tmp_path, resume=True)
+    assert torch.equal(model.weight, run()[0].weight)
+    assert folders(tmp_path) == ["step-000000012"]
+
+
+def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    save = training.safetensors.torch.save_file
+
+    def die_at_six(tensors, path):
+        if "000000006" in str(path):
+            raise KilledError
+        save(tensors, path)
+
+    monkeypatch.setattr(training.safetensors.torch, "save_file", die_at_six)
+    with pytest.raises(KilledError):
+        run(folder=tmp_path)
+    monkeypatch.undo()
+    assert [name for name in folders(tmp_path) if name.startswith("step")] == ["step-000000003"]
+    model, _ = run(folder=tmp_path, resume=True)
+    assert torch.equal(model.weight, run()[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (training.STATE, b"no tensors"),
+        (training.PROGRESS, b'{"step": 1'),
+        (training.PROGRESS, b'{"tempo": 1}'),
+        (training.STATE, None),
+        (training.PROGRESS, None),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(tmp_path, name, content):
+    run(folder=tmp_path)
+    path = tmp_path / "step-000000012" / name
+    path.unlink() if content is None else path.write_bytes(content)
+    message = r"cannot resume from .*step-000000012: it is damaged or belongs to another model"
+    with pytest.raises(ArtifactError, match=message) as caught:
+        run(folder=tmp_path, resume=True)
+    assert "delete it to start anew" in str(caught.value)
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path):
+    run(folder=tmp_path)
+    with pytest.raises(ArtifactError, match=r"(?s)belongs to another model .*size mismatch"):
+        run(model=nn.Linear(5, 1), folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(math.nan, "nan"), (math.inf, "inf")])
+def test_a_loss_that_is_no_number_ends_the_training(value, shown):
+    model = line()
+
+    def objective(batch, progress, generator):
+        return {"loss": model(batch).mean() * (value if progress >= 0.5 else 1.0)}
+
+    settings = TrainingSettings(steps=4, precision="float32")
+    with pytest.raises(TrainingError, match=rf"the loss is -?{shown} at step 2; lower the"):
+        train(model, objective, batch_at, settings)
+    assert torch.isfinite(model.weight).all()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by a second whenever it is looked at."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_time_budget_ends_the_training():
+    seen = []
+    settings = TrainingSettings(time_budget_seconds=5.0, precision="float32")
+    _, state = run(settings, callback=lambda state: seen.append(state.progress))
+    assert seen == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert (state.step, state.elapsed_seconds) == (5, 5.0)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_resumed_training_has_what_is_left_of_its_time(tmp_path):
+    settings = TrainingSettings(time_budget_seconds=9.0, checkpoint_every=2, precision="float32")
+    with pytest.raises(KilledError):
+        run(settings, folder=tmp_path, callback=kill_at(5))
+    seen = []
+    run(settings, folder=tmp_path, resume=True, callback=lambda state: seen.append(state.step))
+    assert seen == [5, 6, 7, 8, 9]
