@@ -43,7 +43,8 @@ class Duration(click.ParamType[float]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
         if not match:
             self.fail(f"{value!r} is no duration; write 90s, 30m or 1.5h", param, ctx)
-        return float(match[1]) * _UNIT_SECONDS[match[2]]
+        seconds = float(match[1]) * _UNIT_SECONDS[match[2]]
+        return seconds or self.fail("a duration must be above 0", param, ctx)
 
 
 def rule_options(command: Command) -> Command:

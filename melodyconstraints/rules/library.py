@@ -23,7 +23,12 @@ def pitch_class_rule(name: str, allowed: Collection[int], key: str | None = None
 
     Args:
         allowed: pitch classes in [0, 11], at least one.
+
+    Raises:
+        UsageError: none, or something else.
     """
+    if not allowed or not set(allowed) <= set(range(12)):
+        raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(allowed)}")
     lookup = np.isin(np.arange(12), list(allowed))
 
     def share_allowed(melodies: Melodies) -> NDArray[np.float64]:

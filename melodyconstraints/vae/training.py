@@ -57,6 +57,8 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.time_budget_seconds is None):
             raise UsageError("give either steps or a time budget")
+        if (self.steps or self.time_budget_seconds or 0) <= 0:
+            raise UsageError("steps and time budget must be above 0")
         if self.precision not in ("float32", "bfloat16"):
             raise UsageError(f"precision must be float32 or bfloat16, got {self.precision!r}")
 

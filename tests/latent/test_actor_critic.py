@@ -136,6 +136,18 @@ def test_the_actor_satisfies_two_rewards_at_once():
     assert all(len(record.rewards) == len(record.satisfied) == 2 for record in trained.records)
 
 
+def test_a_heavier_distance_penalty_keeps_points_nearer():
+    z = torch.randn(1000, 2, generator=seeded(99))
+
+    def shift(weight):
+        settings = replace(QUICK, rounds=10, distance_weight=weight, validation=0)
+        trained = train_actor_critic(Plane(), [in_disc], settings, generator=seeded())
+        with torch.no_grad():
+            return (trained.actor(z) - z).norm(dim=-1).mean().item()
+
+    assert shift(10.0) < 0.5 < 1.5 < shift(0.0)
+
+
 def test_the_same_seed_gives_equal_weights_and_another_seed_others():
     def weights(seed):
         trained = train_actor_critic(Plane(), [in_disc], SHORT, generator=seeded(seed))

@@ -71,3 +71,9 @@ def test_rules_carry_what_piano_rolls_and_midi_files_need():
     density = density_rule("density:9", 9)
     assert (density.key, density.pitch_classes) == (None, None)
     assert density.description == "at least 9 notes in 16 bars"
+
+
+@pytest.mark.parametrize("allowed", [[], [0, 12], [-1]])
+def test_a_set_of_no_pitch_classes_is_refused(allowed):
+    with pytest.raises(UsageError, match="pitch classes must be some of 0 to 11, got"):
+        pitch_class_rule("set", allowed)

@@ -153,6 +153,19 @@ def test_matrix_products_run_in_the_precision_that_was_asked_for(precision):
     assert model.weight.dtype == torch.float32
 
 
+def test_every_step_and_every_seed_has_noise_of_its_own():
+    model, drawn = line(), []
+
+    def objective(batch, progress, generator):
+        drawn.append(torch.rand(1, generator=generator).item())
+        return {"loss": model(batch).mean()}
+
+    for seed in (0, 1, 0):
+        train(model, objective, batch_at, TrainingSettings(steps=4, seed=seed))
+    assert len(set(drawn[:8])) == 8
+    assert drawn[8:] == drawn[:4]
+
+
 def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
     seen = []
     _, state = run(
@@ -308,3 +321,9 @@ def test_a_resumed_training_has_what_is_left_of_its_time(tmp_path):
     seen = []
     run(settings, folder=tmp_path, resume=True, callback=lambda state: seen.append(state.step))
     assert seen == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("length", [{"steps": 0}, {"steps": -1}, {"time_budget_seconds": 0.0}])
+def test_a_training_must_have_a_length(length):
+    with pytest.raises(UsageError, match="steps and time budget must be above 0"):
+        TrainingSettings(**length)
