@@ -29,7 +29,7 @@ demo: $(READY)
 figures: $(READY)
 	rm -rf $(FIGURES)
 	$(BIN)/mc train-actor --rule cmajor -o $(FIGURES)/cmajor
-	$(BIN)/mc evaluate --actor $(FIGURES)/cmajor
+	$(BIN)/mc evaluate --actor $(FIGURES)/cmajor --density 192
 	$(BIN)/mc train-actor --rule cmajor --density 192 -o $(FIGURES)/both
 	$(BIN)/mc evaluate --actor $(FIGURES)/both
 	$(BIN)/mc evaluate --actor $(FIGURES)/both --temperature 1

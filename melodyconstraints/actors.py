@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from melodyconstraints.rules import Rule, find_rule, find_rules
 
 KIND = "actor"
 DEFAULT_TEMPERATURE = 0.5
+POINTS, EVENTS = "points", "events"
+TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
 
 
 @dataclass
@@ -79,7 +82,7 @@ class MelodyActor:
             TrainingError: fewer than ``n`` among ``max_draws``.
         """
         _check_count(n)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(stream(POINTS, seed))
         sampler = self.sampler(seed, temperature)
         kept, drawn, found = [], 0, 0
         while found < n:
@@ -100,7 +103,7 @@ class MelodyActor:
     def sampler(self, seed: int, temperature: float | None = None) -> MelodySampler:
         """The model's decoder at a temperature, with draws of its own."""
         chosen = self.temperature if temperature is None else temperature
-        return MelodySampler(self.model, temperature=chosen, seed=seed)
+        return MelodySampler(self.model, temperature=chosen, seed=stream(EVENTS, seed))
 
     @property
     def pitch_classes(self) -> frozenset[int] | None:
@@ -170,8 +173,8 @@ def train_actor(
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     recipe = settings or PRESETS[preset]
     found = find_rules(rules)
-    generator = torch.Generator().manual_seed(seed)
-    sampler = MelodySampler(model, temperature=temperature, seed=seed)
+    generator = torch.Generator().manual_seed(stream(TRAINING_POINTS, seed))
+    sampler = MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed))
     pair = train_actor_critic(sampler, found, recipe, generator=generator, callback=callback)
     return MelodyActor(model, found, pair.actor, pair.critic, temperature, recipe, pair.records)
 
@@ -237,7 +240,14 @@ def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
         UsageError: n below 1.
     """
     _check_count(n)
-    return torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(stream(POINTS, seed))
+    return torch.randn(n, model.latent_dim, generator=generator)
+
+
+def stream(purpose: str, seed: int) -> int:
+    """A seed for one purpose, so that an actor is never judged on points it was trained on."""
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
 
 
 def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]:

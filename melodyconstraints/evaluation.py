@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from melodyconstraints.latent.evaluation import (
     z_mse,
 )
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.rules import Rule, find_rules
 
 _ACTOR_SEED_OFFSET = 1
 
@@ -29,6 +31,7 @@ class Evaluation:
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
         prior, actor: statistics of each rule by its name.
+        prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules.
         z_mse: shift of the latent points in posterior scales.
         distinct: share of distinct melodies among the actor's.
         diversity, prior_diversity: mean edit distance of random pairs, in events of 256.
@@ -76,28 +79,38 @@ class Evaluation:
 
 
 def evaluate_actor(
-    actor: MelodyActor, n: int = 1024, *, temperature: float | None = None, seed: int = 1
+    actor: MelodyActor,
+    n: int = 1024,
+    *,
+    also: Iterable[str | Rule] = (),
+    temperature: float | None = None,
+    seed: int = 1,
 ) -> Evaluation:
     """Draw ``n`` melodies from the prior and ``n`` from the actor and judge both.
+
+    Args:
+        also: rules to judge by besides the actor's own, such as the density of a C major actor.
 
     Raises:
         UsageError: n below 2, since diversity needs pairs.
     """
     if n < 2:
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
+    own = len(actor.rules)
+    rules = find_rules([*actor.rules, *also])
     z = prior_points(actor.model, n, seed)
     shifted = actor.shift(z)
     prior = actor.sampler(seed, temperature).decode(z)
     drawn = actor.sampler(seed + _ACTOR_SEED_OFFSET, temperature).decode(shifted)
-    prior_rewards, rewards = rewards_of(actor.rules, prior), rewards_of(actor.rules, drawn)
-    names = [rule.name for rule in actor.rules]
+    prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
+    names = [rule.name for rule in rules]
     return Evaluation(
         n=len(z),
         temperature=actor.temperature if temperature is None else temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
-        prior_all_satisfied=all_satisfied(prior_rewards),
-        all_satisfied=all_satisfied(rewards),
+        prior_all_satisfied=all_satisfied(prior_rewards[:, :own]),
+        all_satisfied=all_satisfied(rewards[:, :own]),
         z_mse=z_mse(shifted, z, actor.model.sigma_bar),
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),

@@ -5,12 +5,11 @@ import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from melodyconstraints.actors import MelodyActor
+from melodyconstraints.actors import MelodyActor, prior_points
 from melodyconstraints.errors import UsageError
 from melodyconstraints.evaluation import evaluate_actor
 from melodyconstraints.latent.evaluation import reward_statistics
 from melodyconstraints.latent.networks import Actor, Critic
-from melodyconstraints.melody.sampler import MelodySampler
 from melodyconstraints.rules import find_rules
 
 
@@ -45,10 +44,10 @@ def test_the_edit_distance_of_bytes_is_levenshteins(rng):
 
 def test_every_number_is_what_its_definition_gives(actor):
     n, seed = 40, 7
-    z = torch.randn(n, 8, generator=torch.Generator().manual_seed(seed))
+    z = prior_points(actor.model, n, seed)
     shifted = actor.actor(z).detach()
-    prior = MelodySampler(actor.model, temperature=0.8, seed=seed).decode(z)
-    drawn = MelodySampler(actor.model, temperature=0.8, seed=seed + 1).decode(shifted)
+    prior = actor.sampler(seed, 0.8).decode(z)
+    drawn = actor.sampler(seed + 1, 0.8).decode(shifted)
     found = evaluate_actor(actor, n, temperature=0.8, seed=seed)
 
     assert (found.n, found.temperature) == (n, 0.8)
@@ -73,21 +72,21 @@ def test_all_rules_are_satisfied_where_each_one_is(actor):
 
     actor.rules = find_rules(["density:252", low])
     found = evaluate_actor(actor, 60, seed=3)
-    z = torch.randn(60, 8, generator=torch.Generator().manual_seed(3))
+    z = prior_points(actor.model, 60, 3)
     for share, points, seed in (
         (found.prior_all_satisfied, z, 3),
         (found.all_satisfied, actor.actor(z).detach(), 4),
     ):
-        melodies = MelodySampler(actor.model, temperature=0.5, seed=seed).decode(points)
+        melodies = actor.sampler(seed, 0.5).decode(points)
         both = [len(melody) >= 252 and melody.pitches[0] < 64 for melody in melodies]
         assert 0 < share < 1
         assert share == pytest.approx(np.mean(both))
 
 
 def test_the_diversity_of_two_melodies_is_their_edit_distance(actor):
-    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
-    prior = MelodySampler(actor.model, temperature=0.5, seed=1).decode(z)
-    drawn = MelodySampler(actor.model, temperature=0.5, seed=2).decode(actor.actor(z).detach())
+    z = prior_points(actor.model, 2, 1)
+    prior = actor.sampler(1, 0.5).decode(z)
+    drawn = actor.sampler(2, 0.5).decode(actor.actor(z).detach())
     found = evaluate_actor(actor, 2)
     assert found.prior_diversity == edit_distance(*(row.tobytes() for row in prior.events))
     assert found.diversity == edit_distance(*(row.tobytes() for row in drawn.events))
@@ -145,3 +144,13 @@ def test_melodies_that_are_all_alike_have_no_diversity_to_compare_with(actor):
 def test_fewer_than_two_melodies_cannot_be_compared(actor, n):
     with pytest.raises(UsageError, match=f"n must be at least 2, .* got {n}"):
         evaluate_actor(actor, n)
+
+
+def test_rules_besides_the_actors_own_are_judged_but_not_asked_of_all(actor):
+    alone = evaluate_actor(actor, 20)
+    found = evaluate_actor(actor, 20, also=["density:10", "scale:D-dorian"])
+    assert list(found.actor) == ["cmajor", "density:252", "density:10", "scale:D-dorian"]
+    assert found.actor["density:10"].satisfied == 1
+    assert found.actor["scale:D-dorian"] == found.actor["cmajor"]  # the same white keys
+    assert found.all_satisfied == alone.all_satisfied
+    assert found.prior_all_satisfied == alone.prior_all_satisfied

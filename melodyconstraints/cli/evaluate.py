@@ -13,6 +13,8 @@ from melodyconstraints.cli.common import (
     model_option,
     print_json,
     print_table,
+    rule_options,
+    rule_specs,
     seed_option,
     talk,
     temperature_option,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
+@rule_options
 @temperature_option
 @seed_option
 @json_option
@@ -38,19 +41,25 @@ def command(
     actor_folder: Path,
     model_folder: Path | None,
     count: int,
+    rules: tuple[str, ...],
+    density: int | None,
     temperature: float | None,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Draw melodies from the prior and from the actor and compare what they earn (Table 2)."""
+    """Draw melodies from the prior and from the actor and compare what they earn (Table 2).
+
+    Both are judged by the actor's rules and by those given here besides.
+    """
     from melodyconstraints.actors import load_actor
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model
 
     model = None if model_folder is None else load_model(model_folder)
     actor = load_actor(actor_folder, model=model)
+    also = rule_specs(rules, density, required=False)
     with talk().status(f"drawing 2 x {count} melodies"):
-        evaluation = evaluate_actor(actor, count, temperature=temperature, seed=seed)
+        evaluation = evaluate_actor(actor, count, also=also, temperature=temperature, seed=seed)
     if as_json:
         print_json(evaluation.as_dict())
     else:
@@ -70,7 +79,7 @@ def _print(evaluation: Evaluation) -> None:
     ]
     if len(rows) > 1:
         prior, actor = evaluation.prior_all_satisfied, evaluation.all_satisfied
-        rows.append(["all rules", "", f"{prior:.1%}", "", f"{actor:.1%}"])
+        rows.append(["all of the actor's rules", "", f"{prior:.1%}", "", f"{actor:.1%}"])
     title = (
         f"n = {evaluation.n}, temperature {evaluation.temperature:g}; 95% intervals in brackets"
     )

@@ -236,7 +236,7 @@ class _Trainer:
             wrong = column[~((column >= 0) & (column <= 1))]
             if len(wrong):
                 raise TrainingError(
-                    f"reward {head + 1} of {len(columns)} gave {wrong[0].item():.3g}; "
+                    f"reward {self._name(head)} gave {wrong[0].item():.3g}; "
                     "a reward must be a number in [0, 1]"
                 )
         return torch.stack(columns, -1).to(self.sigma_bar.device)
@@ -252,11 +252,15 @@ class _Trainer:
         for _ in range(self.settings.warmup_steps):
             self._critic_step()
 
+    def _name(self, head: int) -> str:
+        """The reward's ``name`` if it has one, else its place."""
+        return getattr(self.rewards[head], "name", f"{head + 1} of {len(self.rewards)}")
+
     def _refuse_constant(self, values: Tensor) -> None:
         for head, column in enumerate(values.unbind(-1)):
             if column.min() == column.max() < SATISFIED:
                 raise TrainingError(
-                    f"reward {head + 1} of {len(self.rewards)} is {column[0].item():.3g} for all "
+                    f"reward {self._name(head)} is {column[0].item():.3g} for all "
                     f"{len(column)} samples of the prior: there is nothing to learn from; "
                     "make it graded, so that a sample that comes closer earns more"
                 )

@@ -45,7 +45,7 @@ def test_the_table_shows_prior_and_actor_rule_by_rule(evaluate, table, tiny_acto
     assert table(result.stdout) == [
         ["rule", "prior: mean", "satisfied", "actor: mean", "satisfied"],
         *expected,
-        ["all rules", "", "0.0%", "", "0.0%"],
+        ["all of the actor's rules", "", "0.0%", "", "0.0%"],
         ["", "actor"],
         ["z_MSE", f"{found.z_mse:.3f}"],
         ["distinct melodies", "100.0%"],
