@@ -88,6 +88,7 @@ def train_model(
         resume=resume,
         callback=show,
     )
+    plot_learning_curves(state.curves, output / CURVES)
     model.eval()
     measured = {
         split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
