@@ -98,7 +98,7 @@ def progress_bar(unit: str) -> Progress:
     """A bar on stderr with count, time taken and time left."""
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
@@ -114,12 +114,18 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    *,
+    text_columns: int = 1,
 ) -> None:
-    """A table on stdout; all columns but the first are set to the right."""
+    """A table on stdout; the first ``text_columns`` are set to the left, numbers to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
+        table.add_column(
+            column, justify="left" if index < text_columns else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

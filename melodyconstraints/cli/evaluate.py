@@ -67,42 +67,36 @@ def command(
 
 
 def _print(evaluation: Evaluation) -> None:
-    rows = [
-        [
-            name,
-            _mean(evaluation.prior[name]),
-            _satisfied(evaluation.prior[name]),
-            _mean(evaluation.actor[name]),
-            _satisfied(evaluation.actor[name]),
-        ]
-        for name in evaluation.actor
-    ]
-    if len(rows) > 1:
-        prior, actor = evaluation.prior_all_satisfied, evaluation.all_satisfied
-        rows.append(["all of the actor's rules", "", f"{prior:.1%}", "", f"{actor:.1%}"])
-    title = (
-        f"n = {evaluation.n}, temperature {evaluation.temperature:g}; 95% intervals in brackets"
+    rows = []
+    for name in evaluation.actor:
+        rows.append([name, "prior", *_cells(evaluation.prior[name])])
+        rows.append(["", "actor", *_cells(evaluation.actor[name])])
+    rows.append(["all its rules", "prior", "", "", f"{evaluation.prior_all_satisfied:.1%}"])
+    rows.append(["", "actor", "", "", f"{evaluation.all_satisfied:.1%}"])
+    print_table(
+        ["rule", "from", "mean", "95%", "satisfied", "95%"],
+        [[*row, *[""] * (6 - len(row))] for row in rows],
+        f"n = {evaluation.n}, temperature {evaluation.temperature:g}",
+        text_columns=2,
     )
-    columns = ["rule", "prior: mean", "satisfied", "actor: mean", "satisfied"]
-    print_table(columns, rows, title)
     print_table(
         ["", "actor"],
         [
             ["z_MSE", f"{evaluation.z_mse:.3f}"],
             ["distinct melodies", f"{evaluation.distinct:.1%}"],
-            ["diversity (mean pairwise edit distance, actor / prior)", _diversity(evaluation)],
+            ["pairwise edit distance, actor / prior", _diversity(evaluation)],
         ],
     )
 
 
-def _mean(statistics: RewardStatistics) -> str:
-    low, high = statistics.mean_interval
-    return f"{statistics.mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _satisfied(statistics: RewardStatistics) -> str:
-    low, high = statistics.satisfied_interval
-    return f"{statistics.satisfied:.1%} [{low:.1%}, {high:.1%}]"
+def _cells(statistics: RewardStatistics) -> list[str]:
+    (low, high), (fewest, most) = statistics.mean_interval, statistics.satisfied_interval
+    return [
+        f"{statistics.mean:.4f}",
+        f"{low:.4f}-{high:.4f}",
+        f"{statistics.satisfied:.1%}",
+        f"{fewest:.1%}-{most:.1%}",
+    ]
 
 
 def _diversity(evaluation: Evaluation) -> str:

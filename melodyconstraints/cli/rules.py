@@ -23,7 +23,7 @@ def list_rules() -> None:
     rows = [[f"{row.name}:{row.argument}", row.example, row.summary] for row in library()]
     rows += [[point.name, point.name, point.value] for point in entry_points(group=ENTRY_POINTS)]
     rows.append(["FILE.py:NAME", "my_rules.py:my_rule", "a function of your own"])
-    print_table(["rule", "for example", "rewards"], rows)
+    print_table(["rule", "for example", "rewards"], rows, text_columns=3)
 
 
 @command.command("show")

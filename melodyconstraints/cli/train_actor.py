@@ -34,7 +34,7 @@ CURVES = "training-curves.png"
     type=click.Choice(["default", "paper"]),
     default="default",
     show_default=True,
-    help="paper: networks of 4 x 2048 and the recipe of the paper's appendix; takes hours.",
+    help="paper: networks of 4 x 2048 and the recipe of the paper's appendix; slow.",
 )
 @click.option(
     "--temperature",
@@ -94,7 +94,7 @@ def train(
                 f"{rule.name} {reward:.3f}"
                 for rule, reward in zip(found, record.rewards, strict=True)
             )
-            told = f"{rewards}, all satisfied {record.all_satisfied:.0%}"
+            told = f"{rewards}, all kept {record.all_satisfied:.0%}"
             bar.update(task, completed=record.round + 1, description=told)
 
         return train_actor(

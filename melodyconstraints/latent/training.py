@@ -27,6 +27,9 @@ SATISFIED = 1 - 1e-6
 """A reward of at least this counts as satisfied."""
 
 
+_NEWEST_SHARE = 0.2
+"""Weight of a round in the share of satisfied points, which only rises."""
+
 _AT_LEAST_ONE = (
     "rounds",
     "actor_points",
@@ -57,7 +60,9 @@ class ActorCriticSettings:
         shell_weight: of :func:`melodyconstraints.latent.losses.shell_penalty`.
         gradient_penalty, one_sided: of the critic.
         sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
-            tells 0.99 from 1 where the plain reward hardly does.
+            tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
+            sharpness times the largest share of the actor's points that satisfied it so far:
+            while it is never satisfied, only the graded reward shows the way.
         average: decay of the moving average of the actor's weights that is returned; 0 for none.
         validation: prior points on which the averaged actor is judged to keep the best; 0 keeps
             the last.
@@ -68,7 +73,7 @@ class ActorCriticSettings:
     critic_hidden: tuple[int, ...] = (512, 512, 512)
     bank: int = 2048
     warmup_steps: int = 500
-    rounds: int = 150
+    rounds: int = 120
     actor_points: int = 96
     prior_points: int = 16
     memory: int = 20_000
@@ -78,12 +83,12 @@ class ActorCriticSettings:
     batch_size: int = 128
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.9)
-    final_share: float = 0.1
-    distance_weight: float = 0.1
+    final_share: float = 0.02
+    distance_weight: float = 0.05
     shell_weight: float = 1.0
     gradient_penalty: float = 1.0
     one_sided: bool = True
-    sharpness: float = 0.5
+    sharpness: float = 0.8
     average: float = 0.995
     validation: int = 256
     validate_every: int = 10
@@ -208,6 +213,7 @@ class _Trainer:
         self.averaged = copy.deepcopy(self.actor)
         self.points = torch.empty(0, model.latent_dim, device=device)
         self.values = torch.empty(0, len(rewards), device=device)
+        self.satisfied = torch.zeros(len(rewards), device=device)
         self.records: list[RoundRecord] = []
         self.validation = self.prior(settings.validation)
         self.best: tuple[float, float] | None = None
@@ -282,6 +288,10 @@ class _Trainer:
                 actor_loss, distance = self._actor_step()
         earned = values[: settings.actor_points]
         satisfied = earned >= SATISFIED
+        self.satisfied = torch.maximum(
+            self.satisfied,
+            torch.lerp(self.satisfied, satisfied.float().mean(0), _NEWEST_SHARE),
+        )
         record = RoundRecord(
             round=number,
             critic_loss=critic_loss,
@@ -311,8 +321,8 @@ class _Trainer:
         settings = self.settings
         rows = torch.randint(len(self.points), (settings.batch_size,), generator=self.generator)
         points, values = self.points[rows], self.values[rows]
-        sharp = (values >= SATISFIED).float()
-        targets = (1 - settings.sharpness) * values + settings.sharpness * sharp
+        sharpness = settings.sharpness * self.satisfied
+        targets = torch.lerp(values, (values >= SATISFIED).float(), sharpness)
         loss = losses.cross_entropy(self.critic(points), targets)
         total = loss
         if settings.gradient_penalty:

@@ -269,6 +269,7 @@ def test_sharpness_tells_nearly_satisfied_from_satisfied(sharpness, expected):
     settings = replace(SHORT, sharpness=sharpness, gradient_penalty=0.0, bank=512)
     settings = replace(settings, warmup_steps=300, batch_size=64, learning_rate=1e-2)
     trainer = _Trainer(Plane(), [reward], settings, seeded())
+    trainer.satisfied.fill_(1.0)
     trainer.warm_up()
     with torch.no_grad():
         left, right = torch.sigmoid(trainer.critic(torch.tensor([[-1.5, 0.0], [1.5, 0.0]])))
@@ -344,3 +345,20 @@ def test_the_papers_recipe_runs_ten_critic_steps_to_an_actor_step():
     assert learned == [9, 19]
     assert all(math.isfinite(record.critic_loss) for record in trained.records)
     assert math.isnan(trained.best)
+
+
+def test_sharpness_grows_with_the_share_satisfied_and_never_falls():
+    settings = replace(SHORT, bank=0, validation=0)
+    shares = iter([0.0, 1.0, 0.5, 0.0])
+
+    def reward(z):
+        satisfied = round(next(shares) * settings.actor_points)
+        return torch.where(torch.arange(len(z)) < satisfied, 1.0, 0.5)
+
+    trainer = _Trainer(Plane(), [reward], settings, seeded())
+    found = []
+    for number in range(4):
+        trainer.round(number)
+        found.append(trainer.satisfied.item())
+    # A round weighs a fifth: 0, 0.2, 0.8 * 0.2 + 0.2 * 0.5; what would be less is not taken.
+    assert found == pytest.approx([0.0, 0.2, 0.26, 0.26])
