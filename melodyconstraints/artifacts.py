@@ -90,7 +90,10 @@ def load_artifact(folder: Path, kind: str) -> Artifact:
     config = _read_json(folder, CONFIG, kind)
     found = (config.pop("format", None), config.pop("kind", None))
     if found != (FORMAT, kind):
-        raise ArtifactError(f"{folder} should hold {(FORMAT, kind)}, found {found}")
+        raise ArtifactError(
+            f"{folder} is of kind {found[1]}, format {found[0]}; "
+            f"kind {kind}, format {FORMAT} is wanted"
+        )
     tensors = safetensors.torch.load(data[WEIGHTS])
     return Artifact(config, tensors, _fingerprint(hashes))
 

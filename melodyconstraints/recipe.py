@@ -41,11 +41,13 @@ def train_model(
     resume: bool = False,
     notes: str = "",
     callback: Callable[[TrainingState], None] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> dict[str, Metrics]:
     """Train a preset on a store and write the model folder with its card.
 
     Args:
         notes: Markdown that is added to the card.
+        announce: told what goes on after the training.
 
     Returns:
         Quality on the splits ``validation`` and ``test``.
@@ -90,6 +92,8 @@ def train_model(
     )
     plot_learning_curves(state.curves, output / CURVES)
     model.eval()
+    if announce:
+        announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
     measured = {
         split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
         for split in ("validation", "test")

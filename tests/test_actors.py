@@ -314,7 +314,7 @@ def test_a_rule_of_a_file_is_found_from_anywhere(actor_for, model, tmp_path, mon
 
 
 def test_a_model_folder_is_no_actor(tiny_model_folder):
-    with pytest.raises(ArtifactError, match=r"should hold \('melodyconstraints-1', 'actor'\)"):
+    with pytest.raises(ArtifactError, match=r"is of kind melody-vae, .*; kind actor, format"):
         load_actor(tiny_model_folder)
 
 

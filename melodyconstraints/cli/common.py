@@ -97,13 +97,13 @@ def talk() -> Console:
 def progress_bar(unit: str) -> Progress:
     """A bar on stderr with count, time taken and time left."""
     return Progress(
-        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
         console=talk(),
     )
 

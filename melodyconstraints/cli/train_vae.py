@@ -108,6 +108,7 @@ def command(
             resume=resume,
             notes=notes.read() if notes else "",
             callback=_Display(bar, settings),
+            announce=bar.console.print,
         )
     _print(measured)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
@@ -155,9 +156,9 @@ class _Display:
 
 def _line(point: Metrics) -> str:
     return (
-        f"step {int(point['step']):>7,}  {point['seconds'] / 60:5.1f} min  "
-        f"teacher-forced {point['teacher_forced']:.3f}  free-running {point['free_running']:.3f}  "
-        f"onset F1 {point['onset_f1']:.3f}  KL {point['kl']:.0f} nats"
+        f"{int(point['step']):>7,} {point['seconds'] / 60:6.1f} min  "
+        f"right: {point['teacher_forced']:.3f} teacher-forced, {point['free_running']:.3f} "
+        f"free-running; KL {point['kl']:.0f} nats"
     )
 
 

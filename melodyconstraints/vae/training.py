@@ -51,7 +51,7 @@ class TrainingSettings:
     gradient_clip: float = 1.0
     precision: str = "bfloat16"
     evaluate_every: int = 2_000
-    checkpoint_every: int = 500
+    checkpoint_every: int = 200
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -83,7 +83,7 @@ def test_its_model_may_be_given(evaluate, tiny_model_folder):
 def test_a_model_folder_is_no_actor(mc, tiny_model_folder):
     result = mc("evaluate", "--actor", tiny_model_folder)
     assert result.exit_code == 1
-    assert "should hold ('melodyconstraints-1', 'actor')" in result.stderr
+    assert "is of kind melody-vae, format melodyconstraints-1; kind actor" in result.stderr
 
 
 @pytest.mark.parametrize(

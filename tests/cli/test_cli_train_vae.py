@@ -48,8 +48,8 @@ def test_a_training_writes_a_model_folder_and_tells_its_quality(train, table, tm
     for name, *values in rows[1:]:
         measured = [quality[split][name.replace(" ", "_")] for split in ("validation", "test")]
         assert values == [f"{value:.3f}" for value in measured]
-    assert "step       4" in result.stderr
-    assert "onset F1" in result.stderr
+    assert "      4    0.0 min  right: " in result.stderr
+    assert " free-running; KL " in result.stderr
     assert result.stderr.endswith("model in model; learning curves in model/learning-curves.png\n")
 
 
