@@ -158,7 +158,9 @@ def test_an_edited_config_is_seen(folder):
 
 
 def test_a_folder_of_another_kind_is_refused(folder):
-    with pytest.raises(ArtifactError, match=r"is of kind actor, .*; kind melody-vae, .* is wanted"):
+    with pytest.raises(
+        ArtifactError, match=r"is of kind actor, .*; kind melody-vae, .* is wanted"
+    ):
         load_artifact(folder, "melody-vae")
 
 
