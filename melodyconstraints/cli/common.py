@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -95,7 +95,7 @@ def talk() -> Console:
 
 
 def progress_bar(unit: str) -> Progress:
-    """A bar on stderr with count, time taken and time left."""
+    """A bar on stderr with count, time taken and time left; the description takes what is left."""
     return Progress(
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
@@ -103,8 +103,13 @@ def progress_bar(unit: str) -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
         console=talk(),
+        expand=True,
     )
 
 

@@ -94,7 +94,7 @@ def train(
                 f"{rule.name} {reward:.3f}"
                 for rule, reward in zip(found, record.rewards, strict=True)
             )
-            told = f"{rewards}, all kept {record.all_satisfied:.0%}"
+            told = f"all kept {record.all_satisfied:.0%}: {rewards}"
             bar.update(task, completed=record.round + 1, description=told)
 
         return train_actor(

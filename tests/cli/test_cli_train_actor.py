@@ -35,7 +35,7 @@ def test_a_training_writes_the_actor_that_python_trains(train, tiny_model_folder
 def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
     result = train("--rule", "cmajor", "-o", "mine")
     record = load_actor(tmp_path / "mine").records[-1]
-    assert f"cmajor {record.rewards[0]:.3f}, all kept 0%" in result.stderr
+    assert f"all kept 0%: cmajor {record.rewards[0]:.3f}" in result.stderr
     assert "3/3 rounds" in result.stderr
 
 
