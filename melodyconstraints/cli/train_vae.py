@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -96,7 +97,7 @@ def command(
         precision=precision,
         seed=seed,
     )
-    elbo = ElboSettings(beta=beta, free_nats=free_bits * 0.6931471805599453)
+    elbo = ElboSettings(beta=beta, free_nats=free_bits * math.log(2))
     with _bar() as bar:
         measured = train_model(
             melodies,

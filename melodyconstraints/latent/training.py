@@ -25,8 +25,6 @@ from melodyconstraints.latent.protocols import LatentModel, Reward
 
 SATISFIED = 1 - 1e-6
 """A reward of at least this counts as satisfied."""
-
-
 _NEWEST_SHARE = 0.2
 """Weight of a round in the share of satisfied points, which only rises."""
 
