@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+    from melodyconstraints.datasets.building import extract_store
     from melodyconstraints.datasets.extraction import extract_melodies
     from melodyconstraints.datasets.store import read_store
+    from melodyconstraints.datasets.torch_dataset import MelodyDataset
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model, save_model
     from melodyconstraints.melody.events import Melodies, Melody
@@ -29,9 +31,11 @@ _HOMES = {
     "Melodies": "melody.events",
     "Melody": "melody.events",
     "MelodyActor": "actors",
+    "MelodyDataset": "datasets.torch_dataset",
     "Rule": "rules",
     "evaluate_actor": "evaluation",
     "extract_melodies": "datasets.extraction",
+    "extract_store": "datasets.building",
     "find_rule": "rules",
     "load_actor": "actors",
     "load_model": "melody.checkpoint",
@@ -47,9 +51,11 @@ __all__ = [
     "Melodies",
     "Melody",
     "MelodyActor",
+    "MelodyDataset",
     "Rule",
     "evaluate_actor",
     "extract_melodies",
+    "extract_store",
     "find_rule",
     "load_actor",
     "load_model",

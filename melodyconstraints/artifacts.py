@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from melodyconstraints.disk import write_atomically
 from melodyconstraints.errors import ArtifactError, UsageError
 
 FORMAT = "melodyconstraints-1"
@@ -117,16 +117,6 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
         raise UsageError(f"{folder} holds other files; choose an empty or new folder")
     if not overwrite:
         raise UsageError(f"{folder} already holds the {kind} of an earlier run; {remedy}")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either the old one or all of the new one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _read_json(folder: Path, name: str, kind: str) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """What all tests share: seeded generators, one thread, small models, and the real data's place."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from melodyconstraints.actors import train_actor
-from melodyconstraints.datasets.store import new_store
+from melodyconstraints.datasets.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.training import ActorCriticSettings
 from melodyconstraints.melody.checkpoint import load_model, save_model
 from melodyconstraints.melody.config import MelodyVAEConfig
@@ -83,6 +85,22 @@ def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.
     return Melodies(events)
 
 
+def write_store(folder: Path, events: np.ndarray, splits: list[str], files: list[str]) -> Path:
+    """A melody store of one part, with these columns and nothing in the others."""
+    folder.mkdir()
+    given = {"events": [row.tobytes() for row in events], "split": splits, "file": files}
+    empty = {name: [None] * len(splits) for name in SCHEMA.names if name not in given}
+    write_part(folder, 0, pa.table(given | empty, schema=SCHEMA))
+    write_summary(folder, 1, {"settings": {}, "counts": {}})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_store() -> Callable[..., Path]:
+    """:func:`write_store`."""
+    return write_store
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> MelodyVAEConfig:
     """The sizes of ``tiny_model``."""
@@ -128,24 +146,10 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stores") / "tiny"
     melodies = random_melodies(np.random.default_rng(2), 20)
     splits = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
-    with new_store(folder) as store:
-        for number, (row, split) in enumerate(zip(melodies.events, splits, strict=True)):
-            collection = "airs" if number % 4 else "hymns"
-            store.add(
-                [
-                    {
-                        "events": row.tobytes(),
-                        "split": split,
-                        "file": f"{collection}/{number}.mid",
-                        "track": 0,
-                        "segment": 0,
-                        "start_bar": 0,
-                        "program": 0,
-                        "tempo": 120.0,
-                        "notes": 100,
-                        "hash": bytes([number]) * 16,
-                    }
-                ]
-            )
-        store.finish({"settings": {}, "counts": {}})
+    write_store(
+        folder,
+        melodies.events,
+        splits,
+        [f"{'airs' if number % 4 else 'hymns'}/{number}.mid" for number in range(20)],
+    )
     return folder

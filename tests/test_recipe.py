@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints import recipe
-from melodyconstraints.datasets.store import new_store, read_store
+from melodyconstraints.datasets.store import read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.melody.config import PRESETS
@@ -25,14 +25,15 @@ def settings(steps: int) -> TrainingSettings:
     return TrainingSettings(steps=steps, batch_size=4, precision="float32")
 
 
-def store_with(folder, melodies, splits):
-    """A store with one melody for each split named."""
-    with new_store(folder) as store:
-        for number, split in enumerate(splits):
-            row = {"events": melodies.events[number].tobytes(), "split": split, "file": "a/b.mid"}
-            store.add([row])
-        store.finish({})
-    return folder
+@pytest.fixture
+def store_with(make_store):
+    """Makes a store with one melody for each split named."""
+
+    def make(folder, melodies, splits):
+        count = len(splits)
+        return make_store(folder, melodies.events[:count], splits, ["a/b.mid"] * count)
+
+    return make
 
 
 def test_a_training_leaves_a_model_with_card_and_curves(tiny_store, tmp_path, tiny_config):
@@ -92,7 +93,7 @@ def test_a_training_of_another_preset_is_not_resumed(tiny_store, tmp_path, monke
         train_model(tiny_store, tmp_path, "small", settings(4), ElboSettings(), resume=True)
 
 
-def test_a_split_without_melodies_is_not_measured(some_melodies, tmp_path):
+def test_a_split_without_melodies_is_not_measured(some_melodies, tmp_path, store_with):
     store = store_with(tmp_path / "store", some_melodies, ["train", "train", "validation"])
     measured = train_model(store, tmp_path / "model", "small", settings(1), ElboSettings())
     assert set(measured) == {"validation"}
@@ -106,7 +107,9 @@ def test_a_split_without_melodies_is_not_measured(some_melodies, tmp_path):
         (["train", "test"], StoreError, "holds no melody of the split validation; extract more"),
     ],
 )
-def test_a_store_that_is_too_small_is_refused(some_melodies, tmp_path, splits, error, message):
+def test_a_store_that_is_too_small_is_refused(
+    some_melodies, tmp_path, splits, error, message, store_with
+):
     store = store_with(tmp_path / "store", some_melodies, splits)
     with pytest.raises(error, match=message):
         train_model(store, tmp_path / "model", "small", settings(1), ElboSettings())

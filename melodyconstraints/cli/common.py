@@ -14,11 +14,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -94,12 +97,22 @@ def talk() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def progress_bar(unit: str) -> Progress:
+class SpeedColumn(ProgressColumn):
+    """How many a second; what an earlier run had done (the field ``resumed``) does not count."""
+
+    def render(self, task: Task) -> Text:
+        """``3,912/s``."""
+        done = max(task.completed - task.fields.get("resumed", 0), 0)
+        return Text(f"{done / task.elapsed:,.0f}/s" if task.elapsed else "")
+
+
+def progress_bar(unit: str, *, per_second: bool = False) -> Progress:
     """A bar on stderr with count, time taken and time left; the description takes what is left."""
     return Progress(
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn(unit),
+        *([SpeedColumn()] if per_second else []),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -134,8 +147,3 @@ def print_table(
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)
-
-
-def printable(text: str) -> str:
-    """Text from a file, harmless on a terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)

@@ -3,105 +3,194 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from melodyconstraints.cli.common import (
     FOLDER,
+    Command,
     json_option,
     print_json,
     print_table,
     progress_bar,
     talk,
 )
-from melodyconstraints.datasets.extraction import ExtractionSummary, extract_melodies
+from melodyconstraints.datasets.accounting import ExtractionSummary
+from melodyconstraints.datasets.building import Engine, LocalEngine, Progress, extract_store
+from melodyconstraints.datasets.extraction import FileLimits
+from melodyconstraints.datasets.hashing import KEYS
 from melodyconstraints.datasets.windows import WindowSettings
+from melodyconstraints.melody.grid import POLYPHONY
 
-_DEFAULTS = {field.name: field.default for field in fields(WindowSettings)}
+MEGABYTE = 2**20
+_SETTINGS = WindowSettings()
+_LIMITS = FileLimits()
+
+
+def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
+    """An option of a setting's name, with the setting's own default."""
+    return click.option(
+        "--" + name.replace("_", "-"),
+        type=kind,
+        default=getattr(_SETTINGS, name),
+        show_default=True,
+        help=text,
+    )
 
 
 @click.command("extract-melodies")
-@click.argument("midi_dir", type=FOLDER)
+@click.argument("midi_dir")
 @click.option("-o", "--output", type=FOLDER, default=Path("melodies"), show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
+@click.option(
+    "--jobs",
+    type=click.IntRange(0),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Worker processes; 0 works in this one, where a crash is a crash.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: on all machines of a Ray cluster (pip install 'melodyconstraints[ray]').",
+)
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
     help="Leave out files whose path below MIDI_DIR matches. May be given several times.",
 )
-@click.option(
-    "--polyphony",
-    type=click.Choice(["skyline", "onset"]),
-    default=_DEFAULTS["polyphony"],
-    show_default=True,
-    help="skyline: the highest sounding note; onset: the highest of those that start together.",
+@_setting(
+    "polyphony",
+    click.Choice(list(POLYPHONY)),
+    "skyline: the highest sounding note; onset: the highest of those that start together.",
 )
 @click.option(
-    "--min-notes",
+    "--unique",
+    type=click.Choice(list(KEYS)),
+    default="exact",
+    show_default=True,
+    help="Keep one of equal melodies; transposed: also of those in another key; none: keep all.",
+)
+@_setting("min_notes", click.IntRange(1), "Fewest notes in the 16 bars.")
+@_setting("min_pitches", click.IntRange(1), "Fewest different pitches.")
+@_setting("max_silence_steps", click.IntRange(0), "Longest silence, in sixteenths.")
+@_setting("lowest", click.IntRange(0, 127), "Lowest MIDI pitch.")
+@_setting("highest", click.IntRange(0, 127), "Highest MIDI pitch.")
+@_setting("max_span", click.IntRange(0, 127), "Most semitones from lowest to highest note.")
+@_setting("max_windows", click.IntRange(1), "Most windows of one file, spread over it.")
+@click.option(
+    "--max-notes",
     type=click.IntRange(1),
-    default=_DEFAULTS["min_notes"],
+    default=_LIMITS.max_notes,
     show_default=True,
-    help="Fewest notes in the 16 bars.",
+    help="Most notes of one file.",
 )
 @click.option(
-    "--min-pitches",
+    "--max-size",
     type=click.IntRange(1),
-    default=_DEFAULTS["min_pitches"],
+    default=_LIMITS.max_bytes // MEGABYTE,
     show_default=True,
-    help="Fewest different pitches.",
+    help="Longest file, in megabytes.",
 )
 @click.option(
-    "--max-span",
-    type=click.IntRange(0, 127),
-    default=_DEFAULTS["max_span"],
+    "--max-memory",
+    type=click.IntRange(1),
+    default=_LIMITS.memory_bytes // MEGABYTE,
     show_default=True,
-    help="Most semitones from the lowest to the highest note.",
+    help="Most memory that one file may take, in megabytes.",
 )
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=_LIMITS.seconds,
+    show_default=True,
+    help="Longest time that one file may take.",
+)
+@click.option("--resume", is_flag=True, help="Go on where a run was stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace a melody store at OUTPUT.")
 @json_option
 def command(
-    midi_dir: Path,
+    midi_dir: str,
     output: Path,
     jobs: int,
+    engine: str,
     exclude: tuple[str, ...],
-    polyphony: str,
-    min_notes: int,
-    min_pitches: int,
-    max_span: int,
+    unique: str,
+    max_notes: int,
+    max_size: int,
+    max_memory: int,
+    max_seconds: float,
+    resume: bool,
     overwrite: bool,
     as_json: bool,
+    **settings: Any,
 ) -> None:
-    """Extract every unique 16-bar melody below MIDI_DIR into a store of Parquet files."""
-    settings = WindowSettings(
-        polyphony=polyphony, min_notes=min_notes, min_pitches=min_pitches, max_span=max_span
+    """Extract every unique 16-bar melody below MIDI_DIR into a store of Parquet files.
+
+    MIDI_DIR is a folder, or one of an object store, such as s3://bucket/midi. A file that cannot
+    be read, or takes too much, costs a line in OUTPUT/rejected.jsonl. A run that was stopped goes
+    on with --resume.
+    """
+    limits = FileLimits(
+        seconds=max_seconds,
+        memory_bytes=max_memory * MEGABYTE,
+        max_bytes=max_size * MEGABYTE,
+        max_notes=max_notes,
     )
-    with progress_bar("files") as bar:
-        task = bar.add_task("extracting", total=None)
+    with progress_bar("files", per_second=True) as bar:
+        task = bar.add_task("", total=None)
 
-        def show(summary: ExtractionSummary, total: int) -> None:
-            bar.update(task, completed=summary.files, total=total)
+        def show(progress: Progress) -> None:
+            if progress.stage == "reading":
+                bar.update(
+                    task,
+                    completed=progress.done,
+                    total=progress.total,
+                    resumed=progress.resumed,
+                )
+            else:
+                bar.update(task, description=f"part {progress.done} of {progress.total}")
 
-        summary = extract_melodies(
-            midi_dir,
-            output,
-            settings,
-            jobs=jobs,
-            exclude=exclude,
-            overwrite=overwrite,
-            callback=show,
-        )
+        try:
+            summary = extract_store(
+                midi_dir,
+                output,
+                WindowSettings(**settings),
+                unique=unique,
+                limits=limits,
+                exclude=exclude,
+                engine=_engine(engine, jobs),
+                resume=resume,
+                overwrite=overwrite,
+                callback=show,
+            )
+        except KeyboardInterrupt:
+            talk().print("stopped; what was done is kept, go on with --resume")
+            raise
     if as_json:
         print_json(summary.as_dict())
     else:
         _print(summary)
-    talk().print(f"{summary.melodies:,} melodies in {output}")
+    talk().print(f"{summary.melodies:,} melodies of {summary.tunes:,} tunes in {output}")
+
+
+def _engine(name: str, jobs: int) -> Engine:
+    if name == "local":
+        return LocalEngine(jobs)
+    from melodyconstraints.datasets.ray_engine import RayEngine
+
+    return RayEngine(jobs)
 
 
 def _print(summary: ExtractionSummary) -> None:
     files = [("accepted", summary.accepted), *summary.reasons.most_common()]
+    if summary.recovered:
+        files.append(("of all these, read at the second look", summary.recovered))
     print_table(
         ["files", f"{summary.files:,}"], [(str(name), f"{count:,}") for name, count in files]
     )

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from melodyconstraints import __version__
+from melodyconstraints.disk import printable
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
 
 COMMANDS = {
@@ -57,10 +58,16 @@ class CommandTable(click.Group):
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
-            raise Failure(str(error), error.exit_code) from error
+            raise Failure(_harmless(str(error)), error.exit_code) from error
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{place}{error.strerror or error}") from error
+            message = _harmless(f"{place}{error.strerror or error}")
+            raise click.ClickException(message) from error
+
+
+def _harmless(message: str) -> str:
+    """Names of files are in it, and may be anything."""
+    return "\n".join(map(printable, message.split("\n")))
 
 
 @click.command(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,10 +11,10 @@ from melodyconstraints.cli.common import (
     json_option,
     print_json,
     print_table,
-    printable,
     rule_options,
     rule_specs,
 )
+from melodyconstraints.disk import printable
 
 
 @click.command("score")
@@ -29,7 +29,7 @@ def command(
     Of a longer file the first 16 bars of its first part count; a file that cannot be read is
     reported and ends the command with exit code 1 after all others.
     """
-    from melodyconstraints.datasets.extraction import find_midi_files
+    from melodyconstraints.datasets.files import LocalFolder, find_midi_files
     from melodyconstraints.errors import MidiError
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.midi import read_melody
@@ -37,9 +37,10 @@ def command(
 
     specs = rule_specs(rules, density)
     found = find_rules(specs)
-    files = [
-        file for path in paths for file in (find_midi_files(path) if path.is_dir() else [path])
-    ]
+    files: list[Path] = []
+    for path in paths:
+        names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
+        files += [path / name for name in names]
     rows: list[dict[str, Any]] = []
     failed = 0
     for file in files:

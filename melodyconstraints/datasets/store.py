@@ -4,35 +4,37 @@
 ``part-00000.parquet`` …  the columns of :data:`SCHEMA`, zstd; any Arrow tool reads them
 ``extraction.json``       settings, versions and counters; written last: with it, it is complete
 ``rejected.jsonl``        one line for each file that gave nothing: ``{"file", "reason"}``
+``recovered.jsonl``       one line for each file that only the second look could read
 ========================= =====================================================================
-
-The folder is built beside its place and moved there whole, so a store is complete or absent.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from melodyconstraints.datasets.tunes import SPLITS
+from melodyconstraints.disk import write_atomically
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
 
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
 FORMAT = "melodyconstraints-melodies-1"
-SPLITS = ("train", "validation", "test")
 ROWS_PER_PART = 65_536
-LEDGER = "rejected.jsonl"
+REJECTED = "rejected.jsonl"
+RECOVERED = "recovered.jsonl"
 SUMMARY = "extraction.json"
 
 SCHEMA = pa.schema(
@@ -40,6 +42,7 @@ SCHEMA = pa.schema(
         ("events", pa.binary(STEPS)),
         ("split", pa.dictionary(pa.int8(), pa.string())),
         ("file", pa.string()),
+        ("tune", pa.int32()),
         ("track", pa.int32()),
         ("segment", pa.int32()),
         ("start_bar", pa.int32()),
@@ -50,86 +53,38 @@ SCHEMA = pa.schema(
     ],
     metadata={"format": FORMAT},
 )
-
-Row = dict[str, Any]
-
-
-class StoreWriter:
-    """Collects rows and rejections into an unfinished store; see :func:`new_store`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._rows: list[Row] = []
-        self._parts = 0
-        self._ledger = (folder / LEDGER).open("w", encoding="utf-8")
-
-    def add(self, rows: Sequence[Row]) -> None:
-        """Append rows; full parts go to disk."""
-        self._rows.extend(rows)
-        while len(self._rows) >= ROWS_PER_PART:
-            self._write_part(self._rows[:ROWS_PER_PART])
-            self._rows = self._rows[ROWS_PER_PART:]
-
-    def reject(self, file: str, reason: str, detail: str = "") -> None:
-        """Note a file that gave no melody."""
-        entry = {"file": file, "reason": reason} | ({"detail": detail} if detail else {})
-        self._ledger.write(json.dumps(entry) + "\n")
-
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write what is left and the summary that marks the store as complete."""
-        if self._rows or not self._parts:
-            self._write_part(self._rows)
-        self.close()
-        text = json.dumps({"format": FORMAT, "parts": self._parts, **summary}, indent=2) + "\n"
-        (self._folder / SUMMARY).write_text(text, encoding="utf-8")
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self._ledger.close()
-
-    def _write_part(self, rows: Sequence[Row]) -> None:
-        table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
-        path = self._folder / f"part-{self._parts:05d}.parquet"
-        pq.write_table(table, path, compression="zstd")
-        self._parts += 1
+"""``tune`` is the number of the first file that shares music with this one, see
+:mod:`melodyconstraints.datasets.tunes`; ``tempo`` quarters a minute; ``hash`` that of
+:mod:`melodyconstraints.datasets.hashing`."""
 
 
-@contextmanager
-def new_store(folder: Path, *, overwrite: bool = False) -> Iterator[StoreWriter]:
-    """Build a store that appears at ``folder`` whole when the block ends, or not at all.
+def write_part(folder: Path, number: int, table: pa.Table) -> None:
+    """Write one part of a store.
 
-    Raises:
-        StoreError: the block ended without :meth:`StoreWriter.finish`.
-        UsageError: ``folder`` exists and ``overwrite`` is false, or is not a melody store.
+    Args:
+        table: in columns of :data:`SCHEMA`.
     """
-    _check_target(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    writer = StoreWriter(workshop)
-    try:
-        yield writer
-        read_summary(workshop)
-        if folder.exists():
-            shutil.rmtree(folder)
-        workshop.chmod(0o755)
-        workshop.rename(folder)
-    except BaseException:
-        shutil.rmtree(workshop, ignore_errors=True)
-        raise
-    finally:
-        writer.close()
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=["split", "file"],
+        write_statistics=["split", "file", "tune", "notes"],
+        write_page_checksum=True,
+    )
+    write_atomically(folder / f"part-{number:05d}.parquet", memoryview(sink.getvalue()))
 
 
-def _check_target(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    try:
-        read_summary(folder)
-    except StoreError as error:
-        message = f"{folder} exists and is not a melody store; choose another folder"
-        raise UsageError(message) from error
-    if not overwrite:
-        raise UsageError(f"{folder} already holds a melody store; pass --overwrite to replace it")
+def write_summary(folder: Path, parts: int, summary: dict[str, Any]) -> None:
+    """Mark a store as complete.
+
+    Args:
+        parts: how many were written.
+        summary: what else to keep: settings, versions, counters.
+    """
+    text = json.dumps({"format": FORMAT, "parts": parts, **summary}, indent=2) + "\n"
+    write_atomically(folder / SUMMARY, text.encode())
 
 
 @dataclass(frozen=True)
@@ -168,28 +123,66 @@ def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
         StoreError: the folder is missing, unfinished, damaged or not a melody store.
         UsageError: an unknown split.
     """
+    table = read_table(folder, split, columns=["events", "file"])
+    events = table["events"].combine_chunks()
+    return StoredMelodies(events_of(events), table["file"].to_numpy())
+
+
+def read_table(
+    folder: Path, split: str | None = None, *, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a store as an Arrow table, in the order of its files.
+
+    Arguments and errors as for :func:`read_store`.
+
+    Args:
+        columns: of :data:`SCHEMA`; None for all.
+    """
     if split is not None and split not in SPLITS:
         raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    unknown = [name for name in columns or () if name not in SCHEMA.names]
+    if unknown:
+        raise UsageError(f"columns must be among {', '.join(SCHEMA.names)}, got {unknown[0]!r}")
+    condition = None if split is None else pc.field("split") == split
+    dataset = arrow_dataset(folder)
+    try:
+        return dataset.to_table(columns=list(columns or SCHEMA.names), filter=condition)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
+
+
+def arrow_dataset(folder: Path) -> Dataset:
+    """A store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
+
+    Raises:
+        StoreError: as for :func:`read_store`.
+    """
+    from pyarrow.dataset import ParquetFileFormat, dataset  # brings pandas, half a second
+
     summary = read_summary(folder)
-    filters = None if split is None else [("split", "==", split)]
-    paths = sorted(folder.glob("part-*.parquet"))
+    paths = sorted(str(path) for path in folder.glob("part-*.parquet"))
     if not paths or len(paths) != summary.get("parts", len(paths)):
         wanted = summary.get("parts", "some")
         raise StoreError(
             f"{folder} holds {len(paths)} part-*.parquet, {wanted} were written; extract it again"
         )
-    parts = [_read_part(path, filters) for path in paths]
-    table = pa.concat_tables(parts)
-    raw = b"".join(table["events"].to_pylist())
-    events = np.frombuffer(raw, np.uint8).reshape(-1, STEPS)
-    return StoredMelodies(events, table["file"].to_numpy(zero_copy_only=False))
-
-
-def _read_part(path: Path, filters: list[tuple[str, str, str]] | None) -> pa.Table:
+    checked = ParquetFileFormat(page_checksum_verification=True)
+    store = dataset(paths, schema=SCHEMA, format=checked)
     try:
-        return pq.read_table(path, columns=["events", "file"], filters=filters)
+        foreign = [part.path for part in store.get_fragments() if part.physical_schema != SCHEMA]
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path} is damaged, extract it again: {error}") from error
+        raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
+    if foreign:
+        raise StoreError(f"{folder} is damaged, extract it again: {foreign[0]} has other columns")
+    return store
+
+
+def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
+    """``(B, 256)`` view of a column of events."""
+    if not len(column):
+        return np.zeros((0, STEPS), np.uint8)
+    data = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, STEPS)
+    return data[column.offset : column.offset + len(column)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ one voice:
   was covered by a higher one starts again when that one ends.
 * :func:`highest_onsets`: of the notes that start together the highest; the next onset cuts it.
   This is the rule of Magenta's ``Melody.from_quantized_sequence``.
+
+Both take time in proportion to notes and steps, however long the notes are held.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from melodyconstraints.compiled import compiled
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.events import HOLD, REST, Events
+from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events
 
 Ints = NDArray[Any]
-_SILENT = -1
+_NONE = -1
 
 
 def skyline(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
@@ -39,64 +42,111 @@ def skyline(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     >>> skyline(np.array([0, 1]), np.array([4, 2]), np.array([60, 72]), 5)
     array([ 60,  72,  60, 128, 129], dtype=uint8)
     """
-    starts, ends, pitches = _clip(starts, ends, pitches, steps)
-    order = np.argsort(pitches, kind="stable")
-    starts, ends, pitches = starts[order], ends[order], pitches[order]
-    # Written from the lowest pitch to the highest, so that the highest stays.
-    sounding = np.full(steps, _SILENT)
-    starting = np.full(steps, _SILENT)
-    lengths = ends - starts
-    first = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
-    sounding[np.arange(lengths.sum()) + first] = np.repeat(pitches, lengths)
-    starting[starts] = pitches
-    before = np.concatenate(([_SILENT], sounding[:-1]))
-    begins = (sounding == starting) | (sounding != before)
-    return _to_events(sounding, begins)
+    return _skyline(_int64(starts), _int64(ends), _int64(pitches), steps)
 
 
 def highest_onsets(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     """The highest of the notes that start together, each cut by the next onset.
 
-    Arguments and result as for :func:`skyline`.
+    Arguments and result as for :func:`skyline`. Of two notes with one start and one pitch, the one
+    that comes first counts.
 
     >>> highest_onsets(np.array([0, 1]), np.array([4, 2]), np.array([72, 60]), 4)
     array([ 72,  60, 129, 129], dtype=uint8)
     """
-    if not len(starts):
-        return skyline(starts, ends, pitches, steps)
-    ends = np.maximum(ends, starts + 1)
-    order = np.lexsort((pitches, starts))
-    starts, ends, pitches = starts[order], ends[order], pitches[order]
-    highest = np.append(starts[1:] != starts[:-1], True)
-    starts, ends, pitches = starts[highest], ends[highest], pitches[highest]
-    # Cut before the notes ahead of step 0 are moved there, or they would seem to start together.
-    ends = np.minimum(ends, np.append(starts[1:], ends[-1]))
-    return skyline(starts, ends, pitches, steps)
+    return _highest_onsets(_int64(starts), _int64(ends), _int64(pitches), steps)
 
 
 OneVoice: TypeAlias = Callable[[Ints, Ints, Ints, int], Events]
 POLYPHONY: dict[str, OneVoice] = {"skyline": skyline, "onset": highest_onsets}
 
 
-def one_voice(polyphony: str) -> OneVoice:
-    """The rule of a name.
+def check_polyphony(polyphony: str) -> str:
+    """The name of a rule itself.
 
     Raises:
         UsageError: neither ``skyline`` nor ``onset``.
     """
     if polyphony not in POLYPHONY:
         raise UsageError(f"polyphony must be one of {', '.join(POLYPHONY)}, got {polyphony!r}")
-    return POLYPHONY[polyphony]
+    return polyphony
 
 
-def _clip(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> tuple[Ints, Ints, Ints]:
-    """Notes within [0, steps), at least one step long."""
-    ends = np.maximum(ends, starts + 1)
-    inside = (starts < steps) & (ends > 0)
-    return np.maximum(starts[inside], 0), np.minimum(ends[inside], steps), pitches[inside]
+def one_voice(polyphony: str) -> OneVoice:
+    """The rule of a name; errors as for :func:`check_polyphony`."""
+    return POLYPHONY[check_polyphony(polyphony)]
 
 
-def _to_events(sounding: Ints, begins: NDArray[np.bool_]) -> Events:
-    events = np.where(begins, sounding, HOLD)
-    events[sounding == _SILENT] = REST
-    return events.astype(np.uint8)
+@compiled
+def by_rule(onset: bool, starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
+    """Either rule, for compiled callers: :func:`highest_onsets`, or else :func:`skyline`."""
+    if onset:
+        return _highest_onsets(starts, ends, pitches, steps)
+    return _skyline(starts, ends, pitches, steps)
+
+
+def _int64(values: Ints) -> NDArray[np.int64]:
+    """One type for the compiled functions, which are made anew for every other."""
+    return np.ascontiguousarray(values, np.int64)
+
+
+@compiled
+def _skyline(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
+    # For every step a linked list of the notes that start, and of those that end, there.
+    first_start, next_start = np.full(steps + 1, _NONE), np.full(len(starts), _NONE)
+    first_end, next_end = np.full(steps + 1, _NONE), np.full(len(starts), _NONE)
+    for note in range(len(starts)):
+        end = min(max(ends[note], starts[note] + 1), steps)
+        if starts[note] >= steps or end <= 0:
+            continue
+        start = max(starts[note], 0)
+        next_start[note], first_start[start] = first_start[start], note
+        next_end[note], first_end[end] = first_end[end], note
+    events = np.empty(steps, np.uint8)
+    sounding = np.zeros(PITCHES, np.int64)
+    before = top = _NONE
+    for step in range(steps):
+        note = first_end[step]
+        while note != _NONE:
+            sounding[pitches[note]] -= 1
+            note = next_end[note]
+        highest_start = _NONE
+        note = first_start[step]
+        while note != _NONE:
+            sounding[pitches[note]] += 1
+            highest_start = max(highest_start, pitches[note])
+            note = next_start[note]
+        top = max(top, highest_start)
+        while top != _NONE and sounding[top] == 0:
+            top -= 1
+        if top == _NONE:
+            events[step] = REST
+        else:
+            events[step] = HOLD if top == before and top != highest_start else top
+        before = top
+    return events
+
+
+@compiled
+def _highest_onsets(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
+    at_step = np.full(steps, _NONE)
+    held = _NONE  # the last onset before step 0
+    for note in range(len(starts)):
+        start, pitch = starts[note], pitches[note]
+        if start < 0:
+            if held == _NONE or (start, pitch) > (starts[held], pitches[held]):
+                held = note
+        elif start < steps and (at_step[start] == _NONE or pitch > pitches[at_step[start]]):
+            at_step[start] = note
+    if steps and at_step[0] == _NONE and held != _NONE and max(ends[held], starts[held] + 1) > 0:
+        at_step[0] = held
+    events = np.empty(steps, np.uint8)
+    end = 0
+    for step in range(steps):
+        note = at_step[step]
+        if note != _NONE:
+            events[step] = pitches[note]
+            end = max(ends[note], step + 1)
+        else:
+            events[step] = HOLD if step < end else REST
+    return events

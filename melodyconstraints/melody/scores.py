@@ -7,23 +7,26 @@ without a time signature is in 4/4, as the MIDI standard has it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import symusic
-from numpy.typing import NDArray
 
+from melodyconstraints.compiled import compiled
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.grid import one_voice
+from melodyconstraints.melody.grid import Ints, by_rule, check_polyphony
+from melodyconstraints.melody.readings import Part, Reading
+from melodyconstraints.melody.second_look import read_with_mido, unwrap
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
-    MAX_TEMPO,
-    MIN_TEMPO,
     QUARTERS_PER_BAR,
     STEPS_PER_BAR,
+    STEPS_PER_QUARTER,
+    credible_tempo,
     ticks_to_steps,
 )
 
@@ -32,18 +35,6 @@ MAX_BARS = 10_000
 """Five hours at 120 quarters a minute; a wild tick beyond that would only eat memory."""
 _PADDING = b"\0" * 4
 """symusic reads past the end of some malformed files; zeros behind them keep it in bounds."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """The notes of one instrument: ``(N,)`` starts and ends in ticks, pitches in [0, 127]."""
-
-    name: str
-    program: int
-    is_drum: bool
-    starts_ticks: NDArray[np.int64]
-    ends_ticks: NDArray[np.int64]
-    pitches: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -62,6 +53,7 @@ class Score:
     tempo: float
     parts: tuple[Part, ...]
     segments: tuple[Segment, ...]
+    recovered: str = ""
 
     def part_events(self, part: Part, segment: Segment, polyphony: str = "skyline") -> Events:
         """One part of one segment as a single voice, whole bars.
@@ -72,24 +64,46 @@ class Score:
         Returns:
             ``(16 * bars,)`` events up to the bar in which the last note ends.
         """
-        inside = (part.starts_ticks < segment.end_tick) & (part.ends_ticks > segment.start_tick)
-        if not inside.any():
-            return np.zeros(0, np.uint8)
-        ends_ticks = np.minimum(part.ends_ticks[inside], segment.end_tick)
-        starts = self._steps_within(segment, part.starts_ticks[inside])
-        ends = self._steps_within(segment, ends_ticks)
-        last_step = int(np.maximum(ends, starts + 1).max())
-        bars = -(-last_step // STEPS_PER_BAR)
-        bars = min(bars, (segment.end_tick - segment.start_tick) // self.bar_ticks)
-        return one_voice(polyphony)(starts, ends, part.pitches[inside], bars * STEPS_PER_BAR)
-
-    def _steps_within(self, segment: Segment, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-        return ticks_to_steps(ticks - segment.start_tick, self.ticks_per_quarter)
+        return _part_events(
+            check_polyphony(polyphony) == "onset",
+            part.starts_ticks,
+            part.ends_ticks,
+            part.pitches,
+            segment.start_tick,
+            segment.end_tick,
+            self.ticks_per_quarter,
+        )
 
     @property
     def bar_ticks(self) -> int:
         """Ticks in a bar of 4/4."""
         return QUARTERS_PER_BAR * self.ticks_per_quarter
+
+
+_ticks_to_steps = compiled(ticks_to_steps)
+
+
+@compiled
+def _part_events(
+    onset: bool,
+    starts_ticks: Ints,
+    ends_ticks: Ints,
+    pitches: Ints,
+    start_tick: int,
+    end_tick: int,
+    ticks_per_quarter: int,
+) -> Events:
+    inside = np.flatnonzero((starts_ticks < end_tick) & (ends_ticks > start_tick))
+    starts, ends = starts_ticks[inside] - start_tick, ends_ticks[inside]
+    last_step = 0
+    for note in range(len(inside)):
+        starts[note] = _ticks_to_steps(starts[note], ticks_per_quarter)
+        end = min(ends[note], end_tick) - start_tick
+        ends[note] = _ticks_to_steps(end, ticks_per_quarter)
+        last_step = max(last_step, ends[note], starts[note] + 1)
+    whole_bars = (end_tick - start_tick) // (QUARTERS_PER_BAR * ticks_per_quarter)
+    bars = min(-(-last_step // STEPS_PER_BAR), whole_bars)
+    return by_rule(onset, starts, ends, pitches[inside], bars * STEPS_PER_BAR)
 
 
 def read_score(source: Path | bytes) -> Score:
@@ -107,51 +121,105 @@ def read_score(source: Path | bytes) -> Score:
         raise MidiError(f"cannot be read: {error.strerror}") from error
     if not data:
         raise MidiError("the file is empty")
+    reading, recovered = _read(unwrap(data))
+    ticks_per_quarter = reading.ticks_per_quarter
+    last_tick = MAX_BARS * QUARTERS_PER_BAR * ticks_per_quarter
+    # An onset in the last half step belongs to the next bar line, and that bar to the music.
+    half_step = ticks_per_quarter // (2 * STEPS_PER_QUARTER) + 1
+    parts = reading.parts
+    ends = [_end(part.starts_ticks, part.ends_ticks, half_step) for part in parts]
+    if any(end > last_tick for end in ends):
+        parts = _within_reach(parts, last_tick)
+        ends = [_end(part.starts_ticks, part.ends_ticks, half_step) for part in parts]
+    segments = four_four_segments(reading.signatures, max(ends, default=0), ticks_per_quarter)
+    return Score(ticks_per_quarter, reading.tempo, parts, segments, recovered)
+
+
+def _read(data: bytes) -> tuple[Reading, str]:
+    """By symusic, or where that fails or finds no notes by mido, with what was wrong."""
+    first, wrong = None, "symusic found no notes"
+    try:
+        first = _read_with_symusic(data)
+        if first.parts:
+            return first, ""
+    except MidiError as error:
+        wrong = str(error)
+    try:
+        second = read_with_mido(data)
+    except MidiError as error:
+        if first is None:
+            raise MidiError(wrong) from error
+        return first, ""
+    if second.parts:
+        return second, wrong
+    return first or second, ""
+
+
+def _read_with_symusic(data: bytes) -> Reading:
     try:
         score = symusic.Score.from_midi(data + _PADDING)
     except Exception as error:  # symusic raises what its C++ parser throws
         raise MidiError(f"not a MIDI file that can be parsed: {error}") from error
     if score.ticks_per_quarter <= 0:
-        raise MidiError(
-            f"{score.ticks_per_quarter} ticks a quarter: SMPTE or broken time division"
-        )
-    parts = tuple(part for track in score.tracks if len((part := _part(track)).pitches))
-    end_tick = max((int(part.ends_ticks.max()) for part in parts), default=0)
-    bars = end_tick // (QUARTERS_PER_BAR * score.ticks_per_quarter)
-    if bars > MAX_BARS:
-        raise MidiError(f"its last note is in bar {bars}; above {MAX_BARS} a file is broken")
-    signatures = [(int(s.time), s.numerator, s.denominator) for s in score.time_signatures]
-    segments = four_four_segments(signatures, end_tick, score.ticks_per_quarter)
-    return Score(score.ticks_per_quarter, _tempo(score), parts, segments)
+        raise MidiError(f"{score.ticks_per_quarter} ticks a quarter: broken time division")
+    parts = tuple(_part(track) for track in score.tracks if len(track.notes))
+    signatures = tuple((int(s.time), s.numerator, s.denominator) for s in score.time_signatures)
+    tempo = float(score.tempos[0].qpm) if len(score.tempos) else DEFAULT_TEMPO
+    return Reading(score.ticks_per_quarter, credible_tempo(tempo), signatures, parts)
 
 
 def _part(track: symusic.core.TrackTick) -> Part:
     notes = track.notes.numpy()
-    starts = notes["time"].astype(np.int64)
-    ends = starts + np.maximum(notes["duration"].astype(np.int64), 1)
-    pitches = notes["pitch"].astype(np.int64)
-    # A broken file's ticks run past 32 bits and come back negative.
-    sane = (starts >= 0) & (pitches >= 0) & (pitches < 128)
+    starts_ticks, ends_ticks, pitches, sane = _notes(
+        notes["time"], notes["duration"], notes["pitch"]
+    )
+    if not sane:
+        raise MidiError("its ticks run past 32 bits, or a pitch past 127")
     return Part(
-        name=track.name,
-        program=int(track.program),
-        is_drum=bool(track.is_drum),
-        starts_ticks=starts[sane],
-        ends_ticks=ends[sane],
-        pitches=pitches[sane],
+        _name(track), int(track.program), bool(track.is_drum), starts_ticks, ends_ticks, pitches
     )
 
 
-def _tempo(score: symusic.core.ScoreTick) -> float:
-    """The first tempo in quarters a minute; 120 where there is none or it makes no sense."""
-    if not len(score.tempos):
-        return DEFAULT_TEMPO
-    tempo = float(score.tempos[0].qpm)
-    return tempo if MIN_TEMPO <= tempo <= MAX_TEMPO else DEFAULT_TEMPO
+def _name(track: symusic.core.TrackTick) -> str:
+    try:
+        return str(track.name)
+    except UnicodeDecodeError:  # symusic takes it for UTF-8, the standard says nothing
+        return ""
+
+
+@compiled
+def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Ints, bool]:
+    """Starts, ends and pitches of one type, and whether all of them can be."""
+    starts_ticks = times.astype(np.int64)
+    ends_ticks = starts_ticks + np.maximum(durations.astype(np.int64), 1)
+    sane = times.min() >= 0 and pitches.min() >= 0
+    return starts_ticks, ends_ticks, pitches.astype(np.int64), sane
+
+
+@compiled
+def _end(starts_ticks: Ints, ends_ticks: Ints, half_step: int) -> int:
+    return max(ends_ticks.max(), starts_ticks.max() + half_step)
+
+
+def _within_reach(parts: tuple[Part, ...], last_tick: int) -> tuple[Part, ...]:
+    """The parts without the notes that end in an absurd place.
+
+    Raises:
+        MidiError: that is all of them.
+    """
+    kept = []
+    for part in parts:
+        near = part.ends_ticks <= last_tick
+        if near.any():
+            times = part.starts_ticks[near], part.ends_ticks[near]
+            kept.append(Part(part.name, part.program, part.is_drum, *times, part.pitches[near]))
+    if not kept:
+        raise MidiError(f"all its notes end beyond bar {MAX_BARS}")
+    return tuple(kept)
 
 
 def four_four_segments(
-    signatures: list[tuple[int, int, int]], end_tick: int, ticks_per_quarter: int
+    signatures: Sequence[tuple[int, int, int]], end_tick: int, ticks_per_quarter: int
 ) -> tuple[Segment, ...]:
     """The stretches of 4/4 (or 2/2) between time-signature changes.
 

@@ -53,6 +53,15 @@ def check_tempo(tempo: float) -> float:
     return tempo
 
 
+def credible_tempo(tempo: float) -> float:
+    """The tempo of a file, or the default where it makes no sense.
+
+    >>> credible_tempo(96.0), credible_tempo(60_000_000.0)
+    (96.0, 120.0)
+    """
+    return tempo if MIN_TEMPO <= tempo <= MAX_TEMPO else DEFAULT_TEMPO
+
+
 def seconds_per_step(tempo: float) -> float:
     """Seconds a step lasts at ``tempo`` quarter notes a minute in [10, 1000].
 

@@ -1,15 +1,22 @@
 """``mc extract-melodies``."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from melodyconstraints.datasets.extraction import Reject
 from melodyconstraints.datasets.store import read_store
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi import write_melody
 
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 TUNE = Melody.from_notes([(4 * i, 4, SCALE[i % 8]) for i in range(64)])
+HIGHER = Melody.from_notes([(4 * i, 4, SCALE[i % 8] + 2) for i in range(64)])
 OTHER = Melody.from_notes([(8 * i, 8, SCALE[3 * i % 7]) for i in range(32)])
 MONOTONE = Melody.from_notes([(4 * i, 4, 60) for i in range(64)])
 
@@ -31,16 +38,30 @@ def midi(tmp_path):
 
 
 def extract(mc, *options):
-    return mc("extract-melodies", "midi", "--jobs", 1, *options)
+    return mc("extract-melodies", "midi", "--jobs", 0, *options)
+
+
+def summary_of(store):
+    return json.loads((store / "extraction.json").read_text())
+
+
+# What comes out
 
 
 def test_unique_melodies_come_into_the_store(mc, midi, tmp_path):
     result = extract(mc, "-o", "store")
     assert result.exit_code == 0
-    assert result.stderr.endswith("2 melodies in store\n")
+    assert result.stderr.endswith("2 melodies of 2 tunes in store\n")
     stored = read_store(tmp_path / "store")
     assert set(stored.melodies) == {TUNE, OTHER}
     assert stored.files.tolist() == ["airs/tune.mid", "other.mid"]
+
+
+def test_a_worker_does_the_same(mc, midi, tmp_path):
+    assert extract(mc, "-o", "here").exit_code == 0
+    assert mc("extract-melodies", "midi", "-o", "there", "--jobs", 1).exit_code == 0
+    for path in (tmp_path / "here").iterdir():
+        assert (tmp_path / "there" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_the_table_counts_every_file_and_window(mc, table, midi):
@@ -58,13 +79,15 @@ def test_the_table_counts_every_file_and_window(mc, table, midi):
 def test_json_counts_the_same(mc, midi, tmp_path):
     result = extract(mc, "--json")
     told = json.loads(result.stdout)
-    splits = told.pop("splits")
-    assert sum(splits.values()) == 2
+    assert told == summary_of(tmp_path / "melodies")["counts"]
+    assert sum(told.pop("splits").values()) == 2
     assert told == {
         "files": 5,
         "accepted": 2,
         "rejected": 3,
+        "recovered": 0,
         "melodies": 2,
+        "tunes": 2,
         "reasons": {
             "unreadable": 1,
             "every melody seen before": 1,
@@ -72,10 +95,6 @@ def test_json_counts_the_same(mc, midi, tmp_path):
         },
         "dropped_windows": {"seen before": 1, "too few pitches": 1},
     }
-    assert (
-        json.loads((tmp_path / "melodies" / "extraction.json").read_text())["counts"]["melodies"]
-        == 2
-    )
 
 
 @pytest.mark.parametrize(
@@ -85,6 +104,10 @@ def test_json_counts_the_same(mc, midi, tmp_path):
         (["--min-pitches", 1], {TUNE, OTHER, MONOTONE}),
         (["--min-notes", 33], {TUNE}),
         (["--max-span", 11], {OTHER}),
+        (["--lowest", 61], set()),
+        (["--highest", 71], {OTHER}),
+        (["--max-notes", 33], {OTHER}),
+        (["--polyphony", "onset"], {TUNE, OTHER}),
     ],
     ids=str,
 )
@@ -93,10 +116,83 @@ def test_options_decide_what_is_a_melody(mc, midi, tmp_path, options, melodies):
     assert set(read_store(tmp_path / "store").melodies) == melodies
 
 
-def test_the_kind_of_polyphony_is_kept_in_the_store(mc, midi, tmp_path):
-    extract(mc, "-o", "store", "--polyphony", "onset")
-    settings = json.loads((tmp_path / "store" / "extraction.json").read_text())["settings"]
-    assert settings["polyphony"] == "onset"
+@pytest.mark.parametrize(("unique", "files"), [("exact", 4), ("transposed", 3), ("none", 5)])
+def test_melodies_may_be_unique_in_any_key_or_not_at_all(mc, midi, tmp_path, unique, files):
+    write_melody(HIGHER, midi / "third.mid")
+    assert extract(mc, "--unique", unique, "--min-pitches", 1).exit_code == 0
+    assert len(read_store(tmp_path / "melodies")) == files
+
+
+def test_every_setting_is_kept_in_the_store(mc, midi, tmp_path):
+    options = {
+        "polyphony": "onset",
+        "min-notes": 17,
+        "min-pitches": 4,
+        "max-silence-steps": 16,
+        "lowest": 30,
+        "highest": 100,
+        "max-span": 36,
+        "max-windows": 9,
+    }
+    limits = {"max-notes": 5000, "max-size": 2, "max-memory": 100, "max-seconds": 1.5}
+    flat = [part for name, value in (options | limits).items() for part in (f"--{name}", value)]
+    assert extract(mc, *flat, "--unique", "none", "--exclude", "*.kar").exit_code == 0
+    told = summary_of(tmp_path / "melodies")
+    assert told["settings"] == {name.replace("-", "_"): v for name, v in options.items()}
+    assert told["limits"] == {
+        "seconds": 1.5,
+        "memory_bytes": 100 * 2**20,
+        "max_bytes": 2 * 2**20,
+        "max_notes": 5000,
+    }
+    assert (told["unique"], told["exclude"]) == ("none", ["*.kar"])
+
+
+def test_a_file_that_is_too_large_costs_a_line(mc, midi, tmp_path):
+    (midi / "huge.mid").write_bytes(bytes(2**20 + 1))
+    told = json.loads(extract(mc, "--max-size", 1, "--json").stdout)
+    assert (told["files"], told["reasons"][Reject.TOO_LARGE]) == (6, 1)
+    ledger = (tmp_path / "melodies" / "rejected.jsonl").read_text().splitlines()
+    assert {
+        "file": "huge.mid",
+        "reason": "too many bytes",
+        "detail": "1,048,577 bytes; at most 1,048,576 are read",
+    } in map(json.loads, ledger)
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=str)
+def test_hostile_names_never_reach_the_terminal(mc, midi, tmp_path, as_json):
+    hostile = os.fsdecode(b"\x1b[31m\xff\n\x07")
+    (midi / hostile).mkdir()
+    write_melody(MONOTONE, midi / hostile / f"{hostile}.mid")
+    (midi / f"{hostile}.mid").write_bytes(b"\x1b[31m")
+    result = extract(mc, "--min-pitches", 1, *as_json)
+    assert result.exit_code == 0
+    for line in (result.stdout + result.stderr).split("\n"):
+        assert line.isprintable(), line
+    for path in (tmp_path / "melodies").glob("*.json*"):
+        assert all(map(str.isprintable, path.read_text("ascii").split("\n")))
+    files = read_store(tmp_path / "melodies").files.tolist()
+    assert "\x1b[31m\\xff\n\x07/\x1b[31m\\xff\n\x07.mid" in files
+
+
+def test_a_hostile_folder_that_cannot_be_listed_is_told_in_a_harmless_line(mc, midi, monkeypatch):
+    hostile, scandir = "\x1b[31m\n\x07", os.scandir
+    (midi / hostile).mkdir()
+
+    def refuse(path):
+        if str(path).endswith(hostile):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = extract(mc)
+    assert result.exit_code == 2
+    assert result.stderr.rstrip("\n").endswith("cannot be listed: Permission denied")
+    assert all(map(str.isprintable, result.stderr.split("\n")))
+
+
+# What is in the way
 
 
 def test_a_store_is_replaced_only_on_demand(mc, midi, tmp_path):
@@ -108,10 +204,29 @@ def test_a_store_is_replaced_only_on_demand(mc, midi, tmp_path):
     assert len(read_store(tmp_path / "melodies")) == 1
 
 
+def test_a_finished_store_is_not_made_again(mc, midi, tmp_path):
+    first = extract(mc, "--json")
+    (midi / "other.mid").write_bytes(b"not read any more")
+    again = extract(mc, "--json", "--resume")
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    result = extract(mc, "--resume", "--min-notes", 33)
+    assert result.exit_code == 2
+    assert (
+        "melodies holds a finished store of other files or settings; pass --over" in result.stderr
+    )
+
+
 def test_a_folder_of_other_files_is_never_replaced(mc, midi):
     result = extract(mc, "-o", "midi", "--overwrite")
     assert result.exit_code == 2
     assert "midi exists and is not a melody store; choose another folder" in result.stderr
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_one_line(mc, midi, tmp_path):
+    result = extract(mc, "-o", "midi/other.mid/store")
+    assert (result.exit_code, result.stdout) == (1, "")
+    place = tmp_path / "midi" / "other.mid" / "store.unfinished"
+    assert result.stderr.splitlines()[-1] == f"Error: {place}: Not a directory"
 
 
 @pytest.mark.parametrize(
@@ -119,8 +234,15 @@ def test_a_folder_of_other_files_is_never_replaced(mc, midi):
     [
         (["none"], "none is not a folder; give one that holds MIDI files"),
         (["empty"], "empty holds no MIDI file"),
-        (["midi", "--jobs", "0"], "0 is not in the range x>=1"),
+        (["bogus://place"], "bogus://place is no place that can be read"),
+        (["midi", "--jobs", "-1"], "-1 is not in the range x>=0"),
         (["midi", "--polyphony", "lowest"], "'lowest' is not one of 'skyline', 'onset'"),
+        (["midi", "--unique", "very"], "'very' is not one of 'exact', 'transposed', 'none'"),
+        (["midi", "--engine", "steam"], "'steam' is not one of 'local', 'ray'"),
+        (["midi", "--max-seconds", "0"], "0.0 is not in the range x>0"),
+        (["midi", "--max-windows", "0"], "0 is not in the range x>=1"),
+        (["midi", "--highest", "20"], "highest must be from 21 to 127, got 20"),
+        (["midi", "--min-notes", "257"], "min_notes must be from 1 to 256, got 257"),
         ([], "Missing argument 'MIDI_DIR'"),
     ],
 )
@@ -129,3 +251,85 @@ def test_wrong_usage_is_told(mc, midi, tmp_path, arguments, message):
     result = mc("extract-melodies", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert not list(tmp_path.glob("melodies*"))
+
+
+# Programs of their own
+
+
+WITHOUT_TORCH = """
+import sys
+from melodyconstraints.cli.main import main
+
+try:
+    main()
+finally:
+    print({"torch", "note_seq", "pretty_midi", "matplotlib", "ray"} & set(sys.modules))
+"""
+
+
+def test_torch_is_not_loaded(midi, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "extract-melodies", "midi", "--jobs", "0", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    told, loaded = run.stdout[:-1].rsplit("\n", 1)
+    assert json.loads(told)["melodies"] == 2
+    assert loaded == "set()"
+
+
+MC = """
+import os, signal, sys
+from melodyconstraints.cli.main import main
+from melodyconstraints.datasets.spool import Spool
+
+def write(spool, number, results):
+    original(spool, number, results)
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+original = Spool.write
+if __name__ == "__main__":
+    Spool.write = write
+    main()
+"""
+
+
+def test_a_program_that_is_killed_goes_on_with_resume(mc, tmp_path):
+    """150 files are three tasks; it is killed when two are done."""
+    melodies = [
+        Melody.from_notes([(4 * i, 4, 40 + (i * i * step + i) % 23) for i in range(64)])
+        for step in range(1, 31)
+    ]
+    (tmp_path / "midi").mkdir()
+    for number in range(150):
+        write_melody(melodies[number % 30], tmp_path / "midi" / f"{number:03d}.mid")
+    (tmp_path / "mc.py").write_text(MC)
+    run = subprocess.run(
+        [sys.executable, "mc.py", "extract-melodies", "midi", "--jobs", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+    )
+    assert (run.returncode, run.stdout) == (-signal.SIGKILL, b"")
+    spool = tmp_path / "melodies.unfinished" / "spool"
+    assert sorted(path.name for path in spool.glob("task-*")) == [
+        "task-0000000.arrows",
+        "task-0000001.arrows",
+    ]
+    assert not (tmp_path / "melodies").exists()
+    result = extract(mc)
+    assert result.exit_code == 2
+    assert (
+        f"{tmp_path}/melodies.unfinished holds an unfinished extraction; pass --resume to go on "
+        "with it, or --overwrite to begin anew"
+    ) in result.stderr
+    assert extract(mc, "--resume").exit_code == 0
+    assert not (tmp_path / "melodies.unfinished").exists()
+    assert extract(mc, "-o", "undisturbed").exit_code == 0
+    undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "undisturbed").iterdir()}
+    assert {p.name: p.read_bytes() for p in (tmp_path / "melodies").iterdir()} == undisturbed
+    assert len(read_store(tmp_path / "melodies")) == len(set(melodies))

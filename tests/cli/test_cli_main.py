@@ -7,7 +7,7 @@ import click
 import pytest
 
 from melodyconstraints import __version__
-from melodyconstraints.cli.common import Duration, printable, rule_specs
+from melodyconstraints.cli.common import Duration, rule_specs
 from melodyconstraints.cli.main import COMMANDS, main
 
 WITHOUT_TORCH = """
@@ -87,7 +87,3 @@ def test_a_density_is_one_more_rule():
     assert rule_specs([], None, required=False) == []
     with pytest.raises(click.UsageError, match="give at least one --rule or --density"):
         rule_specs([], None)
-
-
-def test_text_from_files_cannot_steer_a_terminal():
-    assert printable("a\x1b[31mb\udc80\nc é") == "a\ufffd[31mb\ufffd\ufffdc é"

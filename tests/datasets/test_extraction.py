@@ -1,294 +1,410 @@
-"""From a folder of MIDI files to a store: every file is accounted for, and nothing is lost."""
+"""From MIDI files to melodies: what each file gives, or why it gives nothing."""
 
-import json
+import hashlib
+from dataclasses import replace
+from itertools import count
+from multiprocessing import resource_tracker
+from pathlib import Path
 
-import mido
 import numpy as np
-import pyarrow.parquet as pq
+import psutil
 import pytest
 
+from melodyconstraints.datasets import extraction
 from melodyconstraints.datasets.extraction import (
+    FILES_PER_TASK,
+    PLACE,
+    FileLimits,
+    FileMelodies,
     Reject,
-    extract_file,
     extract_melodies,
-    find_midi_files,
-    split_of,
+    extract_task,
+    in_tasks,
 )
-from melodyconstraints.datasets.store import read_store
-from melodyconstraints.datasets.windows import Drop, WindowSettings
+from melodyconstraints.datasets.files import LocalFolder
+from melodyconstraints.datasets.windows import DROPS, Drop, WindowSettings
+from melodyconstraints.datasets.workers import Fault
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, REST
 from melodyconstraints.melody.scores import read_score
 
-EIGHTH = 240
-SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
-
-
-def tune(seed: int, bars: int = 16) -> list[int]:
-    """Eighth notes at random from a scale: passes every filter."""
-    return np.random.default_rng(seed).choice(SCALE, 8 * bars).tolist()
-
-
-def write_tune(path, pitches, *, channel=0, metre=(4, 4), tempo=500_000, parts=1):
-    """Eighth notes by mido, on each of ``parts`` tracks."""
-    file = mido.MidiFile(type=1, ticks_per_beat=480)
-    for part in range(parts):
-        track = mido.MidiTrack()
-        track.append(mido.MetaMessage("set_tempo", tempo=tempo))
-        track.append(mido.MetaMessage("time_signature", numerator=metre[0], denominator=metre[1]))
-        track.append(mido.Message("program_change", program=20 + part, channel=channel + part))
-        for pitch in pitches:
-            note = {"note": pitch + part, "channel": channel + part}
-            track.append(mido.Message("note_on", **note))
-            track.append(mido.Message("note_off", **note, time=EIGHTH))
-        file.tracks.append(track)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file.save(path)
-    return path
-
-
-def rows_of(store) -> list[dict]:
-    return [
-        row for part in sorted(store.glob("part-*")) for row in pq.read_table(part).to_pylist()
-    ]
-
-
-def ledger_of(store) -> dict[str, str]:
-    lines = (store / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
-    return {entry["file"]: entry["reason"] for entry in map(json.loads, lines)}
-
-
-def contents(folder) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
 
 @pytest.fixture
-def zoo(tmp_path):
-    """A file of every kind: two that give melodies and one for each reason that gives none."""
-    folder = tmp_path / "midi"
-    write_tune(folder / "a-good.mid", tune(0, bars=18), tempo=600_000)
-    write_tune(folder / "deep" / "er" / "good.MIDI", tune(1), parts=2)
-    write_tune(folder / "same-again.mid", tune(0, bars=18))
-    write_tune(folder / "drums.mid", tune(2), channel=9)
-    write_tune(folder / "waltz.mid", tune(3), metre=(3, 4))
-    write_tune(folder / "short.mid", tune(4, bars=15))
-    write_tune(folder / "monotone.mid", [60] * 128)
-    write_tune(folder / "silent.mid", [])
-    (folder / "garbage.mid").write_bytes(b"this is not music at all, is it?")
-    (folder / "empty.kar").write_bytes(b"")
-    (folder / "notes.txt").write_text("not a MIDI file, and does not say so")
-    return folder
+def one(tmp_path, write_tune):
+    """What a file of these parts gives."""
+
+    def extract(*parts, settings=None, limits=None, unique="exact", **how):
+        path = write_tune(tmp_path / "one.mid", *parts, **how)
+        [found] = extract_melodies([path], settings, limits=limits, unique=unique)
+        return found
+
+    return extract
 
 
-REASONS = {
-    "same-again.mid": Reject.DUPLICATE,
-    "drums.mid": Reject.ONLY_DRUMS,
-    "waltz.mid": Reject.NO_FOUR_FOUR,
-    "short.mid": Reject.TOO_SHORT,
-    "monotone.mid": Reject.FILTERED,
-    "silent.mid": Reject.NO_NOTES,
-    "garbage.mid": Reject.UNREADABLE,
-    "empty.kar": Reject.UNREADABLE,
-}
+def dropped(found) -> dict[str, int]:
+    return {drop: int(n) for drop, n in zip(DROPS, found.dropped, strict=True) if n}
 
 
-def test_every_file_is_accepted_or_rejected_for_a_reason(zoo, tmp_path):
-    summary = extract_melodies(zoo, tmp_path / "store")
-    assert (summary.files, summary.accepted, summary.rejected) == (10, 2, 8)
-    assert ledger_of(tmp_path / "store") == {file: str(why) for file, why in REASONS.items()}
-    assert set(REASONS.values()) == set(Reject)
-    assert summary.reasons == {str(why): list(REASONS.values()).count(why) for why in Reject}
-    # Three windows of 18 bars, one of 16 in each of two parts; the copy's three were seen before.
-    assert summary.melodies == 3 + 2
-    assert summary.dropped_windows == {Drop.DUPLICATE: 3, Drop.FEW_PITCHES: 1}
-    assert summary.splits.total() == summary.melodies
+def places(found, *columns) -> list:
+    chosen = [PLACE.index(column) for column in columns]
+    return [tuple(row) for row in found.places[:, chosen].tolist()]
 
 
-def test_the_summary_on_disk_has_the_counters_and_the_settings(zoo, tmp_path):
-    chosen = WindowSettings(polyphony="onset", min_pitches=1)
-    summary = extract_melodies(zoo, tmp_path / "store", chosen)
-    on_disk = json.loads((tmp_path / "store" / "extraction.json").read_text())
-    assert on_disk["counts"] == summary.as_dict()
-    assert on_disk["settings"] == {
-        "polyphony": "onset",
-        "min_notes": 16,
-        "min_pitches": 1,
-        "max_silence_steps": 31,
-        "lowest": 21,
-        "highest": 108,
-        "max_span": 24,
+def workers() -> list[psutil.Process]:
+    tracker = resource_tracker._resource_tracker._pid
+    return [child for child in psutil.Process().children() if child.pid != tracker]
+
+
+def as_values(found: FileMelodies) -> dict:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(found).items()
     }
-    assert on_disk["counts"]["accepted"] == 3  # one pitch is enough now
 
 
-def test_rows_say_where_each_melody_comes_from(zoo, tmp_path):
-    extract_melodies(zoo, tmp_path / "store")
-    rows = rows_of(tmp_path / "store")
-    places = [(r["file"], r["track"], r["segment"], r["start_bar"], r["program"]) for r in rows]
-    assert places == [
-        *[("a-good.mid", 0, 0, bar, 20) for bar in range(3)],
-        *[("deep/er/good.MIDI", part, 0, 0, 20 + part) for part in range(2)],
+# What a file gives
+
+
+def test_every_window_of_every_part_says_where_it_stands(one, tune):
+    high, low = tune(0, bars=18), [pitch - 12 for pitch in tune(1, bars=17)]
+    found = one(high, low, tempo=600_000)
+    assert (found.reason, found.detail, found.recovered) == (None, "", "")
+    assert found.tempo == 100.0
+    assert places(found, "track", "segment", "start_bar", "program") == [
+        *[(0, 0, bar, 20) for bar in range(3)],
+        *[(1, 0, bar, 21) for bar in range(2)],
     ]
-    assert [row["tempo"] for row in rows] == [100.0] * 3 + [120.0] * 2
-    assert {row["notes"] for row in rows} == {128}
-    for row, shift in zip(rows, [0, 0, 0, 0, 1], strict=True):
-        pitches = tune(0, bars=18) if row["file"] == "a-good.mid" else tune(1)
-        first = 8 * row["start_bar"]
-        expected = [e for pitch in pitches[first : first + 128] for e in (pitch + shift, HOLD)]
-        assert list(row["events"]) == expected
-    assert len({row["hash"] for row in rows}) == len(rows)
+    assert places(found, "notes") == [(128,)] * 5
+    for events, (track, bar) in zip(
+        found.events.tolist(), places(found, "track", "start_bar"), strict=True
+    ):
+        pitches = [high, low][track][8 * bar : 8 * bar + 128]
+        assert events == [event for pitch in pitches for event in (pitch, HOLD)]
 
 
-def test_a_window_that_recurs_in_its_file_is_kept_once(tmp_path):
-    write_tune(tmp_path / "midi" / "refrain.mid", 40 * tune(5, bars=1))
-    summary = extract_melodies(tmp_path / "midi", tmp_path / "store")
-    assert summary.melodies == 1
-    assert summary.dropped_windows == {Drop.DUPLICATE: 24}
+def test_each_stretch_of_4_4_is_a_segment(tmp_path, tune):
+    import mido
+
+    track = mido.MidiTrack()
+    for metre, bars in [((4, 4), 16), ((3, 4), 2), ((2, 2), 17)]:
+        numerator, denominator = metre
+        track.append(
+            mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)
+        )
+        eighths = bars * 8 * numerator // denominator
+        for pitch in tune(bars, bars=17)[:eighths]:
+            track.append(mido.Message("note_on", note=pitch))
+            track.append(mido.Message("note_off", note=pitch, time=240))
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(tmp_path / "one.mid")
+    [found] = extract_melodies([tmp_path / "one.mid"])
+    assert places(found, "segment", "start_bar") == [(0, 0), (1, 0), (1, 1)]
+    assert found.events[1, ::2].tolist() == tune(17, bars=17)[:128]
 
 
-def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path):
-    for number in range(40):  # more than two tasks of 16 files
-        write_tune(tmp_path / "midi" / f"{number:02d}.mid", tune(number % 30, bars=17))
-    (tmp_path / "midi" / "20-garbage.mid").write_bytes(b"this is not music")
-    one = extract_melodies(tmp_path / "midi", tmp_path / "one", jobs=1)
-    two = extract_melodies(tmp_path / "midi", tmp_path / "two", jobs=2)
-    assert one == two
-    assert (one.files, one.accepted, one.melodies) == (41, 30, 60)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+def test_melodies_are_a_batch_with_views(one, tune):
+    found = one(tune(0, bars=17))
+    assert len(found.melodies) == 2
+    assert found.melodies.pitches[0, ::2].tolist() == tune(0, bars=17)[:128]
+    assert found.melodies.note_counts.tolist() == [128, 128]
 
 
-def test_the_callback_hears_of_every_file(zoo, tmp_path):
-    heard = []
-    extract_melodies(
-        zoo,
-        tmp_path / "store",
-        callback=lambda so_far, files: heard.append(
-            (so_far.files, so_far.accepted + so_far.rejected, files)
-        ),
-    )
-    assert heard == [(number, number, 10) for number in range(1, 11)]
+def test_a_file_that_gave_nothing_has_no_melodies(one):
+    assert len(one([60] * 128).melodies) == 0
 
 
-def test_a_callback_that_raises_leaves_nothing(zoo, tmp_path):
-    def stop(so_far, files):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        extract_melodies(zoo, tmp_path / "store", callback=stop)
-    assert [path.name for path in tmp_path.iterdir()] == ["midi"]
-
-
-def test_a_store_in_the_way_is_refused_unless_it_may_be_replaced(zoo, tmp_path):
-    extract_melodies(zoo, tmp_path / "store")
-    with pytest.raises(UsageError, match="already holds a melody store; pass --overwrite"):
-        extract_melodies(zoo, tmp_path / "store")
-    again = extract_melodies(zoo, tmp_path / "store", exclude=["deep/*"], overwrite=True)
-    assert again.melodies == len(read_store(tmp_path / "store")) == 3
+def test_the_digest_is_of_the_files_bytes(tmp_path, write_tune, tune):
+    path = write_tune(tmp_path / "one.mid", tune(0))
+    (tmp_path / "garbage.mid").write_bytes(b"this is not music")
+    good, bad = extract_melodies([path, tmp_path / "garbage.mid"])
+    assert f"{good.digest:016x}" == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert f"{bad.digest:016x}" == hashlib.sha256(b"this is not music").hexdigest()[:16]
 
 
-def test_files_are_found_by_suffix_at_any_depth_in_path_order(zoo):
-    names = [path.relative_to(zoo).as_posix() for path in find_midi_files(zoo)]
-    assert names == [
-        "a-good.mid",
-        "deep/er/good.MIDI",
-        "drums.mid",
-        "empty.kar",
-        "garbage.mid",
-        "monotone.mid",
-        "same-again.mid",
-        "short.mid",
-        "silent.mid",
-        "waltz.mid",
-    ]
+def test_drums_beside_a_tune_are_not_extracted(one, tune):
+    found = one(tune(0), tune(1), channel=8)
+    assert places(found, "track") == [(0,)]
 
 
-def test_a_folder_that_is_named_like_a_file_is_passed_by(tmp_path):
-    write_tune(tmp_path / "album.mid" / "tune.mid", tune(0))
-    assert [path.name for path in find_midi_files(tmp_path)] == ["tune.mid"]
+def test_the_rule_of_polyphony_is_the_settings(tmp_path):
+    """A high note held for a bar covers what starts below it: 16 notes, or all 128."""
+    import mido
+
+    file = mido.MidiFile(ticks_per_beat=480)
+    track = file.add_track()
+    for bar in range(16):
+        track.append(mido.Message("note_on", note=90 + bar % 5))
+        for pitch in [60, 62, 64, 65, 67, 65, 64, 62]:
+            track.append(mido.Message("note_on", note=pitch))
+            track.append(mido.Message("note_off", note=pitch, time=240))
+        track.append(mido.Message("note_off", note=90 + bar % 5))
+    file.save(tmp_path / "one.mid")
+    for polyphony, notes in [("skyline", 16), ("onset", 16 * 8)]:
+        settings = WindowSettings(polyphony=polyphony, max_span=127)
+        [found] = extract_melodies([tmp_path / "one.mid"], settings)
+        assert places(found, "notes") == [(notes,)]
+
+
+# Why a file gives nothing
+
+
+NOTHING = {
+    Reject.UNREADABLE: b"this is not music at all, is it?",
+    Reject.TOO_LARGE: b"MThd" + bytes(9_997),
+    Reject.TOO_MANY_NOTES: ([60] * 101, [64] * 100),
+    Reject.NO_NOTES: ([],),
+    Reject.ONLY_DRUMS: ([60] * 128,),
+    Reject.NO_FOUR_FOUR: ([60] * 128,),
+    Reject.TOO_SHORT: ([60] * 119,),
+    Reject.FILTERED: ([60] * 128,),
+}
+HOW = {Reject.ONLY_DRUMS: {"channel": 9}, Reject.NO_FOUR_FOUR: {"metre": (3, 4)}}
+LIMITS = FileLimits(max_bytes=10_000, max_notes=200)
+
+
+@pytest.mark.parametrize("reason", NOTHING)
+def test_a_file_without_melodies_has_the_reason(tmp_path, write_tune, reason):
+    path, what = tmp_path / "file.mid", NOTHING[reason]
+    if isinstance(what, bytes):
+        path.write_bytes(what)
+    else:
+        write_tune(path, *what, **HOW.get(reason, {}))
+    [found] = extract_melodies([path], limits=LIMITS)
+    assert found.reason is reason
+    assert (found.file, len(found.events), len(found.sequences)) == (str(path), 0, 0)
+    details = {
+        Reject.UNREADABLE: found.detail,
+        Reject.TOO_LARGE: "10,001 bytes; at most 10,000 are read",
+        Reject.TOO_MANY_NOTES: "201 notes; at most 200 are taken",
+    }
+    assert found.detail == details.get(reason, "")
+    assert bool(found.detail) == (reason in details)
+
+
+def test_all_reasons_are_met_here():
+    """Those of the workers in test_building.py."""
+    faults = {Reject(fault.value) for fault in Fault}
+    assert NOTHING.keys() | faults | {Reject.DUPLICATE} == set(Reject)
+
+
+def test_a_file_at_its_limits_is_taken(tmp_path, write_tune, tune):
+    path = write_tune(tmp_path / "one.mid", tune(0), tune(1)[:72])
+    limits = FileLimits(max_bytes=path.stat().st_size, max_notes=200)
+    [found] = extract_melodies([path], limits=limits)
+    assert found.reason is None
+    [found] = extract_melodies([path], limits=replace(limits, max_bytes=limits.max_bytes - 1))
+    assert found.reason is Reject.TOO_LARGE
 
 
 @pytest.mark.parametrize(
-    ("patterns", "left"),
+    ("content", "detail"),
+    [(None, "cannot be read: No such file or directory"), (b"", "the file is empty")],
+)
+def test_what_cannot_be_read_says_why(tmp_path, content, detail):
+    if content is not None:
+        (tmp_path / "file.mid").write_bytes(content)
+    [found] = extract_melodies([tmp_path / "file.mid"])
+    assert (found.reason, found.detail) == (Reject.UNREADABLE, detail)
+
+
+def test_details_are_printable_and_short(tmp_path, monkeypatch, write_tune, tune):
+    hostile = "\x1b[31mred\n" + 300 * "x"
+    harmless = "\N{REPLACEMENT CHARACTER}[31mred\N{REPLACEMENT CHARACTER}" + 191 * "x"
+    score = read_score(write_tune(tmp_path / "one.mid", tune(0)))
+    monkeypatch.setattr(extraction, "read_score", lambda data: replace(score, recovered=hostile))
+    [found] = extract_melodies([tmp_path / "one.mid"])
+    assert (found.recovered, len(harmless)) == (harmless, 200)
+
+    def refuse(data):
+        raise extraction.MidiError(hostile)
+
+    monkeypatch.setattr(extraction, "read_score", refuse)
+    [found] = extract_melodies([tmp_path / "one.mid"])
+    assert found.detail == harmless
+
+
+REST_BAR = 8 * [None]
+DROPPED = {
+    Drop.SILENT_START: REST_BAR + 15 * [60, 62, 64, 65, 67, 69, 71, 72],
+    Drop.FEW_NOTES: [*(7 * [60, *REST_BAR, 62, *REST_BAR]), 60],
+    Drop.FEW_PITCHES: 32 * [60, 62, 64, 65],
+    Drop.LONG_SILENCE: [60, 62, 64, 65, 67, 69, 71, 72] + 2 * REST_BAR + 13 * [*range(60, 68)],
+    Drop.PITCH_RANGE: 16 * [20, 22, 24, 25, 27, 29, 31, 32],
+    Drop.WIDE_SPAN: 16 * [60, 62, 64, 65, 67, 69, 71, 85],
+}
+
+
+@pytest.mark.parametrize("cause", DROPPED)
+def test_a_window_is_dropped_for_its_cause(one, cause):
+    found = one(DROPPED[cause])
+    assert (found.reason, dropped(found)) == (Reject.FILTERED, {cause: 1})
+
+
+def test_all_causes_are_met_here():
+    assert DROPPED.keys() | {Drop.FILE_LIMIT, Drop.DUPLICATE} == set(DROPS)
+
+
+# At most so many windows a file
+
+
+@pytest.mark.parametrize(
+    ("most", "bars"),
     [
-        (["deep/*"], {"a.mid", "also-deep.mid"}),
-        (["*deep*"], {"a.mid"}),
-        (["a.mid", "also-*"], {"deep/er/b.mid"}),
-        (["*/b.mid"], {"a.mid", "also-deep.mid"}),
-        (["b.mid", "DEEP/*"], {"a.mid", "also-deep.mid", "deep/er/b.mid"}),
-        ([], {"a.mid", "also-deep.mid", "deep/er/b.mid"}),
+        (1, [0]),
+        (2, [0, 19]),
+        (4, [0, 6, 12, 19]),
+        (20, [*range(20)]),
+        (21, [*range(20)]),
     ],
 )
-def test_excluded_patterns_are_matched_against_the_path_below_the_folder(tmp_path, patterns, left):
-    for name in ("a.mid", "also-deep.mid", "deep/er/b.mid"):
-        write_tune(tmp_path / name, [60])
-    found = find_midi_files(tmp_path, iter(patterns))
-    assert {path.relative_to(tmp_path).as_posix() for path in found} == left
+def test_of_too_many_windows_some_are_taken_at_even_distances(one, tune, most, bars):
+    found = one(tune(0, bars=35), settings=WindowSettings(max_windows=most))
+    assert places(found, "start_bar") == [(bar,) for bar in bars]
+    assert dropped(found) == ({Drop.FILE_LIMIT: 20 - most} if most < 20 else {})
+    assert found.events[:, 0].tolist() == [tune(0, bars=35)[8 * bar] for bar in bars]
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path):
-    file = write_tune(tmp_path / "tune.mid", [60])
-    for folder in (tmp_path / "none", file):
-        with pytest.raises(UsageError, match="is not a folder; give one that holds MIDI files"):
-            extract_melodies(folder, tmp_path / "store")
-    assert not (tmp_path / "store").exists()
+def test_the_limit_counts_the_windows_of_all_parts(one, tune):
+    found = one(tune(0, bars=18), tune(1, bars=18), settings=WindowSettings(max_windows=3))
+    assert places(found, "track", "start_bar") == [(0, 0), (0, 2), (1, 2)]
+    assert dropped(found) == {Drop.FILE_LIMIT: 3}
 
 
-def test_a_folder_without_midi_files_is_refused(tmp_path):
-    (tmp_path / "midi").mkdir()
-    (tmp_path / "midi" / "song.mp3").write_bytes(b"ID3")
-    text = r"midi holds no MIDI file \(\.kar, \.mid, \.midi, \.rmi\)"
-    with pytest.raises(UsageError, match=text):
-        extract_melodies(tmp_path / "midi", tmp_path / "store")
-    write_tune(tmp_path / "midi" / "tune.mid", tune(0))
-    with pytest.raises(UsageError, match=text):
-        extract_melodies(tmp_path / "midi", tmp_path / "store", exclude=["*.mid"])
+def test_windows_that_fail_a_filter_do_not_count_towards_the_limit(one, tune):
+    found = one(tune(0, bars=16) + 16 * [60] * 8, settings=WindowSettings(max_windows=100))
+    passed = len(found.events)
+    assert dropped(found) == {Drop.FEW_PITCHES: 17 - passed}
+    again = one(tune(0, bars=16) + 16 * [60] * 8, settings=WindowSettings(max_windows=passed))
+    assert dropped(again) == dropped(found)
 
 
-def test_a_file_that_vanishes_is_unreadable(tmp_path):
-    result = extract_file(tmp_path / "gone.mid", tmp_path, WindowSettings())
-    assert (result.file, result.reason, result.rows) == ("gone.mid", Reject.UNREADABLE, [])
-    assert "No such file" in result.detail
+# Melodies that were seen before
 
 
-def test_the_ledger_says_what_was_wrong_with_an_unreadable_file(zoo, tmp_path):
-    extract_melodies(zoo, tmp_path / "store")
-    lines = (tmp_path / "store" / "rejected.jsonl").read_text().splitlines()
-    details = {entry["file"]: entry.get("detail") for entry in map(json.loads, lines)}
-    assert details["empty.kar"] == "the file is empty"
-    assert details["garbage.mid"].startswith("not a MIDI file that can be parsed")
-    assert details["waltz.mid"] is None
+def up(pitches, semitones):
+    return [pitch + semitones for pitch in pitches]
 
 
-def test_drums_beside_a_tune_are_not_extracted(tmp_path):
-    write_tune(tmp_path / "midi" / "band.mid", tune(0), channel=8, parts=2)
-    summary = extract_melodies(tmp_path / "midi", tmp_path / "store")
-    assert (summary.accepted, summary.melodies) == (1, 1)
-    assert rows_of(tmp_path / "store")[0]["track"] == 0
+@pytest.fixture
+def five(tmp_path, write_tune, tune):
+    """A tune of two windows, its copy, a third higher, its second window alone, another."""
+    whole = tune(0, bars=17)
+    return [
+        write_tune(tmp_path / "1-tune.mid", whole),
+        write_tune(tmp_path / "2-copy.mid", whole),
+        write_tune(tmp_path / "3-higher.mid", up(whole, 4)),
+        write_tune(tmp_path / "4-part.mid", whole[8:]),
+        write_tune(tmp_path / "5-other.mid", tune(1)),
+    ]
 
 
-def test_splits_are_shared_out_by_the_files_bytes_as_stated():
-    """The standard deviation of a share is 0.0021 at most; these draws never change."""
-    draws = 20_000
-    splits = [split_of(str(number).encode()) for number in range(draws)]
-    for split, share in [("test", 0.05), ("validation", 0.05), ("train", 0.90)]:
-        assert splits.count(split) / draws == pytest.approx(share, abs=0.008)
+@pytest.mark.parametrize(
+    ("unique", "melodies"),
+    [("exact", [2, 0, 2, 0, 1]), ("transposed", [2, 0, 0, 0, 1]), ("none", [2, 2, 2, 1, 1])],
+)
+def test_a_melody_is_kept_where_it_comes_first(five, unique, melodies):
+    found = list(extract_melodies(five, unique=unique))
+    assert [len(file.events) for file in found] == melodies
+    windows = [2, 2, 2, 1, 1]
+    for file, kept, all_ in zip(found, melodies, windows, strict=True):
+        assert file.reason is (None if kept else Reject.DUPLICATE)
+        assert len(file.places) == kept
+        assert dropped(file) == ({Drop.DUPLICATE: all_ - kept} if kept < all_ else {})
 
 
-def test_all_melodies_of_a_file_share_a_split_wherever_it_lies(tmp_path):
-    for number in range(60):
-        write_tune(tmp_path / "midi" / f"{number}.mid", tune(number, bars=18))
-    summary = extract_melodies(tmp_path / "midi", tmp_path / "store")
-    rows = rows_of(tmp_path / "store")
-    assert len(rows) == 180
-    for row in rows:
-        assert row["split"] == split_of((tmp_path / "midi" / row["file"]).read_bytes())
-    for split in ("train", "validation", "test"):
-        assert len(read_store(tmp_path / "store", split)) == summary.splits[split]
-        assert summary.splits[split] % 3 == 0
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "midi" / "0.mid").rename(tmp_path / "elsewhere" / "renamed.mid")
-    moved = extract_melodies(tmp_path / "elsewhere", tmp_path / "moved")
-    assert list(moved.splits) == [next(r["split"] for r in rows if r["file"] == "0.mid")]
+def test_the_order_of_the_paths_decides_which_of_equal_melodies_is_kept(five):
+    found = list(extract_melodies(reversed(five)))
+    assert [len(file.events) for file in found] == [1, 1, 2, 1, 0]
+    assert [Path(file.file).name[0] for file in found] == ["5", "4", "3", "2", "1"]
+    assert places(found[3], "start_bar") == [(0,)]  # its other window was there already
+
+
+@pytest.mark.parametrize(("unique", "melodies"), [("exact", 1), ("none", 25)])
+def test_a_window_that_recurs_in_its_file_is_kept_once(one, tune, unique, melodies):
+    found = one(40 * tune(5, bars=1), unique=unique, settings=WindowSettings(min_pitches=1))
+    assert len(found.events) == melodies
+    assert dropped(found) == ({Drop.DUPLICATE: 24} if unique == "exact" else {})
+
+
+def test_a_verse_that_rises_is_one_melody_only_in_any_key(one, tune):
+    verse = tune(0)
+    assert len(one(verse + up(verse, 2)).events) == 17
+    found = one(verse + up(verse, 2), unique="transposed")
+    assert places(found, "start_bar") == [(bar,) for bar in range(16)]
+    assert dropped(found) == {Drop.DUPLICATE: 1}
+
+
+def test_an_unknown_kind_of_uniqueness_is_refused():
+    with pytest.raises(
+        UsageError, match="unique must be one of exact, transposed, none, got 'nearly'"
+    ):
+        next(extract_melodies([], unique="nearly"))
+
+
+# The generator
+
+
+def test_each_path_has_its_answer_in_its_turn(tmp_path, write_tune, tune):
+    write_tune(tmp_path / "b.mid", tune(1))
+    write_tune(tmp_path / "a.mid", tune(0))
+    paths = [tmp_path / "b.mid", str(tmp_path / "none.mid"), tmp_path / "a.mid"]
+    found = list(extract_melodies(paths))
+    assert [file.file for file in found] == [str(path) for path in paths]
+    assert [file.reason for file in found] == [None, Reject.UNREADABLE, None]
+    assert [file.events[0, 0] for file in found[::2]] == [tune(1)[0], tune(0)[0]]
+
+
+def test_no_paths_give_nothing():
+    assert list(extract_melodies([])) == []
+
+
+def test_files_go_to_workers_by_the_task():
+    tasks = list(in_tasks(map(str, range(130))))
+    assert [len(task) for task in tasks] == [64, 64, 2]
+    assert [name for task in tasks for name in task] == [str(n) for n in range(130)]
+
+
+def test_paths_are_drawn_as_they_are_needed(tmp_path):
+    drawn = 0
+
+    def paths():
+        nonlocal drawn
+        for drawn in count(1):
+            yield tmp_path / f"{drawn}.mid"
+
+    found = extract_melodies(paths())
+    assert [next(found).reason for _ in range(FILES_PER_TASK)] == [Reject.UNREADABLE] * 64
+    assert drawn == 64
+    next(found)
+    assert drawn == 128
+    found.close()
+
+
+def test_one_worker_finds_the_same_and_goes_when_the_generator_is_closed(five):
+    here = [as_values(file) for file in extract_melodies(five)]
+    found = extract_melodies([*five, *(f"{n}.mid" for n in range(1000))], jobs=1)
+    assert [as_values(next(found)) for _ in five] == here
+    assert len(workers()) == 1
+    found.close()
+    assert workers() == []
+
+
+def test_items_given_up_are_not_touched(tmp_path, write_tune, tune):
+    write_tune(tmp_path / "a.mid", tune(0))
+    begun = []
+    found = extract_task(
+        ["a.mid", "hangs.mid", "a.mid"],
+        {1: Fault.TIME},
+        begun.append,
+        folder=LocalFolder(str(tmp_path)),
+        settings=WindowSettings(),
+        limits=FileLimits(),
+    )
+    assert begun == [0, 2]
+    assert [file.reason for file in found] == [None, Reject.TIME, None]
+    assert [file.file for file in found] == ["a.mid", "hangs.mid", "a.mid"]
+
+
+# Against another reader
 
 
 def sounding_by_pretty_midi(part, first_tick, midi):
@@ -305,28 +421,27 @@ def sounding_by_pretty_midi(part, first_tick, midi):
     return highest
 
 
-def test_melodies_of_real_files_sound_as_pretty_midi_reads_those_files(real_midi, tmp_path):
+def test_melodies_of_real_files_sound_as_pretty_midi_reads_those_files(real_midi):
     import pretty_midi
 
-    folder = tmp_path / "midi"
-    for collection, count in [("nottingham", 8), ("ryans-mammoth", 8), ("pop909", 2)]:
-        (folder / collection).mkdir(parents=True)
-        for path in sorted((real_midi / collection).glob("*.mid"))[:count]:
-            (folder / collection / path.name).write_bytes(path.read_bytes())
-    summary = extract_melodies(folder, tmp_path / "store")
-    assert summary.accepted + summary.rejected == summary.files == 18
-    rows = rows_of(tmp_path / "store")
-    assert len(rows) == summary.melodies > 100
-    assert set(read_store(tmp_path / "store").sources) == {"nottingham", "ryans-mammoth", "pop909"}
-    for row in rows[::5]:
-        midi = pretty_midi.PrettyMIDI(str(folder / row["file"]))
-        segment = read_score(folder / row["file"]).segments[row["segment"]]
-        first_tick = segment.start_tick + row["start_bar"] * 4 * midi.resolution
-        sounding, pitch = [], -1
-        for event in row["events"]:
-            pitch = {HOLD: pitch, REST: -1}.get(event, event)
-            sounding.append(pitch)
-        part = midi.instruments[row["track"]]
-        expected = sounding_by_pretty_midi(part, first_tick, midi).tolist()
-        assert sounding == expected, (row["file"], row["track"], row["start_bar"])
-        assert part.program == row["program"]
+    paths = [
+        path
+        for collection, files in [("nottingham", 8), ("ryans-mammoth", 8), ("pop909", 2)]
+        for path in sorted((real_midi / collection).glob("*.mid"))[:files]
+    ]
+    found = list(extract_melodies(paths))
+    assert len(found) == 18
+    assert sum(len(file.events) for file in found) > 100
+    for file in found:
+        midi, score = pretty_midi.PrettyMIDI(file.file), read_score(Path(file.file))
+        for events, place in list(zip(file.events, file.places.tolist(), strict=True))[::5]:
+            track, segment, start_bar, program, notes = place
+            first_tick = score.segments[segment].start_tick + start_bar * 4 * midi.resolution
+            sounding, pitch = [], -1
+            for event in events.tolist():
+                pitch = {HOLD: pitch, REST: -1}.get(event, event)
+                sounding.append(pitch)
+            part = midi.instruments[track]
+            expected = sounding_by_pretty_midi(part, first_tick, midi).tolist()
+            assert sounding == expected, (file.file, track, start_bar)
+            assert (part.program, (events < HOLD).sum()) == (program, notes)

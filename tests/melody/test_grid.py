@@ -49,8 +49,8 @@ def highest_onsets_by_loop(notes, steps):
     events = dict.fromkeys(range(steps), REST)
     for onset in sorted({start for start, _, _ in notes}):
         top = max(pitch for start, _, pitch in notes if start == onset)
-        # Of several notes with that onset and pitch, the last one given holds.
-        length = [n for start, n, pitch in notes if (start, pitch) == (onset, top)][-1]
+        # Of several notes with that onset and pitch, the first one given holds.
+        length = next(n for start, n, pitch in notes if (start, pitch) == (onset, top))
         covered = [step for step in range(onset, onset + max(length, 1)) if 0 <= step < steps]
         events |= dict.fromkeys(range(max(onset, 0), steps), REST)
         events |= dict.fromkeys(covered, HOLD)
@@ -114,6 +114,23 @@ def test_notes_are_clipped_to_the_grid_and_last_a_step_at_least(rule):
         *[60, HOLD, REST, 62],
         *[REST, REST, 64, HOLD],
     ]
+
+
+@pytest.mark.parametrize("rule", [skyline, highest_onsets])
+def test_notes_from_long_before_to_long_after_sound_on_the_whole_grid(rule):
+    far = 2**60
+    assert rule(*as_arrays([(-far, 2 * far, 60)]), 3).tolist() == [60, HOLD, HOLD]
+    assert rule(*as_arrays([(-far, 1, 60), (far, 1, 62)]), 3).tolist() == [REST] * 3
+    assert rule(*as_arrays([(-far, 2 * far, 60)]), 0).tolist() == []
+
+
+@pytest.mark.parametrize("rule", [skyline, highest_onsets])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.uint64])
+def test_the_kind_of_integer_does_not_matter(rule, kind):
+    """Whatever a reader of MIDI gives; every other one of these is a note."""
+    notes = np.array([[2, 5, 60], [0, 0, 0], [3, 9, 127], [0, 0, 0], [6, 7, 0]], kind)[::2]
+    expected = rule(*np.array([[2, 3, 6], [5, 9, 7], [60, 127, 0]]), 10).tolist()
+    assert rule(*notes.T, 10).tolist() == expected
 
 
 def test_a_covered_note_starts_again_under_the_skyline_only():

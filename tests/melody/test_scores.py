@@ -176,11 +176,13 @@ def test_the_last_partial_bar_is_filled_with_rests(tmp_path):
     assert events.tolist() == [60, *[HOLD] * 15, 62, *[REST] * 15]
 
 
-def test_a_note_that_rounds_beyond_the_last_bar_is_left_out(tmp_path):
-    notes = [(0, 480, 60), (BAR - 30, BAR, 72)]
+@pytest.mark.parametrize(("start", "bars"), [(BAR - 60, 2), (BAR - 61, 1)])
+def test_a_note_that_rounds_onto_the_next_bar_line_has_that_bar(tmp_path, start, bars):
+    notes = [(0, 480, 60), (start, BAR, 72)]
     score = read_score(write_midi(tmp_path / "tune.mid", notes))
     events = score.part_events(score.parts[0], score.segments[0])
-    assert events.tolist() == [60, HOLD, HOLD, HOLD, *[REST] * 12]
+    last = {1: [*[REST] * 11, 72], 2: [*[REST] * 12, 72, *[REST] * 15]}[bars]
+    assert events.tolist() == [60, HOLD, HOLD, HOLD, *last]
 
 
 def test_the_polyphony_rule_is_the_callers(tmp_path):
@@ -265,13 +267,8 @@ def test_notes_whose_ticks_overflow_are_left_out():
         ("no bytes", b"", "the file is empty"),
         ("text", b"this is not music at all, is it?", "not a MIDI file that can be parsed"),
         ("header only begun", b"MThd", "not a MIDI file that can be parsed"),
-        ("cut in a track", midi_bytes(MIDDLE_C)[:-6], "not a MIDI file that can be parsed"),
-        (
-            "SMPTE time",
-            midi_bytes(MIDDLE_C, division="E728"),
-            "not a MIDI file that can be parsed",
-        ),
-        ("no ticks", midi_bytes(MIDDLE_C, division="0000"), "0 ticks a quarter: SMPTE or broken"),
+        ("cut in a note", midi_bytes(MIDDLE_C)[:-8], "not a MIDI file that can be parsed"),
+        ("no ticks", midi_bytes(MIDDLE_C, division="0000"), "0 ticks a quarter: broken time"),
     ],
 )
 def test_a_broken_file_is_one_clear_error(name, data, text):
@@ -374,7 +371,36 @@ def test_the_first_tempo_and_the_metre_are_pretty_midis_too(real_midi):
             assert score.segments == ()
 
 
-def test_a_note_beyond_ten_thousand_bars_is_refused(tmp_path):
+def test_notes_beyond_ten_thousand_bars_are_left_out(tmp_path):
+    notes = [(0, 4, 60), (39_996, 40_000, 62), (39_999, 40_001, 64)]
+    score = read_score(write_midi(tmp_path / "far.mid", notes, ticks_per_quarter=1))
+    assert [part.pitches.tolist() for part in score.parts] == [[60, 62]]
+    assert score.segments == (Segment(0, 40_000),)
+
+
+def test_a_file_with_notes_in_absurd_places_only_is_refused(tmp_path):
     path = write_midi(tmp_path / "far.mid", [(60_000, 60_001, 60)], ticks_per_quarter=1)
-    with pytest.raises(MidiError, match="its last note is in bar 15000; above 10000 a file is"):
+    with pytest.raises(MidiError, match="all its notes end beyond bar 10000"):
         read_score(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (midi_bytes(MIDDLE_C), ""),
+        (b"RIFF\x2b\0\0\0RMIDdata\x23\0\0\0" + midi_bytes(MIDDLE_C), ""),
+        (midi_bytes(MIDDLE_C)[:-4], "not a MIDI file that can be parsed"),
+        (midi_bytes(MIDDLE_C, division="E728"), "not a MIDI file that can be parsed"),
+        (midi_bytes(MIDDLE_C.replace("3C 40", "3C C8")), "not a MIDI file that can be parsed"),
+    ],
+    ids=["whole", "RIFF", "its end is missing", "SMPTE time", "a velocity of 200"],
+)
+def test_what_symusic_cannot_read_has_a_second_look(data, wrong):
+    score = read_score(data)
+    assert score.recovered.startswith(wrong)
+    assert bool(score.recovered) == bool(wrong)
+    assert [part.pitches.tolist() for part in score.parts] == [[60]]
+
+
+def test_a_file_that_has_no_notes_is_not_recovered():
+    assert read_score(midi_bytes("00 C0 05  # a program change only")).recovered == ""
