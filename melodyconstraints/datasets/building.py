@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -57,7 +58,7 @@ class Engine(Protocol):
 
     @property
     def jobs(self) -> int:
-        """Worker processes of this machine, which write the parts; 0 works in this process."""
+        """How much of this machine to use: processes to read with, threads to write with."""
 
     def run(
         self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
@@ -243,9 +244,10 @@ class _Job:
                 yield self.spool.read(number).keys
 
     def _write(self, parts: Sequence[Part], summary: ExtractionSummary) -> None:
-        handle = partial(make_part, spool=self.spool, store=self.store)
-        with closing(run_tasks(handle, parts, self.engine.jobs, Limits())) as results:
-            for number, _ in enumerate(results, 1):
+        """In threads: Arrow's work leaves Python, and nothing here depends on a wild file."""
+        make = partial(make_part, spool=self.spool, store=self.store)
+        with ThreadPoolExecutor(max(self.engine.jobs, 1)) as threads:
+            for number, _ in enumerate(threads.map(make, parts), 1):
                 self._say("writing", number, len(parts))
         counts = {"counts": summary.as_dict()}
         write_summary(self.store, len(parts), self.plan.as_dict() | counts)

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -65,7 +66,10 @@ class LocalFolder:
                 if not stat.S_ISREG(status.st_mode):
                     raise MidiError("cannot be read: it is not a regular file")
                 _check_size(status.st_size, max_bytes)
-                return os.read(descriptor, status.st_size)
+                data = os.read(descriptor, status.st_size)
+                while len(data) < status.st_size and (more := os.read(descriptor, 2**20)):
+                    data += more
+                return data
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -154,6 +158,7 @@ def _refuse(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
+@lru_cache(maxsize=8)
 def _file_system(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
     try:
         return pyarrow.fs.FileSystem.from_uri(uri)

@@ -80,14 +80,14 @@ def _turned(word: np.uint64, bits: int) -> np.uint64:
 
 @compiled
 def _from_first_note(events: Events) -> NDArray[np.int16]:
-    """Notes as distances from the melody's first, below all other events."""
+    """Notes as distances from the melody's first, which are below all other events."""
     relative = events.astype(np.int16)
     for row in range(len(events)):
         first = PITCHES
         for step in range(events.shape[1]):
             if events[row, step] < PITCHES:
                 first = events[row, step] if first == PITCHES else first
-                relative[row, step] = np.int16(events[row, step]) - first - PITCHES
+                relative[row, step] = np.int16(events[row, step]) - first
     return relative
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from melodyconstraints.datasets.hashing import exact_hashes
 from melodyconstraints.datasets.spool import Spool, binary_column
 from melodyconstraints.datasets.store import ROWS_PER_PART, SCHEMA, events_of, write_part
 from melodyconstraints.datasets.tunes import SPLITS
-from melodyconstraints.datasets.workers import Fault
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,10 @@ def plan_parts(kept: Sequence[NDArray[np.uint8]], sides: Sides) -> Iterator[Part
         yield Part(part, rows)
 
 
-def make_part(
-    part: Part,
-    faults: Mapping[int, Fault],
-    begin: Callable[[int], None],
-    *,
-    spool: Spool,
-    store: Path,
-) -> int:
-    """Write one part; a :data:`~melodyconstraints.datasets.workers.Handle`."""
+def make_part(part: Part, spool: Spool, store: Path) -> None:
+    """Write one part."""
     tables = [_table(rows, spool) for rows in part.rows]
     write_part(store, part.number, pa.concat_tables(tables) if tables else SCHEMA.empty_table())
-    return part.number
 
 
 def _table(rows: Rows, spool: Spool) -> pa.Table:

@@ -35,7 +35,7 @@ class RayEngine:
     """The machines of the cluster that ``RAY_ADDRESS`` names, or else of this machine.
 
     Args:
-        jobs: worker processes of this machine for what is done here: writing the parts.
+        jobs: threads of this machine for what is done here: writing the parts.
 
     Raises:
         UsageError: Ray is not installed.

@@ -1,8 +1,13 @@
 """What an unfinished extraction has got so far: a file for each task, whole or absent.
 
-Each holds four Arrow streams in a row: the task's files, the keys of their windows, the sequences
-that their tunes are known by, and the windows themselves, which are read last of all. A checksum
-ends it.
+======== ========================================================================================
+sizes    four 64-bit words: the bytes of files, keys and sequences, and the words of a key
+files    an Arrow stream, one row a file of the task
+keys     64-bit words, by which windows are told from those that were seen before
+sequence 64-bit words, by which files are known as a tune
+windows  an Arrow stream, one row a window; only read again when the store is written
+checksum 16 bytes of BLAKE2b of all this
+======== ========================================================================================
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +40,12 @@ FILES = pa.schema(
         ("recovered", pa.string()),
         ("windows", pa.int32()),
         ("sequences", pa.int32()),
-        *[(str(drop), pa.int32()) for drop in DROPS],
+        ("dropped", pa.list_(pa.int32(), len(DROPS))),
     ]
 )
+_SIZES = np.dtype("<u8")
+_SIZES_BYTES = 4 * _SIZES.itemsize
 _CHECKSUM_BYTES = 16
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def extract_to_bytes(
@@ -64,18 +71,17 @@ def to_bytes(found: Sequence[FileMelodies], unique: str) -> bytes:
     """
     events = np.concatenate([file.events for file in found])
     places = np.concatenate([file.places for file in found])
-    sink = pa.BufferOutputStream()
-    for batch in (
-        _files(found),
-        _columns(KEYS[unique](events)),
-        _columns(np.concatenate([file.sequences for file in found])[:, None]),
-        pa.record_batch(
-            [binary_column(events), *map(_column, places.T)], names=["events", *PLACE]
-        ),
-    ):
-        with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as stream:
-            stream.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    windows = [binary_column(events), *(_column(column) for column in places.T)]
+    keys = KEYS[unique](events)
+    head = (
+        _stream(_files(found)),
+        keys.tobytes(),
+        np.concatenate([file.sequences for file in found]).tobytes(),
+    )
+    sizes = np.array([*map(len, head), keys.shape[1]], _SIZES).tobytes()
+    tail = _stream(pa.record_batch(windows, names=["events", *PLACE]), compression="lz4")
+    data = b"".join((sizes, *head, tail))
+    return data + _checksum(data)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class Chunk:
     @property
     def dropped(self) -> Ints:
         """``(F, len(DROPS))``."""
-        return np.column_stack([self.column(drop) for drop in DROPS])
+        lists = self.files["dropped"].combine_chunks()
+        return lists.flatten().to_numpy().reshape(-1, len(DROPS))
 
     def file_of(self, rows: str) -> Ints:
         """The file's number, in this task, of each of its ``windows`` or ``sequences``."""
@@ -123,21 +130,22 @@ class Spool:
 
     def write(self, number: int, results: bytes) -> None:
         """Keep the results of a task, as :func:`to_bytes` has them."""
-        write_atomically(self._path(number), results + _checksum(results), durable=False)
+        write_atomically(self._path(number), results, durable=False)
+        self._last = number, _chunk(results)
 
     def read(self, number: int) -> Chunk:
-        """The results of a task, all but the windows."""
+        """The results of a task, all but the windows; those of the last one are at hand."""
         if self._last is None or self._last[0] != number:
-            self._last = number, self._read(number)
+            self._last = number, _chunk(self._path(number).read_bytes())
         return self._last[1]
 
     def read_windows(self, number: int) -> tuple[pa.Table, pa.Table]:
         """A task's files and windows; a window's columns are ``events`` and those of PLACE."""
-        files, _, _, windows = _tables(self._path(number), 4)
-        return files, windows
+        files, _, _, windows = _split(self._path(number).read_bytes())
+        return _table(files), _table(windows)
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"task-{number:07d}.arrows"
+        return self.folder / f"task-{number:07d}"
 
     def _is_whole(self, number: int) -> bool:
         try:
@@ -146,24 +154,41 @@ class Spool:
             return False
         return data[-_CHECKSUM_BYTES:] == _checksum(data[:-_CHECKSUM_BYTES])
 
-    def _read(self, number: int) -> Chunk:
-        files, keys, sequences = _tables(self._path(number), 3)
-        halves = [column.to_numpy() for column in keys.columns]
-        windows = int(files["windows"].to_numpy().sum())
-        return Chunk(
-            files,
-            np.column_stack(halves) if halves else np.zeros((windows, 0), np.uint64),
-            sequences["0"].to_numpy(),
-        )
+
+def _split(data: bytes) -> list[memoryview]:
+    """Files, keys, sequences and windows."""
+    sizes = np.frombuffer(data, _SIZES, 3).tolist()
+    ends = np.cumsum([_SIZES_BYTES, *sizes]).tolist()
+    view = memoryview(data)
+    return [view[first:end] for first, end in pairwise([*ends, len(data) - _CHECKSUM_BYTES])]
+
+
+def _chunk(data: bytes) -> Chunk:
+    files, keys, sequences, _ = _split(data)
+    table = _table(files)
+    windows = int(table["windows"].to_numpy().sum())
+    words = int(np.frombuffer(data, _SIZES, 4)[3])
+    return Chunk(
+        table,
+        np.frombuffer(keys, np.uint64).reshape(windows, words),
+        np.frombuffer(sequences, np.uint64),
+    )
 
 
 def _checksum(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
 
 
-def _tables(path: Path, count: int) -> list[pa.Table]:
-    with pa.OSFile(str(path)) as file:
-        return [pa.ipc.open_stream(file).read_all() for _ in range(count)]
+def _stream(batch: pa.RecordBatch, compression: str | None = None) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, batch.schema, options=options) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def _table(stream: memoryview) -> pa.Table:
+    return pa.ipc.open_stream(stream).read_all()
 
 
 def _files(found: Sequence[FileMelodies]) -> pa.RecordBatch:
@@ -176,14 +201,11 @@ def _files(found: Sequence[FileMelodies]) -> pa.RecordBatch:
         pa.array([file.recovered for file in found]),
         pa.array([len(file.events) for file in found], pa.int32()),
         pa.array([len(file.sequences) for file in found], pa.int32()),
-        *map(_column, np.stack([file.dropped for file in found]).T.astype(np.int32)),
+        pa.FixedSizeListArray.from_arrays(
+            np.concatenate([file.dropped for file in found]).astype(np.int32), len(DROPS)
+        ),
     ]
     return pa.record_batch(columns, schema=FILES)
-
-
-def _columns(table: NDArray[Any]) -> pa.RecordBatch:
-    names = [str(number) for number in range(table.shape[1])]
-    return pa.record_batch([_column(column) for column in table.T], names=names)
 
 
 def _column(values: NDArray[Any]) -> pa.Array:

@@ -33,6 +33,7 @@ VALIDATION_SHARE = 0.05
 TEST_SHARE = 0.05
 
 _PARTITION_BITS = 6
+_PAIRS_IN_MEMORY = 2**18
 _PAIR = np.dtype([("hash", "<u8"), ("file", "<u4")])
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _LAST_POWER = np.uint64(pow(int(_BASE), SEQUENCE - 1, 2**64))
@@ -118,6 +119,7 @@ class SharedSequences:
         self._paths = [folder / f"{number:02d}" for number in range(2**_PARTITION_BITS)]
         self._stack = ExitStack()
         self._files = [self._stack.enter_context(path.open("wb")) for path in self._paths]
+        self._waiting: list[NDArray[np.void]] = []
 
     def add(self, hashes: NDArray[np.uint64], files: Ints) -> None:
         """Note sequences.
@@ -128,13 +130,19 @@ class SharedSequences:
         """
         pairs = np.empty(len(hashes), _PAIR)
         pairs["hash"], pairs["file"] = hashes, files
-        partitions = (hashes >> np.uint64(64 - _PARTITION_BITS)).astype(np.int64)
+        self._waiting.append(pairs)
+        if sum(map(len, self._waiting)) >= _PAIRS_IN_MEMORY:
+            self._flush()
+
+    def _flush(self) -> None:
+        pairs = np.concatenate([np.empty(0, _PAIR), *self._waiting])
+        self._waiting = []
+        partitions = (pairs["hash"] >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
         order = np.argsort(partitions, kind="stable")
         bounds = np.searchsorted(partitions[order], np.arange(2**_PARTITION_BITS + 1))
         pairs = pairs[order]
         for file, first, end in zip(self._files, bounds[:-1], bounds[1:], strict=True):
-            if first < end:
-                file.write(pairs[first:end].tobytes())
+            file.write(pairs[first:end].tobytes())
 
     def tunes(self, files: int) -> Ints:
         """The tune of each file.
@@ -145,6 +153,7 @@ class SharedSequences:
         Returns:
             ``(files,)`` int64: the least number of a file of the same tune.
         """
+        self._flush()
         tunes = np.arange(files)
         for path, file in zip(self._paths, self._files, strict=True):
             file.flush()

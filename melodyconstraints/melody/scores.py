@@ -17,6 +17,7 @@ import symusic
 
 from melodyconstraints.compiled import compiled
 from melodyconstraints.errors import MidiError
+from melodyconstraints.melody.escapes import without_escapes
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.grid import Ints, by_rule, check_polyphony
 from melodyconstraints.melody.readings import Part, Reading
@@ -33,6 +34,8 @@ from melodyconstraints.melody.units import (
 FOUR_QUARTER_BARS = frozenset({(4, 4), (2, 2)})
 MAX_BARS = 10_000
 """Five hours at 120 quarters a minute; a wild tick beyond that would only eat memory."""
+_SORTED_IN_ORDER = 16
+"""symusic leaves so many time signatures in order; of more, two at one tick may be swapped."""
 _PADDING = b"\0" * 4
 """symusic reads past the end of some malformed files; zeros behind them keep it in bounds."""
 
@@ -157,13 +160,15 @@ def _read(data: bytes) -> tuple[Reading, str]:
 
 def _read_with_symusic(data: bytes) -> Reading:
     try:
-        score = symusic.Score.from_midi(data + _PADDING)
+        score = symusic.Score.from_midi(without_escapes(data) + _PADDING)
     except Exception as error:  # symusic raises what its C++ parser throws
         raise MidiError(f"not a MIDI file that can be parsed: {error}") from error
     if score.ticks_per_quarter <= 0:
         raise MidiError(f"{score.ticks_per_quarter} ticks a quarter: broken time division")
     parts = tuple(_part(track) for track in score.tracks if len(track.notes))
     signatures = tuple((int(s.time), s.numerator, s.denominator) for s in score.time_signatures)
+    if len(signatures) > _SORTED_IN_ORDER and len({s[0] for s in signatures}) < len(signatures):
+        raise MidiError(f"{len(signatures)} time signatures, of which symusic may swap two")
     tempo = float(score.tempos[0].qpm) if len(score.tempos) else DEFAULT_TEMPO
     return Reading(score.ticks_per_quarter, credible_tempo(tempo), signatures, parts)
 

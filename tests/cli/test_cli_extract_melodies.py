@@ -317,8 +317,8 @@ def test_a_program_that_is_killed_goes_on_with_resume(mc, tmp_path):
     assert (run.returncode, run.stdout) == (-signal.SIGKILL, b"")
     spool = tmp_path / "melodies.unfinished" / "spool"
     assert sorted(path.name for path in spool.glob("task-*")) == [
-        "task-0000000.arrows",
-        "task-0000001.arrows",
+        "task-0000000",
+        "task-0000001",
     ]
     assert not (tmp_path / "melodies").exists()
     result = extract(mc)

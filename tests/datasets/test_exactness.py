@@ -259,6 +259,15 @@ def test_the_last_bar_of_the_music_counts_whole(melodies):
     assert melodies(midi_bytes(music)) == [[*15 * note(60, 16), *note(62), *rest(15)]]
 
 
+def test_a_voice_ends_with_its_last_note_in_the_stretch(extract):
+    """Of 20 bars of 4/4, four are silent; what comes in 3/4 does not make them part of it."""
+    metres = signature(4, 2) + signature(3, 2, after=20 * BAR)
+    music = notes(16, 60) + f"{wait(4 * BAR)} FF0100 \n" + notes(2, 62, 1440)
+    found = extract(midi_bytes(metres, music))
+    assert found.places[:, 2].tolist() == [0]
+    assert found.events.tolist() == [16 * note(60, 16)]
+
+
 def test_15_bars_are_too_short(extract):
     assert extract(midi_bytes(notes(15, 60))).reason is Reject.TOO_SHORT
     late_end = notes(15, 60) + "9E00 FF0100  # an empty text two bars later"
@@ -343,6 +352,7 @@ def test_a_note_that_ends_on_the_bar_line_is_not_held_into_the_window(extract):
     found = extract(midi_bytes(music + last_note(14)))  # in bar 18
     # The window at bar 2 begins with a silent bar; that at bar 3 with 62.
     assert found.places[:, 2].tolist() == [0, 2]
+    assert found.places[:, 4].tolist() == [2, 2]  # notes
     assert found.events[1].tolist() == [*note(62, 16), *rest(14 * 16), *LAST_BAR]
 
 
@@ -375,17 +385,25 @@ def test_an_onset_just_before_the_bar_line_falls_on_it(melodies):
     assert melodies(midi_bytes(music + last_note(13))) == [expected]
 
 
-def test_an_onset_just_before_the_last_bar_line_begins_one_more_bar(melodies):
-    early = """
-        8E45 90 3E 40   # bar 16 is silent; 59 ticks before its end: pitch 62
-        3B   80 3E 00   # which ends with the bar
+@pytest.mark.parametrize(("silence", "before"), [("8E45", "3B"), ("8E44", "3C")])
+def test_an_onset_just_before_the_last_bar_line_begins_one_more_bar(melodies, silence, before):
+    """59 ticks, or 60, which is half a step."""
+    music = f"""
+        {silence} 90 3E 40   # bar 16 is silent until 62 begins
+        {before}   80 3E 00   # it ends with the bar
     """
-    assert melodies(midi_bytes(notes(15, 60) + early)) == [
+    assert melodies(midi_bytes(notes(15, 60) + music)) == [
         [*15 * note(60, 16), *rest(16)],
         [*14 * note(60, 16), *rest(16), *note(62), *rest(15)],
     ]
-    early = early.replace("8E45", "8E43").replace("3B", "3D")  # 61 ticks before
-    assert melodies(midi_bytes(notes(15, 60) + early)) == [
+
+
+def test_an_onset_more_than_half_a_step_before_it_does_not(melodies):
+    music = """
+        8E43 90 3E 40   # 61 ticks before the end of bar 16
+        3D   80 3E 00
+    """
+    assert melodies(midi_bytes(notes(15, 60) + music)) == [
         [*15 * note(60, 16), *rest(15), *note(62)]
     ]
 
@@ -701,6 +719,8 @@ def test_a_change_of_program_makes_two_voices(extract):
         ("one of no bytes", "F0 00"),
         ("the rest of one", "F7 03 90 43 F7"),
         ("an escape", "F7 02 F3 01"),
+        ("an escape of 25 controllers", "F7 63 B0 07 40" + 24 * "00 B0 07 40"),
+        ("an escape that looks like a note", "F7 07 90 43 40 08 80 43 40"),
         ("an unknown meta event that looks like a note", "FF 60 03 90 43 40"),
         ("one of the sequencer's own", "FF 7F 04 00 90 43 40"),
         ("one of no bytes", "FF 60 00"),

@@ -59,6 +59,8 @@ BOTH = pytest.mark.parametrize("kind", [local, remote])
         ("a.midi2", False),
         ("mid", False),
         (".mid", False),  # a hidden file without a suffix
+        ("a.mid/.mid", False),
+        (".a.mid", True),
         ("a.mid/b", False),
         ("a.mid ", False),
         ("", False),
@@ -243,6 +245,15 @@ def test_a_path_through_a_file_or_too_long_cannot_be_read(tmp_path):
         folder.read("a.mid/b.mid", LIMIT)
     with pytest.raises(MidiError, match=r"^cannot be read: File name too long$"):
         folder.read(300 * "a" + ".mid", LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a\0.mid", "embedded null byte"), ("\ud800.mid", ".* codec can't encode")]
+)
+def test_a_name_that_no_file_can_have_cannot_be_read(tmp_path, name, text):
+    """It came from elsewhere: a list of paths in another encoding."""
+    with pytest.raises(MidiError, match=rf"^cannot be read: its name cannot be one: {text}"):
+        local(tmp_path).read(name, LIMIT)
 
 
 @BOTH

@@ -198,7 +198,7 @@ def test_workers_take_up_what_this_process_left_and_the_other_way_round(
 @pytest.mark.parametrize("damage", ["gone", "emptied", "cut", "garbage", "half"])
 def test_damaged_results_are_made_again(music, tmp_path, contents, plain, reads, damage):
     stop(music, tmp_path / "store", WRITING[0])
-    result = tmp_path / "store.unfinished" / "spool" / "task-0000001.arrows"
+    result = tmp_path / "store.unfinished" / "spool" / "task-0000001"
     whole = result.read_bytes()
     if damage == "gone":
         result.unlink()

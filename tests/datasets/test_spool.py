@@ -129,8 +129,8 @@ def test_tasks_have_files_of_their_own(spool, found):
     spool.write(0, to_bytes(found[:1], "exact"))
     spool.write(12_345_678, to_bytes(found[1:], "exact"))
     assert sorted(path.name for path in spool.folder.iterdir()) == [
-        "task-0000000.arrows",
-        "task-12345678.arrows",
+        "task-0000000",
+        "task-12345678",
     ]
     # One after the other and back again: what was read last is at hand, and not for another.
     counts = [len(spool.read(number).files) for number in (0, 0, 12_345_678, 0)]
@@ -150,7 +150,7 @@ def test_what_was_never_written_is_missing(spool, found):
 
 
 def test_a_folder_in_a_tasks_place_is_no_result(spool):
-    (spool.folder / "task-0000000.arrows").mkdir()
+    (spool.folder / "task-0000000").mkdir()
     assert spool.missing(1) == [0]
 
 
@@ -158,7 +158,7 @@ def test_a_folder_in_a_tasks_place_is_no_result(spool):
 def test_a_file_that_is_cut_anywhere_is_missing(spool, found, unique, windows):
     spool.write(0, to_bytes([found[TUNE] if windows else nothing()], unique))
     assert spool.missing(1) == []
-    path = spool.folder / "task-0000000.arrows"
+    path = spool.folder / "task-0000000"
     size = path.stat().st_size
     taken_for_whole = []
     for cut in range(1, size + 1):
@@ -172,7 +172,7 @@ def test_a_file_that_is_cut_anywhere_is_missing(spool, found, unique, windows):
 def test_a_file_that_ends_in_zeros_is_missing(spool, found):
     """What some disks make of a file that was being written when the power failed."""
     spool.write(0, to_bytes(found, "exact"))
-    path = spool.folder / "task-0000000.arrows"
+    path = spool.folder / "task-0000000"
     size = path.stat().st_size
     taken_for_whole = []
     for zeros in range(16, size + 1, 8):

@@ -404,3 +404,12 @@ def test_what_symusic_cannot_read_has_a_second_look(data, wrong):
 
 def test_a_file_that_has_no_notes_is_not_recovered():
     assert read_score(midi_bytes("00 C0 05  # a program change only")).recovered == ""
+
+
+def test_of_many_time_signatures_the_last_at_a_tick_holds():
+    """symusic sorts more than 16 of them without keeping the order of those at one tick."""
+    waltz_then_common = signature(3, 2) + signature(4, 2)
+    later = "".join(signature(4, 2, "8F00") for _ in range(30))  # 1,920 ticks apart
+    score = read_score(midi_bytes(waltz_then_common + MIDDLE_C + later))
+    assert score.recovered.startswith("32 time signatures, of which symusic may swap two")
+    assert score.segments == (Segment(0, BAR),)
