@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from melodyconstraints.datasets.extraction import Reject
@@ -109,14 +110,13 @@ class Account:
             fresh: ``(W,)`` which of its windows were not seen before.
         """
         first, count = self.summary.files, len(chunk.files)
-        windows = chunk.column("windows")
         kept = np.bincount(chunk.file_of("windows"), fresh, count).astype(np.int64)
         self._digests[first : first + count] = chunk.column("digest")
         self._melodies[first : first + count] = kept
         self._sequences.add(chunk.sequences, first + chunk.file_of("sequences"))
         dropped = chunk.dropped.sum(axis=0)
         dropped[DROPS.index(Drop.DUPLICATE)] += len(fresh) - int(fresh.sum())
-        self._note_files(chunk, duplicates=(windows > 0) & (kept == 0))
+        self._note_files(chunk, kept)
         summary = self.summary
         summary.files += count
         summary.melodies += int(fresh.sum())
@@ -124,22 +124,19 @@ class Account:
             {str(drop): int(n) for drop, n in zip(DROPS, dropped, strict=True) if n}
         )
 
-    def _note_files(self, chunk: Chunk, duplicates: Mask) -> None:
-        names, reasons, details, recovered = (
-            chunk.files[name].to_pylist() for name in ("file", "reason", "detail", "recovered")
-        )
-        for number, name in enumerate(names):
-            if recovered[number]:
-                self.summary.recovered += 1
-                _write_line(self._recovered, {"file": name, "detail": recovered[number]})
-            reason = Reject.DUPLICATE.value if duplicates[number] else reasons[number]
-            if reason is None:
-                self.summary.accepted += 1
-                continue
-            self.summary.rejected += 1
+    def _note_files(self, chunk: Chunk, kept: Ints) -> None:
+        recovered = chunk.files.filter(pc.field("recovered") != "")
+        for file in recovered.select(["file", "recovered"]).to_pylist():
+            _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
+        rejected = chunk.files.take(np.flatnonzero(kept == 0))
+        for file in rejected.select(["file", "reason", "detail"]).to_pylist():
+            reason = file["reason"] or Reject.DUPLICATE.value
             self.summary.reasons[reason] += 1
-            detail = {"detail": details[number]} if details[number] else {}
-            _write_line(self._rejected, {"file": name, "reason": reason} | detail)
+            detail = {"detail": file["detail"]} if file["detail"] else {}
+            _write_line(self._rejected, {"file": file["file"], "reason": reason} | detail)
+        self.summary.recovered += len(recovered)
+        self.summary.rejected += len(rejected)
+        self.summary.accepted += len(kept) - len(rejected)
 
     def close(self) -> Sides:
         """Settle the tunes and the splits, and complete the counters."""

@@ -38,7 +38,7 @@ from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.scores import Score, read_score
 from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS
 
-FILES_PER_TASK = 64
+FILES_PER_TASK = 256
 _DETAIL_CHARACTERS = 200
 
 

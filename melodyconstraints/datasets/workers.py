@@ -57,7 +57,8 @@ _TICK_SECONDS = 0.05
 _LONGEST_STEP_SECONDS = 1.0  # a watcher that was itself stopped for an hour saw one second
 _AHEAD = 4  # tasks drawn and not yet yielded, for each job
 _HELD = 2  # tasks in the hands of a worker: one at work, one for when that is done
-_HELD_BYTES = 8000  # a larger one waits outside: sent to a busy worker, it may block the watcher
+# A larger one waits outside: sent to a busy worker, it may fill the pipe and block the watcher.
+_HELD_BYTES = 64_000 if sys.platform == "linux" else 8000
 _STUMBLES = 3  # deaths outside of any item until the fault is ours
 _ITEMS = 2**32  # a place is ticket * _ITEMS + item
 _NOWHERE = -1

@@ -299,13 +299,13 @@ if __name__ == "__main__":
 
 
 def test_a_program_that_is_killed_goes_on_with_resume(mc, tmp_path):
-    """150 files are three tasks; it is killed when two are done."""
+    """600 files are three tasks; it is killed when two are done."""
     melodies = [
         Melody.from_notes([(4 * i, 4, 40 + (i * i * step + i) % 23) for i in range(64)])
         for step in range(1, 31)
     ]
     (tmp_path / "midi").mkdir()
-    for number in range(150):
+    for number in range(600):
         write_melody(melodies[number % 30], tmp_path / "midi" / f"{number:03d}.mid")
     (tmp_path / "mc.py").write_text(MC)
     run = subprocess.run(
