@@ -1,5 +1,7 @@
 """The ``onset`` rule against note-seq's ``Melody.from_quantized_sequence``, melody by melody.
 
+::
+
     python benchmarks/against_note_seq.py MIDI_DIR [--own-tempos] [--limit N] [--json FILE]
 
 A melody here is what one part (drums aside) holds in one stretch of 4/4 or 2/2, whole length. Ours
@@ -402,9 +404,8 @@ class Case:
         if Cause.LAST_BAR in causes and not self.metre_changes:
             end_tick += doubled.bar_ticks
         columns = np.array(notes, np.int64).reshape(-1, 3).T
-        part = replace(
-            self.part, starts_ticks=columns[0], ends_ticks=columns[1], pitches=columns[2]
-        )
+        starts, ends, pitches = map(np.ascontiguousarray, columns)
+        part = self.part._replace(starts_ticks=starts, ends_ticks=ends, pitches=pitches)
         return doubled.part_events(part, Segment(start_tick, end_tick), "onset")
 
     def _as_read(self, causes: Collection[Cause]) -> list[Note]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor, load_actor, train_actor
     from melodyconstraints.datasets.building import extract_store
     from melodyconstraints.datasets.extraction import extract_melodies
-    from melodyconstraints.datasets.store import read_store
+    from melodyconstraints.datasets.store import read_store, read_table
     from melodyconstraints.datasets.torch_dataset import MelodyDataset
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model, save_model
@@ -41,6 +41,7 @@ _HOMES = {
     "load_model": "melody.checkpoint",
     "read_melody": "melody.midi",
     "read_store": "datasets.store",
+    "read_table": "datasets.store",
     "rule": "rules",
     "save_model": "melody.checkpoint",
     "train_actor": "actors",
@@ -61,6 +62,7 @@ __all__ = [
     "load_model",
     "read_melody",
     "read_store",
+    "read_table",
     "rule",
     "save_model",
     "train_actor",

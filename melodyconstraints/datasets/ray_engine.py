@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from melodyconstraints.datasets.hashing import Hashes
 from melodyconstraints.datasets.spool import binary_column
 from melodyconstraints.datasets.workers import Handle, Limits, Result, Task, supervise
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import UsageError, WorkerError
 
 _AHEAD = 8
 """Results that an actor may have in store before it waits for the one who asked."""
@@ -54,7 +54,11 @@ class RayEngine:
     def run(
         self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
     ) -> Generator[Result, None, None]:
-        """See :class:`~melodyconstraints.datasets.building.Engine`."""
+        """See :class:`~melodyconstraints.datasets.building.Engine`.
+
+        Raises:
+            WorkerError: a machine or a process of the cluster was lost.
+        """
         import ray
 
         everything = list(tasks)
@@ -65,7 +69,15 @@ class RayEngine:
         )
         streams = [do_share.remote(handle, share, limits) for share in shares]
         for number in range(len(everything)):
-            yield ray.get(next(streams[number % actors]))
+            try:
+                yield ray.get(next(streams[number % actors]))
+            except ray.exceptions.RayTaskError:  # what the work itself raised
+                raise
+            except ray.exceptions.RayError as error:
+                message = (
+                    f"a machine or process of the cluster was lost, go on with --resume: {error}"
+                )
+                raise WorkerError(message) from error
 
     def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
         """See :class:`~melodyconstraints.datasets.building.Engine`."""

@@ -1,5 +1,7 @@
 """The same work on a Ray cluster of this one machine: the same bytes."""
 
+import os
+import signal
 import sys
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from melodyconstraints.datasets.building import extract_store
 from melodyconstraints.datasets.hashing import HashSet
 from melodyconstraints.datasets.ray_engine import RayEngine
-from melodyconstraints.errors import UsageError
+from melodyconstraints.datasets.workers import Limits
+from melodyconstraints.errors import UsageError, WorkerError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray opens files that it does not close
 
@@ -24,7 +27,7 @@ def engine():
 
 @pytest.mark.usefixtures("small_stages")
 def test_the_store_is_that_of_one_machine(engine, music, tmp_path, contents, plain):
-    summary = extract_store(music, tmp_path / "store", engine=engine)
+    summary = extract_store(f"file://{music}", tmp_path / "store", engine=engine)
     assert (summary.files, summary.accepted + summary.rejected) == (12, 12)
     assert contents(tmp_path / "store") == plain
 
@@ -35,6 +38,16 @@ def test_ray_data_finds_what_was_seen_before(engine):
     seen = HashSet()
     expected = [seen.add(batch).tolist() for batch in keys]
     assert [fresh.tolist() for fresh in engine.first_seen(keys)] == expected
+
+
+def die(task, faults, begin):
+    """A handle that no second try helps."""
+    os.kill(os.getppid(), signal.SIGKILL)  # the process of Ray, not its expendable child
+
+
+def test_a_lost_process_of_the_cluster_is_one_clear_error(engine):
+    with pytest.raises(WorkerError, match="was lost, go on with --resume"):
+        list(engine.run(die, [["a.mid"]], Limits()))
 
 
 def test_without_ray_the_engine_says_how_to_get_it(monkeypatch):
