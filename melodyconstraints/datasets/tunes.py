@@ -119,7 +119,8 @@ class SharedSequences:
         self._paths = [folder / f"{number:02d}" for number in range(2**_PARTITION_BITS)]
         self._stack = ExitStack()
         self._files = [self._stack.enter_context(path.open("wb")) for path in self._paths]
-        self._waiting: list[NDArray[np.void]] = []
+        self._waiting: list[tuple[NDArray[np.uint64], NDArray[np.uint32]]] = []
+        self._count = 0
 
     def add(self, hashes: NDArray[np.uint64], files: Ints) -> None:
         """Note sequences.
@@ -128,21 +129,19 @@ class SharedSequences:
             hashes: ``(S,)``.
             files: ``(S,)`` number of the file that each belongs to.
         """
-        pairs = np.empty(len(hashes), _PAIR)
-        pairs["hash"], pairs["file"] = hashes, files
-        self._waiting.append(pairs)
-        if sum(map(len, self._waiting)) >= _PAIRS_IN_MEMORY:
+        self._waiting.append((hashes, files.astype(np.uint32)))
+        self._count += len(hashes)
+        if self._count >= _PAIRS_IN_MEMORY:
             self._flush()
 
     def _flush(self) -> None:
-        pairs = np.concatenate([np.empty(0, _PAIR), *self._waiting])
-        self._waiting = []
-        partitions = (pairs["hash"] >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
-        order = np.argsort(partitions, kind="stable")
-        bounds = np.searchsorted(partitions[order], np.arange(2**_PARTITION_BITS + 1))
-        pairs = pairs[order]
-        for file, first, end in zip(self._files, bounds[:-1], bounds[1:], strict=True):
-            file.write(pairs[first:end].tobytes())
+        if self._waiting:
+            hashes, files = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
+            pairs = np.empty(len(hashes), _PAIR)
+            bounds = _partition(hashes, files, pairs, _PARTITION_BITS)
+            for file, first, end in zip(self._files, bounds[:-1], bounds[1:], strict=True):
+                file.write(pairs[first:end].data)
+        self._waiting, self._count = [], 0
 
     def tunes(self, files: int) -> Ints:
         """The tune of each file.
@@ -167,6 +166,25 @@ class SharedSequences:
         self._stack.close()
         for path in self._paths:
             path.unlink(missing_ok=True)
+
+
+@compiled
+def _partition(
+    hashes: NDArray[np.uint64], files: NDArray[np.uint32], pairs: NDArray[np.void], bits: int
+) -> Ints:
+    """Fill ``pairs`` partition by partition, by the hash's first bits, and tell the bounds."""
+    shift = np.uint64(64 - bits)
+    bounds = np.zeros(2**bits + 1, np.int64)
+    for number in hashes:
+        bounds[(number >> shift) + np.uint64(1)] += 1
+    bounds = np.cumsum(bounds)
+    place = bounds.copy()
+    for row in range(len(hashes)):
+        partition = hashes[row] >> shift
+        pairs[place[partition]].hash = hashes[row]
+        pairs[place[partition]].file = files[row]
+        place[partition] += 1
+    return bounds
 
 
 @compiled
