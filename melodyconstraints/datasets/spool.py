@@ -1,13 +1,13 @@
 """What an unfinished extraction has got so far: a file for each task, whole or absent.
 
-======== ========================================================================================
-sizes    four 64-bit words: the bytes of files, keys and sequences, and the words of a key
-files    an Arrow stream, one row a file of the task
-keys     64-bit words, by which windows are told from those that were seen before
-sequence 64-bit words, by which files are known as a tune
-windows  an Arrow stream, one row a window; only read again when the store is written
-checksum 16 bytes of BLAKE2b of all this
-======== ========================================================================================
+========= =====================================================================================
+sizes     four 64-bit words: the bytes of files, keys and sequences, and the words of a key
+files     an Arrow stream, one row a file of the task
+keys      64-bit words, by which windows are told from those that were seen before
+sequences 64-bit words, by which files are known as a tune
+windows   an Arrow stream, one row a window; only read again when the store is written
+checksum  16 bytes of BLAKE2b of all this
+========= =====================================================================================
 """
 
 from __future__ import annotations
