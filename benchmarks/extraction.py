@@ -38,6 +38,8 @@ from melodyconstraints.disk import unicode_name
 
 NOT_READ = {Reject.UNREADABLE, Reject.TOO_LARGE, Reject.TOO_MANY_NOTES, Reject.NO_NOTES}
 FAULTS = {Reject.CRASHED, Reject.TIME, Reject.MEMORY}
+MC = (Path(sys.executable).with_name("mc"), "extract-melodies")
+PATIENCE_SECONDS = 600
 REPEATS = 5
 FEW, MANY, VERY_MANY = 5_000, 50_000, 200_000
 
@@ -187,14 +189,18 @@ def main_process(midi: Path, output: Path, jobs: int) -> dict[str, float]:
 def hostility(hostile: Path, scratch: Path) -> Iterator[tuple[str, str, str]]:
     """What becomes of the files that other readers die of."""
     store = scratch / "hostile"
-    summary = extract_store(hostile, store, engine=LocalEngine(2))
+    done = subprocess.run(  # noqa: S603
+        [*MC, hostile, "-o", store, "--json"], capture_output=True, timeout=PATIENCE_SECONDS
+    )
+    crashed = done.returncode != 0
+    counts = json.loads(done.stdout)
     lines = (store / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     reasons = {entry["file"]: entry["reason"] for entry in map(json.loads, lines)}
-    lost = len(find_midi_files(LocalFolder(str(hostile)))) - summary.accepted - len(reasons)
+    lost = len(find_midi_files(LocalFolder(str(hostile)))) - counts["accepted"] - len(reasons)
     faults = sum(reason in FAULTS for reason in reasons.values())
     yield (
-        f"{summary.files} hostile files: crashes and hangs of the command, files lost",
-        f"0, 0, {lost}; workers lost {faults}; {summary.recovered} recovered by mido",
+        f"{counts['files']} hostile files: crashes of the command, files that cost a worker, lost",
+        f"{crashed:d}, {faults}, {lost}; {counts['recovered']} recovered by mido",
         "0, 0, 0",
     )
     names = find_midi_files(LocalFolder(str(hostile)))
@@ -254,10 +260,9 @@ def _safely(question: Callable[[], bool]) -> bool:
 
 def killings(midi_dir: Path, kills: int, scratch: Path) -> Iterator[tuple[str, str, str]]:
     """``kill -9`` at random moments, ``--resume``, and the bytes of the store."""
-    mc = Path(sys.executable).with_name("mc")
 
     def run(output: Path, *options: str) -> subprocess.Popen[bytes]:
-        command = [mc, "extract-melodies", midi_dir, "-o", output, *options]
+        command = [*MC, midi_dir, "-o", output, *options]
         return subprocess.Popen(  # noqa: S603
             list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -156,7 +156,8 @@ def extract_store(
         unique: which melodies are the same: ``exact``; ``transposed``, in any key; ``none``.
         limits: what a file may take.
         exclude: shell patterns of paths below ``folder`` to leave out.
-        engine: where the work is done; None for one worker process of this machine.
+        engine: where the work is done; None for one worker process of this machine. With worker
+            processes, a script needs its ``if __name__ == "__main__"``.
         resume: go on where an earlier run was stopped.
         overwrite: replace a store that stands at ``output``, and forget an earlier run's work.
 

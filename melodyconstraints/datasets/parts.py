@@ -26,7 +26,7 @@ class Rows:
         chunk: the task's number.
         kept: its windows that are melodies, as packed bits.
         first, end: which of those.
-        tunes, splits: of its files.
+        sides: the tune and the split of its files.
     """
 
     chunk: int

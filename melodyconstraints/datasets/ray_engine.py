@@ -26,7 +26,7 @@ from melodyconstraints.datasets.workers import Handle, Limits, Result, Task, sup
 from melodyconstraints.errors import UsageError, WorkerError
 
 _AHEAD = 8
-"""Results that an actor may have in store before it waits for the one who asked."""
+"""Results that a processor may have in store before it waits for the one who asked."""
 _KEYS_PER_PARTITION = 1_000_000
 
 
@@ -62,15 +62,15 @@ class RayEngine:
         import ray
 
         everything = list(tasks)
-        actors = max(min(int(ray.cluster_resources().get("CPU", 1)), len(everything)), 1)
-        shares = [everything[number::actors] for number in range(actors)]
+        processors = max(min(int(ray.cluster_resources().get("CPU", 1)), len(everything)), 1)
+        shares = [everything[number::processors] for number in range(processors)]
         do_share = ray.remote(num_returns="streaming", max_retries=0)(_do_share).options(
             _generator_backpressure_num_objects=_AHEAD
         )
         streams = [do_share.remote(handle, share, limits) for share in shares]
         for number in range(len(everything)):
             try:
-                yield ray.get(next(streams[number % actors]))
+                yield ray.get(next(streams[number % processors]))
             except ray.exceptions.RayTaskError:  # what the work itself raised
                 raise
             except ray.exceptions.RayError as error:

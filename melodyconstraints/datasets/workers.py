@@ -112,7 +112,8 @@ def supervise(
 
     Args:
         handle: see :data:`Handle`.
-        tasks: drawn lazily, at most ``4 * jobs`` ahead of the results; best below 8 kB pickled.
+        tasks: drawn lazily, at most ``4 * jobs`` ahead of the results; best below 8 kB pickled, on
+            Linux 64 kB.
         jobs: worker processes.
         limits: of each item; None for the defaults.
 
