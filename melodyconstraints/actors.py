@@ -65,13 +65,32 @@ class MelodyActor:
             shifted: Tensor = self.actor(z)
         return shifted
 
-    def generate(self, n: int, *, seed: int = 0, temperature: float | None = None) -> Melodies:
-        """Draw ``n`` melodies: prior points, shifted, decoded."""
+    def generate(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> Melodies:
+        """Draw ``n`` melodies: prior points, shifted, decoded.
+
+        Args:
+            top_k, top_p: see :class:`melodyconstraints.melody.drawing.Drawing`.
+        """
         z = prior_points(self.model, n, seed)
-        return self.sampler(seed, temperature).decode(self.shift(z))
+        return self.sampler(seed, temperature, top_k=top_k, top_p=top_p).decode(self.shift(z))
 
     def generate_satisfying(
-        self, n: int, *, seed: int = 0, temperature: float | None = None, max_draws: int = 50_000
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        max_draws: int = 50_000,
     ) -> tuple[Melodies, int]:
         """Draw until ``n`` melodies satisfy every rule.
 
@@ -83,7 +102,7 @@ class MelodyActor:
         """
         _check_count(n)
         generator = torch.Generator().manual_seed(stream(POINTS, seed))
-        sampler = self.sampler(seed, temperature)
+        sampler = self.sampler(seed, temperature, top_k=top_k, top_p=top_p)
         kept, drawn, found = [], 0, 0
         while found < n:
             if drawn >= max_draws:
@@ -100,10 +119,18 @@ class MelodyActor:
             drawn, found = drawn + int(last), found + len(good)
         return Melodies(np.concatenate(kept)), drawn
 
-    def sampler(self, seed: int, temperature: float | None = None) -> MelodySampler:
+    def sampler(
+        self,
+        seed: int,
+        temperature: float | None = None,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> MelodySampler:
         """The model's decoder at a temperature, with draws of its own."""
         chosen = self.temperature if temperature is None else temperature
-        return MelodySampler(self.model, temperature=chosen, seed=stream(EVENTS, seed))
+        seed = stream(EVENTS, seed)
+        return MelodySampler(self.model, temperature=chosen, top_k=top_k, top_p=top_p, seed=seed)
 
     @property
     def pitch_classes(self) -> frozenset[int] | None:
@@ -233,6 +260,28 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
 
 
+def generate(
+    model: MelodyVAE,
+    n: int,
+    *,
+    seed: int = 0,
+    temperature: float = DEFAULT_TEMPERATURE,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Melodies:
+    """Draw ``n`` melodies from a model's prior, under no rule.
+
+    Args:
+        temperature: of the decoder; 0 takes the likeliest events.
+        top_k, top_p: see :class:`melodyconstraints.melody.drawing.Drawing`.
+    """
+    seed_of_events = stream(EVENTS, seed)
+    sampler = MelodySampler(
+        model, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed_of_events
+    )
+    return sampler.decode(prior_points(model, n, seed))
+
+
 def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
     """``(n, Z)`` points of the prior N(0, I).
 
@@ -252,6 +301,8 @@ def stream(purpose: str, seed: int) -> int:
 
 def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]:
     """``(B, R)`` rewards of melodies under rules."""
+    if not rules:
+        return np.zeros((len(melodies), 0))
     return np.stack([rule(melodies) for rule in rules], axis=1)
 
 

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from melodyconstraints.artifacts import check_free
 from melodyconstraints.curves import plot_learning_curves
@@ -17,10 +19,12 @@ from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.card import model_card
 from melodyconstraints.melody.checkpoint import KIND, save_model
 from melodyconstraints.melody.config import PRESETS
-from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.reconstruction import measure_reconstruction
 from melodyconstraints.melody.training import ElboSettings, train_melody_vae
+from melodyconstraints.vae.distributed import processes
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 WATCHED = 512
 """Held-out melodies that are measured during the training."""
@@ -50,26 +54,13 @@ def train_model(
         announce: told what goes on after the training.
 
     Returns:
-        Quality on the splits ``validation`` and ``test``.
+        Quality on the splits ``validation`` and ``test``; nothing in the processes that only help.
 
     Raises:
         UsageError: ``output`` already holds a model, or a training and ``resume`` is false; an
             unknown preset; a device that is not there.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
-    checkpoints = output / CHECKPOINTS
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if not checkpoints.exists():
-        check_free(output, KIND, overwrite=False, remedy="choose another folder")
-    elif not resume:
-        raise UsageError(f"{output} already holds a training; pass --resume or choose another")
-    check_device(device)
-    data = {split: read_store(store, split) for split in ("train", "validation", "test")}
-    if not len(data["train"]):
-        raise UsageError(f"{store} holds no melody to train on; extract more files")
-    if not len(data["validation"]):
-        raise StoreError(f"{store} holds no melody of the split validation; extract more files")
 
     def show(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:
@@ -77,19 +68,28 @@ def train_model(
         if callback:
             callback(state)
 
-    output.mkdir(parents=True, exist_ok=True)
-    model, state = train_melody_vae(
-        PRESETS[preset],
-        data["train"].events,
-        data["train"].sources,
-        choose(data["validation"].events, WATCHED),
-        settings,
-        elbo=elbo,
-        device=device,
-        folder=checkpoints,
-        resume=resume,
-        callback=show,
-    )
+    with processes(device, settings.batch_size) as (place, device):
+        check_device(device)
+        if place.first:
+            _check_output(output, preset, resume)
+        data = _training_data(store)
+        if place.first:
+            output.mkdir(parents=True, exist_ok=True)
+        model, state = train_melody_vae(
+            PRESETS[preset],
+            data["train"].events,
+            data["train"].sources,
+            choose(data["validation"].events, WATCHED),
+            settings,
+            elbo=elbo,
+            device=device,
+            processes=place,
+            folder=output / CHECKPOINTS,
+            resume=resume,
+            callback=show,
+        )
+    if not place.first:
+        return {}
     plot_learning_curves(state.curves, output / CURVES)
     model.eval()
     if announce:
@@ -115,6 +115,25 @@ def train_model(
     return measured
 
 
+def _check_output(output: Path, preset: str, resume: bool) -> None:
+    """Refuse a folder that holds a model, or a training without ``resume``."""
+    if preset not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if not (output / CHECKPOINTS).exists():
+        check_free(output, KIND, overwrite=False, remedy="choose another folder")
+    elif not resume:
+        raise UsageError(f"{output} already holds a training; pass --resume or choose another")
+
+
+def _training_data(store: Path) -> dict[str, StoredMelodies]:
+    data = {split: read_store(store, split) for split in ("train", "validation", "test")}
+    if not len(data["train"]):
+        raise UsageError(f"{store} holds no melody to train on; extract more files")
+    if not len(data["validation"]):
+        raise StoreError(f"{store} holds no melody of the split validation; extract more files")
+    return data
+
+
 def check_device(device: str) -> None:
     """Make sure that tensors can live there.
 
@@ -128,10 +147,10 @@ def check_device(device: str) -> None:
         raise UsageError(f"device {device!r} cannot be used: {reason}") from error
 
 
-def choose(events: Events, count: int) -> Events:
-    """At most ``count`` melodies, drawn once and for all."""
-    rows = np.random.default_rng(0).permutation(len(events))[:count]
-    return events[np.sort(rows)]
+def choose(melodies: NDArray[Scalar], count: int) -> NDArray[Scalar]:
+    """At most ``count`` rows, drawn once and for all."""
+    rows = np.random.default_rng(0).permutation(len(melodies))[:count]
+    return melodies[np.sort(rows)]
 
 
 def _by_collection(stored: StoredMelodies) -> dict[str, int]:

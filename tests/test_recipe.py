@@ -1,6 +1,7 @@
 """From a melody store to a model folder."""
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from melodyconstraints.melody.config import PRESETS
 from melodyconstraints.melody.reconstruction import measure_reconstruction
 from melodyconstraints.melody.training import ElboSettings
 from melodyconstraints.recipe import choose, train_model
+from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import TrainingSettings
 
 
@@ -91,6 +93,27 @@ def test_a_training_of_another_preset_is_not_resumed(tiny_store, tmp_path, monke
     monkeypatch.undo()
     with pytest.raises(ArtifactError, match="is damaged or belongs to another model"):
         train_model(tiny_store, tmp_path, "small", settings(4), ElboSettings(), resume=True)
+
+
+def test_a_process_that_only_helps_measures_and_writes_nothing(tiny_store, tmp_path, monkeypatch):
+    @contextmanager
+    def helping(device, batch_size):
+        assert (device, batch_size) == ("cpu", 4)
+        yield Processes(rank=1), device
+
+    monkeypatch.setattr(recipe, "processes", helping)
+    told = []
+    measured = train_model(
+        tiny_store,
+        tmp_path / "model",
+        "small",
+        settings(1),
+        ElboSettings(),
+        callback=told.append,
+        announce=told.append,
+    )
+    assert (measured, told) == ({}, [])
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_split_without_melodies_is_not_measured(some_melodies, tmp_path, store_with):

@@ -88,6 +88,32 @@ temperature_option = click.option(
     help="Of the decoder: 0 takes the likeliest events, 1 follows the model.  "
     "[default: the actor's]",
 )
+
+
+def drawing_options(command: Command) -> Command:
+    """``--top-k`` and ``--top-p``."""
+    options = (
+        click.option(
+            "--top-k", type=click.IntRange(1), help="Draw from the K likeliest events only."
+        ),
+        click.option(
+            "--top-p",
+            type=click.FloatRange(0, 1, min_open=True),
+            help="Draw from the likeliest events that reach the probability P together.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+likeliest_option = click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.",
+)
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from melodyconstraints.cli.common import (
     FOLDER,
+    drawing_options,
     model_option,
     rule_options,
     rule_specs,
@@ -17,14 +17,17 @@ from melodyconstraints.cli.common import (
     talk,
     temperature_option,
 )
+from melodyconstraints.cli.output import (
+    PICTURE,
+    earlier_run,
+    overwrite_option,
+    plot_option,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor
     from melodyconstraints.melody.events import Melodies
-
-MANIFEST = "manifest.json"
-PICTURE = "melodies.png"
-_PICTURES = "melodies*.png"
 
 
 @click.command("generate")
@@ -49,11 +52,12 @@ _PICTURES = "melodies*.png"
 )
 @seed_option
 @temperature_option
+@drawing_options
 @click.option(
     "--only-satisfying", is_flag=True, help="Draw until COUNT melodies satisfy every rule."
 )
-@click.option("--plot", is_flag=True, help="Write piano rolls beside the MIDI files.")
-@click.option("--overwrite", is_flag=True, help="Replace what an earlier run left in OUTPUT.")
+@plot_option
+@overwrite_option
 def command(
     actor_folder: Path | None,
     model_folder: Path | None,
@@ -65,6 +69,8 @@ def command(
     program: int,
     seed: int,
     temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
     only_satisfying: bool,
     plot: bool,
     overwrite: bool,
@@ -72,30 +78,50 @@ def command(
     """Write melodies as MIDI files, with a manifest of what each one earns.
 
     With --actor, rules are those of the actor. With --rule or --density instead, an actor is
-    trained for them first.
+    trained for them first. With neither, melodies come from the model's prior, under no rule.
     """
     specs = rule_specs(rules, density, required=False)
-    if (actor_folder is None) == (not specs):
+    if actor_folder is not None and specs:
         raise click.UsageError("give either --actor, or rules by --rule and --density")
+    ruled = actor_folder is not None or bool(specs)
+    if only_satisfying and not ruled:
+        raise click.UsageError("--only-satisfying needs --actor, or rules by --rule and --density")
     earlier = earlier_run(output, overwrite)
-    actor = _actor(actor_folder, model_folder, specs, temperature, seed)
+
+    from melodyconstraints.actors import DEFAULT_TEMPERATURE, generate
+    from melodyconstraints.melody.checkpoint import load_model
+
+    actor = _actor(actor_folder, model_folder, specs, temperature, seed) if ruled else None
+    if temperature is None:
+        temperature = DEFAULT_TEMPERATURE if actor is None else actor.temperature
+    model = actor.model if actor else load_model(model_folder)
+    drawing: dict[str, Any] = {
+        "seed": seed,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+    }
     drawn = count
-    if only_satisfying:
-        melodies, drawn = actor.generate_satisfying(count, seed=seed, temperature=temperature)
+    if actor is None:
+        melodies = generate(model, count, **drawing)
+    elif only_satisfying:
+        melodies, drawn = actor.generate_satisfying(count, **drawing)
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:
-        melodies = actor.generate(count, seed=seed, temperature=temperature)
+        melodies = actor.generate(count, **drawing)
     facts = {
-        "seed": seed,
-        "temperature": actor.temperature if temperature is None else temperature,
+        "model": model.fingerprint,
+        "rules": [rule.name for rule in actor.rules] if actor else [],
+        **drawing,
         "tempo": tempo,
         "program": program,
         "drawn": drawn,
+        "key": actor.key if actor else None,
     }
     for path in earlier:
         path.unlink(missing_ok=True)
-    write(actor, melodies, output, facts, plot=plot)
-    talk().print(f"{count} MIDI files in {output}")
+    write(melodies, output, facts, actor, plot=plot)
+    talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
 
 
 def _actor(
@@ -118,35 +144,22 @@ def _actor(
     return train(model_folder, specs, preset="default", temperature=chosen, seed=seed)
 
 
-def earlier_run(output: Path, overwrite: bool) -> list[Path]:
-    """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
-
-    Nothing is removed until there are new melodies to write.
-    """
-    if not output.is_dir() or not any(output.iterdir()):
-        return []
-    try:
-        manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-        names = [Path(entry["file"]).name for entry in manifest["melodies"]]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        message = f"{output} holds other files; choose an empty or new folder"
-        raise click.UsageError(message) from error
-    if not overwrite:
-        raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
-    return [*(output / name for name in names), *output.glob(_PICTURES), output / MANIFEST]
-
-
 def write(
-    actor: MelodyActor, melodies: Melodies, output: Path, facts: dict[str, Any], *, plot: bool
+    melodies: Melodies,
+    output: Path,
+    facts: dict[str, Any],
+    actor: MelodyActor | None,
+    *,
+    plot: bool,
 ) -> None:
     """MIDI files, manifest and, if asked for, the picture."""
     from melodyconstraints.actors import rewards_of
     from melodyconstraints.latent.training import SATISFIED
     from melodyconstraints.melody.midi import write_melody
-    from melodyconstraints.melody.plots import plot_melodies
 
     output.mkdir(parents=True, exist_ok=True)
-    rewards = rewards_of(actor.rules, melodies)
+    rules = actor.rules if actor else []
+    rewards = rewards_of(rules, melodies)
     entries, titles = [], []
     digits = max(3, len(str(len(melodies))))
     for index, melody in enumerate(melodies):
@@ -156,28 +169,23 @@ def write(
             output / f"{name}.mid",
             tempo=facts["tempo"],
             program=facts["program"],
-            key=actor.key,
+            key=facts["key"],
             name=name,
         )
-        earned = {rule.name: float(r) for rule, r in zip(actor.rules, rewards[index], strict=True)}
-        satisfied = bool((rewards[index] >= SATISFIED).all())
-        entries.append(
-            {
-                "file": f"{name}.mid",
-                "notes": len(melody),
-                "rewards": earned,
-                "satisfied": satisfied,
-            }
-        )
+        earned = {rule.name: float(r) for rule, r in zip(rules, rewards[index], strict=True)}
+        entry = {"file": f"{name}.mid", "notes": len(melody), "rewards": earned}
+        if rules:
+            entry["satisfied"] = bool((rewards[index] >= SATISFIED).all())
+        entries.append(entry)
         told = ", ".join(f"{rule} {value:.3g}" for rule, value in earned.items())
-        titles.append(f"{name}: {len(melody)} notes; {told}")
-    whole = {
-        "model": actor.model.fingerprint,
-        "rules": [rule.name for rule in actor.rules],
-        **facts,
-        "key": actor.key,
-        "melodies": entries,
-    }
-    (output / MANIFEST).write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        titles.append(f"{name}: {len(melody)} notes" + (f"; {told}" if told else ""))
+    write_manifest(output, {**facts, "melodies": entries})
     if plot:
-        plot_melodies(melodies, output / PICTURE, titles=titles, pitch_classes=actor.pitch_classes)
+        from melodyconstraints.melody.plots import plot_melodies
+
+        plot_melodies(
+            melodies,
+            output / PICTURE,
+            titles=titles,
+            pitch_classes=actor.pitch_classes if actor else None,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 
+AVERAGE = 0.999
 LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
 
 
@@ -57,9 +59,10 @@ LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option(
     "--precision",
-    type=click.Choice(["bfloat16", "float32"]),
-    default="bfloat16",
+    type=click.Choice(["auto", "bfloat16", "float32"]),
+    default="auto",
     show_default=True,
+    help="Of matrix products; auto is bfloat16 where the processor multiplies it.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def command(
@@ -81,7 +84,7 @@ def command(
     """Train a melody VAE on the store MELODIES and write a model folder.
 
     Checkpoints and learning curves stand in OUTPUT/training; a training that was killed goes on
-    with --resume.
+    with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
     """
     from melodyconstraints.melody.training import ElboSettings
     from melodyconstraints.recipe import train_model
@@ -94,6 +97,7 @@ def command(
         time_budget_seconds=time_budget,
         batch_size=batch_size,
         learning_rate=learning_rate or LEARNING_RATES[preset],
+        average=AVERAGE,
         precision=precision,
         seed=seed,
     )
@@ -111,6 +115,8 @@ def command(
             callback=_Display(bar, settings),
             announce=bar.console.print,
         )
+    if not measured:  # a process that only helps
+        return
     _print(measured)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
 
@@ -133,7 +139,8 @@ def _bar() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=talk())
+    helps = os.environ.get("RANK", "0") != "0"  # beside another process, which shows it
+    return Progress(*columns, console=talk(), disable=helps)
 
 
 class _Display:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 HOLD = 128
 REST = 129
 VOCABULARY = 130
+START = VOCABULARY
+"""What a decoder is given in place of the event before a bar's first one."""
 PITCHES = 128
 
 Events = NDArray[np.uint8]

@@ -24,12 +24,13 @@ from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.config import MelodyVAEConfig
-from melodyconstraints.melody.events import VOCABULARY, Events
+from melodyconstraints.melody.decoding import EVEN_ROWS, FreeRunning, at_least
+from melodyconstraints.melody.drawing import Drawing
+from melodyconstraints.melody.events import START, VOCABULARY, Events
+from melodyconstraints.melody.recurrence import LayerWeights, scan
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.vae.posterior import Posterior
-
-START = VOCABULARY
-"""Index of the input that stands before a bar's first event; its vector is zero with ``carry``."""
+from melodyconstraints.vae.precision import products
 
 DECODE_BATCH = 256
 """Melodies that are encoded or decoded at once: enough to fill the cores, little memory."""
@@ -52,6 +53,13 @@ class EventInput(nn.Module):
             return self.embedding(events)
         return F.one_hot(events, VOCABULARY + 1)[..., : self.size].float()
 
+    def table(self, weight: Tensor) -> Tensor:
+        """What a linear map ``(G, size)`` makes of every event: ``(131, G)``."""
+        if self.embedding is not None:
+            every = torch.arange(VOCABULARY + 1, device=weight.device)
+            return F.linear(self.embedding(every), weight)
+        return F.pad(weight.T, (0, 0, 0, VOCABULARY + 1 - self.size))
+
 
 class FlatEncoder(nn.Module):
     """One bidirectional LSTM over all events; its two final outputs make the posterior."""
@@ -65,6 +73,10 @@ class FlatEncoder(nn.Module):
     def forward(self, events: Tensor) -> Posterior:
         """``(B, T)`` int64 to q(z | m)."""
         return Posterior.from_head(self.head(final_states(self.lstm, self.events(events))))
+
+    def to_posterior(self) -> list[nn.Linear]:
+        """The layers that make the posterior's means, then its raw scales; ``(2Z, ...)`` each."""
+        return [self.head]
 
 
 class HierarchicalEncoder(nn.Module):
@@ -85,8 +97,19 @@ class HierarchicalEncoder(nn.Module):
     def bar_codes(self, events: Tensor) -> Tensor:
         """``(B, T)`` int64 to ``(B, K, bar_code)``."""
         bars = events.reshape(-1, STEPS_PER_BAR)
-        codes = self.bar_code(final_states(self.bar_lstm, self.events(bars)))
-        return codes.reshape(len(events), BARS, -1)
+        if events.device.type == "cpu":
+            states = torch.cat([self._scan(bars, ""), self._scan(bars.flip(1), "_reverse")], -1)
+        else:
+            states = final_states(self.bar_lstm, self.events(bars))
+        return self.bar_code(states).reshape(len(events), BARS, -1)
+
+    def _scan(self, bars: Tensor, direction: str) -> Tensor:
+        """Last hidden state of one direction: ``(N, S)`` events to ``(N, H)``."""
+        layer = LayerWeights.of(self.bar_lstm, 0, direction)
+        nothing = layer.bias.new_zeros(len(bars), self.bar_lstm.hidden_size)
+        constant = layer.bias.expand(1, len(bars), -1)
+        table = self.events.table(layer.inputs)
+        return scan(layer.recurrent, (nothing, nothing), constant, table, bars.T)[-1]
 
     def forward(self, events: Tensor) -> Posterior:
         """``(B, T)`` int64 to q(z | m)."""
@@ -95,6 +118,10 @@ class HierarchicalEncoder(nn.Module):
         if self.shortcut is not None:
             head = head + self.shortcut(codes.flatten(1))
         return Posterior.from_head(head)
+
+    def to_posterior(self) -> list[nn.Linear]:
+        """The layers whose sum makes the posterior's means, then its raw scales."""
+        return [self.head] if self.shortcut is None else [self.head, self.shortcut]
 
 
 class Conductor(nn.Module):
@@ -112,11 +139,27 @@ class Conductor(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to ``(B, K, bar_embedding)``."""
-        outputs, _ = self.lstm(z.new_zeros(len(z), BARS, 1), self.start(z))
-        embeddings = self.output(outputs)
+        embeddings = self.output(self._outputs(z))
         if self.shortcut is not None:
             embeddings = embeddings + self.shortcut(z).reshape(embeddings.shape)
         return embeddings
+
+    def from_z(self) -> list[nn.Linear]:
+        """The layers that see z: ``(..., Z)`` each."""
+        layers = [self.start.linear]
+        return layers if self.shortcut is None else [*layers, self.shortcut]
+
+    def _outputs(self, z: Tensor) -> Tensor:
+        """``(B, K, H)``."""
+        hidden, cell = self.start(z)
+        if z.device.type != "cpu":
+            return self.lstm(z.new_zeros(len(z), BARS, 1), (hidden, cell))[0]
+        outputs = z.new_zeros(BARS, len(z), 1)
+        for number in range(self.lstm.num_layers):
+            layer = LayerWeights.of(self.lstm, number)
+            given = F.linear(outputs, layer.inputs, layer.bias)
+            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
+        return outputs.transpose(0, 1)
 
 
 class BarDecoder(nn.Module):
@@ -141,12 +184,40 @@ class BarDecoder(nn.Module):
         Returns:
             ``(B, T, V)``.
         """
-        inputs = self.events(self._previous(events)).reshape(-1, STEPS_PER_BAR, self.events.size)
+        previous = self._previous(events).reshape(-1, STEPS_PER_BAR)
         bars = embeddings.flatten(0, 1)
-        repeated = bars[:, None].expand(-1, STEPS_PER_BAR, -1)
-        state = self.start(bars)
-        outputs, _ = self.lstm(torch.cat([inputs.to(bars.dtype), repeated], -1), state)
+        if events.device.type == "cpu":
+            outputs = self._scan(bars, previous)
+        else:
+            inputs = self.events(previous)
+            repeated = bars[:, None].expand(-1, STEPS_PER_BAR, -1)
+            outputs, _ = self.lstm(
+                torch.cat([inputs.to(bars.dtype), repeated], -1), self.start(bars)
+            )
         return self.output(outputs).reshape(len(events), STEPS, VOCABULARY)
+
+    def _scan(self, bars: Tensor, previous: Tensor) -> Tensor:
+        """``(N, bar_embedding)`` and the events before each step ``(N, S)`` to ``(N, S, H)``."""
+        hidden, cell = self.start(bars)
+        first = LayerWeights.of(self.lstm, 0)
+        of_event, of_bar = self.split_inputs(first.inputs)
+        outputs = scan(
+            first.recurrent,
+            (hidden[0], cell[0]),
+            F.linear(bars, of_bar, first.bias)[None],
+            self.events.table(of_event),
+            previous.T,
+        )
+        for number in range(1, self.lstm.num_layers):
+            layer = LayerWeights.of(self.lstm, number)
+            given = F.linear(outputs, layer.inputs, layer.bias)
+            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
+        return outputs.transpose(0, 1)
+
+    def split_inputs(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The first layer's input weights ``(4H, size)``: those of the event, of the bar."""
+        of_event, of_bar = weight.tensor_split([self.events.size], dim=1)
+        return of_event, of_bar
 
     def _previous(self, events: Tensor) -> Tensor:
         """The input event of every step: the event before, or ``START``."""
@@ -154,42 +225,6 @@ class BarDecoder(nn.Module):
         if not self.carry:
             previous[:, ::STEPS_PER_BAR] = START
         return previous
-
-    def sample(self, embeddings: Tensor, noise: Tensor, temperature: float) -> Tensor:
-        """Free-running events.
-
-        Args:
-            embeddings: ``(B, K, bar_embedding)``.
-            noise: ``(B, T)`` uniform in [0, 1); one number decides each event.
-            temperature: above 0 divides the logits; 0 takes the likeliest event.
-
-        Returns:
-            ``(B, T)`` int64.
-        """
-        batch = len(embeddings)
-        first = torch.full((batch,), START, device=embeddings.device)
-        if not self.carry:  # bars do not depend on each other
-            bars = embeddings.flatten(0, 1)
-            first = first.repeat_interleave(BARS)
-            drawn = self._sample_bar(bars, first, noise.reshape(len(bars), -1), temperature)
-            return drawn.reshape(batch, STEPS)
-        drawn_bars = []
-        for bar, bar_noise in enumerate(noise.split(STEPS_PER_BAR, dim=1)):
-            drawn_bars.append(self._sample_bar(embeddings[:, bar], first, bar_noise, temperature))
-            first = drawn_bars[-1][:, -1]
-        return torch.cat(drawn_bars, 1)
-
-    def _sample_bar(
-        self, bars: Tensor, first: Tensor, noise: Tensor, temperature: float
-    ) -> Tensor:
-        """``(N, bar_embedding)`` and the event before each bar to ``(N, S)`` events."""
-        state, previous, drawn = self.start(bars), first, []
-        for step in range(STEPS_PER_BAR):
-            inputs = torch.cat([self.events(previous).to(bars.dtype), bars], -1)
-            outputs, state = self.lstm(inputs[:, None], state)
-            previous = draw(self.output(outputs[:, 0]), noise[:, step], temperature)
-            drawn.append(previous)
-        return torch.stack(drawn, 1)
 
 
 class MelodyVAE(nn.Module):
@@ -234,28 +269,43 @@ class MelodyVAE(nn.Module):
 
     @torch.no_grad()
     def decode(
-        self, z: Tensor, *, temperature: float = 0.5, generator: torch.Generator | None = None
+        self,
+        z: Tensor,
+        *,
+        temperature: float = 0.5,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        generator: torch.Generator | None = None,
+        precision: str = "auto",
     ) -> Tensor:
         """Draw one melody for each latent point.
+
+        One draw of ``generator`` decides each event, so the same points give the same melodies
+        however they are split into batches.
 
         Args:
             z: ``(B, Z)``.
             temperature: in [0, inf); 0 takes the likeliest event at every step.
+            top_k, top_p: see :class:`melodyconstraints.melody.drawing.Drawing`.
             generator: source of the draws.
+            precision: of the products. With ``auto`` they are in bfloat16 where the processor
+                multiplies it, so another kind of processor may draw another event now and then.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a negative temperature or a ``z`` of another size.
+            UsageError: a temperature, ``top_k`` or ``top_p`` outside its range or a ``z`` of
+                another size.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
-        if not temperature >= 0:
-            raise UsageError(f"temperature must be 0 or above, got {temperature}")
+        drawing = Drawing(temperature, top_k, top_p)
         device = generator.device if generator is not None else z.device
-        noise = torch.rand(len(z), STEPS, generator=generator, device=device)
-        return self.decoder.sample(self.conductor(z), noise.to(z.device), temperature)
+        noise = torch.rand(len(z), STEPS, generator=generator, device=device).to(z.device)
+        with products(precision, z.device):
+            embeddings = self.conductor(at_least(z, EVEN_ROWS))[: len(z)]
+            return FreeRunning(self.decoder)(embeddings, noise, drawing)
 
 
 def event_batches(
@@ -294,25 +344,3 @@ def final_states(module: nn.LSTM, inputs: Tensor) -> Tensor:
     """Last forward hidden state with the backward state at position 0: ``(N, 2H)``."""
     _, (hidden, _) = module(inputs)
     return torch.cat([hidden[-2], hidden[-1]], -1)
-
-
-def draw(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """Draw a category for each row by inverting the cumulative distribution at ``noise``.
-
-    Args:
-        logits: ``(N, V)``.
-        noise: ``(N,)`` uniform in [0, 1).
-        temperature: 0 takes the maximum.
-
-    Returns:
-        ``(N,)`` int64.
-
-    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
-    >>> draw(logits, torch.tensor([0.49, 0.51]), 1.0)
-    tensor([0, 1])
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    cumulative = torch.softmax(logits.float() / temperature, -1).cumsum(-1)
-    threshold = noise[:, None] * cumulative[:, -1:]
-    return (cumulative <= threshold).sum(-1).clamp(max=logits.shape[-1] - 1)

@@ -10,30 +10,37 @@ starts as the principal components of the codes, and everything is trained throu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.config import MelodyVAEConfig
 from melodyconstraints.melody.events import PITCHES, Events
-from melodyconstraints.melody.model import HierarchicalEncoder, MelodyVAE, event_batches
+from melodyconstraints.melody.linear_path import (
+    match_prior,
+    mean_posterior_scale,
+    residual_path,
+    start_from_principal_components,
+)
+from melodyconstraints.melody.model import HierarchicalEncoder, MelodyVAE
 from melodyconstraints.melody.reconstruction import measure_reconstruction
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.posterior import free_bits_penalty
-from melodyconstraints.vae.training import TrainingSettings, TrainingState, train
+from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
 
 MAX_TRANSPOSITION = 6
 """Semitones; with the octave's other half below, every key is reached."""
-_FIRST_RAW_SCALE = -2.0
-"""Before the softplus: posterior scales start at 0.13."""
+PATH_SAMPLE = 8_192
+"""Melodies whose bar codes give the principal components, and whose posteriors sigma_bar."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,16 @@ class ElboSettings:
         free_nats: divergence that costs nothing. MusicVAE, 16 bars: beta 0.2, 256 bits = 177 nats.
         first_beta: weight at the start of the melody stage; rises linearly to ``beta`` over the
             stage's first half.
-        bars_share: share of the training spent on bars alone (hierarchical models).
+        bars_share: share of the training spent on bars alone (residual models).
+        match_shares: shares of the training after which the posterior is matched to the prior
+            (residual models); see :func:`match_prior`.
     """
 
     beta: float = 0.3
     free_nats: float = 0.0
     first_beta: float = 0.02
-    bars_share: float = 0.08
+    bars_share: float = 0.05
+    match_shares: tuple[float, ...] = (0.45, 0.9)
 
 
 class MelodyBatches:
@@ -90,7 +100,7 @@ def transpose_randomly(events: Events, generator: np.random.Generator) -> Events
     return np.where(lost, events, moved).astype(np.uint8)
 
 
-class MelodyObjective:
+class MelodyObjective(Objective):
     """The loss of a batch of melodies at a given progress of the training.
 
     Args:
@@ -98,32 +108,38 @@ class MelodyObjective:
     """
 
     def __init__(self, model: MelodyVAE, settings: ElboSettings, sample: Events) -> None:
+        super().__init__()
         self.model, self.settings, self._sample = model, settings, sample
-        self._stages = residual_path(model)
-        self._bars_share = settings.bars_share if self._stages else 0.0
+        self.noise_size = model.latent_dim
+        self._path = residual_path(model)
+        self._bars_share = settings.bars_share if self._path else 0.0
 
-    def __call__(
-        self, batch: Tensor, progress: float, generator: torch.Generator
-    ) -> Mapping[str, Tensor]:
+    def prepare(self, since: float, progress: float) -> bool:
+        """Between the stages, start the linear path; later, match the posterior to the prior."""
+        if self._path is None:
+            return False
+        if since < self._bars_share <= progress:
+            start_from_principal_components(self._path, self._sample)
+            return True
+        if any(since < share <= progress for share in self.settings.match_shares):
+            match_prior(self.model, self._sample)
+            return True
+        return False
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses in nats an event; ``kl`` and ``reconstruction`` in nats a melody."""
-        if self._stages and progress < self._bars_share:
-            # The path is not in use yet; zeros mark, across a resume, that it is to be made.
-            self._stages.to_embeddings.weight.data.zero_()
-            return self._bars_loss(batch, self._stages.encoder)
-        if self._stages and not self._stages.to_embeddings.weight.any():
-            start_from_principal_components(self._stages, self._sample)
-        return self._melody_loss(batch, progress, generator)
+        if self._path is not None and progress < self._bars_share:
+            return self._bars_loss(batch, self._path.encoder)
+        return self._melody_loss(batch, progress, noise)
 
     def _bars_loss(self, batch: Tensor, encoder: HierarchicalEncoder) -> Mapping[str, Tensor]:
         logits = self.model.decoder(encoder.bar_codes(batch), batch)
         reconstruction = negative_log_likelihood(logits, batch)
         return {"loss": reconstruction / STEPS, "reconstruction": reconstruction}
 
-    def _melody_loss(
-        self, batch: Tensor, progress: float, generator: torch.Generator
-    ) -> Mapping[str, Tensor]:
+    def _melody_loss(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         posterior = self.model.encode(batch)
-        logits = self.model.logits(posterior.sample(generator), batch)
+        logits = self.model.logits(posterior.sample(noise=noise), batch)
         reconstruction = negative_log_likelihood(logits, batch)
         kl = posterior.kl()
         penalty = free_bits_penalty(
@@ -149,63 +165,6 @@ def negative_log_likelihood(logits: Tensor, events: Tensor) -> Tensor:
     return flat / len(events)
 
 
-@dataclass(frozen=True)
-class ResidualPath:
-    """The linear path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
-
-    encoder: HierarchicalEncoder
-    to_posterior: nn.Linear
-    to_embeddings: nn.Linear
-    posterior_head: nn.Linear
-    embedding_head: nn.Linear
-    latent_dim: int
-
-
-def residual_path(model: MelodyVAE) -> ResidualPath | None:
-    """The linear path of a residual model whose codes can stand for embeddings, else None."""
-    encoder, conductor = model.encoder, model.conductor
-    if not isinstance(encoder, HierarchicalEncoder) or encoder.shortcut is None:
-        return None
-    if conductor.shortcut is None or model.config.bar_code != model.config.bar_embedding:
-        return None
-    return ResidualPath(
-        encoder,
-        encoder.shortcut,
-        conductor.shortcut,
-        encoder.head,
-        conductor.output,
-        model.latent_dim,
-    )
-
-
-@torch.no_grad()
-def start_from_principal_components(path: ResidualPath, events: Events) -> None:
-    """Set the linear path codes -> z -> embeddings to the leading principal components.
-
-    The posterior's means become the whitened components (variance one, as the prior has it), the
-    bar embeddings the codes that they stand for: the best linear start there is. The LSTMs' share
-    of the sum starts small.
-    """
-    device = path.to_posterior.weight.device
-    codes = torch.cat(
-        [path.encoder.bar_codes(part).flatten(1) for part in event_batches(events, device)]
-    ).float()
-    size, dims = min(path.latent_dim, len(codes) - 1), path.latent_dim
-    centre = codes.mean(0)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(0)  # svd_lowrank draws; a resumed run must draw the same
-        _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
-    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=1e-3)
-    path.to_posterior.weight[:size] = axes.T / scale[:, None]
-    path.to_posterior.bias[:size] = -(axes.T @ centre) / scale
-    path.to_posterior.weight[dims:] = 0
-    path.to_posterior.bias[dims:] = _FIRST_RAW_SCALE
-    path.to_embeddings.weight[:, :size] = axes * scale
-    path.to_embeddings.bias.copy_(centre)
-    path.posterior_head.weight.mul_(0.1)
-    path.embedding_head.weight.mul_(0.1)
-
-
 def train_melody_vae(
     config: MelodyVAEConfig,
     events: Events,
@@ -215,6 +174,7 @@ def train_melody_vae(
     *,
     elbo: ElboSettings | None = None,
     device: str = "cpu",
+    processes: Processes | None = None,
     folder: Path | None = None,
     resume: bool = False,
     callback: Callable[[TrainingState], None] | None = None,
@@ -225,7 +185,7 @@ def train_melody_vae(
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` collection of each, for balance.
         held_out: ``(M, 256)`` melodies of files that the training does not see.
-        folder: for checkpoints; see :func:`melodyconstraints.vae.training.train`.
+        processes, folder: see :func:`melodyconstraints.vae.training.train`.
 
     Returns:
         The model and the final state with its learning curves.
@@ -233,7 +193,7 @@ def train_melody_vae(
     torch.manual_seed(settings.seed)
     model = MelodyVAE(config).to(device)
     generator = np.random.default_rng(settings.seed)
-    picked = generator.choice(len(events), min(len(events), 16_384), replace=False)
+    picked = generator.choice(len(events), min(len(events), PATH_SAMPLE), replace=False)
     sample = transpose_randomly(events[np.sort(picked)], generator)
     batches = MelodyBatches(events, sources, settings.batch_size, settings.seed)
     state = train(
@@ -241,17 +201,13 @@ def train_melody_vae(
         MelodyObjective(model, elbo or ElboSettings(), sample),
         lambda step: batches(step).to(device),
         settings,
+        processes=processes,
         folder=folder,
         resume=resume,
-        evaluate=lambda: measure_reconstruction(model, held_out).as_dict(),
+        evaluate=lambda measured: measure_reconstruction(
+            cast(MelodyVAE, measured), held_out
+        ).as_dict(),
         callback=callback,
     )
     model.sigma_bar.copy_(mean_posterior_scale(model, sample))
     return model, state
-
-
-@torch.no_grad()
-def mean_posterior_scale(model: MelodyVAE, events: Events) -> Tensor:
-    """``(Z,)`` posterior scale averaged over melodies: sigma_bar of the paper, section 3."""
-    batches = event_batches(events, model.device)
-    return torch.cat([model.encode(batch).scale for batch in batches]).mean(0)

@@ -33,11 +33,16 @@ class Posterior:
         mean, raw = head.float().chunk(2, dim=-1)
         return cls(mean, F.softplus(raw) + 1e-4)
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """``(B, Z)`` reparameterised draws."""
-        noise = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
-        )
+    def sample(
+        self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
+    ) -> Tensor:
+        """``(B, Z)`` reparameterised draws.
+
+        Args:
+            noise: ``(B, Z)`` standard normal; drawn if None.
+        """
+        if noise is None:
+            noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
         return self.mean + self.scale * noise
 
     def kl_by_dimension(self) -> Tensor:

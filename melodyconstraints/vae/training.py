@@ -2,7 +2,8 @@
 
 A step is a pure function of the state and the step number: the batch and the noise are drawn from
 generators seeded by (seed, step), so a run that was killed and resumed repeats the run that was
-not (with a step limit; a time budget ends where the clock says).
+not (with a step limit; a time budget ends where the clock says), and several processes that share
+the batch repeat the run of one.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
+from melodyconstraints.vae.distributed import Processes
+from melodyconstraints.vae.precision import PRECISIONS, products
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 Metrics = dict[str, float]
+_ADAM, _AVERAGE = "adam.", "average."
+_AVERAGE_EVERY = 10
+"""Steps between two updates of the averaged weights."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,14 @@ class TrainingSettings:
     Args:
         steps: optimiser steps in all, or None to go by time.
         time_budget_seconds: training time in all, evaluations included, or None to go by steps.
-        batch_size: data points a step.
+        batch_size: data points a step, of all processes together.
         learning_rate: of Adam, after the warm-up; falls along a cosine to ``final_share`` of it.
         warmup_steps: steps over which the rate rises from zero.
         gradient_clip: largest norm of the gradient.
-        precision: ``bfloat16`` runs matrix products in bf16.
+        average: decay a step of the exponential average of the weights, which is what is measured
+            and kept; 0 keeps the weights themselves.
+        precision: of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is bfloat16
+            where the processor multiplies it.
         evaluate_every, checkpoint_every: in steps.
     """
 
@@ -49,7 +59,8 @@ class TrainingSettings:
     final_share: float = 0.02
     warmup_steps: int = 200
     gradient_clip: float = 1.0
-    precision: str = "bfloat16"
+    average: float = 0.0
+    precision: str = "auto"
     evaluate_every: int = 2_000
     checkpoint_every: int = 200
     seed: int = 0
@@ -59,8 +70,12 @@ class TrainingSettings:
             raise UsageError("give either steps or a time budget")
         if (self.steps or self.time_budget_seconds or 0) <= 0:
             raise UsageError("steps and time budget must be above 0")
-        if self.precision not in ("float32", "bfloat16"):
-            raise UsageError(f"precision must be float32 or bfloat16, got {self.precision!r}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
+        if not 0 <= self.average < 1:
+            raise UsageError(f"average must be at least 0 and below 1, got {self.average}")
 
     def progress(self, step: int, elapsed_seconds: float) -> float:
         """Share of the training that is done, in [0, 1]."""
@@ -77,23 +92,45 @@ class TrainingSettings:
 
 @dataclass
 class TrainingState:
-    """Where a training stands; handed to the callback after every step."""
+    """Where a training stands; handed to the callback after every step.
+
+    Args:
+        progress: share that is done.
+        prepared: the progress up to which :meth:`Objective.prepare` has been called.
+    """
 
     step: int = 0
     elapsed_seconds: float = 0.0
     progress: float = 0.0
+    prepared: float = -1.0
     latest: Metrics = field(default_factory=dict)
     curves: list[Metrics] = field(default_factory=list)
 
 
-class Objective(Protocol):
-    """The loss of a batch."""
+class Objective(nn.Module):
+    """The loss of a batch: a module around the model, so that processes can share its gradients.
 
-    def __call__(
-        self, batch: Tensor, progress: float, generator: torch.Generator
-    ) -> Mapping[str, Tensor]:
-        """``loss`` is minimised, the other entries are logged."""
-        ...
+    ``noise_size`` is how many standard normal numbers a data point needs.
+    """
+
+    noise_size: int
+
+    def prepare(self, since: float, progress: float) -> bool:
+        """Called before every step; true if it has set weights of the model.
+
+        Args:
+            since: progress at the call before, -1 at the first; of a resumed training as well.
+        """
+        return False
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
+        """``loss`` is minimised, the other entries are logged.
+
+        Args:
+            batch: ``(B, ...)``.
+            noise: ``(B, noise_size)`` standard normal.
+        """
+        raise NotImplementedError
 
 
 def train(
@@ -102,15 +139,18 @@ def train(
     batch_at: Callable[[int], Tensor],
     settings: TrainingSettings,
     *,
+    processes: Processes | None = None,
     folder: Path | None = None,
     resume: bool = False,
-    evaluate: Callable[[], Metrics] | None = None,
+    evaluate: Callable[[nn.Module], Metrics] | None = None,
     callback: Callable[[TrainingState], None] | None = None,
 ) -> TrainingState:
     """Train until the steps or the time are used up.
 
     Args:
-        batch_at: the batch of a step number.
+        objective: a module around ``model``.
+        batch_at: the global batch of a step number.
+        processes: this process's place among those that train together.
         folder: where checkpoints go; None keeps none.
         resume: go on from the newest checkpoint in ``folder``; start anew if there is none.
         evaluate: measures quality on held-out data; its results go into ``curves``.
@@ -119,56 +159,102 @@ def train(
         TrainingError: the loss is not a finite number.
         ArtifactError: the checkpoint cannot be read or belongs to another model.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    state = TrainingState()
+    place = processes or Processes()
+    run = _Run(model, objective, settings, place)
     if resume and folder is not None:
-        state = load_checkpoint(folder, model, optimizer) or state
-        state.progress = settings.progress(state.step, state.elapsed_seconds)
+        run.state = load_checkpoint(folder, model, run.optimizer, run.average) or run.state
+    state = run.state
+    state.progress = place.agree(settings.progress(state.step, state.elapsed_seconds))
+    place.share(model)
     began = time.monotonic() - state.elapsed_seconds
-    while settings.progress(state.step, state.elapsed_seconds) < 1.0:
-        _step(model, objective, batch_at, settings, optimizer, state)
+    while state.progress < 1.0:
+        run.step(batch_at(state.step))
         state.elapsed_seconds = time.monotonic() - began
-        state.progress = settings.progress(state.step, state.elapsed_seconds)
+        progress = settings.progress(state.step, state.elapsed_seconds)
+        state.progress = progress if settings.steps else place.agree(progress)
+        if not place.first:
+            continue
         if evaluate and (state.step % settings.evaluate_every == 0 or state.progress >= 1.0):
             measured = {"step": state.step, "seconds": state.elapsed_seconds}
-            state.curves.append(measured | state.latest | evaluate())
+            state.curves.append(measured | state.latest | evaluate(run.measured))
         if callback:
             callback(state)
         if folder and (state.step % settings.checkpoint_every == 0 or state.progress >= 1.0):
-            save_checkpoint(folder, model, optimizer, state)
+            save_checkpoint(folder, model, run.optimizer, state, run.average)
+    place.wait()
+    if run.average:
+        model.load_state_dict(run.average.module.state_dict())
     return state
 
 
-def _step(
-    model: nn.Module,
-    objective: Objective,
-    batch_at: Callable[[int], Tensor],
-    settings: TrainingSettings,
-    optimizer: torch.optim.Optimizer,
-    state: TrainingState,
-) -> None:
-    batch = batch_at(state.step)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.rate(state.step, state.progress)
-    generator = torch.Generator(batch.device).manual_seed(settings.seed * 1_000_003 + state.step)
-    bf16 = settings.precision == "bfloat16"
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=bf16):
-        losses = objective(batch, state.progress, generator)
-    if not torch.isfinite(losses["loss"]):
-        raise TrainingError(
-            f"the loss is {losses['loss'].item()} at step {state.step}; "
-            "lower the learning rate, or resume from the last checkpoint in float32"
+class _Run:
+    """What a step needs: the objective, the optimiser, the averaged weights and the state."""
+
+    def __init__(
+        self, model: nn.Module, objective: Objective, settings: TrainingSettings, place: Processes
+    ) -> None:
+        self.model, self.objective, self.settings, self.place = model, objective, settings, place
+        self.state = TrainingState()
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=settings.learning_rate, fused=True
         )
-    optimizer.zero_grad()
-    losses["loss"].backward()
-    nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-    optimizer.step()
-    state.step += 1
-    state.latest = {name: float(value.detach()) for name, value in losses.items()}
+        self.average: AveragedModel | None = None
+        if settings.average:
+            self.average = averaged(model, settings.average)
+        self._shared = place.wrap(objective)
+
+    @property
+    def measured(self) -> nn.Module:
+        """The weights that are kept."""
+        return self.model if self.average is None else self.average.module
+
+    def step(self, batch: Tensor) -> None:
+        """One step of the optimiser on a global batch."""
+        settings, state = self.settings, self.state
+        changed = self.objective.prepare(state.prepared, state.progress)
+        state.prepared = state.progress
+        if changed:
+            self.place.share(self.model)
+            if self.average is not None:
+                self.average.module.load_state_dict(self.model.state_dict())
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.rate(state.step, state.progress)
+        # Drawn on the CPU for the whole batch: the same on every device and for every sharing.
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.step)
+        noise = torch.randn(len(batch), self.objective.noise_size, generator=generator)
+        rows, noise = self.place.rows(batch), self.place.rows(noise).to(batch.device)
+        with products(settings.precision, batch.device):
+            losses = self._shared(rows, state.progress, noise)
+        if not torch.isfinite(losses["loss"]):
+            raise TrainingError(
+                f"the loss is {losses['loss'].item()} at step {state.step}; "
+                "lower the learning rate, or resume from the last checkpoint in float32"
+            )
+        self.optimizer.zero_grad()
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
+        self.optimizer.step()
+        state.step += 1
+        if self.average is not None and state.step % _AVERAGE_EVERY == 0:
+            self.average.update_parameters(self.model)
+        state.latest = {name: float(value.detach()) for name, value in losses.items()}
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a model that will follow it: an exponential average with a decay a step."""
+    average = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(decay**_AVERAGE_EVERY), use_buffers=False
+    )
+    average.n_averaged.fill_(1)  # the first update is an average too, not a copy
+    return average
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
+    average: AveragedModel | None = None,
 ) -> None:
     """Write ``step-N``, whole or not at all, and remove the older ones."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +265,10 @@ def save_checkpoint(
     tensors = dict(model.state_dict())
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"adam.{key}.{name}"] = value
+            tensors[f"{_ADAM}{key}.{name}"] = value
+    if average is not None:
+        for name, parameter in average.module.named_parameters():
+            tensors[f"{_AVERAGE}{name}"] = parameter.detach()
     safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, partial / STATE)
     (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -190,9 +279,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedModel | None = None,
 ) -> TrainingState | None:
-    """Restore the newest checkpoint into model and optimiser; None if there is none.
+    """Restore the newest checkpoint into model, optimiser and average; None if there is none.
+
+    A checkpoint without an average starts it from its weights.
 
     Raises:
         ArtifactError: it cannot be read or belongs to another model.
@@ -203,13 +297,18 @@ def load_checkpoint(
     try:
         tensors = safetensors.torch.load_file(steps[-1] / STATE)
         progress: dict[str, Any] = json.loads((steps[-1] / PROGRESS).read_text(encoding="utf-8"))
-        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("adam.")})
+        apart = (_ADAM, _AVERAGE)
+        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(apart)})
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = {
-                key: tensors[f"adam.{key}.{name}"].to("cpu" if key == "step" else parameter.device)
+                key: tensors[f"{_ADAM}{key}.{name}"].to(parameter.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam.{key}.{name}" in tensors
+                if f"{_ADAM}{key}.{name}" in tensors
             }
+        if average is not None:
+            average.module.load_state_dict(model.state_dict())
+            for name, parameter in average.module.named_parameters():
+                parameter.data.copy_(tensors.get(f"{_AVERAGE}{name}", parameter.data))
         return TrainingState(**progress)
     except Exception as error:
         raise ArtifactError(

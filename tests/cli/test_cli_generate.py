@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+from melodyconstraints.actors import generate as draw
 from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.midi import read_melody
+from melodyconstraints.reading import read_melody
 
 
 @pytest.fixture
@@ -71,11 +72,35 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "rules": ["cmajor", "density:252"],
         "seed": 7,
         "temperature": 0.25,
+        "top_k": None,
+        "top_p": None,
         "tempo": 96.0,
         "program": 40,
         "drawn": 1,
         "key": "C",
     }
+
+
+def test_without_rules_melodies_come_from_the_prior(generate_for, tiny_model_folder, tmp_path):
+    result = generate_for("-n", 2, "--seed", 3)
+    assert (result.exit_code, result.stdout) == (0, "")
+    manifest = manifest_of(tmp_path / "out")
+    assert (manifest["rules"], manifest["key"], manifest["temperature"]) == ([], None, 0.5)
+    expected = draw(load_model(tiny_model_folder), 2, seed=3)
+    for entry, melody in zip(manifest["melodies"], expected, strict=True):
+        assert read_melody(tmp_path / "out" / entry["file"]).melody == melody
+        assert entry == {"file": entry["file"], "notes": len(melody), "rewards": {}}
+
+
+def test_only_the_likeliest_event_is_left_by_top_k_one(generate, tiny_actor_folder, tmp_path):
+    generate("-n", 2, "--top-k", 1, "--temperature", 1)
+    generate("-n", 2, "--top-p", 1e-9, "--temperature", 1, "-o", "nucleus")
+    expected = load_actor(tiny_actor_folder).generate(2, seed=1, temperature=0)
+    for folder in ("out", "nucleus"):
+        for number, melody in enumerate(expected, 1):
+            path = tmp_path / folder / f"melody-{number:03d}.mid"
+            assert read_melody(path).melody == melody
+    assert manifest_of(tmp_path / "out")["top_k"] == 1
 
 
 def test_tempo_program_key_and_name_reach_the_file(generate, tmp_path):
@@ -185,11 +210,16 @@ def test_an_empty_folder_is_used(generate, tmp_path):
     assert generate("-n", 1).exit_code == 0
 
 
-@pytest.mark.parametrize("options", [[], ["--actor", "a", "--rule", "cmajor"]], ids=str)
-def test_either_an_actor_or_rules_are_wanted(mc, options):
-    result = mc("generate", *options)
+def test_an_actor_and_rules_together_are_refused(mc):
+    result = mc("generate", "--actor", "a", "--rule", "cmajor")
     assert result.exit_code == 2
     assert "give either --actor, or rules by --rule and --density" in result.stderr
+
+
+def test_only_satisfying_without_rules_is_refused(mc):
+    result = mc("generate", "--only-satisfying")
+    assert result.exit_code == 2
+    assert "--only-satisfying needs --actor, or rules by --rule and --density" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,33 @@ def test_options_reach_the_training(train, tmp_path):
     assert settings["batch_size"] == 4
     assert settings["learning_rate"] == 0.002
     assert settings["precision"] == "float32"
+    assert settings["average"] == 0.999
     assert settings["seed"] == 3
     assert settings["beta"] == 0.2
     assert settings["free_nats"] == pytest.approx(256 * math.log(2))
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     assert card.rstrip().endswith("## Data\n\nMade up: ü.")
+
+
+@pytest.mark.parametrize(("preset", "rate"), [("small", 1e-3), ("paper", 3e-4)])
+def test_the_settings_that_are_not_given_fit_the_preset(mc, tiny_store, monkeypatch, preset, rate):
+    asked = []
+    monkeypatch.setattr(
+        recipe, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
+    )
+    assert mc("train-vae", tiny_store, "-o", "model", "--preset", preset).exit_code == 0
+    _, _, name, settings, elbo = asked[0]
+    assert (name, settings.learning_rate) == (preset, rate)
+    assert (settings.batch_size, settings.precision, settings.average) == (8, "auto", 0.999)
+    assert (elbo.beta, elbo.free_nats) == (0.3, 0.0)
+
+
+def test_a_batch_that_the_processes_cannot_share_evenly_is_told(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    result = train("--steps", 1)
+    assert result.exit_code == 2
+    assert "a batch of 4 cannot be shared by 3 processes evenly" in result.stderr
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_time_budget_ends_the_training(train, tmp_path):
@@ -123,6 +145,7 @@ def test_a_missing_store_is_told(mc):
         (["--steps", "1", "--time-budget", "1s"], "give either steps or a time budget"),
         (["--preset", "huge"], "'huge' is not one of"),
         (["--learning-rate", "0"], "0.0 is not in the range x>0"),
+        (["--precision", "float8"], "'float8' is not one of"),
         (["--notes", "none.md"], "'none.md': No such file"),
     ],
     ids=str,

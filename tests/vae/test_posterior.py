@@ -87,6 +87,22 @@ def test_draws_repeat_with_their_generator():
     assert not torch.equal(first, POSTERIOR.sample(torch.Generator().manual_seed(5)))
 
 
+def test_noise_that_is_given_is_scaled_and_shifted():
+    noise = torch.tensor([[0.5, -1.0], [2.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(
+        POSTERIOR.sample(noise=noise),
+        torch.tensor([[0.5, 1.3], [-1.0, 0.1]], dtype=torch.float64),
+    )
+
+
+def test_with_noise_that_is_given_nothing_is_drawn():
+    generator = torch.Generator().manual_seed(6)
+    before = generator.get_state(), torch.get_rng_state()
+    POSTERIOR.sample(generator, noise=torch.zeros(2, 2, dtype=torch.float64))
+    assert torch.equal(generator.get_state(), before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
 @pytest.mark.parametrize(
     ("kl", "expected", "slope"),
     [([2.0, 4.0], 0.0, 0.0), ([2.0, 14.0], 0.0, 0.0), ([10.0, 14.0], 0.8, 0.1)],

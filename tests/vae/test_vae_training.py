@@ -1,16 +1,22 @@
 """The training loop: its schedule, its checkpoints, and a kill in the middle."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import safetensors.torch
 import torch
+from scipy import stats
 from torch import nn
 
 from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
 from melodyconstraints.vae import training
-from melodyconstraints.vae.training import TrainingSettings, train
+from melodyconstraints.vae.precision import has_bfloat16
+from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
+FAILURES = 1e-6
+"""Failure rate of a statistical test; the seeds are fixed, so it passes always or never."""
 TWELVE = TrainingSettings(
     steps=12,
     batch_size=4,
@@ -37,20 +43,35 @@ def batch_at(step):
     return torch.randn(4, 3, generator=torch.Generator().manual_seed(999_000 + step))
 
 
-def objective_of(model):
+class Given(Objective):
+    """A loss, and what is done before a step, given as functions."""
+
+    def __init__(self, model, loss, prepare=lambda since, progress: False, noise_size=1):
+        super().__init__()
+        self.model, self.noise_size = model, noise_size
+        self._loss, self._prepare = loss, prepare
+
+    def prepare(self, since, progress):
+        return self._prepare(since, progress)
+
+    def forward(self, batch, progress, noise):
+        return self._loss(batch, progress, noise)
+
+
+def objective_of(model, **options):
     """Squared error with noise of the loop's own generator."""
 
-    def objective(batch, progress, generator):
-        noise = torch.randn(4, 1, generator=generator)
+    def loss(batch, progress, noise):
         error = (model(batch) - batch.sum(-1, keepdim=True) - noise).square().mean()
         return {"loss": error * (1 + progress), "error": error}
 
-    return objective
+    return Given(model, loss, **options)
 
 
-def run(settings=TWELVE, model=None, **options):
+def run(settings=TWELVE, model=None, prepare=lambda since, progress: False, **options):
     model = model or line()
-    state = train(model, objective_of(model), batch_at, settings, **options)
+    objective = objective_of(model, prepare=prepare)
+    state = train(model, objective, batch_at, settings, **options)
     return model, state
 
 
@@ -107,7 +128,7 @@ def test_neither_both_nor_none_of_steps_and_time_are_accepted(limits):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(UsageError, match="precision must be float32 or bfloat16, got 'float8'"):
+    with pytest.raises(UsageError, match="one of auto, bfloat16, float32, got 'float8'"):
         TrainingSettings(steps=1, precision="float8")
 
 
@@ -131,46 +152,98 @@ def test_a_training_finds_the_sum_of_its_inputs():
 def test_gradients_are_clipped():
     model = line()
 
-    def steep(batch, progress, generator):
+    def steep(batch, progress, noise):
         return {"loss": 1e6 * model(batch).sum()}
 
-    train(model, steep, batch_at, TrainingSettings(steps=1, gradient_clip=0.5))
+    train(model, Given(model, steep), batch_at, TrainingSettings(steps=1, gradient_clip=0.5))
     norm = torch.stack([parameter.grad.norm() for parameter in model.parameters()]).norm()
     assert norm.item() == pytest.approx(0.5, rel=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])
 def test_matrix_products_run_in_the_precision_that_was_asked_for(precision):
     model, seen = line(), []
 
-    def objective(batch, progress, generator):
+    def loss(batch, progress, noise):
         output = model(batch)
         seen.append(output.dtype)
         return {"loss": output.float().mean()}
 
-    train(model, objective, batch_at, TrainingSettings(steps=1, precision=precision))
+    train(model, Given(model, loss), batch_at, TrainingSettings(steps=1, precision=precision))
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
     assert seen == [getattr(torch, precision)]
     assert model.weight.dtype == torch.float32
 
 
-def test_every_step_and_every_seed_has_noise_of_its_own():
+def noise_of(settings, noise_size=2):
+    """The noise of every step, ``(steps, B, noise_size)``."""
     model, drawn = line(), []
 
-    def objective(batch, progress, generator):
-        drawn.append(torch.rand(1, generator=generator).item())
+    def loss(batch, progress, noise):
+        drawn.append(noise)
         return {"loss": model(batch).mean()}
 
-    for seed in (0, 1, 0):
-        train(model, objective, batch_at, TrainingSettings(steps=4, seed=seed))
-    assert len(set(drawn[:8])) == 8
-    assert drawn[8:] == drawn[:4]
+    train(model, Given(model, loss, noise_size=noise_size), batch_at, settings)
+    return torch.stack(drawn)
+
+
+def test_every_step_and_every_seed_has_noise_of_its_own():
+    first, other, again = (noise_of(TrainingSettings(steps=4, seed=n)) for n in (0, 1, 0))
+    assert len(torch.cat([first, other]).unique()) == 2 * 4 * 4 * 2
+    assert torch.equal(first, again)
+
+
+def test_noise_is_standard_normal_for_every_data_point():
+    noise = noise_of(TrainingSettings(steps=2), noise_size=500)
+    assert noise.shape == (2, 4, 500)
+    assert stats.kstest(noise.flatten().numpy(), "norm").pvalue > FAILURES
+
+
+def test_the_objective_is_told_of_every_step_before_it_is_made():
+    told = []
+    model = line()
+
+    def loss(batch, progress, noise):
+        told.append(("loss", progress))
+        return {"loss": model(batch).mean()}
+
+    def prepare(since, progress):
+        told.append(("prepare", since, progress))
+        return False
+
+    train(model, Given(model, loss, prepare), batch_at, TrainingSettings(steps=3))
+    assert told == [
+        *[("prepare", -1, 0), ("loss", 0)],
+        *[("prepare", 0, 1 / 3), ("loss", 1 / 3)],
+        *[("prepare", 1 / 3, 2 / 3), ("loss", 2 / 3)],
+    ]
+
+
+def test_a_resumed_training_knows_what_was_prepared_before(tmp_path):
+    told = []
+
+    def prepare(since, progress):
+        told.append((since, progress))
+        return False
+
+    with pytest.raises(KilledError):
+        run(folder=tmp_path, callback=kill_at(8))
+    run(prepare=prepare, folder=tmp_path, resume=True)
+    assert told == [(step / 12, (step + 1) / 12) for step in range(5, 11)]
+
+
+def test_an_objective_prepares_nothing_and_has_no_loss_unless_it_says_so():
+    assert not Objective().prepare(-1, 0.5)
+    with pytest.raises(NotImplementedError):
+        Objective()(torch.zeros(1), 0.5, torch.zeros(1, 1))
 
 
 def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
     seen = []
     _, state = run(
         TrainingSettings(steps=5, evaluate_every=2, warmup_steps=1, precision="float32"),
-        evaluate=lambda: {"quality": 0.5},
+        evaluate=lambda measured: {"quality": 0.5},
         callback=lambda state: seen.append((state.step, state.latest["error"])),
     )
     assert [(row["step"], row["error"]) for row in state.curves] == [seen[1], seen[3], seen[4]]
@@ -178,21 +251,27 @@ def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
     assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
 
 
-def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(tmp_path):
-    options = {"evaluate": lambda: {"quality": 0.5}}
-    whole, uninterrupted = run(folder=tmp_path / "whole", **options)
+@pytest.mark.parametrize(
+    ("average", "killed", "kept"), [(0.0, 8, 6), (0.9, 8, 6), (0.9, 11, 9), (0.9, 14, 12)]
+)
+def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(
+    tmp_path, average, killed, kept
+):
+    settings = replace(TWELVE, steps=24, average=average)
+    options = {"evaluate": lambda measured: {"quality": float(measured.bias.detach())}}
+    whole, uninterrupted = run(settings, folder=tmp_path / "whole", **options)
     with pytest.raises(KilledError):
-        run(folder=tmp_path / "cut", callback=kill_at(8), **options)
-    assert folders(tmp_path / "cut") == ["step-000000006"]
+        run(settings, folder=tmp_path / "cut", callback=kill_at(killed), **options)
+    assert folders(tmp_path / "cut") == [f"step-{kept:09d}"]
     torch.manual_seed(77)
     fresh = nn.Linear(3, 1)
-    model, resumed = run(model=fresh, folder=tmp_path / "cut", resume=True, **options)
+    model, resumed = run(settings, fresh, folder=tmp_path / "cut", resume=True, **options)
     assert torch.equal(model.weight, whole.weight)
     assert torch.equal(model.bias, whole.bias)
     assert without_time(resumed.curves) == without_time(uninterrupted.curves)
-    assert (resumed.step, resumed.latest) == (12, uninterrupted.latest)
+    assert (resumed.step, resumed.latest) == (24, uninterrupted.latest)
     first, second = (
-        (tmp_path / name / "step-000000012" / training.STATE).read_bytes()
+        (tmp_path / name / "step-000000024" / training.STATE).read_bytes()
         for name in ("whole", "cut")
     )
     assert first == second
@@ -288,13 +367,128 @@ def test_the_checkpoint_of_another_model_is_refused(tmp_path):
 def test_a_loss_that_is_no_number_ends_the_training(value, shown):
     model = line()
 
-    def objective(batch, progress, generator):
+    def loss(batch, progress, noise):
         return {"loss": model(batch).mean() * (value if progress >= 0.5 else 1.0)}
 
     settings = TrainingSettings(steps=4, precision="float32")
     with pytest.raises(TrainingError, match=rf"the loss is -?{shown} at step 2; lower the"):
-        train(model, objective, batch_at, settings)
+        train(model, Given(model, loss), batch_at, settings)
     assert torch.isfinite(model.weight).all()
+
+
+# The averaged weights
+
+
+def weights(model):
+    """All weights in one vector."""
+    return torch.cat([one.detach().flatten() for one in model.parameters()])
+
+
+def stored(folder, step):
+    """The weights and the averaged weights of a checkpoint; None for those that it has not."""
+    tensors = safetensors.torch.load_file(folder / f"step-{step:09d}" / training.STATE)
+    return [
+        torch.cat([tensors[f"{start}{name}"].flatten() for name in ("weight", "bias")])
+        if f"{start}weight" in tensors
+        else None
+        for start in ("", "average.")
+    ]
+
+
+def weights_at_steps(settings, **options):
+    """The weights that are trained before the first step and after each, and the model kept."""
+    model = line()
+    seen = [weights(model)]
+    run(settings, model, callback=lambda state: seen.append(weights(model)), **options)
+    return seen, model
+
+
+AVERAGED = replace(TWELVE, steps=25, average=0.95)
+SHARE = 0.95**10
+
+
+def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_step(tmp_path):
+    measured = {}
+
+    def evaluate(module):
+        assert type(module) is nn.Linear
+        measured[len(measured)] = weights(module)
+        return {}
+
+    settings = replace(AVERAGED, evaluate_every=5)
+    seen, kept = weights_at_steps(settings, evaluate=evaluate, folder=tmp_path)
+    after_ten = SHARE * seen[0] + (1 - SHARE) * seen[10]
+    after_twenty = SHARE * after_ten + (1 - SHARE) * seen[20]
+    expected = [seen[0], after_ten, after_ten, after_twenty, after_twenty]
+    for found, wanted in zip(measured.values(), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(weights(kept), after_twenty)
+    trained, average = stored(tmp_path, 25)
+    assert torch.equal(trained, seen[25])
+    assert torch.equal(average, weights(kept))
+
+
+def test_averaging_does_not_change_what_is_trained():
+    averaged, _ = weights_at_steps(AVERAGED)
+    plain, _ = weights_at_steps(replace(AVERAGED, average=0.0))
+    assert torch.equal(torch.stack(averaged), torch.stack(plain))
+
+
+def test_without_an_average_the_weights_themselves_are_measured_and_kept(tmp_path):
+    model, measured = line(), []
+    run(model=model, folder=tmp_path, evaluate=lambda module: measured.append(module) or {})
+    assert all(module is model for module in measured)
+    trained, average = stored(tmp_path, 12)
+    assert torch.equal(trained, weights(model))
+    assert average is None
+
+
+def test_weights_that_the_objective_has_set_start_the_average_anew():
+    model = line()
+
+    def prepare(since, progress):
+        if progress != 13 / 25:
+            return False
+        model.weight.data.fill_(5.0)
+        return True
+
+    seen = []
+    run(AVERAGED, model, prepare, callback=lambda state: seen.append(weights(model)))
+    given = torch.cat([torch.full((3,), 5.0), seen[12][3:]])
+    torch.testing.assert_close(weights(model), SHARE * given + (1 - SHARE) * seen[19])
+
+
+def test_the_checkpoint_of_an_average_is_resumed_without_one_from_its_weights(tmp_path):
+    plain = replace(AVERAGED, average=0.0)
+    with pytest.raises(KilledError):
+        run(AVERAGED, folder=tmp_path, callback=kill_at(13))
+    model, _ = run(plain, folder=tmp_path, resume=True)
+    assert torch.equal(weights(model), weights(run(plain)[0]))
+
+
+def test_a_checkpoint_without_an_average_starts_it_from_its_weights(tmp_path):
+    plain = replace(AVERAGED, average=0.0)
+    seen, _ = weights_at_steps(plain)
+    with pytest.raises(KilledError):
+        run(plain, folder=tmp_path, callback=kill_at(13))
+    torch.manual_seed(77)
+    model, _ = run(AVERAGED, nn.Linear(3, 1), folder=tmp_path, resume=True)
+    torch.testing.assert_close(weights(model), SHARE * seen[12] + (1 - SHARE) * seen[20])
+
+
+def test_a_finished_training_is_resumed_to_its_average(tmp_path):
+    model, _ = run(AVERAGED, folder=tmp_path)
+    resumed, _ = run(AVERAGED, folder=tmp_path, resume=True)
+    assert torch.equal(weights(resumed), weights(model))
+
+
+@pytest.mark.parametrize("average", [-0.1, 1.0, math.nan])
+def test_an_average_out_of_range_is_refused(average):
+    with pytest.raises(UsageError, match=f"average must be at least 0 and below 1, got {average}"):
+        TrainingSettings(steps=1, average=average)
+
+
+# The clock
 
 
 @pytest.fixture

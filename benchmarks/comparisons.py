@@ -1,0 +1,96 @@
+"""Choices of the preset `small` against others, in equal processor time.
+
+The model card has the table.
+
+::
+
+    OMP_NUM_THREADS=1 python benchmarks/comparisons.py STORE [--seconds 280] [VARIANT ...]
+
+Every variant is trained from the same seed with the same settings; the stage on bars alone takes
+three tenths. The time is the process's own, so other programs on the machine do not count.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import click
+
+from melodyconstraints.datasets.store import read_store
+from melodyconstraints.melody import training
+from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.linear_path import ResidualPath
+from melodyconstraints.melody.reconstruction import measure_reconstruction
+from melodyconstraints.recipe import MEASURED, choose
+from melodyconstraints.vae import training as loop
+
+NEVER = 10**9
+VARIANTS: dict[str, dict[str, Any]] = {
+    "small": {},
+    "flat encoder, no linear path": {"encoder": "flat", "residual": False},
+    "hierarchical encoder, no linear path": {"residual": False},
+    "carry": {"first_input": "carry"},
+    "no stage on bars alone": {"bars_share": 0.0},
+    "linear path from random weights": {"random_path": True},
+    "decoder of 256 units": {"decoder_units": 256},
+    "decoder of 512 units": {"decoder_units": 512},
+    "512 latent dimensions": {"latent_dim": 512},
+    "beta 0.15": {"beta": 0.15},
+    "beta 0.6": {"beta": 0.6},
+}
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("names", nargs=-1, type=click.Choice(list(VARIANTS)))
+@click.option("--seconds", type=float, default=280.0, show_default=True)
+def main(store: Path, names: tuple[str, ...], seconds: float) -> None:
+    """Train and measure the variants, all of them by default."""
+    for name in names or VARIANTS:
+        click.echo(f"{name}: {trained(store, seconds, **VARIANTS[name])}")
+
+
+def trained(
+    store: Path,
+    seconds: float,
+    *,
+    beta: float = 0.3,
+    bars_share: float = 0.3,
+    random_path: bool = False,
+    **architecture: Any,
+) -> dict[str, float]:
+    """Quality on held-out melodies after so many seconds of processor time."""
+    data, held_out = read_store(store, "train"), read_store(store, "validation").events
+    settings = loop.TrainingSettings(time_budget_seconds=seconds, evaluate_every=NEVER)
+    elbo = training.ElboSettings(beta=beta, bars_share=bars_share, match_shares=())
+    start = from_random_weights if random_path else training.start_from_principal_components
+    with (
+        patch.object(loop.time, "monotonic", time.process_time),
+        patch.object(training, "start_from_principal_components", start),
+    ):
+        model, state = training.train_melody_vae(
+            replace(PRESETS["small"], **architecture),
+            data.events,
+            data.sources,
+            held_out[:2],
+            settings,
+            elbo=elbo,
+        )
+    quality = measure_reconstruction(model, choose(held_out, MEASURED)).as_dict()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    rounded = {key: round(value, 3) for key, value in quality.items()}
+    return {"parameters": parameters, "steps": state.step, **rounded}
+
+
+def from_random_weights(path: ResidualPath, _: object) -> None:
+    """The linear path as PyTorch makes it."""
+    path.to_posterior.reset_parameters()
+    path.to_embeddings.reset_parameters()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What ``docs/melody-model.md`` claims of the melody model's speed: ratios in one run, as a table.
+
+::
+
+    python benchmarks/model.py [--model MODEL_DIR] [--compile]
+
+Training: a step against the arithmetic floor, which is the step's floating-point operations over
+the rate of a large matrix product of the same type, measured in the same run. Decoding: against a
+plain float32 loop of ``nn.LSTM`` steps with the same weights, and against its own floor.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.events import START, VOCABULARY
+from melodyconstraints.melody.model import MelodyVAE
+from melodyconstraints.melody.recurrence import compile_steps
+from melodyconstraints.melody.training import ElboSettings, MelodyObjective
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
+from melodyconstraints.vae.precision import products, products_dtype
+
+CPU = torch.device("cpu")
+TRAINED, DECODED = (8, 64), (1, 16, 64, 256, 1024)
+MOST_PLAIN = 256
+REPEATS = 7
+
+
+@click.command()
+@click.option("--model", "folder", type=click.Path(path_type=Path), help="Default: the bundled.")
+@click.option("--compile", "compiled", is_flag=True, help="Training with torch.compile.")
+def main(folder: Path | None, compiled: bool) -> None:
+    """Measure and print."""
+    torch.manual_seed(0)
+    if compiled:
+        compile_steps()
+    click.echo(f"{torch.get_num_threads()} threads, {fastest_dtype()}")
+    for size in TRAINED:
+        training(size)
+    model = load_model(folder)
+    for size in DECODED:
+        decoding(model, size)
+    click.echo(f"one melody from the command line: {best(one_melody, 3):.2f} s")
+
+
+def best(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds of the fastest of several runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def fastest_dtype() -> torch.dtype:
+    """That of the products."""
+    with products("auto", CPU):
+        return products_dtype(CPU)
+
+
+def rate(dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product."""
+    size = 2048
+    left, right = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    return 2 * size**3 / best(lambda: left @ right)
+
+
+def training(size: int) -> None:
+    """Time of a step on ``size`` melodies, optimiser included, over its floor."""
+    model = MelodyVAE(PRESETS["small"])
+    objective = MelodyObjective(model, ElboSettings(), np.zeros((0, STEPS), np.uint8))
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    events = torch.randint(0, VOCABULARY, (size, STEPS))
+    noise = torch.randn(size, model.latent_dim)
+
+    def learn() -> None:
+        with products("auto", CPU):
+            losses = objective(events, 0.5, noise)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    operations = counted(learn) + 3 * uncounted(model, size)
+    floor, taken = operations / rate(fastest_dtype()), best(learn, 15)
+    click.echo(
+        f"a training step of {size} melodies: {taken * 1e3:.1f} ms, "
+        f"{operations / 1e9:.1f} GFLOP, floor {floor * 1e3:.1f} ms, {taken / floor:.2f} times"
+    )
+
+
+def counted(work: Callable[[], object]) -> int:
+    """Operations of all products that PyTorch's counter sees."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def uncounted(model: MelodyVAE, size: int) -> int:
+    """Operations, forward, of the LSTM over bar codes, which the counter does not see."""
+    layer: nn.LSTM = model.encoder.lstm
+    gates = 4 * layer.hidden_size * (layer.input_size + layer.hidden_size)
+    return 2 * 2 * gates * size * BARS
+
+
+@torch.no_grad()
+def decoding(model: MelodyVAE, size: int) -> None:
+    """Time of drawing ``size`` melodies at temperature 0.5, beside a plain loop and the floor."""
+    units, layers = model.config.decoder_units, model.config.decoder_layers
+    step = 4 * units * units + (layers - 1) * 8 * units * units + units * VOCABULARY
+    z = torch.randn(size, model.latent_dim)
+    ours = best(lambda: model.decode(z, temperature=0.5))
+    floor = 2 * step * STEPS * size / rate(fastest_dtype())
+    line = f"decoding {size} melodies: {ours * 1e3:.1f} ms, {ours / floor:.2f} times the floor"
+    if size <= MOST_PLAIN:
+        plain = best(lambda: plain_loop(model, z), 3)
+        line += f"; plain loop {plain * 1e3:.1f} ms, {plain / ours:.1f} times as long"
+    click.echo(line)
+
+
+def plain_loop(model: MelodyVAE, z: Tensor) -> Tensor:
+    """Melodies in float32, one ``nn.LSTM`` step an event, inputs as one-hot products."""
+    decoder, embeddings, drawn = model.decoder, model.conductor(z), []
+    vectors = decoder.events(torch.arange(VOCABULARY + 1))
+    event = torch.full((len(z),), START)
+    for bar in range(BARS):
+        state = decoder.start(embeddings[:, bar])
+        if not decoder.carry:
+            event = torch.full((len(z),), START)
+        for _ in range(STEPS_PER_BAR):
+            vector = F.one_hot(event, VOCABULARY + 1).float() @ vectors
+            inputs = torch.cat([vector, embeddings[:, bar]], -1)
+            output, state = decoder.lstm(inputs[:, None], state)
+            shares = torch.softmax(decoder.output(output[:, 0]) / 0.5, -1)
+            event = torch.multinomial(shares, 1)[:, 0]
+            drawn.append(event)
+    return torch.stack(drawn, 1)
+
+
+def one_melody() -> None:
+    """``mc generate -n 1``, process start included."""
+    program = Path(sys.executable).with_name("mc")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(program), "generate", "-n", "1", "-o", f"{folder}/out"]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+
+
+if __name__ == "__main__":
+    main()

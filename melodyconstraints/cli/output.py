@@ -1,0 +1,63 @@
+"""Folders that commands write: MIDI files, piano rolls, and a manifest by which they know them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+MANIFEST = "manifest.json"
+PICTURE = "melodies.png"
+_PICTURES = "melodies*.png"
+
+plot_option = click.option("--plot", is_flag=True, help="Write piano rolls beside the MIDI files.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what an earlier run left in OUTPUT."
+)
+
+
+def earlier_run(output: Path, overwrite: bool) -> list[Path]:
+    """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
+
+    Nothing is removed until there are new melodies to write.
+    """
+    if not output.is_dir() or not any(output.iterdir()):
+        return []
+    try:
+        manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+        names = [Path(name).name for entry in manifest["melodies"] for name in _files(entry)]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        message = f"{output} holds other files; choose an empty or new folder"
+        raise click.UsageError(message) from error
+    if not overwrite:
+        raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
+    return [*(output / name for name in names), *output.glob(_PICTURES), output / MANIFEST]
+
+
+def _files(entry: dict[str, Any]) -> list[str]:
+    """The files of an entry of a manifest; it may have an original and a picture of its own."""
+    return [entry["file"], *(entry[key] for key in ("original", "picture") if key in entry)]
+
+
+def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
+    """Those of the files to be written that are there already and may be replaced."""
+    found = [path for path in written if path.exists()]
+    if found and not overwrite:
+        raise click.UsageError(f"{found[0]} exists; pass --overwrite to replace it")
+    return found
+
+
+def check_inputs(inputs: Iterable[Path], replaced: Iterable[Path]) -> None:
+    """Refuse to replace a file that is read."""
+    gone = {path.resolve() for path in replaced}
+    for path in inputs:
+        if path.resolve() in gone:
+            raise click.UsageError(f"{path} is an input; choose another OUTPUT")
+
+
+def write_manifest(output: Path, facts: dict[str, Any]) -> None:
+    """Say how the folder's melodies were made; ``melodies`` names their files."""
+    (output / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

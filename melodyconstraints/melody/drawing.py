@@ -1,0 +1,74 @@
+"""Drawing events from the decoder's logits: temperature, top-k, top-p, or the likeliest.
+
+Shapes: ``N`` rows drawn side by side, ``V`` categories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a category is drawn from logits.
+
+    Args:
+        temperature: above 0 divides the logits; 0 takes the likeliest category.
+        top_k: only the k likeliest categories (Fan et al. 2018), or None for all.
+        top_p: only the likeliest categories that reach this probability together, the one that
+            reaches it included (nucleus sampling, Holtzman et al. 2020), or None for all. It is
+            applied after the temperature and after top-k.
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0:
+            raise UsageError(f"temperature must be 0 or above, got {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise UsageError(f"top-k must be at least 1, got {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
+
+    def __call__(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """Draw a category for each row by inverting the cumulative distribution at ``noise``.
+
+        Args:
+            logits: ``(N, V)``.
+            noise: ``(N,)`` uniform in [0, 1).
+
+        Returns:
+            ``(N,)`` int64.
+
+        >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+        >>> Drawing()(logits, torch.tensor([0.49, 0.51]))
+        tensor([0, 1])
+        """
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        probabilities = torch.softmax(logits.float() / self.temperature, -1)
+        if self.top_k is not None or self.top_p is not None:
+            probabilities = self._truncated(probabilities)
+        cumulative = probabilities.cumsum(-1)
+        threshold = noise[:, None] * cumulative[:, -1:]
+        return (cumulative <= threshold).sum(-1).clamp(max=logits.shape[-1] - 1)
+
+    def _truncated(self, probabilities: Tensor) -> Tensor:
+        """Zeros in place of the categories that are not drawn; ties stand in category order."""
+        ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        if self.top_k is not None:
+            ordered[:, self.top_k :] = 0
+        if self.top_p is not None:
+            before = ordered.cumsum(-1) - ordered
+            ordered[before >= self.top_p * ordered.sum(-1, keepdim=True)] = 0
+        return torch.zeros_like(probabilities).scatter_(-1, order, ordered)

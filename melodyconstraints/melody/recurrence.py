@@ -1,0 +1,211 @@
+"""An LSTM over events for CPUs: the least arithmetic, in few large products.
+
+An event's share of a step's gates is a row of a table of 131, and a bar embedding's share is the
+same at all steps of its bar, so both are computed once; what is left of a step is one product with
+the hidden state. Backwards, the weights' gradients of all steps are one product each.
+
+Shapes: ``S`` steps, ``N`` sequences side by side, ``H`` units, ``E`` = 131 inputs. Gates stand in
+PyTorch's order: input, forget, candidate, output.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.vae.precision import products_dtype
+
+BLOCK = 256
+"""Sequences that go through all steps together: their states stay in the cache."""
+
+
+class LayerWeights(NamedTuple):
+    """Weights of one layer and direction of an LSTM; the two biases in one."""
+
+    inputs: Tensor
+    recurrent: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, module: nn.LSTM, layer: int, direction: str = "") -> LayerWeights:
+        """``direction``: nothing, or ``_reverse``."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        inputs, recurrent, first, second = (
+            getattr(module, f"{name}_l{layer}{direction}") for name in names
+        )
+        return cls(inputs, recurrent, first + second)
+
+
+def scan(
+    weight: Tensor,
+    state: tuple[Tensor, Tensor],
+    constant: Tensor,
+    table: Tensor | None = None,
+    events: Tensor | None = None,
+) -> Tensor:
+    """The outputs of one LSTM layer whose inputs' share of the gates is known beforehand.
+
+    Under autocast the products and the stored states are of its type; cell states are float32.
+
+    Args:
+        weight: ``(4H, H)`` from the hidden state to the gates.
+        state: hidden and cell before the first step, ``(N, H)`` each.
+        constant: ``(1, N, 4H)`` share of the gates that is the same at all steps, or one share a
+            step, ``(S, N, 4H)``.
+        table: ``(E, 4H)`` share of each event, or None.
+        events: ``(S, N)`` int64 rows of ``table``, or None.
+
+    Returns:
+        ``(S, N, H)``.
+    """
+    dtype = products_dtype(constant.device)
+    table = None if table is None else table.to(dtype)
+    hidden, cell = state[0].to(dtype), state[1].float()
+    outputs: Tensor = _Scan.apply(
+        torch.is_grad_enabled(), weight.to(dtype), hidden, cell, constant.to(dtype), table, events
+    )
+    return outputs
+
+
+class _Scan(torch.autograd.Function):
+    """See :func:`scan`; all arguments are of one type but the cell, which is float32.
+
+    ``learning`` keeps what the backward pass needs: gates and cells of all steps.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        learning: bool,
+        weight: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        constant: Tensor,
+        table: Tensor | None,
+        events: Tensor | None,
+    ) -> Tensor:
+        steps = len(constant) if events is None else len(events)
+        hiddens = hidden.new_empty(steps + 1, *hidden.shape)
+        cells = cell.new_empty(steps + 1 if learning else 1, *cell.shape)
+        gates = hidden.new_empty(steps, len(hidden), len(weight)) if learning else None
+        hiddens[0], cells[0] = hidden, cell
+        for first in range(0, len(hidden), BLOCK):
+            rows = slice(first, first + BLOCK)
+            for step in range(steps):
+                given = constant[min(step, len(constant) - 1), rows]
+                if table is not None and events is not None:
+                    given = given + F.embedding(events[step, rows], table)
+                _steps.advance(
+                    F.linear(hiddens[step, rows], weight),
+                    given,
+                    cells[step if learning else 0, rows],
+                    hiddens[step + 1, rows],
+                    cells[step + 1 if learning else 0, rows],
+                    None if gates is None else gates[step, rows],
+                )
+        if learning:
+            ctx.save_for_backward(weight, hiddens, cells, gates, events)
+            ctx.constants, ctx.inputs = len(constant), 0 if table is None else len(table)
+        return hiddens[1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        weight, hiddens, cells, gates, events = ctx.saved_tensors
+        outputs, (steps, batch, wide) = grads[0], gates.shape
+        grad_gates = torch.empty_like(gates)
+        grad_hidden, grad_cell = torch.zeros_like(hiddens[0]), torch.zeros_like(cells[0])
+        for first in range(0, batch, BLOCK):
+            rows = slice(first, first + BLOCK)
+            for step in reversed(range(steps)):
+                _steps.retreat(
+                    outputs[step, rows],
+                    grad_hidden[rows],
+                    grad_cell[rows],
+                    gates[step, rows],
+                    cells[step, rows],
+                    cells[step + 1, rows],
+                    grad_gates[step, rows],
+                )
+                torch.mm(grad_gates[step, rows], weight, out=grad_hidden[rows])
+        flat = grad_gates.reshape(steps * batch, wide)
+        grad_weight = flat.T @ hiddens[:-1].reshape(steps * batch, -1)
+        grad_constant = grad_gates if ctx.constants > 1 else grad_gates.sum(0, keepdim=True)
+        grad_table = None
+        if events is not None:
+            one_hot = F.one_hot(events.reshape(-1), ctx.inputs).to(flat.dtype)
+            grad_table = one_hot.T @ flat
+        return None, grad_weight, grad_hidden, grad_cell, grad_constant, grad_table, None
+
+
+def advance(
+    recurrent: Tensor,
+    given: Tensor,
+    cell: Tensor,
+    next_hidden: Tensor,
+    next_cell: Tensor,
+    gates: Tensor | None = None,
+) -> None:
+    """One step: what the hidden state and the input give the gates, to the next state.
+
+    Args:
+        recurrent, given: ``(N, 4H)`` shares of the gates, before the nonlinearity.
+        cell: ``(N, H)``.
+        next_hidden, next_cell, gates: written to; ``next_cell`` may be ``cell``.
+    """
+    i, f, g, o = (recurrent.float() + given.float()).chunk(4, -1)
+    i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), tanh(g), torch.sigmoid(o)
+    following = f * cell + i * g
+    next_cell.copy_(following)
+    next_hidden.copy_(o * tanh(following))
+    if gates is not None:
+        for part, gate in zip(gates.chunk(4, -1), (i, f, g, o), strict=True):
+            part.copy_(gate)
+
+
+def retreat(
+    grad_output: Tensor,
+    grad_hidden: Tensor,
+    grad_cell: Tensor,
+    gates: Tensor,
+    cell: Tensor,
+    next_cell: Tensor,
+    grad_gates: Tensor,
+) -> None:
+    """One step backwards; ``grad_cell`` and ``grad_gates`` are written to."""
+    i, f, g, o = gates.float().chunk(4, -1)
+    squashed = tanh(next_cell)
+    grad = grad_output.float() + grad_hidden.float()
+    through = grad_cell + grad * o * (1 - squashed * squashed)
+    grad_i, grad_f, grad_g, grad_o = grad_gates.chunk(4, -1)
+    grad_i.copy_(through * g * i * (1 - i))
+    grad_f.copy_(through * cell * f * (1 - f))
+    grad_g.copy_(through * i * (1 - g * g))
+    grad_o.copy_(grad * squashed * o * (1 - o))
+    grad_cell.copy_(through * f)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent as 2 sigmoid(2x) - 1: ten times as fast as PyTorch's on CPUs."""
+    return 2 * torch.sigmoid(2 * x) - 1
+
+
+class _Steps:
+    """The two steps as they are run: as written, or compiled."""
+
+    advance = staticmethod(advance)
+    retreat = staticmethod(retreat)
+
+
+_steps = _Steps()
+
+
+def compile_steps() -> None:
+    """Have the steps of :func:`scan` compiled, from here on and in this process.
+
+    It takes a C++ compiler and half a minute, and pays in long trainings.
+    """
+    _steps.advance = torch.compile(advance, dynamic=False)
+    _steps.retreat = torch.compile(retreat, dynamic=False)

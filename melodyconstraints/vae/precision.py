@@ -1,0 +1,28 @@
+"""The type of matrix products: bfloat16 where the processor multiplies it, else float32."""
+
+from __future__ import annotations
+
+import torch
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def products(precision: str, device: torch.device) -> torch.autocast:
+    """A context in which products have one of :data:`PRECISIONS`; ``auto`` is the fastest."""
+    bfloat16 = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+
+
+def products_dtype(device: torch.device) -> torch.dtype:
+    """The type that products have here and now."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return torch.float32
