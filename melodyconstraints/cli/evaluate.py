@@ -17,53 +17,156 @@ from melodyconstraints.cli.common import (
     rule_specs,
     seed_option,
     talk,
-    temperature_option,
 )
 
 if TYPE_CHECKING:
     from melodyconstraints.evaluation import Evaluation
     from melodyconstraints.latent.evaluation import RewardStatistics
 
+_OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
+"""Parameters that only one of the two measurements has."""
+
 
 @click.command("evaluate")
+@click.option("--actor", "actor_folder", type=FOLDER, help="Measure this actor.")
 @click.option(
-    "--actor", "actor_folder", type=FOLDER, required=True, help="Actor folder of mc train-actor."
+    "--data",
+    "store",
+    type=FOLDER,
+    help="Measure the model itself, on this melody store of mc extract-melodies.",
 )
 @model_option
 @click.option(
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
 @rule_options
-@temperature_option
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.  "
+    "[default: the actor's; 0.5 with --data]",
+)
 @seed_option
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    help="With --data: the held-out melodies.  [default: test]",
+)
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --data: write piano rolls of held-out melodies, what comes back of them, and "
+    "samples to this PNG.",
+)
 @json_option
+@click.pass_context
 def command(
-    actor_folder: Path,
+    context: click.Context,
+    actor_folder: Path | None,
+    store: Path | None,
     model_folder: Path | None,
     count: int,
     rules: tuple[str, ...],
     density: int | None,
     temperature: float | None,
     seed: int,
+    split: str | None,
+    picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw melodies from the prior and from the actor and compare what they earn (Table 2).
+    """Measure an actor, or with --data a melody model.
 
-    Both are judged by the actor's rules and by those given here besides.
+    An actor: draw melodies from the prior and from the actor and compare what they earn by the
+    actor's rules, and by those given here besides (the paper's Table 2).
+
+    A model: does it give back melodies that it was not trained on, are melodies drawn from its
+    prior like real ones, and are they new?
     """
+    if actor_folder is not None and store is None:
+        _refuse(context, _OF_A_MODEL, "--data")
+        also = rule_specs(rules, density, required=False)
+        _evaluate_actor(actor_folder, model_folder, count, also, temperature, seed, as_json)
+    elif store is not None and actor_folder is None:
+        _refuse(context, _OF_AN_ACTOR, "--actor")
+        _check_picture(picture)
+        _evaluate_model(
+            store, model_folder, count, split or "test", temperature, seed, picture, as_json
+        )
+    else:
+        raise click.UsageError("give either --actor DIR or --data STORE")
+
+
+def _refuse(context: click.Context, names: tuple[str, ...], belongs_to: str) -> None:
+    for parameter in context.command.params:
+        if parameter.name in names and context.params[parameter.name] not in (None, ()):
+            raise click.UsageError(f"{parameter.opts[0]} goes with {belongs_to} only")
+
+
+def _check_picture(path: Path | None) -> None:
+    """Before the work, not after it."""
+    if path is not None and path.suffix.lower() != ".png":
+        raise click.UsageError(f"--plot writes a PNG; {path} must end in .png")
+    if path is not None and not path.parent.is_dir():
+        raise click.UsageError(f"--plot: there is no folder {path.parent}")
+
+
+def _evaluate_actor(
+    folder: Path,
+    model_folder: Path | None,
+    count: int,
+    also: list[str],
+    temperature: float | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     from melodyconstraints.actors import load_actor
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model
 
     model = None if model_folder is None else load_model(model_folder)
-    actor = load_actor(actor_folder, model=model)
-    also = rule_specs(rules, density, required=False)
+    actor = load_actor(folder, model=model)
     with talk().status(f"drawing 2 x {count} melodies"):
         evaluation = evaluate_actor(actor, count, also=also, temperature=temperature, seed=seed)
     if as_json:
         print_json(evaluation.as_dict())
     else:
         _print(evaluation)
+
+
+def _evaluate_model(
+    store: Path,
+    model_folder: Path | None,
+    count: int,
+    split: str,
+    temperature: float | None,
+    seed: int,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    from melodyconstraints.actors import DEFAULT_TEMPERATURE
+    from melodyconstraints.cli.quality_tables import print_quality
+    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.quality import evaluate_model, plot_quality
+
+    model = load_model() if model_folder is None else load_model(model_folder)
+    with talk().status("measuring") as status:
+        quality = evaluate_model(
+            model,
+            store,
+            count,
+            split=split,
+            temperature=DEFAULT_TEMPERATURE if temperature is None else temperature,
+            seed=seed,
+            announce=status.update,
+        )
+    if picture is not None:
+        plot_quality(quality, picture)
+        talk().print(f"piano rolls in {picture}")
+    if as_json:
+        print_json(quality.as_dict())
+    else:
+        print_quality(quality)
 
 
 def _print(evaluation: Evaluation) -> None:

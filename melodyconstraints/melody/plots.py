@@ -6,6 +6,7 @@ import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,20 +17,33 @@ INSIDE, OUTSIDE = "#1f4e79", "#d62728"
 _BAR_LINE, _FOUR_BAR_LINE = "#e6e6e6", "#b0b0b0"
 _MARGIN_SEMITONES = 2
 _MIN_SPAN_SEMITONES = 24
-_ROLLS_PER_PICTURE = 16
+ROLLS_PER_PICTURE = 16
 
 
 def draw_piano_roll(
-    axes: Axes, melody: Melody, *, pitch_classes: Collection[int] | None = None
+    axes: Axes,
+    melody: Melody,
+    *,
+    pitch_classes: Collection[int] | None = None,
+    other: Melody | None = None,
 ) -> None:
-    """Draw one melody; notes outside ``pitch_classes`` are red."""
+    """Draw one melody; notes outside ``pitch_classes`` are red.
+
+    Args:
+        other: a melody to compare with: notes that it does not have, pitch and step, are red too,
+            and the pitches shown are those of both, so that the two can stand side by side.
+    """
     for step in range(0, STEPS + 1, STEPS_PER_BAR):
         whole = step % (4 * STEPS_PER_BAR) == 0
         axes.axvline(step, color=_FOUR_BAR_LINE if whole else _BAR_LINE, lw=0.8, zorder=0)
     for octave in range(0, 128, 12):
         axes.axhline(octave - 0.5, color=_BAR_LINE, lw=0.6, zorder=0)
     allowed = range(12) if pitch_classes is None else pitch_classes
-    colors = [INSIDE if p in allowed else OUTSIDE for p in melody.pitch_classes.tolist()]
+    agreeing = melody.events == (melody if other is None else other).events
+    colors = [
+        INSIDE if pitch % 12 in allowed and agreeing[onset] else OUTSIDE
+        for onset, pitch in zip(melody.onsets.tolist(), melody.pitches.tolist(), strict=True)
+    ]
     axes.barh(
         melody.pitches,
         melody.durations - 0.15,
@@ -40,7 +54,7 @@ def draw_piano_roll(
     )
     axes.set_xlim(0, STEPS)
     axes.set_xticks(range(0, STEPS, 4 * STEPS_PER_BAR), [f"bar {bar}" for bar in (1, 5, 9, 13)])
-    axes.set_ylim(*_pitch_limits(melody))
+    axes.set_ylim(*_pitch_limits([melody] if other is None else [melody, other]))
     octaves = [
         pitch for pitch in range(0, 128, 12) if axes.get_ylim()[0] < pitch < axes.get_ylim()[1]
     ]
@@ -56,21 +70,32 @@ def plot_melodies(
     *,
     titles: Sequence[str] | None = None,
     pitch_classes: Collection[int] | None = None,
+    others: Sequence[Melody | None] | None = None,
     columns: int = 2,
 ) -> list[Path]:
     """Write piano rolls, ``columns`` side by side, at most 16 to a picture.
+
+    Args:
+        others: for each melody one to compare it with, or None; see :func:`draw_piano_roll`.
 
     Returns:
         The pictures: ``path`` itself, or ``path`` with -001, -002, ... before its suffix.
     """
     whole = list(melodies)
-    starts = range(0, max(len(whole), 1), _ROLLS_PER_PICTURE)
+    starts = range(0, max(len(whole), 1), ROLLS_PER_PICTURE)
     paths = [path]
     if len(starts) > 1:
         paths = [path.with_stem(f"{path.stem}-{page + 1:03d}") for page in range(len(starts))]
     for start, page in zip(starts, paths, strict=True):
-        part = slice(start, start + _ROLLS_PER_PICTURE)
-        _plot_page(whole[part], page, titles[part] if titles else None, pitch_classes, columns)
+        part = slice(start, start + ROLLS_PER_PICTURE)
+        _plot_page(
+            whole[part],
+            page,
+            titles[part] if titles else None,
+            pitch_classes,
+            others[part] if others else [None] * len(whole[part]),
+            columns,
+        )
     return paths
 
 
@@ -79,6 +104,7 @@ def _plot_page(
     path: Path,
     titles: Sequence[str] | None,
     pitch_classes: Collection[int] | None,
+    others: Sequence[Melody | None],
     columns: int,
 ) -> None:
     columns = min(columns, max(len(melodies), 1))
@@ -89,9 +115,9 @@ def _plot_page(
         if index >= len(melodies):
             axes.set_axis_off()
             continue
-        draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes)
+        draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes, other=others[index])
         if titles:
-            axes.set_title(titles[index], fontsize=8, loc="left")
+            axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
     figure.savefig(path, dpi=110)
 
 
@@ -104,9 +130,10 @@ def piano_roll_png(melody: Melody) -> bytes:
     return buffer.getvalue()
 
 
-def _pitch_limits(melody: Melody) -> tuple[float, float]:
-    if not len(melody):
+def _pitch_limits(melodies: Sequence[Melody]) -> tuple[float, float]:
+    pitches = np.concatenate([melody.pitches for melody in melodies])
+    if not len(pitches):
         return 48, 48 + _MIN_SPAN_SEMITONES
-    low, high = int(melody.pitches.min()), int(melody.pitches.max())
+    low, high = int(pitches.min()), int(pitches.max())
     missing = max(_MIN_SPAN_SEMITONES - (high - low), 2 * _MARGIN_SEMITONES)
     return low - missing / 2 - 0.5, high + missing / 2 + 0.5

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import PITCHES, Events, canonical_events
 from melodyconstraints.melody.model import MelodyVAE, event_batches
+from melodyconstraints.vae.posterior import Posterior
 
 _ACTIVE_NATS = 0.02
 
@@ -42,33 +43,105 @@ class Reconstruction:
         return asdict(self)
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class Accuracy:
+    """What of the events comes back; shares in [0, 1].
+
+    Args:
+        teacher_forced, free_running, onset_f1: as in :class:`Reconstruction`.
+        onsets_teacher_forced: of the true notes, those whose pitch is the likeliest event at the
+            step where they start, given the true events before it.
+        onsets_free_running: of the true notes, those given back with pitch and step exact.
+    """
+
+    teacher_forced: float
+    free_running: float
+    onset_f1: float
+    onsets_teacher_forced: float
+    onsets_free_running: float
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Melodies, their posterior and what a model makes of a point of it.
+
+    Args:
+        true: ``(B, 256)`` events.
+        forced: ``(B, 256)`` likeliest events, each given the true ones before it.
+        free: ``(B, 256)`` events decoded without the true ones.
+        posterior: q(z | m) of each melody.
+    """
+
+    true: Events
+    forced: Events
+    free: Events
+    posterior: Posterior
+
+    def accuracy(self, rows: NDArray[np.bool_] | slice = slice(None)) -> Accuracy:
+        """How much agrees in all melodies, or in some of them."""
+        true, forced, free = self.true[rows], self.forced[rows], self.free[rows]
+        return Accuracy(
+            teacher_forced=float((forced == true).mean()),
+            free_running=float((free == true).mean()),
+            onset_f1=onset_f1(free, true),
+            onsets_teacher_forced=onset_recall(forced, true),
+            onsets_free_running=onset_recall(free, true),
+        )
+
+    def reconstruction(self) -> Reconstruction:
+        """Accuracy and the state of the latent space, over all melodies."""
+        accuracy, kl = self.accuracy(), self.posterior.kl_by_dimension()
+        active = kl.mean(0) > _ACTIVE_NATS
+        variance = self.posterior.mean.var(0, unbiased=False)[active]
+        return Reconstruction(
+            teacher_forced=accuracy.teacher_forced,
+            free_running=accuracy.free_running,
+            onset_f1=accuracy.onset_f1,
+            kl=float(kl.sum(1).mean()),
+            active_dimensions=int(active.sum()),
+            mean_variance=float(variance.mean()) if len(variance) else 0.0,
+            sigma=float(self.posterior.scale.mean()),
+        )
+
+
 def measure_reconstruction(model: MelodyVAE, events: Events) -> Reconstruction:
-    """Encode, decode and compare.
+    """Encode, decode the posterior mean and compare.
 
     Args:
         events: ``(B, 256)`` held-out melodies.
     """
-    forced, free, means, kls, scales = [], [], [], [], []
+    return encode_and_decode(model, events).reconstruction()
+
+
+@torch.no_grad()
+def encode_and_decode(
+    model: MelodyVAE,
+    events: Events,
+    *,
+    temperature: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Decoded:
+    """Encode and decode.
+
+    Args:
+        events: ``(B, 256)`` melodies.
+        temperature: of ``free``; 0 takes the likeliest events. ``forced`` is always the likeliest.
+        generator: on the model's device; decode a point drawn from each posterior, not its mean.
+    """
+    forced, free, means, scales = [], [], [], []
     for batch in event_batches(events, model.device):
         posterior = model.encode(batch)
-        forced.append(model.logits(posterior.mean, batch).argmax(-1).cpu().numpy())
-        free.append(model.decode(posterior.mean, temperature=0.0).cpu().numpy())
+        z = posterior.mean if generator is None else posterior.sample(generator)
+        forced.append(model.logits(z, batch).argmax(-1).cpu().numpy())
+        drawn = model.decode(z, temperature=temperature, generator=generator)
+        free.append(drawn.cpu().numpy())
         means.append(posterior.mean)
-        kls.append(posterior.kl_by_dimension())
         scales.append(posterior.scale)
-    kl = torch.cat(kls)
-    active = kl.mean(0) > _ACTIVE_NATS
-    variance = torch.cat(means).var(0, unbiased=False)[active]
-    decoded = canonical_events(np.concatenate(free))
-    return Reconstruction(
-        teacher_forced=float((np.concatenate(forced) == events).mean()),
-        free_running=float((decoded == events).mean()),
-        onset_f1=onset_f1(decoded, events),
-        kl=float(kl.sum(1).mean()),
-        active_dimensions=int(active.sum()),
-        mean_variance=float(variance.mean()) if len(variance) else 0.0,
-        sigma=float(torch.cat(scales).mean()),
+    return Decoded(
+        true=events,
+        forced=np.concatenate(forced).astype(np.uint8),
+        free=canonical_events(np.concatenate(free)),
+        posterior=Posterior(torch.cat(means), torch.cat(scales)),
     )
 
 
@@ -78,6 +151,19 @@ def onset_f1(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
     >>> onset_f1(np.array([[60, 128, 62, 129]]), np.array([[60, 128, 64, 65]]))
     0.4
     """
-    hits = int(((found == true) & (true < PITCHES)).sum())
     notes = int((found < PITCHES).sum()) + int((true < PITCHES).sum())
-    return 2 * hits / notes if notes else 1.0
+    return 2 * _hits(found, true) / notes if notes else 1.0
+
+
+def onset_recall(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
+    """Share of the true notes whose pitch and step are found; 1.0 if there is none.
+
+    >>> onset_recall(np.array([[60, 128, 62, 129]]), np.array([[60, 128, 64, 129]]))
+    0.5
+    """
+    notes = int((true < PITCHES).sum())
+    return _hits(found, true) / notes if notes else 1.0
+
+
+def _hits(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> int:
+    return int(((found == true) & (true < PITCHES)).sum())

@@ -2,11 +2,15 @@
 
 import json
 
+import matplotlib.image
 import pytest
 
 from melodyconstraints.actors import load_actor, train_actor
+from melodyconstraints.datasets.store import read_store
 from melodyconstraints.evaluation import evaluate_actor
 from melodyconstraints.melody.checkpoint import load_model, save_model
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.quality import evaluate_model
 
 
 @pytest.fixture
@@ -86,11 +90,148 @@ def test_a_model_folder_is_no_actor(mc, tiny_model_folder):
     assert "is of kind melody-vae, format melodyconstraints-1; kind actor" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, tiny_store, make_store):
+    """The tiny store, but one of the melodies to test with is one of those to train on."""
+    stored = read_store(tiny_store)
+    events = stored.events.copy()
+    events[18] = events[3]
+    splits = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
+    return make_store(tmp_path_factory.mktemp("stores") / "known", events, splits, stored.files)
+
+
+@pytest.fixture
+def measure(mc, tiny_model_folder, store):
+    """Measures the tiny model on it."""
+    return lambda *options: mc("evaluate", "--model", tiny_model_folder, "--data", store, *options)
+
+
+@pytest.fixture
+def quality(tiny_model_folder, store):
+    """What that finds."""
+    model = load_model(tiny_model_folder)
+    return lambda *args, **options: evaluate_model(model, store, *args, **options)
+
+
+def test_the_json_of_a_model_is_its_quality_in_python(measure, quality):
+    result = measure("-n", 3, "--seed", 2, "--temperature", 0.9, "--split", "validation", "--json")
+    assert result.exit_code == 0
+    expected = quality(3, seed=2, temperature=0.9, split="validation")
+    assert json.loads(result.stdout) == json.loads(json.dumps(expected.as_dict()))
+
+
+def test_the_tables_of_a_model_answer_three_questions(measure, quality, table):
+    result = measure()
+    assert result.exit_code == 0
+    found = quality(1024)  # the store has 4
+    flat = found.as_dict()
+    text = " ".join(result.stdout.split())
+    assert "Does it give melodies back? 4 of the split test; samples at temperature 0.5." in text
+    assert "4 samples of the prior at temperature 0.5 against the held-out melodies." in text
+
+    def shares(one, *names):
+        return [f"{one[name]:.1%}" for name in names]
+
+    rows = table(result.stdout)
+    assert rows[:6] == [
+        ["right", "posterior mean", "posterior sample"],
+        *(
+            [label, *shares(flat, name), *shares(flat["sampled"], name)]
+            for label, name in (
+                ("events, teacher-forced", "teacher_forced"),
+                ("events, free-running", "free_running"),
+                ("notes, teacher-forced", "onsets_teacher_forced"),
+                ("notes, free-running", "onsets_free_running"),
+                ("notes, F1", "onset_f1"),
+            )
+        ),
+    ]
+    names = ("teacher_forced", "free_running", "onset_f1")
+    assert rows[6:9] == [
+        ["collection", "melodies", "teacher-forced", "free-running", "notes, F1"],
+        ["airs", "3", *shares(flat["collections"]["airs"], *names)],
+        ["hymns", "1", *shares(flat["collections"]["hymns"], *names)],
+    ]
+    assert rows[9:14] == [
+        ["latent space", ""],
+        ["KL from the prior, nats a melody", f"{flat['kl']:.1f}"],
+        ["active dimensions", f"{flat['active_dimensions']}"],
+        ["variance of the posterior means; the prior's is 1", f"{flat['mean_variance']:.2f}"],
+        ["mean posterior scale", f"{flat['sigma']:.2f}"],
+    ]
+    assert rows[14] == ["feature", "held out", "samples", "overlap", "KL", "gap", "ceiling"]
+    assert [row[0] for row in rows[15:29]] == [
+        *("pitch class", "interval", "note length", "notes per bar", "pitch range"),
+        *("pitches used", "pitch classes used", "pitch class entropy", "scale consistency"),
+        *("groove consistency", "repeated bars", "empty bars", "empty beats", "mean"),
+    ]
+    for row, name in ((rows[16], "interval_histogram"), (rows[19], "pitch_range")):
+        one, listed = flat["features"][name], name == "interval_histogram"
+        assert row[1:] == [
+            *("" if listed else f"{one[where]:.3g}" for where in ("held_out", "samples")),
+            f"{one['overlapping_area']:.3f}",
+            f"{one['kl_divergence']:.3f}",
+            f"{one['distance']:.3f}",
+            f"{one['training']['overlapping_area']:.3f}",
+        ]
+    areas = f"{flat['overlapping_area']:.3f}", f"{flat['training_overlapping_area']:.3f}"
+    assert rows[28] == ["mean", "", "", areas[0], "", "", areas[1]]
+    assert flat["held_out_novelty"]["near_copies"] == 1 / 4 != flat["near_copies"]
+    novelty = [
+        shares(one, "near_copies", "quotations", "similarity")
+        for one in (flat, flat["held_out_novelty"])
+    ]
+    assert rows[29:] == [
+        ["", "samples", "held out"],
+        ["near-copies of a training melody", novelty[0][0], novelty[1][0]],
+        ["quote 17 notes of a training melody", novelty[0][1], novelty[1][1]],
+        ["notes shared with the most similar one", novelty[0][2], novelty[1][2]],
+    ]
+
+
+def test_the_picture_of_a_model_is_written_and_named_on_stderr(measure, tmp_path):
+    result = measure("-n", 2, "--plot", "rolls.png", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["n"] == 2
+    assert "piano rolls in rolls.png" in result.stderr
+    # 2 pairs and 2 samples: 3 rows of 1.7 inches, at 110 dots an inch
+    assert matplotlib.image.imread(tmp_path / "rolls.png").shape[:2] == (561, 1408)
+
+
+def test_a_store_that_is_not_there_is_told(mc, tiny_model_folder):
+    result = mc("evaluate", "--model", tiny_model_folder, "--data", "nowhere")
+    assert result.exit_code == 1
+    assert "nowhere is not a finished melody store" in result.stderr
+    assert "make one with: mc extract-melodies" in result.stderr
+
+
+def test_a_store_without_held_out_melodies_is_told(mc, tiny_model_folder, make_store, tmp_path):
+    events = Melodies.stack([Melody.from_notes([(0, 4, 60)])] * 2).events
+    make_store(tmp_path / "store", events, ["train"] * 2, ["a/b.mid"] * 2)
+    result = mc("evaluate", "--model", tiny_model_folder, "--data", "store")
+    assert result.exit_code == 1
+    assert "store holds too few melodies of the split test: 0" in result.stderr
+
+
+def test_a_model_that_is_not_there_is_told(mc, tiny_store):
+    result = mc("evaluate", "--model", "nowhere", "--data", tiny_store)
+    assert result.exit_code == 1
+    assert "nowhere" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing option '--actor'"),
+        ([], "give either --actor DIR or --data STORE"),
+        (["--actor", "x", "--data", "y"], "give either --actor DIR or --data STORE"),
         (["--actor", "x", "-n", "1"], "1 is not in the range x>=2"),
+        (["--actor", "x", "--split", "test"], "--split goes with --data only"),
+        (["--actor", "x", "--plot", "x.png"], "--plot goes with --data only"),
+        (["--data", "x", "--rule", "cmajor"], "--rule goes with --actor only"),
+        (["--data", "x", "--density", "0"], "--density goes with --actor only"),
+        (["--data", "x", "--split", "train"], "'train' is not one of 'validation', 'test'"),
+        (["--data", "x", "--plot", "x.pdf"], "--plot writes a PNG; x.pdf must end in .png"),
+        (["--data", "x", "--plot", "no/x.png"], "--plot: there is no folder no"),
     ],
 )
 def test_wrong_usage_is_told(mc, arguments, message):

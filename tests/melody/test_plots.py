@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.plots import (
     INSIDE,
@@ -88,3 +89,32 @@ def test_a_batch_draws_as_its_melodies_do_and_always_the_same(tmp_path):
     plot_melodies([TUNE, EMPTY], tmp_path / "list.png")
     plot_melodies(Melodies.stack([TUNE, EMPTY]), tmp_path / "batch.png")
     assert (tmp_path / "list.png").read_bytes() == (tmp_path / "batch.png").read_bytes()
+
+
+def test_notes_that_the_other_melody_has_not_are_red_and_both_fit():
+    other = Melody.from_notes([(0, 2, 60), (4, 2, 62), (16, 8, 67), (24, 1, 96), (250, 6, 30)])
+    left, right = drawn(TUNE, other=other), drawn(other, other=TUNE)
+    colors = [to_hex(patch.get_facecolor()) for patch in left.patches]
+    assert colors == [INSIDE, OUTSIDE, INSIDE, OUTSIDE]  # one at the place has another pitch
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_ylim()[0] < 30 < 96 < left.get_ylim()[1]
+    assert {to_hex(p.get_facecolor()) for p in drawn(TUNE, other=EMPTY).patches} == {OUTSIDE}
+    both = drawn(TUNE, other=TUNE, pitch_classes=C_MAJOR).patches
+    assert [to_hex(p.get_facecolor()) for p in both] == [INSIDE, OUTSIDE, INSIDE, OUTSIDE]
+
+
+def test_each_melody_of_a_picture_has_its_other(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        plots, "draw_piano_roll", lambda axes, melody, **options: seen.append(options["other"])
+    )
+    others = [EMPTY, None] * 8 + [None, TUNE] * 2
+    assert len(plot_melodies([TUNE] * 20, tmp_path / "rolls.png", others=others)) == 2
+    assert seen == others
+    seen.clear()
+    plot_melodies([TUNE], tmp_path / "one.png")
+    assert seen == [None]
+
+
+def test_a_title_is_no_formula(tmp_path):
+    plot_melodies([EMPTY], tmp_path / "rolls.png", titles=["$_{$ and $^}$"])

@@ -1,6 +1,7 @@
 """How well melodies come back: F1 by hand, and models whose quality is known beforehand."""
 
 import math
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,13 @@ from torch.nn import functional as F
 from melodyconstraints.melody import reconstruction
 from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
 from melodyconstraints.melody.model import event_batches
-from melodyconstraints.melody.reconstruction import measure_reconstruction, onset_f1
+from melodyconstraints.melody.reconstruction import (
+    Decoded,
+    encode_and_decode,
+    measure_reconstruction,
+    onset_f1,
+    onset_recall,
+)
 from melodyconstraints.vae.posterior import Posterior
 
 
@@ -33,10 +40,12 @@ class Copier:
         return Posterior(mean, torch.tensor([0.5, 1.0]).expand(len(events), -1))
 
     def logits(self, z, events):
+        self.points = z
         return F.one_hot(self.decoded(events), 130).float()
 
-    def decode(self, z, *, temperature):
-        assert temperature == 0
+    def decode(self, z, *, temperature, generator):
+        assert z is self.points
+        self.decoding = temperature, generator
         return self.decoded(self.events)
 
 
@@ -53,6 +62,20 @@ class Copier:
 )
 def test_onset_f1_by_hand(found, true, f1):
     assert onset_f1(np.array([found], np.uint8), np.array([true], np.uint8)) == f1
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "recall"),
+    [
+        ([60, 128, 62, 129], [60, 128, 62, 129], 1.0),
+        ([60, 61, 62, 63], [60, 128, 62, 129], 1.0),  # two more are found: no matter
+        ([60, 129, 129, 129], [60, 61, 62, 63], 0.25),
+        ([129, 60, 61, 62], [60, 61, 62, 129], 0.0),
+        ([60, 61, 62, 63], [129, 129, 129, 129], 1.0),
+    ],
+)
+def test_onset_recall_by_hand(found, true, recall):
+    assert onset_recall(np.array([found], np.uint8), np.array([true], np.uint8)) == recall
 
 
 def test_onset_f1_counts_notes_over_the_whole_batch():
@@ -110,3 +133,56 @@ def test_measures_do_not_depend_on_how_melodies_are_batched(
     monkeypatch.setattr(reconstruction, "event_batches", partial(event_batches, size=5))
     parts = measure_reconstruction(tiny_model, some_melodies.events)
     assert parts.as_dict() == pytest.approx(whole.as_dict(), rel=1e-5)
+
+
+def test_accuracy_by_hand_over_all_melodies_and_over_some():
+    true = np.array([[60, 128, 62, 129], [70, 71, 72, 73]], np.uint8)
+    forced = np.array([[60, 128, 61, 129], [70, 71, 72, 128]], np.uint8)
+    free = np.array([[60, 128, 129, 129], [129, 71, 129, 129]], np.uint8)
+    decoded = Decoded(true, forced, free, Posterior(torch.zeros(2, 1), torch.ones(2, 1)))
+    assert asdict(decoded.accuracy()) == pytest.approx(
+        {
+            "teacher_forced": 6 / 8,
+            "free_running": 4 / 8,
+            "onset_f1": 2 * 2 / (2 + 6),
+            "onsets_teacher_forced": 4 / 6,
+            "onsets_free_running": 2 / 6,
+        }
+    )
+    assert asdict(decoded.accuracy(np.array([False, True]))) == pytest.approx(
+        {
+            "teacher_forced": 3 / 4,
+            "free_running": 1 / 4,
+            "onset_f1": 2 * 1 / (1 + 4),
+            "onsets_teacher_forced": 3 / 4,
+            "onsets_free_running": 1 / 4,
+        }
+    )
+
+
+def test_the_posterior_mean_is_decoded_greedily_and_a_sample_at_the_temperature(some_melodies):
+    model = Copier()
+    encode_and_decode(model, some_melodies.events)
+    assert model.decoding == (0.0, None)
+    assert model.points[:, 1].tolist() == [0] * 12
+    generator = torch.Generator().manual_seed(1)
+    decoded = encode_and_decode(model, some_melodies.events, temperature=0.7, generator=generator)
+    assert model.decoding == (0.7, generator)
+    again = torch.randn(12, 2, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(model.points, decoded.posterior.mean + decoded.posterior.scale * again)
+
+
+def test_melodies_decoded_from_a_sample_are_those_of_the_model(tiny_model, some_melodies):
+    def drawn() -> torch.Generator:
+        return torch.Generator().manual_seed(2)
+
+    decoded = encode_and_decode(
+        tiny_model, some_melodies.events, temperature=0.9, generator=drawn()
+    )
+    batch, generator = torch.from_numpy(some_melodies.events.astype(np.int64)), drawn()
+    with torch.no_grad():
+        z = tiny_model.encode(batch).sample(generator)
+        assert np.array_equal(decoded.forced, tiny_model.logits(z, batch).argmax(-1))
+        free = tiny_model.decode(z, temperature=0.9, generator=generator)
+    assert np.array_equal(decoded.free, Melodies(free.numpy()).events)
+    assert decoded.forced.dtype == decoded.free.dtype == np.uint8
