@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+    from melodyconstraints.actors import MelodyActor, generate, load_actor, train_actor
     from melodyconstraints.datasets.building import extract_store
     from melodyconstraints.datasets.extraction import extract_melodies
     from melodyconstraints.datasets.store import read_store, read_table
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model, save_model
     from melodyconstraints.melody.events import Melodies, Melody
-    from melodyconstraints.melody.midi import read_melody, write_melody
+    from melodyconstraints.melody.midi import write_melody
+    from melodyconstraints.melody.points import interpolate, reconstruct, vary
+    from melodyconstraints.quality import evaluate_model
+    from melodyconstraints.reading import read_melody
     from melodyconstraints.rules import Rule, find_rule, rule
 
 __version__ = "0.1.0"
@@ -34,17 +37,22 @@ _HOMES = {
     "MelodyDataset": "datasets.torch_dataset",
     "Rule": "rules",
     "evaluate_actor": "evaluation",
+    "evaluate_model": "quality",
     "extract_melodies": "datasets.extraction",
     "extract_store": "datasets.building",
     "find_rule": "rules",
+    "generate": "actors",
+    "interpolate": "melody.points",
     "load_actor": "actors",
     "load_model": "melody.checkpoint",
-    "read_melody": "melody.midi",
+    "read_melody": "reading",
     "read_store": "datasets.store",
     "read_table": "datasets.store",
+    "reconstruct": "melody.points",
     "rule": "rules",
     "save_model": "melody.checkpoint",
     "train_actor": "actors",
+    "vary": "melody.points",
     "write_melody": "melody.midi",
 }
 
@@ -55,17 +63,22 @@ __all__ = [
     "MelodyDataset",
     "Rule",
     "evaluate_actor",
+    "evaluate_model",
     "extract_melodies",
     "extract_store",
     "find_rule",
+    "generate",
+    "interpolate",
     "load_actor",
     "load_model",
     "read_melody",
     "read_store",
     "read_table",
+    "reconstruct",
     "rule",
     "save_model",
     "train_actor",
+    "vary",
     "write_melody",
 ]
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import mido
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -93,6 +94,48 @@ def write_store(folder: Path, events: np.ndarray, splits: list[str], files: list
     write_part(folder, 0, pa.table(given | empty, schema=SCHEMA))
     write_summary(folder, 1, {"settings": {}, "counts": {}})
     return folder
+
+
+def write_parts(
+    path, parts, *, signatures=(), tempo=None, midi_type=1, ticks_per_quarter=480
+) -> Path:
+    """A MIDI file by mido.
+
+    Args:
+        parts: (channel, name, notes as (start, end, pitch) in quarters); drums on channel 9, and
+            the program is 40 + channel.
+        signatures: (quarter, numerator, denominator).
+    """
+    tracks = []
+    timed = [
+        (quarter, 0, mido.MetaMessage("time_signature", numerator=above, denominator=below))
+        for quarter, above, below in signatures
+    ]
+    if tempo:
+        timed.append((0, 0, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo))))
+    for channel, name, notes in parts:
+        timed.append((0, 0, mido.MetaMessage("track_name", name=name)))
+        timed.append((0, 0, mido.Message("program_change", program=40 + channel, channel=channel)))
+        for start, end, pitch in notes:
+            timed.append((start, 2, mido.Message("note_on", note=pitch, channel=channel)))
+            timed.append((end, 1, mido.Message("note_off", note=pitch, channel=channel)))
+        track, now = mido.MidiTrack(), 0
+        for quarter, _, message in sorted(timed, key=lambda entry: entry[:2]):
+            tick = round(quarter * ticks_per_quarter)
+            track.append(message.copy(time=tick - now))
+            now = tick
+        tracks.append(track)
+        timed = []
+    if midi_type == 0:
+        tracks = [mido.merge_tracks(tracks)]
+    mido.MidiFile(type=midi_type, ticks_per_beat=ticks_per_quarter, tracks=tracks).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_midi() -> Callable[..., Path]:
+    """:func:`write_parts`."""
+    return write_parts
 
 
 @pytest.fixture(scope="session")

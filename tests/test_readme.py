@@ -28,7 +28,8 @@ def parse(group: click.Group, words: list[str]) -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_of_the_readme_parses(line: str, tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "song.mid").write_bytes(b"")
+    for name in ("song.mid", "other.mid"):
+        (tmp_path / name).write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     parse(main, shlex.split(line)[1:])
 

@@ -17,8 +17,10 @@ COMMANDS = {
     "train-vae": ("train_vae", "Train a melody model on extracted melodies."),
     "train-actor": ("train_actor", "Teach a model your rules, without retraining it."),
     "generate": ("generate", "Write melodies as MIDI files."),
+    "reconstruct": ("reconstruct", "What comes back of your melodies from the model."),
+    "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "What MIDI files earn under rules."),
-    "evaluate": ("evaluate", "Measure how well an actor keeps its rules."),
+    "evaluate": ("evaluate", "Measure an actor, or a melody model."),
     "rules": ("rules", "List and explain the rules."),
 }
 
@@ -73,9 +75,9 @@ def _harmless(message: str) -> str:
 @click.command(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mc", message="%(prog)s %(version)s")
 def main() -> None:
-    r"""Melodies that obey your rules.
+    """Melodies that obey your rules.
 
     \b
     mc train-actor --rule cmajor --density 192 -o actors/mine
     mc generate --actor actors/mine -n 16 -o out/ --plot
-    """
+    """  # noqa: D301 (click wants the character)

@@ -14,61 +14,57 @@ from melodyconstraints.cli.common import (
     rule_options,
     rule_specs,
 )
+from melodyconstraints.cli.inputs import MIDI_PATH, choice_options, midi_files, read_melodies
 from melodyconstraints.disk import printable
 
 
 @click.command("score")
-@click.argument("paths", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
+@click.argument("paths", type=MIDI_PATH, nargs=-1, required=True)
 @rule_options
+@choice_options
 @json_option
 def command(
-    paths: tuple[Path, ...], rules: tuple[str, ...], density: int | None, as_json: bool
+    paths: tuple[Path, ...],
+    rules: tuple[str, ...],
+    density: int | None,
+    bar: int | None,
+    track: str | None,
+    polyphony: str,
+    as_json: bool,
 ) -> None:
     """Print what each melody of the given MIDI files and folders earns under the rules.
 
-    Of a longer file the first 16 bars of its first part count; a file that cannot be read is
-    reported and ends the command with exit code 1 after all others.
+    Of each file the 16 bars count that are most a melody, and the table says which; --bar and
+    --track choose others. A file without a melody is reported and ends the command with exit code
+    1 after all others.
     """
-    from melodyconstraints.datasets.files import LocalFolder, find_midi_files
-    from melodyconstraints.errors import MidiError
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.melody.midi import read_melody
     from melodyconstraints.rules import find_rules
 
-    specs = rule_specs(rules, density)
-    found = find_rules(specs)
-    files: list[Path] = []
-    for path in paths:
-        names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
-        files += [path / name for name in names]
+    found = find_rules(rule_specs(rules, density))
+    melodies, failed = read_melodies(midi_files(paths), polyphony, bar, track)
     rows: list[dict[str, Any]] = []
-    failed = 0
-    for file in files:
-        try:
-            read = read_melody(file)
-        except MidiError as error:
-            click.echo(f"Error: {printable(str(error))}", err=True)
-            failed += 1
-            continue
+    for file, read in melodies:
         batch = Melodies.stack([read.melody])
-        earned = {rule.name: float(rule(batch)[0]) for rule in found}
-        rows.append(
-            {"file": str(file), "notes": len(read.melody), "bars": read.bars, "rewards": earned}
-        )
+        row = {"file": str(file), "track": read.track, "bars": read.bars}
+        row |= {"first_bar": read.first_bar, "last_bar": read.last_bar, "notes": len(read.melody)}
+        rows.append(row | {"rewards": {rule.name: float(rule(batch)[0]) for rule in found}})
     if as_json:
         print_json({"melodies": rows, "failed": failed})
     elif rows:
         print_table(
-            ["file", "notes", "bars", *(rule.name for rule in found)],
+            ["file", "track", "bars", "notes", *(rule.name for rule in found)],
             [
                 [
                     printable(row["file"]),
+                    printable(row["track"]),
+                    f"{row['first_bar']}-{row['last_bar']} of {row['bars']}",
                     str(row["notes"]),
-                    str(row["bars"]),
                     *(f"{value:.3f}" for value in row["rewards"].values()),
                 ]
                 for row in rows
             ],
+            text_columns=2,
         )
     if failed:
         click.get_current_context().exit(1)

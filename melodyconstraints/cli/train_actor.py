@@ -55,12 +55,12 @@ def command(
     seed: int,
     overwrite: bool,
 ) -> None:
-    r"""Train an actor that makes the model's melodies obey RULES, and write an actor folder.
+    """Train an actor that makes the model's melodies obey RULES, and write an actor folder.
 
     \b
     mc train-actor --rule cmajor --density 192
     mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.actors import KIND
     from melodyconstraints.artifacts import check_free
     from melodyconstraints.curves import plot_actor_critic

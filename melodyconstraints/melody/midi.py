@@ -1,27 +1,22 @@
-"""Melodies as MIDI files, out and in.
+"""Melodies as MIDI files.
 
-Out: format 1, 480 ticks a quarter, a first track with tempo, 4/4 and key signature, a second with
-the notes. Both end on the last bar line, so that a DAW shows 16 whole bars. In: any MIDI file; see
-:func:`read_melody`. A melody that is written and read is the same melody.
+Format 1, 480 ticks a quarter, a first track with tempo, 4/4 and key signature, a second with the
+notes. Both end on the last bar line, so that a DAW shows 16 whole bars. A melody that is written
+and read (:func:`melodyconstraints.reading.read_melody`) is the same melody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import mido
-import numpy as np
 
-from melodyconstraints.errors import MidiError, UsageError
-from melodyconstraints.melody.events import REST, Melody
-from melodyconstraints.melody.scores import read_score
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.units import (
-    BARS,
     DEFAULT_TEMPO,
     QUARTERS_PER_BAR,
     STEPS,
-    STEPS_PER_BAR,
     TICKS_PER_QUARTER,
     check_tempo,
     steps_to_ticks,
@@ -102,51 +97,3 @@ def _note_track(melody: Melody, program: int, name: str) -> mido.MidiTrack:
         now = end
     track.append(mido.MetaMessage("end_of_track", time=_LAST_TICK - now))
     return track
-
-
-@dataclass(frozen=True)
-class FoundMelody:
-    """A melody of a MIDI file and where it was found.
-
-    Args:
-        melody: 16 bars; a shorter file is filled up with rests.
-        track: name or number of the part it comes from.
-        bars: bars that the part has; above 16, the rest was left out.
-        tempo: quarters a minute.
-        program: of the part.
-    """
-
-    melody: Melody
-    track: str
-    bars: int
-    tempo: float
-    program: int
-
-
-def read_melody(path: Path, *, polyphony: str = "skyline") -> FoundMelody:
-    """The first 16 bars of the first part with notes, drums aside, as one voice.
-
-    Bars are counted from the start of the first stretch of 4/4 or 2/2.
-
-    Raises:
-        MidiError: the file cannot be read, holds no notes or is not in 4/4.
-    """
-    try:
-        score = read_score(path)
-    except MidiError as error:
-        raise MidiError(f"{path}: {error}") from error
-    parts = [part for part in score.parts if not part.is_drum]
-    if not parts:
-        raise MidiError(f"{path} holds no notes (drums aside)")
-    if not score.segments:
-        raise MidiError(f"{path} is not in 4/4 or 2/2")
-    for segment in score.segments:
-        for number, part in enumerate(parts):
-            events = score.part_events(part, segment, polyphony)
-            if len(events):
-                padded = np.full(STEPS, REST, np.uint8)
-                padded[: len(events)] = events[:STEPS]
-                name = part.name or f"part {number + 1}"
-                bars = len(events) // STEPS_PER_BAR
-                return FoundMelody(Melody(padded), name, bars, score.tempo, part.program)
-    raise MidiError(f"{path} holds no notes in its bars of 4/4 or 2/2; {BARS} bars are wanted")

@@ -7,7 +7,7 @@ without a time signature is in 4/4, as the MIDI standard has it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.escapes import without_escapes
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.grid import Ints, by_rule, check_polyphony
+from melodyconstraints.melody.metre import FOUR_QUARTER_BARS, Metre, Signature, signatures_by_tick
 from melodyconstraints.melody.readings import Part, Reading
 from melodyconstraints.melody.second_look import read_with_mido, unwrap
 from melodyconstraints.melody.units import (
@@ -31,7 +32,6 @@ from melodyconstraints.melody.units import (
     ticks_to_steps,
 )
 
-FOUR_QUARTER_BARS = frozenset({(4, 4), (2, 2)})
 MAX_BARS = 10_000
 """Five hours at 120 quarters a minute; a wild tick beyond that would only eat memory."""
 _SORTED_IN_ORDER = 16
@@ -56,6 +56,7 @@ class Score:
     tempo: float
     parts: tuple[Part, ...]
     segments: tuple[Segment, ...]
+    metre: Metre
     recovered: str = ""
 
     def part_events(self, part: Part, segment: Segment, polyphony: str = "skyline") -> Events:
@@ -134,8 +135,10 @@ def read_score(source: Path | bytes) -> Score:
     if any(end > last_tick for end in ends):
         parts = _within_reach(parts, last_tick)
         ends = [_end(part.starts_ticks, part.ends_ticks, half_step) for part in parts]
-    segments = four_four_segments(reading.signatures, max(ends, default=0), ticks_per_quarter)
-    return Score(ticks_per_quarter, reading.tempo, parts, segments, recovered)
+    changes = signatures_by_tick(reading.signatures)
+    segments = four_four_segments(changes, max(ends, default=0), ticks_per_quarter)
+    metre = Metre(changes, ticks_per_quarter)
+    return Score(ticks_per_quarter, reading.tempo, parts, segments, metre, recovered)
 
 
 def _read(data: bytes) -> tuple[Reading, str]:
@@ -224,7 +227,7 @@ def _within_reach(parts: tuple[Part, ...], last_tick: int) -> tuple[Part, ...]:
 
 
 def four_four_segments(
-    signatures: Sequence[tuple[int, int, int]], end_tick: int, ticks_per_quarter: int
+    changes: Mapping[int, Signature], end_tick: int, ticks_per_quarter: int
 ) -> tuple[Segment, ...]:
     """The stretches of 4/4 (or 2/2) between time-signature changes.
 
@@ -233,18 +236,14 @@ def four_four_segments(
     counts whole.
 
     Args:
-        signatures: (tick, numerator, denominator), any order; the last of several at one tick
-            holds.
+        changes: signatures by tick, as :func:`signatures_by_tick` gives them.
         end_tick: where the music ends.
 
-    >>> four_four_segments([(0, 4, 4), (3840, 3, 4), (5280, 2, 2)], 9000, 480)
+    >>> four_four_segments({0: (4, 4), 3840: (3, 4), 5280: (2, 2)}, 9000, 480)
     (Segment(start_tick=0, end_tick=3840), Segment(start_tick=5280, end_tick=9120))
     """
     bar_ticks = QUARTERS_PER_BAR * ticks_per_quarter
-    in_order = sorted(signatures, key=lambda signature: signature[0])
-    changes = {tick: (above, below) for tick, above, below in in_order}
-    changes.setdefault(0, (4, 4))
-    ticks = [*sorted(changes), end_tick]
+    ticks = [*changes, end_tick]
     segments: list[Segment] = []
     for start, end in pairwise(ticks):
         if end <= start or changes[start] not in FOUR_QUARTER_BARS:

@@ -41,6 +41,7 @@ def test_every_command_explains_itself(mc, name):
     result = mc(name, "--help")
     assert result.exit_code == 0
     assert result.output.startswith(f"Usage: main {name}")
+    assert "\\b" not in result.output
     command = main.get_command(click.Context(main), name)
     for parameter in command.params:
         if isinstance(parameter, click.Option):

@@ -25,9 +25,9 @@ def test_the_table_has_a_row_a_file_and_a_column_a_rule(mc, table, songs):
     result = mc("score", "songs", "--rule", "cmajor", "--density", 8)
     assert (result.exit_code, result.stderr) == (0, "")
     assert table(result.stdout) == [
-        ["file", "notes", "bars", "cmajor", "density:8"],
-        ["songs/a.mid", "6", "2", "1.000", "0.750"],
-        ["songs/deep/b.mid", "4", "3", "0.500", "0.500"],
+        ["file", "track", "bars", "notes", "cmajor", "density:8"],
+        ["songs/a.mid", "Melody", "1-2 of 2", "6", "1.000", "0.750"],
+        ["songs/deep/b.mid", "Melody", "1-3 of 3", "4", "0.500", "0.500"],
     ]
 
 
@@ -37,19 +37,44 @@ def test_json_holds_the_same_numbers(mc, songs):
         "melodies": [
             {
                 "file": "songs/a.mid",
-                "notes": 6,
+                "track": "Melody",
                 "bars": 2,
+                "first_bar": 1,
+                "last_bar": 2,
+                "notes": 6,
                 "rewards": {"cmajor": 1.0, "density:8": 0.75},
             },
             {
                 "file": "songs/deep/b.mid",
-                "notes": 4,
+                "track": "Melody",
                 "bars": 3,
+                "first_bar": 1,
+                "last_bar": 3,
+                "notes": 4,
                 "rewards": {"cmajor": 0.5, "density:8": 0.5},
             },
         ],
         "failed": 0,
     }
+
+
+def test_of_a_longer_file_the_best_16_bars_are_scored_or_those_asked_for(
+    mc, table, make_midi, tmp_path
+):
+    white = [(bar * 4, bar * 4 + 4, 60 + [0, 2, 4, 5, 7][bar % 5]) for bar in range(8, 40)]
+    both = [*white, *((bar * 4, bar * 4 + 4, 61) for bar in range(40, 48))]
+    bass = [(start, end, pitch - 23) for start, end, pitch in both]
+    make_midi(tmp_path / "song.mid", [(0, "Bass", bass), (1, "Tune", both)])
+
+    def row(*options):
+        result = mc("score", "song.mid", "--rule", "cmajor", *options)
+        assert result.exit_code == 0
+        return table(result.stdout)[1][1:]
+
+    assert row() == ["Tune", "9-24 of 48", "16", "1.000"]
+    assert row("--bar", 33) == ["Tune", "33-48 of 48", "16", "0.500"]
+    assert row("--track", "bass")[:2] == ["Bass", "9-24 of 48"]
+    assert row("--track", 2, "--polyphony", "onset")[0] == "Tune"
 
 
 def test_files_are_scored_in_the_order_given(mc, table, songs):
@@ -89,6 +114,7 @@ def test_a_rule_that_raises_shows_where(mc, songs, tmp_path):
         (["--rule", "cmajor"], "Missing argument 'PATHS...'"),
         (["none.mid", "--rule", "cmajor"], "Path 'none.mid' does not exist"),
         (["songs", "--rule", "cmajr"], "there is no rule 'cmajr'; did you mean cmajor?"),
+        (["songs", "--rule", "cmajor", "--bar", "0"], "0 is not in the range x>=1"),
         (["songs", "--density", "257"], "257 is not in the range 0<=x<=256"),
         (["empty", "--rule", "cmajor"], "empty holds no MIDI file"),
     ],

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import HOLD, REST, Melody
-from melodyconstraints.melody.midi import VELOCITY, read_melody, to_midi_file, write_melody
+from melodyconstraints.melody.midi import VELOCITY, to_midi_file, write_melody
+from melodyconstraints.reading import read_melody
 
 STEPS = 256
 TUNE = Melody.from_notes([(0, 4, 60), (4, 2, 64), (8, 8, 67), (250, 6, 72)])
@@ -56,32 +57,6 @@ def notes_of(track) -> list[tuple[int, int, int]]:
     return notes
 
 
-def write_polyphonic(path, parts, *, signatures=(), midi_type=1, ticks_per_quarter=480):
-    """A file by mido; a part is (channel, name, notes as (start, end, pitch) in quarters)."""
-    tracks = []
-    timed = [
-        (quarter, 0, mido.MetaMessage("time_signature", numerator=above, denominator=below))
-        for quarter, above, below in signatures
-    ]
-    for channel, name, notes in parts:
-        timed.append((0, 0, mido.MetaMessage("track_name", name=name)))
-        timed.append((0, 0, mido.Message("program_change", program=40 + channel, channel=channel)))
-        for start, end, pitch in notes:
-            timed.append((start, 2, mido.Message("note_on", note=pitch, channel=channel)))
-            timed.append((end, 1, mido.Message("note_off", note=pitch, channel=channel)))
-        track, now = mido.MidiTrack(), 0
-        for quarter, _, message in sorted(timed, key=lambda entry: entry[:2]):
-            tick = round(quarter * ticks_per_quarter)
-            track.append(message.copy(time=tick - now))
-            now = tick
-        tracks.append(track)
-        timed = []
-    if midi_type == 0:
-        tracks = [mido.merge_tracks(tracks)]
-    mido.MidiFile(type=midi_type, ticks_per_beat=ticks_per_quarter, tracks=tracks).save(path)
-    return path
-
-
 @settings(deadline=None, max_examples=50)
 @given(NON_EMPTY)
 def test_a_melody_that_is_written_and_read_is_the_same_melody(tmp_path_factory, melody):
@@ -90,7 +65,7 @@ def test_a_melody_that_is_written_and_read_is_the_same_melody(tmp_path_factory, 
     found = read_melody(path)
     assert found.melody == melody
     assert (found.tempo, found.program, found.track) == (120.0, 0, "Melody")
-    assert found.bars == (melody.onsets[-1] + melody.durations[-1] + 15) // 16
+    assert found.bars == found.last_bar == (melody.onsets[-1] + melody.durations[-1] + 15) // 16
     assert read_melody(path, polyphony="onset").melody == melody
 
 
@@ -200,90 +175,5 @@ def test_an_empty_melody_is_16_bars_of_silence(tmp_path):
     path = tmp_path / "silence.mid"
     write_melody(Melody.from_notes([]), path)
     assert mido.MidiFile(path).length == pytest.approx(32.0)
-    with pytest.raises(MidiError, match=r"silence\.mid holds no notes \(drums aside\)"):
+    with pytest.raises(MidiError, match=r"silence\.mid holds no notes"):
         read_melody(path)
-
-
-@pytest.mark.parametrize("midi_type", [0, 1])
-@pytest.mark.parametrize("ticks_per_quarter", [96, 960])
-def test_formats_and_resolutions_of_others_are_read(tmp_path, midi_type, ticks_per_quarter):
-    path = write_polyphonic(
-        tmp_path / "tune.mid",
-        [(0, "Flute", [(0, 1, 60), (1, 1.5, 64), (4, 6, 67)])],
-        signatures=[(0, 4, 4)],
-        midi_type=midi_type,
-        ticks_per_quarter=ticks_per_quarter,
-    )
-    found = read_melody(path)
-    assert found.melody == Melody.from_notes([(0, 4, 60), (4, 2, 64), (16, 8, 67)])
-    assert (found.track, found.program, found.bars) == ("Flute", 40, 2)
-
-
-def test_the_first_part_with_notes_is_read_drums_aside(tmp_path):
-    path = write_polyphonic(
-        tmp_path / "band.mid",
-        [
-            (9, "Drums", [(0, 1, 36)]),
-            (0, "Nothing", []),
-            (1, "Oboe", [(0, 2, 72), (1, 3, 60)]),
-            (2, "Bass", [(0, 4, 36)]),
-        ],
-    )
-    found = read_melody(path)
-    assert (found.track, found.program) == ("Oboe", 41)
-    assert found.melody == Melody.from_notes([(0, 8, 72), (8, 4, 60)])
-    onset = read_melody(path, polyphony="onset").melody
-    assert onset == Melody.from_notes([(0, 4, 72), (4, 8, 60)])
-
-
-def test_a_part_without_a_name_is_called_by_its_number(tmp_path):
-    path = write_polyphonic(tmp_path / "tune.mid", [(0, "", [(0, 1, 60)])])
-    assert read_melody(path).track == "part 1"
-
-
-def test_of_a_longer_file_16_bars_are_taken_and_all_are_counted(tmp_path):
-    notes = [(4 * bar, 4 * bar + 4, 60 + bar) for bar in range(20)]
-    found = read_melody(write_polyphonic(tmp_path / "long.mid", [(0, "Long", notes)]))
-    assert found.bars == 20
-    assert found.melody.pitches.tolist() == list(range(60, 76))
-    assert found.melody.durations.tolist() == [16] * 16
-
-
-def test_bars_are_counted_from_the_first_stretch_of_4_4(tmp_path):
-    path = write_polyphonic(
-        tmp_path / "pick-up.mid",
-        [(0, "Tune", [(0, 1, 55), (1, 2, 60), (5, 6, 62)])],
-        signatures=[(0, 1, 4), (1, 4, 4)],
-    )
-    assert read_melody(path).melody == Melody.from_notes([(0, 4, 60), (16, 4, 62)])
-
-
-def test_drums_only_hold_no_notes(tmp_path):
-    path = write_polyphonic(tmp_path / "drums.mid", [(9, "Drums", [(0, 1, 36)])])
-    with pytest.raises(MidiError, match=r"drums\.mid holds no notes \(drums aside\)"):
-        read_melody(path)
-
-
-def test_a_waltz_is_not_in_4_4(tmp_path):
-    waltz = [(0, "Waltz", [(0, 1, 60)])]
-    path = write_polyphonic(tmp_path / "waltz.mid", waltz, signatures=[(0, 3, 4)])
-    with pytest.raises(MidiError, match=r"waltz\.mid is not in 4/4 or 2/2"):
-        read_melody(path)
-
-
-def test_notes_outside_of_the_stretches_of_4_4_are_not_enough(tmp_path):
-    path = write_polyphonic(
-        tmp_path / "late.mid", [(0, "Late", [(4, 5, 60)])], signatures=[(0, 4, 4), (4, 3, 4)]
-    )
-    with pytest.raises(
-        MidiError, match=r"late\.mid holds no notes in its bars of 4/4 or 2/2; 16 bars are wanted"
-    ):
-        read_melody(path)
-
-
-def test_a_missing_or_broken_file_is_named(tmp_path):
-    with pytest.raises(MidiError, match=r"none\.mid: cannot be read: No such file"):
-        read_melody(tmp_path / "none.mid")
-    (tmp_path / "text.mid").write_text("this is not music at all")
-    with pytest.raises(MidiError, match=r"text\.mid: not a MIDI file that can be parsed"):
-        read_melody(tmp_path / "text.mid")

@@ -6,6 +6,7 @@ import pytest
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST
+from melodyconstraints.melody.metre import signatures_by_tick
 from melodyconstraints.melody.scores import Segment, four_four_segments, read_score
 
 BAR = 1920  # ticks in a bar of 4/4 at 480 ticks a quarter
@@ -133,7 +134,8 @@ def test_the_time_signature_decides_which_bars_count(name, signatures, expected)
     ],
 )
 def test_segments_are_the_stretches_of_4_4_in_whole_bars(name, signatures, end, expected):
-    found = four_four_segments([(int(t), a, b) for t, a, b in signatures], int(end), 480)
+    changes = signatures_by_tick([(int(t), a, b) for t, a, b in signatures])
+    found = four_four_segments(changes, int(end), 480)
     assert [(s.start_tick / BAR, s.end_tick / BAR) for s in found] == expected, name
 
 
