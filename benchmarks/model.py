@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/model.py [--model MODEL_DIR] [--compile]
+    python benchmarks/model.py [--model MODEL_DIR]
 
 Training: a step against the arithmetic floor, which is the step's floating-point operations over
 the rate of a large matrix product of the same type, measured in the same run. Decoding: against a
@@ -29,7 +29,6 @@ from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.melody.config import PRESETS
 from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.model import MelodyVAE
-from melodyconstraints.melody.recurrence import compile_steps
 from melodyconstraints.melody.training import ElboSettings, MelodyObjective
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.vae.precision import products, products_dtype
@@ -42,12 +41,9 @@ REPEATS = 7
 
 @click.command()
 @click.option("--model", "folder", type=click.Path(path_type=Path), help="Default: the bundled.")
-@click.option("--compile", "compiled", is_flag=True, help="Training with torch.compile.")
-def main(folder: Path | None, compiled: bool) -> None:
+def main(folder: Path | None) -> None:
     """Measure and print."""
     torch.manual_seed(0)
-    if compiled:
-        compile_steps()
     click.echo(f"{torch.get_num_threads()} threads, {fastest_dtype()}")
     for size in TRAINED:
         training(size)

@@ -98,7 +98,7 @@ class _Scan(torch.autograd.Function):
                 given = constant[min(step, len(constant) - 1), rows]
                 if table is not None and events is not None:
                     given = given + F.embedding(events[step, rows], table)
-                _steps.advance(
+                advance(
                     F.linear(hiddens[step, rows], weight),
                     given,
                     cells[step if learning else 0, rows],
@@ -120,7 +120,7 @@ class _Scan(torch.autograd.Function):
         for first in range(0, batch, BLOCK):
             rows = slice(first, first + BLOCK)
             for step in reversed(range(steps)):
-                _steps.retreat(
+                retreat(
                     outputs[step, rows],
                     grad_hidden[rows],
                     grad_cell[rows],
@@ -190,22 +190,3 @@ def retreat(
 def tanh(x: Tensor) -> Tensor:
     """The hyperbolic tangent as 2 sigmoid(2x) - 1: ten times as fast as PyTorch's on CPUs."""
     return 2 * torch.sigmoid(2 * x) - 1
-
-
-class _Steps:
-    """The two steps as they are run: as written, or compiled."""
-
-    advance = staticmethod(advance)
-    retreat = staticmethod(retreat)
-
-
-_steps = _Steps()
-
-
-def compile_steps() -> None:
-    """Have the steps of :func:`scan` compiled, from here on and in this process.
-
-    It takes a C++ compiler and half a minute, and pays in long trainings.
-    """
-    _steps.advance = torch.compile(advance, dynamic=False)
-    _steps.retreat = torch.compile(retreat, dynamic=False)

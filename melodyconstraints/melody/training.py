@@ -61,7 +61,7 @@ class ElboSettings:
     free_nats: float = 0.0
     first_beta: float = 0.02
     bars_share: float = 0.05
-    match_shares: tuple[float, ...] = (0.45, 0.9)
+    match_shares: tuple[float, ...] = (0.45, 0.9, 0.98)
 
 
 class MelodyBatches:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody import decoding
+from melodyconstraints.melody import model as model_module
 from melodyconstraints.melody.config import MelodyVAEConfig
 from melodyconstraints.melody.decoding import FreeRunning, at_least
 from melodyconstraints.melody.drawing import Drawing
@@ -203,6 +204,39 @@ def test_the_same_points_give_the_same_melodies_in_any_batches(model, sizes, pre
         model.decode(z[first:last], generator=draws, **drawing) for first, last in pairwise(ends)
     ]
     assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.fixture
+def one_thread():
+    """Several threads share out the rows of a product, and so may round in another way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_a_melodys_logits_are_the_same_to_the_bit_beside_others(
+    model, monkeypatch, count, precision
+):
+    seen = []
+
+    class Recording(Drawing):
+        def __call__(self, logits, noise):
+            seen.append(logits)
+            return super().__call__(logits, noise)
+
+    monkeypatch.setattr(model_module, "Drawing", Recording)
+    z, together = torch.randn(15, 8), (1 if model.decoder.carry else BARS)
+    logits = []
+    for points in (z, z[:count]):
+        model.decode(points, generator=generator(1), precision=precision)
+        logits.append(torch.stack([step[: count * together] for step in seen]))
+        seen.clear()
+    assert len(logits[0]) == (STEPS if model.decoder.carry else STEPS_PER_BAR)
+    assert torch.equal(*logits)
 
 
 @pytest.mark.parametrize("block", [16, 48, 128])

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from melodyconstraints.melody import recurrence
-from melodyconstraints.melody.recurrence import LayerWeights, scan, tanh
+from melodyconstraints.melody.recurrence import (
+    LayerWeights,
+    scan,
+    tanh,
+)
 
 STEPS, ROWS, UNITS, EVENTS = 7, 5, 6, 9
 PREPARED = [(steps, table) for steps in (1, STEPS) for table in (True, False)]
@@ -151,6 +155,19 @@ def test_without_gradients_the_outputs_are_the_same(steps, with_table, bfloat16)
     assert learned.requires_grad
     assert not plain.requires_grad
     assert torch.equal(learned, plain)
+
+
+def test_without_gradients_no_gates_are_kept(monkeypatch):
+    kept = []
+    monkeypatch.setattr(recurrence, "advance", lambda *given: kept.append(given[5]))
+    layer = Layer(1, with_table=True)
+    layer.scanned()
+    assert len(kept) == STEPS
+    assert all(gates is not None for gates in kept)
+    kept.clear()
+    with torch.no_grad():
+        layer.scanned()
+    assert kept == [None] * STEPS
 
 
 def test_the_arguments_are_left_as_they_were():
