@@ -483,6 +483,25 @@ def test_a_training_that_was_killed_and_resumed_repeats_the_whole_one(
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
+def test_the_linear_path_is_made_from_a_transposed_sample_of_the_training_data(
+    train_tiny, some_melodies, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(training, "PATH_SAMPLE", 7)
+    monkeypatch.setattr(
+        training, "start_from_principal_components", lambda path, sample: given.append(sample)
+    )
+    train_tiny(2, elbo=ElboSettings(bars_share=0.5, match_shares=()))
+    (sample,) = given
+    # Where a melody has a note, and what else is there, no transposition changes.
+    rhythms = [np.maximum(events, PITCHES - 1) for events in (sample, some_melodies.events)]
+    found = [np.flatnonzero((rhythms[1] == one).all(1)).tolist() for one in rhythms[0]]
+    rows = [row for (row,) in found]
+    assert rows == sorted(set(rows))
+    assert len(rows) == 7
+    assert not (sample == some_melodies.events[rows]).all(1).all()
+
+
 def test_curves_hold_the_measured_quality_at_every_evaluation(train_tiny):
     _, state = train_tiny(5)
     assert [point["step"] for point in state.curves] == [2, 4, 5]

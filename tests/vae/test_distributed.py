@@ -94,14 +94,26 @@ def batch_at(step: int) -> torch.Tensor:
     return torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
 
 
-def train_a_line(place: Processes) -> dict[str, object]:
-    """From other weights in every process."""
+def train_a_line(place: Processes, folder: Path) -> dict[str, object]:
+    """From other weights in every process; it is measured slowly."""
     torch.manual_seed(place.rank)
     model = nn.Linear(3, 1)
     objective = Line(model, place.rank)
     settings = TrainingSettings(steps=12, average=0.9, warmup_steps=2, precision="float32")
-    train(model, objective, batch_at, settings, processes=place)
-    return {"weights": model.state_dict(), "rows": objective.rows}
+    train(
+        model,
+        objective,
+        batch_at,
+        settings,
+        processes=place,
+        folder=folder,
+        evaluate=lambda measured: time.sleep(0.3) or {},
+    )
+    return {
+        "weights": model.state_dict(),
+        "rows": objective.rows,
+        "checkpoints": [entry.name for entry in folder.glob("step-*")],
+    }
 
 
 def train_by_the_clock(place: Processes) -> dict[str, object]:
@@ -128,10 +140,11 @@ def talk(place: Processes, folder: Path) -> dict[str, object]:
         time.sleep(0.3)
         (folder / "here").touch()
     place.wait()
+    come = (folder / "here").exists()
     return {
         "agreed": place.agree(place.rank + 0.25),
         "shared": module.state_dict(),
-        "all have come": (folder / "here").exists(),
+        "all have come": come,
     }
 
 
@@ -153,7 +166,7 @@ def help_out(folder: Path) -> None:
         seen = {
             "place": (place.rank, place.count, device),
             "talk": talk(place, folder),
-            "line": train_a_line(place),
+            "line": train_a_line(place, folder / "line"),
             "clock": train_by_the_clock(place),
             "melodies": train_melodies(place, given, folder / "melodies"),
             "resumed": train_melodies(place, given, folder / "resumed", resume=True),
@@ -235,7 +248,7 @@ def alone(given, folder) -> dict[str, object]:
     """What one process saw."""
     with torch.random.fork_rng():
         return {
-            "line": train_a_line(Processes()),
+            "line": train_a_line(Processes(), folder / "line alone"),
             "melodies": train_melodies(Processes(), given, folder / "alone"),
         }
 
@@ -278,6 +291,10 @@ def test_all_agree_with_the_first_and_have_its_weights_and_buffers(both):
 
 def test_no_process_goes_on_before_all_have_come(both):
     assert all(seen["talk"]["all have come"] for seen in both)
+
+
+def test_a_training_ends_for_all_when_the_last_checkpoint_is_written(both):
+    assert [seen["line"]["checkpoints"] for seen in both] == [["step-000000012"]] * 2
 
 
 def test_two_processes_have_the_rows_and_the_noise_of_one(both, alone):
