@@ -356,6 +356,7 @@ def test_the_command_trains_with_two_processes_and_speaks_with_one_voice(both, f
     assert "held-out melodies" in first
     assert "model in " in first
     assert "model in " not in second
+    assert "0%" not in second
 
 
 # One process
