@@ -2,7 +2,7 @@
 
 All that does not depend on the drawn events is computed once: what a bar embedding adds to the
 gates, and what each of the 131 inputs adds. A step is then one product with the hidden state, one
-look-up, one product for the logits. A row's result does not depend on the rows beside it.
+look-up, one product for the logits. Rows beside a row change its rounding alone.
 
 Shapes: ``B`` melodies, ``N`` bars side by side, ``K`` = 16 bars a melody of ``S`` = 16 steps,
 ``T`` = 256, ``E`` size of a bar embedding.

@@ -281,7 +281,7 @@ class MelodyVAE(nn.Module):
         """Draw one melody for each latent point.
 
         One draw of ``generator`` decides each event, so the same points give the same melodies
-        however they are split into batches.
+        however they are split into batches, unless the rounding of a product decides.
 
         Args:
             z: ``(B, Z)``.

@@ -190,9 +190,19 @@ def test_a_number_decides_its_event_and_reaches_those_after_it_alone(model):
 # Batches and blocks
 
 
+@pytest.fixture
+def one_thread():
+    """Several threads share out the rows of a product, and so may round in another way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 SPLITS = [[1, 2, 4, 13], [7, 7, 6], [17, 3]]
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 @pytest.mark.parametrize("sizes", SPLITS, ids=str)
 def test_the_same_points_give_the_same_melodies_in_any_batches(model, sizes, precision):
@@ -204,15 +214,6 @@ def test_the_same_points_give_the_same_melodies_in_any_batches(model, sizes, pre
         model.decode(z[first:last], generator=draws, **drawing) for first, last in pairwise(ends)
     ]
     assert torch.equal(torch.cat(parts), whole)
-
-
-@pytest.fixture
-def one_thread():
-    """Several threads share out the rows of a product, and so may round in another way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("one_thread")
