@@ -212,7 +212,7 @@ class _Run:
         """One step of the optimiser on a global batch."""
         settings, state = self.settings, self.state
         changed = self.objective.prepare(state.prepared, state.progress)
-        state.prepared = state.progress
+        state.prepared = max(state.prepared, state.progress)  # a longer budget sets progress back
         if changed:
             self.place.share(self.model)
             if self.average is not None:
@@ -297,6 +297,7 @@ def load_checkpoint(
     try:
         tensors = safetensors.torch.load_file(steps[-1] / STATE)
         progress: dict[str, Any] = json.loads((steps[-1] / PROGRESS).read_text(encoding="utf-8"))
+        progress.setdefault("prepared", progress["progress"])
         apart = (_ADAM, _AVERAGE)
         model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(apart)})
         for name, parameter in model.named_parameters():

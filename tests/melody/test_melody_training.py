@@ -502,6 +502,20 @@ def test_the_linear_path_is_made_from_a_transposed_sample_of_the_training_data(
     assert not (sample == some_melodies.events[rows]).all(1).all()
 
 
+def test_a_much_longer_budget_does_not_make_the_linear_path_anew(
+    train_tiny, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(
+        training, "start_from_principal_components", lambda path, sample: made.append(path)
+    )
+    elbo = ElboSettings(bars_share=0.3, match_shares=())
+    train_tiny(4, elbo=elbo, folder=tmp_path)
+    assert len(made) == 1
+    train_tiny(20, elbo=elbo, folder=tmp_path, resume=True)
+    assert len(made) == 1
+
+
 def test_curves_hold_the_measured_quality_at_every_evaluation(train_tiny):
     _, state = train_tiny(5)
     assert [point["step"] for point in state.curves] == [2, 4, 5]
