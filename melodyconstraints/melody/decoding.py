@@ -2,7 +2,8 @@
 
 All that does not depend on the drawn events is computed once: what a bar embedding adds to the
 gates, and what each of the 131 inputs adds. A step is then one product with the hidden state, one
-look-up, one product for the logits. Rows beside a row change its rounding alone.
+look-up, one product for the logits. On CPUs a row's logits are the same to the bit whatever rows
+stand beside it, and how many.
 
 Shapes: ``B`` melodies, ``N`` bars side by side, ``K`` = 16 bars a melody of ``S`` = 16 steps,
 ``T`` = 256, ``E`` size of a bar embedding.
@@ -25,8 +26,8 @@ from melodyconstraints.vae.precision import products_dtype
 if TYPE_CHECKING:
     from melodyconstraints.melody.model import BarDecoder
 
-EVEN_ROWS = 8
-"""With fewer rows, products may round in another way than with more."""
+ROWS = 16
+"""Products of a multiple of so many rows treat every row alike; others round some otherwise."""
 
 
 class FreeRunning:
@@ -58,9 +59,8 @@ class FreeRunning:
         """
         batch = len(embeddings)
         if self._decoder.carry:
-            embeddings, noise = at_least(embeddings, EVEN_ROWS), at_least(noise, EVEN_ROWS)
-            return self._one_after_another(embeddings, noise, drawing)[:batch]
-        # Bars do not depend on each other.
+            return self._one_after_another(filled(embeddings), filled(noise), drawing)[:batch]
+        # Bars do not depend on each other; a melody's are as many as a multiple of ROWS.
         bars, noise = embeddings.flatten(0, 1), noise.reshape(-1, STEPS_PER_BAR)
         first = torch.full((len(bars),), START, device=bars.device)
         drawn = [
@@ -98,8 +98,9 @@ class FreeRunning:
         return torch.stack(drawn, 1)
 
 
-def at_least(rows: Tensor, count: int) -> Tensor:
-    """``(N, ...)`` with zeros below until there are ``count`` rows."""
-    if len(rows) >= count:
+def filled(rows: Tensor) -> Tensor:
+    """``(N, ...)`` with zeros below until there are a multiple of :data:`ROWS`."""
+    missing = -len(rows) % ROWS
+    if not missing:
         return rows
-    return torch.cat([rows, rows.new_zeros(count - len(rows), *rows.shape[1:])])
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])

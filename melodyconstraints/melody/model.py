@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.config import MelodyVAEConfig
-from melodyconstraints.melody.decoding import EVEN_ROWS, FreeRunning, at_least
+from melodyconstraints.melody.decoding import FreeRunning, filled
 from melodyconstraints.melody.drawing import Drawing
 from melodyconstraints.melody.events import START, VOCABULARY, Events
 from melodyconstraints.melody.recurrence import LayerWeights, scan
@@ -280,8 +280,9 @@ class MelodyVAE(nn.Module):
     ) -> Tensor:
         """Draw one melody for each latent point.
 
-        One draw of ``generator`` decides each event, so the same points give the same melodies
-        however they are split into batches, unless the rounding of a product decides.
+        One draw of ``generator`` decides each event, and on CPUs a point's logits do not depend
+        on the points beside it, to the bit: the same points give the same melodies however they
+        are split into batches.
 
         Args:
             z: ``(B, Z)``.
@@ -304,7 +305,7 @@ class MelodyVAE(nn.Module):
         device = generator.device if generator is not None else z.device
         noise = torch.rand(len(z), STEPS, generator=generator, device=device).to(z.device)
         with products(precision, z.device):
-            embeddings = self.conductor(at_least(z, EVEN_ROWS))[: len(z)]
+            embeddings = self.conductor(filled(z))[: len(z)]
             return FreeRunning(self.decoder)(embeddings, noise, drawing)
 
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody import decoding
 from melodyconstraints.melody import model as model_module
-from melodyconstraints.melody.config import MelodyVAEConfig
-from melodyconstraints.melody.decoding import FreeRunning, at_least
+from melodyconstraints.melody.config import PRESETS, MelodyVAEConfig
+from melodyconstraints.melody.decoding import FreeRunning, filled
 from melodyconstraints.melody.drawing import Drawing
-from melodyconstraints.melody.events import START
+from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.model import MelodyVAE
+from melodyconstraints.melody.recurrence import BLOCK
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.vae.precision import has_bfloat16
 
@@ -190,38 +191,40 @@ def test_a_number_decides_its_event_and_reaches_those_after_it_alone(model):
 # Batches and blocks
 
 
-@pytest.fixture
-def one_thread():
-    """Several threads share out the rows of a product, and so may round in another way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request):
+    """Several threads share out the rows of a product."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
 
 
-SPLITS = [[1, 2, 4, 13], [7, 7, 6], [17, 3]]
+@pytest.fixture(params=["fresh", "carry"])
+def wide_model(request) -> MelodyVAE:
+    """A model of the sizes of ``small``, whose products are shared out among threads."""
+    return decided(replace(PRESETS["small"], first_input=request.param))
 
 
-@pytest.mark.usefixtures("one_thread")
+def in_batches(points: Tensor, sizes: list[int]) -> list[Tensor]:
+    assert sum(sizes) == len(points)
+    return [points[first:last] for first, last in pairwise(accumulate(sizes, initial=0))]
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("precision", ["float32", "auto"])
-@pytest.mark.parametrize("sizes", SPLITS, ids=str)
+@pytest.mark.parametrize("sizes", [[1, 2, 4, 13], [7, 7, 6], [17, 3]], ids=str)
 def test_the_same_points_give_the_same_melodies_in_any_batches(model, sizes, precision):
-    z = torch.randn(20, 8)
+    z, draws = torch.randn(20, 8), generator(1)
     drawing = {"temperature": 0.8, "precision": precision}
     whole = model.decode(z, generator=generator(1), **drawing)
-    draws, ends = generator(1), accumulate(sizes, initial=0)
-    parts = [
-        model.decode(z[first:last], generator=draws, **drawing) for first, last in pairwise(ends)
-    ]
+    parts = [model.decode(part, generator=draws, **drawing) for part in in_batches(z, sizes)]
     assert torch.equal(torch.cat(parts), whole)
 
 
-@pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_a_melodys_logits_are_the_same_to_the_bit_beside_others(
-    model, monkeypatch, count, precision
-):
+@pytest.fixture
+def logits_of(monkeypatch):
+    """Decodes ``(B, Z)`` and gives the logits ``(B, T, V)`` that the events were drawn from."""
     seen = []
 
     class Recording(Drawing):
@@ -230,14 +233,47 @@ def test_a_melodys_logits_are_the_same_to_the_bit_beside_others(
             return super().__call__(logits, noise)
 
     monkeypatch.setattr(model_module, "Drawing", Recording)
-    z, together = torch.randn(15, 8), (1 if model.decoder.carry else BARS)
-    logits = []
-    for points in (z, z[:count]):
-        model.decode(points, generator=generator(1), precision=precision)
-        logits.append(torch.stack([step[: count * together] for step in seen]))
+
+    def decode(model: MelodyVAE, z: Tensor, precision: str, draws: torch.Generator) -> Tensor:
         seen.clear()
-    assert len(logits[0]) == (STEPS if model.decoder.carry else STEPS_PER_BAR)
-    assert torch.equal(*logits)
+        model.decode(z, generator=draws, precision=precision)
+        steps = STEPS if model.decoder.carry else STEPS_PER_BAR
+        blocks = [torch.stack(block, 1) for block in zip(*[iter(seen)] * steps, strict=True)]
+        return torch.cat(blocks).reshape(-1, STEPS, VOCABULARY)[: len(z)]
+
+    return decode
+
+
+SPLITS = [
+    [1, 39],
+    [2, 3, 35],
+    [4, 5, 6, 25],
+    [7, 9, 10, 14],
+    [17, 23],
+    [33, 7],
+    [13, 11, 16],
+]
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_logits_are_the_same_to_the_bit_in_any_batches(wide_model, logits_of, precision):
+    z = torch.randn(40, wide_model.latent_dim)
+    whole = logits_of(wide_model, z, precision, generator())
+    for sizes in SPLITS:
+        draws = generator()
+        parts = [logits_of(wide_model, part, precision, draws) for part in in_batches(z, sizes)]
+        assert torch.equal(torch.cat(parts), whole), sizes
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+@pytest.mark.parametrize("rest", [1, 2, 3])
+def test_the_rest_of_a_block_has_the_bits_of_a_whole_one(model, logits_of, precision, rest):
+    z, draws = torch.randn(BLOCK + rest, 8), generator()
+    whole = logits_of(model, z, precision, generator())
+    parts = [logits_of(model, part, precision, draws) for part in (z[:100], z[100:])]
+    assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize("block", [16, 48, 128])
@@ -248,14 +284,13 @@ def test_more_bars_than_a_block_give_the_same(model, monkeypatch, block):
     assert torch.equal(free_running(model, embeddings, noise), whole)
 
 
-def test_rows_are_filled_up_with_zeros_but_never_cut():
-    rows = torch.ones(3, 2, 5)
-    filled = at_least(rows, 4)
-    assert filled.shape == (4, 2, 5)
-    assert torch.equal(filled[:3], rows)
-    assert not filled[3].any()
-    assert at_least(rows, 3) is rows
-    assert at_least(rows, 2) is rows
+@pytest.mark.parametrize(("count", "expected"), [(0, 0), (1, 16), (15, 16), (16, 16), (17, 32)])
+def test_rows_are_filled_up_with_zeros_to_a_multiple_of_sixteen(count, expected):
+    rows = torch.ones(count, 2, 5)
+    found = filled(rows)
+    assert found.shape == (expected, 2, 5)
+    assert torch.equal(found[:count], rows)
+    assert not found[count:].any()
 
 
 # Precision
