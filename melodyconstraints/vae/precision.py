@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from melodyconstraints.errors import UsageError
+
 PRECISIONS = ("auto", "bfloat16", "float32")
 
 
@@ -15,8 +17,23 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
+def require_precision(precision: str) -> None:
+    """Refuse a name that is none of :data:`PRECISIONS`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+
+
 def products(precision: str, device: torch.device) -> torch.autocast:
-    """A context in which products have one of :data:`PRECISIONS`; ``auto`` is the fastest."""
+    """A context in which products have one of :data:`PRECISIONS`; ``auto`` is the fastest.
+
+    Raises:
+        UsageError: the precision is none of them.
+    """
+    require_precision(precision)
     bfloat16 = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 

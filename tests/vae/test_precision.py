@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.vae import precision
 from melodyconstraints.vae.precision import has_bfloat16, products, products_dtype
 
@@ -62,6 +63,12 @@ def test_a_precision_that_is_named_is_used_whatever_the_processor(able, supporte
     with products(name, CPU):
         assert product() == products_dtype(CPU) == expected
     assert product() == products_dtype(CPU) == torch.float32
+
+
+def test_a_precision_that_does_not_exist_is_refused():
+    message = "precision must be one of auto, bfloat16, float32, got 'float8'"
+    with pytest.raises(UsageError, match=message):
+        products("float8", CPU)
 
 
 def test_full_precision_holds_within_half_precision():
