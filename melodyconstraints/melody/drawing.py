@@ -12,6 +12,9 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 
+COLDEST = 1e-30
+"""Temperatures below take the likeliest category: logits over them may be more than a float32."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -54,7 +57,7 @@ class Drawing:
         >>> Drawing()(logits, torch.tensor([0.49, 0.51]))
         tensor([0, 1])
         """
-        if self.temperature == 0:
+        if self.temperature < COLDEST:
             return logits.argmax(-1)
         probabilities = torch.softmax(logits.float() / self.temperature, -1)
         if self.top_k is not None or self.top_p is not None:

@@ -296,8 +296,8 @@ class MelodyVAE(nn.Module):
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a temperature, ``top_k`` or ``top_p`` outside its range or a ``z`` of
-                another size.
+            UsageError: a temperature, ``top_k`` or ``top_p`` outside its range, a ``z`` of
+                another size or a precision that does not exist.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
@@ -305,6 +305,8 @@ class MelodyVAE(nn.Module):
         device = generator.device if generator is not None else z.device
         noise = torch.rand(len(z), STEPS, generator=generator, device=device).to(z.device)
         with products(precision, z.device):
+            if not len(z):
+                return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
             embeddings = self.conductor(filled(z))[: len(z)]
             return FreeRunning(self.decoder)(embeddings, noise, drawing)
 

@@ -293,6 +293,12 @@ def test_rows_are_filled_up_with_zeros_to_a_multiple_of_sixteen(count, expected)
     assert not found[count:].any()
 
 
+def test_no_points_give_no_melodies(model):
+    drawn = model.decode(torch.empty(0, 8))
+    assert drawn.shape == (0, STEPS)
+    assert drawn.dtype == torch.int64
+
+
 # Precision
 
 
@@ -344,6 +350,7 @@ def test_temperature_zero_ignores_the_draws(model):
         ({"temperature": math.nan}, "temperature must be 0 or above, got nan"),
         ({"top_k": 0}, "top-k must be at least 1, got 0"),
         ({"top_p": 1.5}, "top-p must be above 0 and at most 1, got 1.5"),
+        ({"precision": "float8"}, "one of auto, bfloat16, float32, got 'float8'"),
     ],
     ids=str,
 )

@@ -62,6 +62,14 @@ def test_at_temperature_zero_the_maximum_is_taken(options):
     assert Drawing(0.0, **options)(logits, torch.tensor([0.99, 0.99])).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1e-45, 1e-38, 1e-31, 1e-30, 1e-20])
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"top_p": 0.5}])
+def test_next_to_temperature_zero_the_maximum_is_taken_too(temperature, options):
+    logits = torch.tensor([[0.0, 200.0, 100.0], [-40.0, -41.0, -40.9]])
+    drawn = Drawing(temperature, **options)(logits, torch.tensor([0.99, 0.99]))
+    assert drawn.tolist() == [1, 0]
+
+
 def test_every_row_is_drawn_from_its_own_logits():
     logits = torch.randn(20, 7)
     noise = torch.rand(20)

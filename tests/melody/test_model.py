@@ -410,6 +410,10 @@ def test_the_sampler_is_a_latent_model_of_the_core(tiny_model):
     assert isinstance(sampler.decode(torch.randn(3, 8)), Melodies)
 
 
+def test_the_sampler_makes_no_melodies_of_no_points(tiny_model):
+    assert len(MelodySampler(tiny_model).decode(torch.empty(0, 8))) == 0
+
+
 def test_the_sampler_repeats_itself_call_by_call_under_one_seed(tiny_model):
     z = torch.randn(3, 8)
     first, second = MelodySampler(tiny_model, seed=5), MelodySampler(tiny_model, seed=5)
