@@ -105,10 +105,18 @@ class MelodyObjective(Objective):
 
     Args:
         sample: ``(N, 256)`` melodies from which the second stage's principal components come.
+        processes: this process's place among those that share the batch.
     """
 
-    def __init__(self, model: MelodyVAE, settings: ElboSettings, sample: Events) -> None:
+    def __init__(
+        self,
+        model: MelodyVAE,
+        settings: ElboSettings,
+        sample: Events,
+        processes: Processes | None = None,
+    ) -> None:
         super().__init__()
+        self._processes = processes or Processes()
         self.model, self.settings, self._sample = model, settings, sample
         self.noise_size = model.latent_dim
         self._path = residual_path(model)
@@ -143,7 +151,10 @@ class MelodyObjective(Objective):
         reconstruction = negative_log_likelihood(logits, batch)
         kl = posterior.kl()
         penalty = free_bits_penalty(
-            kl, beta=self._beta(progress), free_nats=self.settings.free_nats
+            kl,
+            beta=self._beta(progress),
+            free_nats=self.settings.free_nats,
+            mean=self._processes.mean(kl.mean()),
         )
         loss = (reconstruction + penalty) / STEPS
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl.mean()}
@@ -198,7 +209,7 @@ def train_melody_vae(
     batches = MelodyBatches(events, sources, settings.batch_size, settings.seed)
     state = train(
         model,
-        MelodyObjective(model, elbo or ElboSettings(), sample),
+        MelodyObjective(model, elbo or ElboSettings(), sample, processes),
         lambda step: batches(step).to(device),
         settings,
         processes=processes,

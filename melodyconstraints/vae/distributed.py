@@ -59,6 +59,13 @@ class Processes:
         dist.broadcast_object_list(told, 0)
         return told[0]
 
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean of all processes' tensors, element by element, without a gradient."""
+        total = tensor.detach().clone()
+        if self.count > 1:
+            dist.all_reduce(total)
+        return total / self.count
+
     def wait(self) -> None:
         """Go on when all processes have come here."""
         if self.count > 1:

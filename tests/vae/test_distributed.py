@@ -39,13 +39,20 @@ SETTINGS = TrainingSettings(
     checkpoint_every=5,
 )
 KILLED, KEPT = 17, 15
+FREE_NATS = 10.1
+"""Between the divergences of the two processes' melodies at several of the steps."""
 
 
 # What is done by one process, or by each of two
 
 
 def train_melodies(
-    place: Processes, given: SimpleNamespace, folder: Path, **options
+    place: Processes,
+    given: SimpleNamespace,
+    folder: Path | None,
+    *,
+    free_nats: float = 0.0,
+    **options,
 ) -> dict[str, object]:
     """Half of the steps on bars, half on melodies."""
     seen = []
@@ -55,7 +62,7 @@ def train_melodies(
         given.sources,
         given.events[:2],
         SETTINGS,
-        elbo=ElboSettings(bars_share=0.5),
+        elbo=ElboSettings(bars_share=0.5, free_nats=free_nats),
         processes=place,
         folder=folder,
         callback=options.pop("callback", lambda state: seen.append(state.step)),
@@ -143,6 +150,7 @@ def talk(place: Processes, folder: Path) -> dict[str, object]:
     come = (folder / "here").exists()
     return {
         "agreed": place.agree(place.rank + 0.25),
+        "mean": place.mean(torch.tensor([3.0, 5.0]) * place.rank),
         "shared": module.state_dict(),
         "all have come": come,
     }
@@ -169,6 +177,7 @@ def help_out(folder: Path) -> None:
             "line": train_a_line(place, folder / "line"),
             "clock": train_by_the_clock(place),
             "melodies": train_melodies(place, given, folder / "melodies"),
+            "free bits": train_melodies(place, given, None, free_nats=FREE_NATS),
             "resumed": train_melodies(place, given, folder / "resumed", resume=True),
         }
     os.environ["MASTER_PORT"] = os.environ["NEXT_MASTER_PORT"]
@@ -250,6 +259,7 @@ def alone(given, folder) -> dict[str, object]:
         return {
             "line": train_a_line(Processes(), folder / "line alone"),
             "melodies": train_melodies(Processes(), given, folder / "alone"),
+            "free bits": train_melodies(Processes(), given, None, free_nats=FREE_NATS),
         }
 
 
@@ -289,6 +299,10 @@ def test_all_agree_with_the_first_and_have_its_weights_and_buffers(both):
     assert not first["shared"]["running_mean"].any()
 
 
+def test_all_have_the_mean_of_all(both):
+    assert [seen["talk"]["mean"].tolist() for seen in both] == [[1.5, 2.5]] * 2
+
+
 def test_no_process_goes_on_before_all_have_come(both):
     assert all(seen["talk"]["all have come"] for seen in both)
 
@@ -314,6 +328,12 @@ def test_two_processes_train_the_melody_vae_of_one(both, alone):
     first, second = (seen["melodies"]["weights"] for seen in both)
     assert_equal(second, first)
     assert_close(first, alone["melodies"]["weights"])
+
+
+def test_the_free_bits_of_two_processes_are_those_of_one(both, alone):
+    first, second = (seen["free bits"]["weights"] for seen in both)
+    assert_equal(second, first)
+    assert_close(first, alone["free bits"]["weights"])
 
 
 def test_the_checkpoint_of_two_processes_is_that_of_one(both, alone, folder):
@@ -377,6 +397,7 @@ def test_for_one_process_there_is_nothing_to_share(alone):
     place.wait()
     assert place.first
     assert place.agree(0.5) == 0.5
+    assert place.mean(torch.tensor(0.5)) == 0.5
     assert place.wrap(module) is module
     assert torch.equal(place.rows(batch), batch)
 

@@ -115,6 +115,21 @@ def test_free_bits_are_a_hinge_on_the_mean_divergence(kl, expected, slope):
     assert kl.grad.tolist() == pytest.approx([slope, slope])
 
 
+@pytest.mark.parametrize("free_nats", [1.0, 6.9, 7.1, 20.0])
+def test_the_mean_of_the_parts_hinges_is_the_hinge_of_the_whole(free_nats):
+    # The means are 3 and 11, together 7: one part may lie above the free nats and the other below.
+    kl = torch.tensor([2.0, 4.0, 10.0, 12.0], requires_grad=True)
+    whole = free_bits_penalty(kl, beta=0.2, free_nats=free_nats)
+    mean = kl.detach().mean()
+    parts = [
+        free_bits_penalty(part, beta=0.2, free_nats=free_nats, mean=mean) for part in kl.split(2)
+    ]
+    together = (parts[0] + parts[1]) / 2
+    torch.testing.assert_close(together, whole)
+    slopes = [torch.autograd.grad(value, kl)[0] for value in (together, whole)]
+    torch.testing.assert_close(*slopes)
+
+
 def test_music_vaes_256_bits_are_177_nats():
     nats = 256 * math.log(2)
     kl = torch.tensor([nats + 10.0])
