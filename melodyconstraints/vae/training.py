@@ -8,6 +8,7 @@ the batch repeat the run of one.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
@@ -20,18 +21,17 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
 from melodyconstraints.vae.distributed import Processes
-from melodyconstraints.vae.precision import PRECISIONS, products
+from melodyconstraints.vae.precision import products, require_precision
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 Metrics = dict[str, float]
 _ADAM, _AVERAGE = "adam.", "average."
 _AVERAGE_EVERY = 10
-"""Steps between two updates of the averaged weights."""
+"""Steps between two updates of the averaged weights; the last step makes one too."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TrainingSettings:
         warmup_steps: steps over which the rate rises from zero.
         gradient_clip: largest norm of the gradient.
         average: decay a step of the exponential average of the weights, which is what is measured
-            and kept; 0 keeps the weights themselves.
+            and kept, less in the first steps; 0 keeps the weights themselves.
         precision: of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is bfloat16
             where the processor multiplies it.
         evaluate_every, checkpoint_every: in steps.
@@ -70,10 +70,7 @@ class TrainingSettings:
             raise UsageError("give either steps or a time budget")
         if (self.steps or self.time_budget_seconds or 0) <= 0:
             raise UsageError("steps and time budget must be above 0")
-        if self.precision not in PRECISIONS:
-            raise UsageError(
-                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
-            )
+        require_precision(self.precision)
         if not 0 <= self.average < 1:
             raise UsageError(f"average must be at least 0 and below 1, got {self.average}")
 
@@ -96,7 +93,8 @@ class TrainingState:
 
     Args:
         progress: share that is done.
-        prepared: the progress up to which :meth:`Objective.prepare` has been called.
+        prepared: the furthest that ``progress`` has been, which is what the objective goes by: a
+            longer budget sets progress back, but not what has been learned.
     """
 
     step: int = 0
@@ -166,12 +164,15 @@ def train(
     state = run.state
     state.progress = place.agree(settings.progress(state.step, state.elapsed_seconds))
     place.share(model)
+    if run.average is not None:
+        place.share(run.average)
     began = time.monotonic() - state.elapsed_seconds
     while state.progress < 1.0:
         run.step(batch_at(state.step))
         state.elapsed_seconds = time.monotonic() - began
         progress = settings.progress(state.step, state.elapsed_seconds)
         state.progress = progress if settings.steps else place.agree(progress)
+        run.follow()
         if not place.first:
             continue
         if evaluate and (state.step % settings.evaluate_every == 0 or state.progress >= 1.0):
@@ -183,7 +184,7 @@ def train(
             save_checkpoint(folder, model, run.optimizer, state, run.average)
     place.wait()
     if run.average:
-        model.load_state_dict(run.average.module.state_dict())
+        model.load_state_dict(run.average.state_dict())
     return state
 
 
@@ -198,25 +199,22 @@ class _Run:
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=settings.learning_rate, fused=True
         )
-        self.average: AveragedModel | None = None
-        if settings.average:
-            self.average = averaged(model, settings.average)
+        self.average = copy.deepcopy(model) if settings.average else None
         self._shared = place.wrap(objective)
 
     @property
     def measured(self) -> nn.Module:
         """The weights that are kept."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else self.average
 
     def step(self, batch: Tensor) -> None:
         """One step of the optimiser on a global batch."""
         settings, state = self.settings, self.state
-        changed = self.objective.prepare(state.prepared, state.progress)
-        state.prepared = max(state.prepared, state.progress)  # a longer budget sets progress back
-        if changed:
+        since, state.prepared = state.prepared, max(state.prepared, state.progress)
+        if self.objective.prepare(since, state.prepared):
             self.place.share(self.model)
             if self.average is not None:
-                self.average.module.load_state_dict(self.model.state_dict())
+                self.average.load_state_dict(self.model.state_dict())
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(state.step, state.progress)
         # Drawn on the CPU for the whole batch: the same on every device and for every sharing.
@@ -224,7 +222,7 @@ class _Run:
         noise = torch.randn(len(batch), self.objective.noise_size, generator=generator)
         rows, noise = self.place.rows(batch), self.place.rows(noise).to(batch.device)
         with products(settings.precision, batch.device):
-            losses = self._shared(rows, state.progress, noise)
+            losses = self._shared(rows, state.prepared, noise)
         if not torch.isfinite(losses["loss"]):
             raise TrainingError(
                 f"the loss is {losses['loss'].item()} at step {state.step}; "
@@ -235,18 +233,22 @@ class _Run:
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
         self.optimizer.step()
         state.step += 1
-        if self.average is not None and state.step % _AVERAGE_EVERY == 0:
-            self.average.update_parameters(self.model)
         state.latest = {name: float(value.detach()) for name, value in losses.items()}
 
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Draw the averaged weights after the weights, if it is time to.
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """A copy of a model that will follow it: an exponential average with a decay a step."""
-    average = AveragedModel(
-        model, multi_avg_fn=get_ema_multi_avg_fn(decay**_AVERAGE_EVERY), use_buffers=False
-    )
-    average.n_averaged.fill_(1)  # the first update is an average too, not a copy
-    return average
+        The decay d of a step makes that of the n-th update min(d^steps, n / (9 + n)), so that a
+        short training leaves the weights behind that it began with.
+        """
+        update, rest = divmod(self.state.step + _AVERAGE_EVERY - 1, _AVERAGE_EVERY)
+        steps, last = rest + 1, self.state.progress >= 1.0
+        if self.average is None or not (last or steps == _AVERAGE_EVERY):
+            return
+        decay = min(self.settings.average**steps, update / (9 + update))
+        for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
 
 
 def save_checkpoint(
@@ -254,7 +256,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: TrainingState,
-    average: AveragedModel | None = None,
+    average: nn.Module | None = None,
 ) -> None:
     """Write ``step-N``, whole or not at all, and remove the older ones."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -267,7 +269,7 @@ def save_checkpoint(
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{_ADAM}{key}.{name}"] = value
     if average is not None:
-        for name, parameter in average.module.named_parameters():
+        for name, parameter in average.named_parameters():
             tensors[f"{_AVERAGE}{name}"] = parameter.detach()
     safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, partial / STATE)
     (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
@@ -282,7 +284,7 @@ def load_checkpoint(
     folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: AveragedModel | None = None,
+    average: nn.Module | None = None,
 ) -> TrainingState | None:
     """Restore the newest checkpoint into model, optimiser and average; None if there is none.
 
@@ -307,8 +309,8 @@ def load_checkpoint(
                 if f"{_ADAM}{key}.{name}" in tensors
             }
         if average is not None:
-            average.module.load_state_dict(model.state_dict())
-            for name, parameter in average.module.named_parameters():
+            average.load_state_dict(model.state_dict())
+            for name, parameter in average.named_parameters():
                 parameter.data.copy_(tensors.get(f"{_AVERAGE}{name}", parameter.data))
         return TrainingState(**progress)
     except Exception as error:

@@ -516,6 +516,20 @@ def test_a_much_longer_budget_does_not_make_the_linear_path_anew(
     assert len(made) == 1
 
 
+def test_a_much_longer_budget_does_not_train_bars_alone_again(train_tiny, tmp_path):
+    elbo, seen = ElboSettings(bars_share=0.3), []
+    train_tiny(4, elbo=elbo, folder=tmp_path)
+    train_tiny(
+        20,
+        elbo=elbo,
+        folder=tmp_path,
+        resume=True,
+        callback=lambda state: seen.append((state.progress, "kl" in state.latest)),
+    )
+    assert seen[0][0] < 0.3
+    assert all(melodies for _, melodies in seen)
+
+
 def test_curves_hold_the_measured_quality_at_every_evaluation(train_tiny):
     _, state = train_tiny(5)
     assert [point["step"] for point in state.curves] == [2, 4, 5]

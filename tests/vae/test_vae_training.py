@@ -291,6 +291,32 @@ def test_a_longer_training_goes_on_where_the_shorter_one_ended(tmp_path):
     assert state.step == 24
 
 
+def test_what_the_objective_has_learned_a_longer_budget_does_not_set_back(tmp_path):
+    run(folder=tmp_path)
+    told = []
+    model = line()
+
+    def loss(batch, progress, noise):
+        told.append(("loss", progress))
+        return {"loss": model(batch).mean()}
+
+    def prepare(since, progress):
+        told.append(("prepare", since, progress))
+        return False
+
+    settings = TrainingSettings(steps=26, precision="float32")
+    train(model, Given(model, loss, prepare), batch_at, settings, folder=tmp_path, resume=True)
+    reached = 11 / 12  # before the last step of the shorter training, and before 23.8 of 26
+    shares = [max(reached, step / 26) for step in range(12, 26)]
+    assert shares[:12] == [reached] * 12
+    before = [reached, *shares]
+    assert told == [
+        entry
+        for since, share in zip(before, shares, strict=False)
+        for entry in (("prepare", since, share), ("loss", share))
+    ]
+
+
 def test_resuming_without_a_checkpoint_starts_anew(tmp_path):
     model, _ = run(folder=tmp_path / "empty", resume=True)
     assert torch.equal(model.weight, run()[0].weight)
@@ -404,10 +430,28 @@ def weights_at_steps(settings, **options):
 
 
 AVERAGED = replace(TWELVE, steps=25, average=0.95)
-SHARE = 0.95**10
 
 
-def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_step(tmp_path):
+def averages(average, start, ten, twenty, end):
+    """The average at steps 10, 20 and 25 of the weights before and at these steps.
+
+    The n-th update keeps n / (9 + n) or, if that is less, the decay to the power of its steps.
+    """
+    found = []
+    for kept, new in zip(
+        (min(average**10, 1 / 10), min(average**10, 2 / 11), min(average**5, 3 / 12)),
+        (ten, twenty, end),
+        strict=True,
+    ):
+        start = kept * start + (1 - kept) * new
+        found.append(start)
+    return found
+
+
+@pytest.mark.parametrize("average", [0.95, 0.82, 0.7])
+def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_step(
+    tmp_path, average
+):
     measured = {}
 
     def evaluate(module):
@@ -415,17 +459,22 @@ def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_s
         measured[len(measured)] = weights(module)
         return {}
 
-    settings = replace(AVERAGED, evaluate_every=5)
+    settings = replace(AVERAGED, average=average, evaluate_every=5)
     seen, kept = weights_at_steps(settings, evaluate=evaluate, folder=tmp_path)
-    after_ten = SHARE * seen[0] + (1 - SHARE) * seen[10]
-    after_twenty = SHARE * after_ten + (1 - SHARE) * seen[20]
-    expected = [seen[0], after_ten, after_ten, after_twenty, after_twenty]
+    after_ten, after_twenty, end = averages(average, seen[0], seen[10], seen[20], seen[25])
+    expected = [seen[0], after_ten, after_ten, after_twenty, end]
     for found, wanted in zip(measured.values(), expected, strict=True):
         torch.testing.assert_close(found, wanted)
-    torch.testing.assert_close(weights(kept), after_twenty)
-    trained, average = stored(tmp_path, 25)
+    torch.testing.assert_close(weights(kept), end)
+    trained, last = stored(tmp_path, 25)
     assert torch.equal(trained, seen[25])
-    assert torch.equal(average, weights(kept))
+    assert torch.equal(last, weights(kept))
+
+
+@pytest.mark.parametrize("steps", [1, 7, 10])
+def test_a_short_training_keeps_a_tenth_of_the_weights_before_it(steps):
+    seen, kept = weights_at_steps(replace(TWELVE, steps=steps, average=0.999))
+    torch.testing.assert_close(weights(kept), 0.1 * seen[0] + 0.9 * seen[steps])
 
 
 def test_averaging_does_not_change_what_is_trained():
@@ -455,7 +504,8 @@ def test_weights_that_the_objective_has_set_start_the_average_anew():
     seen = []
     run(AVERAGED, model, prepare, callback=lambda state: seen.append(weights(model)))
     given = torch.cat([torch.full((3,), 5.0), seen[12][3:]])
-    torch.testing.assert_close(weights(model), SHARE * given + (1 - SHARE) * seen[19])
+    *_, end = averages(0.95, given, given, seen[19], seen[24])
+    torch.testing.assert_close(weights(model), end)
 
 
 def test_the_checkpoint_of_an_average_is_resumed_without_one_from_its_weights(tmp_path):
@@ -473,7 +523,8 @@ def test_a_checkpoint_without_an_average_starts_it_from_its_weights(tmp_path):
         run(plain, folder=tmp_path, callback=kill_at(13))
     torch.manual_seed(77)
     model, _ = run(AVERAGED, nn.Linear(3, 1), folder=tmp_path, resume=True)
-    torch.testing.assert_close(weights(model), SHARE * seen[12] + (1 - SHARE) * seen[20])
+    *_, end = averages(0.95, seen[12], seen[12], seen[20], seen[25])
+    torch.testing.assert_close(weights(model), end)
 
 
 def test_a_finished_training_is_resumed_to_its_average(tmp_path):
