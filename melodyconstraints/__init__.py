@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from melodyconstraints.actors import MelodyActor, generate, load_actor, train_actor
+    from melodyconstraints.actor_checkpoint import load_actor
+    from melodyconstraints.actors import MelodyActor, generate, train_actor
     from melodyconstraints.datasets.building import extract_store
     from melodyconstraints.datasets.extraction import extract_melodies
     from melodyconstraints.datasets.store import read_store, read_table
@@ -43,7 +44,7 @@ _HOMES = {
     "find_rule": "rules",
     "generate": "actors",
     "interpolate": "melody.points",
-    "load_actor": "actors",
+    "load_actor": "actor_checkpoint",
     "load_model": "melody.checkpoint",
     "read_melody": "reading",
     "read_store": "datasets.store",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melodyconstraints.artifacts import load_artifact, save_artifact
-from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
-from melodyconstraints.latent.networks import Actor, Critic
-from melodyconstraints.latent.training import (
-    PRESETS,
+from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.latent.constraints import (
     SATISFIED,
-    ActorCriticSettings,
-    RoundRecord,
-    train_actor_critic,
+    AttributeConstraint,
+    Encodings,
+    RealismConstraint,
 )
-from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.latent.networks import Actor, Critics
+from melodyconstraints.latent.protocols import Constraint, Search
+from melodyconstraints.latent.search import GradientSearch, LangevinSearch
+from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
+from melodyconstraints.latent.training import RoundRecord, train_actor_critic
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.model import MelodyVAE
+from melodyconstraints.melody.points import encode
 from melodyconstraints.melody.sampler import MelodySampler
-from melodyconstraints.rules import Rule, find_rule, find_rules
+from melodyconstraints.rules import Rule, find_rules
 
-KIND = "actor"
 DEFAULT_TEMPERATURE = 0.5
-POINTS, EVENTS = "points", "events"
+"""Of the decoder, in drawing."""
+TRAINING_TEMPERATURE = 1.0
+"""In training: what keeps its rules there keeps them at lower temperatures too."""
+POINTS, EVENTS, SEARCH = "points", "events", "search"
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
+LIKE = "like the examples"
+
+METHODS: dict[str, Search | None] = {
+    "actor": None,
+    "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
+    "langevin": LangevinSearch(steps=200, step_size=0.05, noise=1e-3, prior_weight=0.02),
+}
+"""How points are moved: by a network that has learned it, or by a search for each point."""
 
 
 @dataclass
@@ -46,24 +58,43 @@ class MelodyActor:
     """An actor-critic pair, the model it works on and the rules it was trained for.
 
     Args:
-        temperature: of the decoder in the training; the default for drawing.
+        rules: those of the critic's first heads.
+        actor: None where a search moves the points.
+        critic: a head for each rule and each learned constraint.
+        heads: names of the critics' heads, critic by critic.
+        temperature: the default for drawing.
         settings: the recipe.
+        method: a key of :data:`METHODS`.
         records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
+        best: share of the points, on which the actor was judged, that kept everything.
+        decoded: melodies that were decoded for the training.
+        interrupted: stopped by hand before its last round.
     """
 
     model: MelodyVAE
     rules: list[Rule]
-    actor: Actor
-    critic: Critic
+    actor: Actor | None
+    critic: Critics
+    heads: list[list[str]]
     temperature: float
     settings: ActorCriticSettings
+    method: str = "actor"
     records: list[RoundRecord] = field(default_factory=list)
+    best: float = float("nan")
+    decoded: int = 0
+    interrupted: bool = False
 
     def shift(self, z: Tensor) -> Tensor:
-        """G(z): ``(B, Z)`` to ``(B, Z)``."""
-        with torch.no_grad():
-            shifted: Tensor = self.actor(z)
-        return shifted
+        """``(B, Z)`` points to ``(B, Z)`` where the critic is content."""
+        search = METHODS[self.method]
+        if search is None:
+            if self.actor is None:
+                raise UsageError("this pair has no actor; it was trained for a search")
+            with torch.no_grad():
+                shifted: Tensor = self.actor(z)
+            return shifted
+        generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(
         self,
@@ -144,40 +175,25 @@ class MelodyActor:
         return next((rule.key for rule in self.rules if rule.key), None)
 
     def save(self, folder: Path) -> None:
-        """Write an actor folder; it names its model's folder and fingerprint.
+        """Write an actor folder; see :func:`melodyconstraints.actor_checkpoint.save_actor`."""
+        from melodyconstraints.actor_checkpoint import save_actor
 
-        Raises:
-            UsageError: the model was never saved.
-        """
-        if not self.model.folder:
-            raise UsageError("the actor's model has no folder; save it first with save_model")
-        tensors = {f"actor.{name}": value for name, value in self.actor.state_dict().items()}
-        tensors |= {f"critic.{name}": value for name, value in self.critic.state_dict().items()}
-        config = {
-            "model": {"folder": self.model.folder, "fingerprint": self.model.fingerprint},
-            "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
-            "temperature": self.temperature,
-            "settings": asdict(self.settings),
-            "records": [asdict(record) for record in self.records],
-        }
-        save_artifact(folder, KIND, config, tensors, self._card())
-
-    def _card(self) -> str:
-        names = "\n".join(f"- `{rule.name}`: {rule.description}" for rule in self.rules)
-        return (
-            f"# Actor\n\nShifts latent points of the melody model `{self.model.fingerprint[:12]}` "
-            f"to melodies that satisfy\n\n{names}\n\nTrained in {len(self.records)} rounds at "
-            f"temperature {self.temperature}. Measure it with `mc evaluate --actor DIR`.\n"
-        )
+        save_actor(self, folder)
 
 
 def train_actor(
     model: MelodyVAE,
-    rules: Iterable[str | Rule | Callable[..., Any]],
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
     *,
     preset: str = "default",
     settings: ActorCriticSettings | None = None,
-    temperature: float = DEFAULT_TEMPERATURE,
+    method: str = "actor",
+    weights: Sequence[float] | None = None,
+    realism: Encodings | None = None,
+    like: Melodies | None = None,
+    unlike: Melodies | None = None,
+    bank: tuple[Tensor, Melodies] | None = None,
+    temperature: float = TRAINING_TEMPERATURE,
     seed: int = 0,
     callback: Callable[[RoundRecord], None] | None = None,
 ) -> MelodyActor:
@@ -186,78 +202,71 @@ def train_actor(
     Args:
         rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
             one melody.
-        preset: a key of :data:`melodyconstraints.latent.training.PRESETS`.
+        preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: a recipe of one's own in place of the preset's.
-        temperature: of the decoder.
+        method: a key of :data:`METHODS`.
+        weights: of the rules.
+        realism: encodings that the shifted points should be indistinguishable from.
+        like, unlike: examples of what the melodies should be like, and of what they should not.
+        bank: points of the prior and their melodies, decoded before.
+        temperature: of the decoder, in the training.
         callback: called after every round.
 
     Raises:
-        UsageError: unknown preset, no rule, or the same rule twice.
+        UsageError: unknown preset or method, nothing to train for, the same rule twice, or only
+            one kind of examples.
         RuleError: a rule raised or gave something other than a number in [0, 1].
         TrainingError: a rule gives every melody the same reward.
     """
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if method not in METHODS:
+        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     recipe = settings or PRESETS[preset]
     found = find_rules(rules)
-    generator = torch.Generator().manual_seed(stream(TRAINING_POINTS, seed))
-    sampler = MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed))
-    pair = train_actor_critic(sampler, found, recipe, generator=generator, callback=callback)
-    return MelodyActor(model, found, pair.actor, pair.critic, temperature, recipe, pair.records)
+    constraints: list[Constraint] = []
+    if like is not None or unlike is not None:
+        constraints.append(_likeness(model, like, unlike))
+    if realism is not None:
+        constraints.append(RealismConstraint(realism))
+    pair = train_actor_critic(
+        MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
+        found,
+        recipe,
+        constraints=constraints,
+        weights=weights,
+        bank=bank,
+        search=METHODS[method],
+        generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
+        callback=callback,
+    )
+    heads = [[rule.name for rule in found]] if found else []
+    return MelodyActor(
+        model=model,
+        rules=found,
+        actor=pair.actor,
+        critic=pair.critic,
+        heads=heads + [list(constraint.names) for constraint in constraints],
+        temperature=DEFAULT_TEMPERATURE,
+        settings=recipe,
+        method=method,
+        records=pair.records,
+        best=pair.best,
+        decoded=pair.decoded,
+        interrupted=pair.interrupted,
+    )
 
 
-def load_actor(
-    folder: Path | str,
-    *,
-    model: MelodyVAE | None = None,
-    rules: Sequence[str | Rule] | None = None,
-) -> MelodyActor:
-    """Read an actor folder, and the model and the rules that it names.
-
-    Args:
-        model: in place of the one that it names; must be the same weights.
-        rules: in place of those that it names, for instance functions that have no file.
-
-    Raises:
-        ArtifactError: damaged or foreign, or trained on another model.
-        RuleNotFoundError: a rule that it names is not there any more.
-        UsageError: another number of ``rules`` than it was trained for.
-    """
-    folder = Path(folder)
-    artifact = load_artifact(folder, KIND)
-    try:
-        config = artifact.config
-        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
-        settings = ActorCriticSettings(**_tuples(config["settings"]))
-        records = [RoundRecord(**record) for record in config["records"]]
-        temperature = float(config["temperature"])
-        saved = [(str(entry["name"]), str(entry["spec"])) for entry in config["rules"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    model = model or load_model(place)
-    if model.fingerprint != wanted:
-        raise ArtifactError(
-            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
-            "train it again with: mc train-actor"
-        )
-    found = find_rules(rules or ())
-    if rules is not None and len(found) != len(saved):
-        raise UsageError(f"{folder} was trained for {len(saved)} rules, got {len(found)}")
-    if rules is None:
-        found = [replace(find_rule(spec), name=name) for name, spec in saved]
-    actor = Actor(model.latent_dim, settings.actor_hidden)
-    critic = Critic(model.latent_dim, len(saved), settings.critic_hidden)
-    for name, network in (("actor.", actor), ("critic.", critic)):
-        own = {k.removeprefix(name): v for k, v in artifact.tensors.items() if k.startswith(name)}
-        try:
-            network.load_state_dict(own)
-        except RuntimeError as error:
-            raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    return MelodyActor(model, found, actor.eval(), critic.eval(), temperature, settings, records)
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+def _likeness(
+    model: MelodyVAE, like: Melodies | None, unlike: Melodies | None
+) -> AttributeConstraint:
+    """What tells one kind of melodies from another, from examples of both."""
+    if not (like and unlike):
+        raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
+    posterior = encode(model, [*like, *unlike])
+    labels = torch.zeros(len(like) + len(unlike), 1)
+    labels[: len(like)] = 1
+    return AttributeConstraint(Encodings(posterior.mean, posterior.scale, labels), [LIKE])
 
 
 def generate(

@@ -11,7 +11,7 @@ import torch
 
 from melodyconstraints.actors import train_actor
 from melodyconstraints.datasets.store import SCHEMA, write_part, write_summary
-from melodyconstraints.latent.training import ActorCriticSettings
+from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.checkpoint import load_model, save_model
 from melodyconstraints.melody.config import MelodyVAEConfig
 from melodyconstraints.melody.events import Melodies

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.actor_checkpoint import load_actor
 from melodyconstraints.actors import (
     EVENTS,
+    METHODS,
     POINTS,
+    SEARCH,
     MelodyActor,
-    load_actor,
     prior_points,
     rewards_of,
     stream,
@@ -25,8 +27,9 @@ from melodyconstraints.errors import (
     TrainingError,
     UsageError,
 )
-from melodyconstraints.latent.networks import Actor, Critic
-from melodyconstraints.latent.training import PRESETS
+from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.checkpoint import load_model, save_model
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.sampler import MelodySampler
@@ -50,14 +53,17 @@ def actor_for(model, tiny_recipe):
 
     def make(*rules) -> MelodyActor:
         found = find_rules(rules)
-        networks = Actor(8, (16,)), Critic(8, len(found), (16,))
-        return MelodyActor(model, found, *networks, 0.5, tiny_recipe)
+        networks = Actor(8, (16,)), Critics([Critic(8, len(found), (16,))])
+        heads = [[rule.name for rule in found]]
+        return MelodyActor(model, found, *networks, heads, 0.5, tiny_recipe)
 
     return make
 
 
 def same_networks(first: MelodyActor, second: MelodyActor) -> bool:
-    pairs = ((first.actor, second.actor), (first.critic, second.critic))
+    pairs = [(first.critic, second.critic)]
+    if first.actor is not None:
+        pairs.append((first.actor, second.actor))
     return all(
         torch.equal(tensor, b.state_dict()[name])
         for a, b in pairs
@@ -74,6 +80,7 @@ def test_rules_may_be_specifications_rules_and_functions(model, tiny_recipe):
     actor = train_actor(model, rules, settings=tiny_recipe, callback=seen.append)
     assert [rule.name for rule in actor.rules] == ["density:252", "cmajor", "starts_low"]
     assert actor.critic(torch.zeros(1, 8)).shape == (1, 3)
+    assert actor.heads == [["density:252", "cmajor", "starts_low"]]
     assert actor.records == seen
     assert [record.round for record in seen] == [0, 1, 2]
     assert all(len(record.rewards) == 3 for record in seen)
@@ -94,11 +101,99 @@ def test_a_training_leaves_the_model_alone(model, tiny_recipe):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_temperature_and_recipe_are_those_of_the_training(model, tiny_recipe):
-    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, temperature=0.9)
-    assert (actor.temperature, actor.settings) == (0.9, tiny_recipe)
-    assert actor.sampler(0).temperature == 0.9
+def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(model, tiny_recipe):
+    actor, hot, cold = (
+        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        for options in ({}, {"temperature": 1.0}, {"temperature": 0.1})
+    )
+    assert (actor.temperature, actor.settings) == (0.5, tiny_recipe)
+    assert actor.sampler(0).temperature == 0.5
     assert actor.sampler(0, 0.0).temperature == 0.0
+    assert cold.temperature == 0.5
+    assert actor.records == hot.records
+    assert actor.records != cold.records
+
+
+@pytest.mark.parametrize("method", ["gradient", "langevin"])
+def test_a_search_takes_the_actors_place(model, tiny_recipe, method):
+    found = train_actor(model, ["cmajor", "density:252"], settings=tiny_recipe, method=method)
+    assert found.actor is None
+    assert found.method == method
+    z = prior_points(model, 3, 0)
+    generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+    expected = METHODS[method](found.critic, z, sigma_bar=model.sigma_bar, generator=generator)
+    assert torch.equal(found.shift(z), expected)
+    assert not torch.equal(found.shift(z), z)
+    # no actor is judged: the bank, and three rounds of 8 + 4
+    assert found.decoded == 32 + 3 * 12
+
+
+def test_an_unknown_method_is_refused(model):
+    message = "method must be one of actor, gradient, langevin, got 'leap'"
+    with pytest.raises(UsageError, match=message):
+        train_actor(model, ["cmajor"], method="leap")
+
+
+def test_a_pair_without_an_actor_does_not_act(actor_for):
+    actor = actor_for("cmajor")
+    actor.actor = None
+    with pytest.raises(UsageError, match="this pair has no actor; it was trained for a search"):
+        actor.shift(torch.zeros(1, 8))
+
+
+def test_rules_weigh_what_they_are_given(model, tiny_recipe):
+    rules = ["cmajor", "density:252"]
+    plain, ones, other = (
+        train_actor(model, rules, settings=tiny_recipe, weights=weights)
+        for weights in (None, [1.0, 1.0], [1.0, 0.0])
+    )
+    assert same_networks(plain, ones)
+    assert not same_networks(plain, other)
+    message = r"give a weight of at least 0 for each of cmajor, density:252, got \[1\.0\]"
+    with pytest.raises(UsageError, match=message):
+        train_actor(model, rules, settings=tiny_recipe, weights=[1.0])
+
+
+def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_recipe):
+    encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, realism=encodings)
+    assert actor.heads == [["cmajor"], ["realism"]]
+    assert actor.critic(torch.zeros(1, 8)).shape == (1, 2)
+    assert all(len(record.rewards) == 2 for record in actor.records)
+
+
+def test_examples_of_two_kinds_take_the_place_of_rules(model, tiny_recipe, some_melodies):
+    like, unlike = some_melodies[:5], some_melodies[5:]
+    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    assert (actor.rules, actor.heads) == ([], [["like the examples"]])
+    assert actor.decoded == 0
+    assert len(actor.generate(2)) == 2
+
+
+def test_examples_of_one_kind_are_refused(model, tiny_recipe, some_melodies):
+    for options in ({"like": some_melodies}, {"unlike": some_melodies}):
+        with pytest.raises(UsageError, match="give melodies of both kinds, like and unlike"):
+            train_actor(model, settings=tiny_recipe, **options)
+
+
+def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_recipe):
+    z = torch.randn(32, 8)
+    bank = z, MelodySampler(model, temperature=1.0, seed=0).decode(z)
+    # three rounds of 8 + 4 and three validations of 8
+    assert train_actor(model, ["cmajor"], settings=tiny_recipe).decoded == 32 + 3 * 20
+    assert train_actor(model, ["cmajor"], settings=tiny_recipe, bank=bank).decoded == 3 * 20
+
+
+def test_a_training_that_is_interrupted_is_kept(model, tiny_recipe, tmp_path):
+    def stop(record):
+        if record.round == 1:
+            raise KeyboardInterrupt
+
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, callback=stop)
+    assert actor.interrupted
+    assert len(actor.records) == 2
+    actor.save(tmp_path)
+    assert load_actor(tmp_path, model=model).interrupted
 
 
 def test_a_preset_is_found_by_its_name(model, tiny_recipe, monkeypatch):
@@ -154,7 +249,7 @@ def test_drawing_is_a_function_of_the_seed(actor_for):
     assert not np.array_equal(actor.generate(4, seed=1).events, actor.generate(4, seed=2).events)
 
 
-def test_a_temperature_replaces_that_of_the_training(actor_for):
+def test_a_temperature_replaces_that_of_the_actor(actor_for):
     actor = actor_for("cmajor")
     expected = MelodySampler(actor.model, temperature=0.0).decode(
         actor.shift(prior_points(actor.model, 3, 0))
@@ -219,6 +314,7 @@ def test_rewards_have_a_column_a_rule(some_melodies):
     counts = np.minimum((some_melodies.events < 128).sum(1) / 100, 1)
     np.testing.assert_allclose(found[:, 0], counts)
     np.testing.assert_allclose(found[:, 1], rules[1](some_melodies))
+    assert rewards_of([], some_melodies).shape == (12, 0)
 
 
 # Folders
@@ -231,6 +327,8 @@ def test_an_actor_comes_back_as_it_was(tiny_actor_folder, tiny_recipe, model, tm
     assert [rule.name for rule in actor.rules] == ["cmajor", "density:252"]
     assert (actor.temperature, actor.settings) == (trained.temperature, tiny_recipe)
     assert actor.records == trained.records
+    assert (actor.heads, actor.method) == (trained.heads, "actor")
+    assert (actor.best, actor.decoded, actor.interrupted) == (trained.best, 92, False)
     assert not actor.actor.training
     drawn = actor.generate(3, seed=9)
     assert np.array_equal(drawn.events, trained.generate(3, seed=9).events)
@@ -250,7 +348,32 @@ def test_an_actor_folder_says_what_it_holds(tiny_actor_folder, tiny_model_folder
     card = (tiny_actor_folder / "README.md").read_text()
     assert f"the melody model `{model.fingerprint[:12]}`" in card
     assert "- `density:252`: at least 252 notes in 16 bars" in card
-    assert "Trained in 3 rounds at temperature 0.5." in card
+    assert "Trained in 3 rounds, 92 melodies decoded." in card
+    assert config["heads"] == [["cmajor", "density:252"]]
+
+
+def test_a_search_comes_back_as_it_was(model, tiny_recipe, tmp_path):
+    trained = train_actor(model, ["cmajor"], settings=tiny_recipe, method="gradient")
+    trained.save(tmp_path)
+    actor = load_actor(tmp_path, model=model)
+    assert (actor.actor, actor.method) == (None, "gradient")
+    assert np.isnan(actor.best)
+    assert same_networks(actor, trained)
+    assert np.array_equal(actor.generate(2).events, trained.generate(2).events)
+
+
+def test_what_critics_have_learned_from_examples_comes_back(
+    model, tiny_recipe, some_melodies, tmp_path
+):
+    trained = train_actor(
+        model, like=some_melodies[:5], unlike=some_melodies[5:], settings=tiny_recipe
+    )
+    trained.save(tmp_path)
+    actor = load_actor(tmp_path, model=model)
+    assert (actor.rules, actor.heads) == ([], [["like the examples"]])
+    assert same_networks(actor, trained)
+    card = (tmp_path / "README.md").read_text()
+    assert "- like the examples, as a critic has learned it" in card
 
 
 def test_an_actor_of_the_bundled_model_names_it_by_no_path(actor_for, tmp_path):
@@ -318,7 +441,13 @@ def test_a_model_folder_is_no_actor(tiny_model_folder):
         load_actor(tiny_model_folder)
 
 
-@pytest.mark.parametrize("key", ["model", "rules", "settings", "records", "temperature"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("model", "rules", "heads", "method", "settings", "records"),
+        *("temperature", "best", "decoded", "interrupted"),
+    ],
+)
 def test_an_actor_of_another_version_is_refused(actor_for, tmp_path, key):
     actor = actor_for("cmajor")
     actor.model.folder = load_model().folder
@@ -338,6 +467,15 @@ def test_settings_that_cannot_be_are_refused(actor_for, tiny_recipe, tmp_path):
     config["settings"] = asdict(tiny_recipe) | {"sharpness": 2}
     save_artifact(tmp_path, "actor", config, {}, "")
     with pytest.raises(ArtifactError, match="does not fit this version: sharpness must be"):
+        load_actor(tmp_path)
+
+
+def test_a_method_that_there_is_not_is_refused(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.method = "leap"
+    actor.save(tmp_path)
+    with pytest.raises(ArtifactError, match="does not fit this version: 'leap'"):
         load_actor(tmp_path)
 
 

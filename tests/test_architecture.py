@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
 FOLDERS = ("latent", "vae", "melody", "rules", "datasets", "cli")
 BASE = {"errors", "compiled", "disk"}
-ABOVE = {"actors", "curves", "evaluation", "quality", "reading", "recipe"}
+ABOVE = {"actor_checkpoint", "actors", "curves", "evaluation", "quality", "reading", "recipe"}
 EVERYTHING = {"", *BASE, "artifacts", *FOLDERS, *ABOVE}
 
 MAY_IMPORT = {
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "melody": {"errors", "compiled", "artifacts", "vae", "latent"},
     "rules": {"errors", "melody.events", "melody.units"},
     "datasets": {*BASE, "melody"},
+    "actor_checkpoint": EVERYTHING - {"cli"},
     "actors": EVERYTHING - {"cli"},
     "evaluation": EVERYTHING - {"cli"},
     "curves": EVERYTHING - {"cli"},

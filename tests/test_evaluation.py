@@ -9,7 +9,7 @@ from melodyconstraints.actors import MelodyActor, prior_points
 from melodyconstraints.errors import UsageError
 from melodyconstraints.evaluation import evaluate_actor
 from melodyconstraints.latent.evaluation import reward_statistics
-from melodyconstraints.latent.networks import Actor, Critic
+from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.rules import find_rules
 
 
@@ -18,7 +18,9 @@ def actor(tiny_model, tiny_recipe) -> MelodyActor:
     """Untrained networks on the tiny model, whose posterior scales are 0.1 to 0.8."""
     tiny_model.sigma_bar.copy_(torch.arange(1, 9) / 10)
     rules = find_rules(["cmajor", "density:252"])
-    return MelodyActor(tiny_model, rules, Actor(8, (16,)), Critic(8, 2, (16,)), 0.5, tiny_recipe)
+    networks = Actor(8, (16,)), Critics([Critic(8, 2, (16,))])
+    heads = [["cmajor", "density:252"]]
+    return MelodyActor(tiny_model, rules, *networks, heads, 0.5, tiny_recipe)
 
 
 def edit_distance(first: bytes, second: bytes) -> int:

@@ -120,7 +120,7 @@ def _evaluate_actor(
     seed: int,
     as_json: bool,
 ) -> None:
-    from melodyconstraints.actors import load_actor
+    from melodyconstraints.actor_checkpoint import load_actor
     from melodyconstraints.evaluation import evaluate_actor
     from melodyconstraints.melody.checkpoint import load_model
 

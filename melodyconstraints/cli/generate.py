@@ -131,7 +131,8 @@ def _actor(
     temperature: float | None,
     seed: int,
 ) -> MelodyActor:
-    from melodyconstraints.actors import DEFAULT_TEMPERATURE, load_actor
+    from melodyconstraints.actor_checkpoint import load_actor
+    from melodyconstraints.actors import DEFAULT_TEMPERATURE
     from melodyconstraints.melody.checkpoint import load_model
 
     if actor_folder is not None:
@@ -154,7 +155,7 @@ def write(
 ) -> None:
     """MIDI files, manifest and, if asked for, the picture."""
     from melodyconstraints.actors import rewards_of
-    from melodyconstraints.latent.training import SATISFIED
+    from melodyconstraints.latent.constraints import SATISFIED
     from melodyconstraints.melody.midi import write_melody
 
     output.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,10 +17,12 @@ from melodyconstraints.cli.common import (
     seed_option,
     talk,
 )
+from melodyconstraints.cli.inputs import midi_files, read_melodies
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor
     from melodyconstraints.latent.training import RoundRecord
+    from melodyconstraints.melody.events import Melodies
 
 CURVES = "training-curves.png"
 
@@ -28,6 +30,35 @@ CURVES = "training-curves.png"
 @click.command("train-actor")
 @model_option
 @rule_options
+@click.option(
+    "--weight",
+    "weights",
+    type=click.FloatRange(0),
+    multiple=True,
+    help="Of each rule, in their order; density comes last.  [default: 1 each]",
+)
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of MIDI that the melodies should be like; needs --unlike.",
+)
+@click.option(
+    "--unlike",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of MIDI that they should not be like.",
+)
+@click.option(
+    "--realism",
+    is_flag=True,
+    help="Keep the points where those of real melodies are, by a critic of its own.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["actor", "gradient", "langevin"]),
+    default="actor",
+    show_default=True,
+    help="A network that learns to move points, or a search for each point.",
+)
 @click.option("-o", "--output", type=FOLDER, help="Actor folder to make.  [default: actors/RULES]")
 @click.option(
     "--preset",
@@ -39,16 +70,23 @@ CURVES = "training-curves.png"
 @click.option(
     "--temperature",
     type=click.FloatRange(0),
-    default=0.5,
+    default=1.0,
     show_default=True,
-    help="Of the decoder.",
+    help="Of the decoder, in the training.",
 )
 @seed_option
 @click.option("--overwrite", is_flag=True, help="Replace an actor at OUTPUT.")
+@click.pass_context
 def command(
+    context: click.Context,
     model_folder: Path | None,
     rules: tuple[str, ...],
     density: int | None,
+    weights: tuple[float, ...],
+    like: Path | None,
+    unlike: Path | None,
+    realism: bool,
+    method: str,
     output: Path | None,
     preset: str,
     temperature: float,
@@ -60,27 +98,62 @@ def command(
     \b
     mc train-actor --rule cmajor --density 192
     mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
+    mc train-actor --like reels/ --unlike hymns/ --density 96
+
+    Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.actors import KIND
+    from melodyconstraints.actor_checkpoint import KIND
     from melodyconstraints.artifacts import check_free
     from melodyconstraints.curves import plot_actor_critic
 
-    specs = rule_specs(rules, density)
-    folder = output or Path("actors") / slug(specs)
+    if (like is None) != (unlike is None):
+        raise click.UsageError("give both --like and --unlike: a critic compares the two")
+    specs = rule_specs(rules, density, required=like is None)
+    if weights and len(weights) != len(specs):
+        raise click.UsageError(f"give {len(specs)} --weight, one a rule, got {len(weights)}")
+    folder = output or Path("actors") / slug([*specs, *([f"like-{like.name}"] if like else [])])
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    actor = train(model_folder, specs, preset=preset, temperature=temperature, seed=seed)
+    actor = train(
+        model_folder,
+        specs,
+        preset=preset,
+        temperature=temperature,
+        seed=seed,
+        method=method,
+        weights=weights or None,
+        like=_melodies(like),
+        unlike=_melodies(unlike),
+        realism=realism,
+    )
     actor.save(folder)
 
-    plot_actor_critic(actor.records, [rule.name for rule in actor.rules], folder / CURVES)
+    names = [name for heads in actor.heads for name in heads]
+    plot_actor_critic(actor.records, names, folder / CURVES)
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
+    report = shortcoming(actor)
+    if report:
+        click.echo(f"Error: {report}", err=True)
+        context.exit(1)
 
 
 def train(
-    model_folder: Path | None, specs: list[str], *, preset: str, temperature: float, seed: int
+    model_folder: Path | None,
+    specs: list[str],
+    *,
+    preset: str = "default",
+    temperature: float = 1.0,
+    seed: int,
+    realism: bool = False,
+    **options: Any,
 ) -> MelodyActor:
-    """Train with a progress bar; shared with ``mc generate``."""
+    """Train with a progress bar; shared with the commands that train before they write.
+
+    Args:
+        options: for :func:`melodyconstraints.actors.train_actor`.
+    """
     from melodyconstraints.actors import train_actor
-    from melodyconstraints.latent.training import PRESETS
+    from melodyconstraints.bank import load_bank
+    from melodyconstraints.latent.settings import PRESETS
     from melodyconstraints.melody.checkpoint import load_model
     from melodyconstraints.rules import find_rules
 
@@ -88,18 +161,63 @@ def train(
     model = load_model(model_folder)
     with progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=PRESETS[preset].rounds)
+        bank = load_bank(model)
+        tell_slow_rules(found, bank.melodies, PRESETS[preset])
 
         def show(record: RoundRecord) -> None:
             rewards = ", ".join(
                 f"{rule.name} {reward:.3f}"
-                for rule, reward in zip(found, record.rewards, strict=True)
+                for rule, reward in zip(found, record.rewards, strict=False)
             )
             told = f"all kept {record.all_satisfied:.0%}: {rewards}"
             bar.update(task, completed=record.round + 1, description=told)
 
         return train_actor(
-            model, found, preset=preset, temperature=temperature, seed=seed, callback=show
+            model,
+            found,
+            preset=preset,
+            temperature=temperature,
+            seed=seed,
+            bank=(bank.points, bank.melodies),
+            realism=bank.realism() if realism else None,
+            callback=show,
+            **options,
         )
+
+
+def shortcoming(actor: MelodyActor) -> str | None:
+    """What is wrong with an actor: it was stopped, or never kept everything; None if nothing is."""
+    last = actor.records[-1] if actor.records else None
+    if last and max(record.all_satisfied for record in actor.records) == 0 and not actor.best > 0:
+        reached = ", ".join(
+            f"{name} {reward:.3g} (kept by {share:.0%})"
+            for name, reward, share in zip(
+                (name for heads in actor.heads for name in heads),
+                last.rewards,
+                last.satisfied,
+                strict=True,
+            )
+        )
+        return (
+            f"no melody kept everything in {actor.decoded:,} tries; the best found: {reached}. "
+            "Do the wishes contradict each other? Ask for fewer at a time, or grade a rule so "
+            "that a melody that comes closer earns more: mc rules check RULE"
+        )
+    if actor.interrupted:
+        return f"stopped after round {len(actor.records)}; the best actor so far is kept"
+    return None
+
+
+def _melodies(folder: Path | None) -> Melodies | None:
+    """The best 16 bars of each MIDI file of a folder."""
+    if folder is None:
+        return None
+    from melodyconstraints.melody.events import Melodies
+
+    found, _ = read_melodies(midi_files([folder]), "skyline", None, None)
+    if not found:
+        raise click.UsageError(f"{folder} holds no MIDI file with a melody")
+    return Melodies.stack([one.melody for _, one in found])
 
 
 def slug(specs: list[str]) -> str:

@@ -6,11 +6,13 @@ that is used here, is -log(1 - D).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from melodyconstraints.errors import UsageError
 
 
 def cross_entropy(logits: Tensor, rewards: Tensor) -> Tensor:
@@ -28,17 +30,26 @@ def cross_entropy(logits: Tensor, rewards: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, rewards, reduction="none").sum(-1).mean()
 
 
-def satisfaction_loss(logits: Tensor) -> Tensor:
-    """Actor loss: L_{c=1} = -log D(z), summed over heads, mean over the batch.
+def satisfaction_loss(logits: Tensor, weights: Sequence[float] = ()) -> Tensor:
+    """Actor loss: L_{c=1} = -log D(z), summed over heads, for each point: ``(B,)``.
 
     Args:
         logits: ``(B, R)``.
+        weights: ``R`` weights of the heads; ones if empty.
+
+    Raises:
+        UsageError: another number of weights than heads.
     """
-    return F.softplus(-logits).sum(-1).mean()
+    losses = F.softplus(-logits)
+    if not weights:
+        return losses.sum(-1)
+    if len(weights) != logits.shape[-1]:
+        raise UsageError(f"give {logits.shape[-1]} weights, one for each head, got {len(weights)}")
+    return losses @ torch.tensor(weights, dtype=logits.dtype, device=logits.device)
 
 
 def distance_penalty(shifted: Tensor, z: Tensor, sigma_bar: Tensor) -> Tensor:
-    """L_dist = log(1 + (z' - z)^2) / sigma_bar^2, mean over dimensions and batch.
+    """L_dist = log(1 + (z' - z)^2) / sigma_bar^2, mean over dimensions: ``(B,)``.
 
     Dimensions that the model does not use (sigma_bar near 1) weigh least.
 
@@ -47,21 +58,38 @@ def distance_penalty(shifted: Tensor, z: Tensor, sigma_bar: Tensor) -> Tensor:
         sigma_bar: ``(Z,)``.
 
     >>> distance_penalty(torch.ones(1, 2), torch.zeros(1, 2), torch.tensor([1.0, 0.5]))
-    tensor(1.7329)
+    tensor([1.7329])
     """
-    return (torch.log1p((shifted - z).square()) / sigma_bar.square()).mean()
+    return (torch.log1p((shifted - z).square()) / sigma_bar.square()).mean(-1)
 
 
 def shell_penalty(shifted: Tensor) -> Tensor:
-    """Pull towards the shell on which the prior lives: (|z'|^2 / Z - 1)^2, outside it only.
+    """Pull towards the prior's shell: (|z'|^2 / Z - 1)^2, outside it only: ``(B,)``.
 
     The distance penalty grows as a logarithm and alone does not hold an actor that gains by going
     far out; this one does.
 
     >>> shell_penalty(torch.tensor([[1.0, -1.0], [2.0, 0.0]]))
+    tensor([0., 1.])
+    """
+    return (shifted.square().mean(-1) - 1).clamp(min=0).square()
+
+
+def prior_penalty(shifted: Tensor) -> Tensor:
+    """KL of the actor's points from the prior, dimension by dimension, from a batch's moments.
+
+    KL(N(m, v) || N(0, 1)) = (m^2 + v - 1 - log v) / 2, mean over dimensions. It holds what the
+    distance penalty does not: that points do not all move the same way (m), run far out or, which
+    is cheap in distance and costs diversity, shrink towards the origin (v).
+
+    Args:
+        shifted: ``(B, Z)``, at least two points.
+
+    >>> prior_penalty(torch.tensor([[2.0], [1.0], [0.0]]))
     tensor(0.5000)
     """
-    return (shifted.square().mean(-1) - 1).clamp(min=0).square().mean()
+    variance, mean = torch.var_mean(shifted, 0)
+    return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
 
 
 def gradient_penalty(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-
-CONDITION_UNITS = 2048
 
 
 class ConditionInput(nn.Module):
     """Joins a latent point with a linear map of its condition y, where there is one."""
 
-    def __init__(self, latent_dim: int, condition_dim: int) -> None:
+    def __init__(self, latent_dim: int, condition_dim: int, units: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(condition_dim, CONDITION_UNITS) if condition_dim else None
-        self.size = latent_dim + (CONDITION_UNITS if condition_dim else 0)
+        self.linear = nn.Linear(condition_dim, units) if condition_dim else None
+        self.size = latent_dim + (units if condition_dim else 0)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """``(B, Z)`` and ``(B, Y)`` or None to ``(B, size)``."""
@@ -33,12 +32,25 @@ class Actor(nn.Module):
         latent_dim: Z.
         hidden: units of each ReLU layer; the paper has four of 2048.
         condition_dim: Y, 0 for an unconditional actor.
+        condition_units: of the linear map of y; the paper has 2048.
+        gate_bias: added to the gates' logits at the start.
     """
 
-    def __init__(self, latent_dim: int, hidden: Sequence[int], condition_dim: int = 0) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        hidden: Sequence[int],
+        condition_dim: int = 0,
+        *,
+        condition_units: int = 2048,
+        gate_bias: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.inputs = ConditionInput(latent_dim, condition_dim)
+        self.inputs = ConditionInput(latent_dim, condition_dim, condition_units)
         self.layers = relu_layers(self.inputs.size, hidden, 2 * latent_dim)
+        *_, bias = self.layers.parameters()
+        with torch.no_grad():
+            bias[latent_dim:] += gate_bias
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """``(B, Z)``, ``(B, Y)`` to ``(B, Z)``."""
@@ -54,19 +66,41 @@ class Critic(nn.Module):
         latent_dim: Z.
         heads: R, rewards that it predicts.
         hidden: units of each ReLU layer.
-        condition_dim: Y.
+        condition_dim: Y, 0 for an unconditional critic.
+        condition_units: of the linear map of y; the paper has 2048.
     """
 
     def __init__(
-        self, latent_dim: int, heads: int, hidden: Sequence[int], condition_dim: int = 0
+        self,
+        latent_dim: int,
+        heads: int,
+        hidden: Sequence[int],
+        condition_dim: int = 0,
+        *,
+        condition_units: int = 2048,
     ) -> None:
         super().__init__()
-        self.inputs = ConditionInput(latent_dim, condition_dim)
+        self.inputs = ConditionInput(latent_dim, condition_dim, condition_units)
         self.layers = relu_layers(self.inputs.size, hidden, heads)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``."""
         return self.layers(self.inputs(z, y))
+
+
+class Critics(nn.Module):
+    """Several critics as one: their heads side by side."""
+
+    def __init__(self, critics: Sequence[Critic]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``; y goes to those that take one."""
+        critics = cast("list[Critic]", list(self.critics))
+        return torch.cat(
+            [critic(z, None if critic.inputs.linear is None else y) for critic in critics], -1
+        )
 
 
 def relu_layers(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:

@@ -1,17 +1,18 @@
-"""The shared vocabulary of the core: what a latent model is, and what a reward is.
+"""The shared vocabulary of the core: latent models, rewards, constraints and searches.
 
 The core knows a latent point, a function that decodes it, and a function that judges the result.
 What a sample is stays the business of those two functions.
 
-Shapes, throughout the core: ``B`` batch, ``Z`` latent dimensions, ``R`` rewards (critic heads),
-``Y`` condition.
+Shapes, throughout the core: ``B`` batch, ``Z`` latent dimensions, ``R`` critic heads (one for each
+reward or attribute), ``Y`` condition, ``F`` what is measured of a sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -20,6 +21,9 @@ Samples: TypeAlias = Any
 
 Reward: TypeAlias = Callable[[Samples], ArrayLike | Tensor]
 """Samples to ``(B,)`` rewards in [0, 1]; it need not be differentiable."""
+
+Conditions: TypeAlias = Callable[[int, torch.Generator], Tensor]
+"""Draws ``(n, Y)`` conditions for ``n`` points."""
 
 
 @runtime_checkable
@@ -42,4 +46,93 @@ class LatentModel(Protocol):
 
     def decode(self, z: Tensor) -> Samples:
         """``(B, Z)`` latent points to ``B`` samples."""
+        ...
+
+
+class Judge(Protocol):
+    """Judges samples under conditions.
+
+    What is measured of a sample is kept, so that one decoded sample teaches the critic what it
+    would have earned under any condition.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``R`` names, for messages."""
+        ...
+
+    def measure(self, samples: Samples) -> Tensor:
+        """Samples to ``(B, F)``."""
+        ...
+
+    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+        """``(B, F)``, ``(B, Y)`` to rewards ``(B, R)`` in [0, 1]."""
+        ...
+
+
+class Examples(NamedTuple):
+    """What a critic learns from: points ``(B, Z)``, conditions ``(B, Y)``, targets ``(B, R)``.
+
+    Points in the second half differ in kind from those in the first where the constraint tells
+    kinds apart; the gradient penalty is taken between the halves.
+    """
+
+    points: Tensor
+    y: Tensor | None
+    targets: Tensor
+
+
+class Constraint(Protocol):
+    """A wish that a critic can learn to predict from examples: rewards, attributes, realism."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of the critic's ``R`` heads."""
+        ...
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """``R`` weights in the actor's loss."""
+        ...
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the critic is to see the condition y."""
+        ...
+
+    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor | None:
+        """See the actor's newest points and some of the prior's.
+
+        Args:
+            shifted: ``(B, Z)`` what the actor made of points of the prior.
+            prior: ``(P, Z)`` others.
+            y: ``(B, Y)`` what was asked of the actor.
+
+        Returns:
+            True rewards ``(B, R)`` of the actor's points; None where only the critic can tell.
+        """
+        ...
+
+    def examples(self, count: int, generator: torch.Generator) -> Examples:
+        """``count`` examples for the critic."""
+        ...
+
+
+CriticFunction: TypeAlias = Callable[[Tensor, "Tensor | None"], Tensor]
+"""``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``."""
+
+
+class Search(Protocol):
+    """Finds points near given ones with which a critic is content."""
+
+    def __call__(
+        self,
+        critic: CriticFunction,
+        z: Tensor,
+        y: Tensor | None = None,
+        *,
+        sigma_bar: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """``(B, Z)`` to ``(B, Z)``."""
         ...

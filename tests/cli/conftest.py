@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from melodyconstraints.cli.main import main
-from melodyconstraints.latent.training import PRESETS, ActorCriticSettings
+from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import json
 import matplotlib.image
 import pytest
 
-from melodyconstraints.actors import load_actor, train_actor
+from melodyconstraints.actor_checkpoint import load_actor
+from melodyconstraints.actors import train_actor
 from melodyconstraints.datasets.store import read_store
 from melodyconstraints.evaluation import evaluate_actor
 from melodyconstraints.melody.checkpoint import load_model, save_model

@@ -6,7 +6,8 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints.actors import MelodyActor, load_actor, train_actor
+from melodyconstraints.actor_checkpoint import load_actor
+from melodyconstraints.actors import MelodyActor, train_actor
 from melodyconstraints.actors import generate as draw
 from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.reading import read_melody

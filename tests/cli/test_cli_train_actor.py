@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from melodyconstraints.actors import load_actor, train_actor
+from melodyconstraints.actor_checkpoint import load_actor
+from melodyconstraints.actors import train_actor
 from melodyconstraints.cli.train_actor import slug
 from melodyconstraints.melody.checkpoint import load_model
 

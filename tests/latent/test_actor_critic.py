@@ -1,4 +1,4 @@
-"""Actor-critic training on two dimensions, where the answer is known."""
+"""Actor-critic training for rewards on two dimensions, where the answer is known."""
 
 import math
 from dataclasses import asdict, replace
@@ -8,75 +8,11 @@ import torch
 from torch import nn
 
 from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.latent.constraints import SATISFIED, RewardConstraint, Rewards
+from melodyconstraints.latent.networks import Critics
 from melodyconstraints.latent.protocols import LatentModel
-from melodyconstraints.latent.training import (
-    PRESETS,
-    SATISFIED,
-    ActorCriticSettings,
-    _Trainer,
-    train_actor_critic,
-)
-
-QUICK = ActorCriticSettings(
-    actor_hidden=(64, 64),
-    critic_hidden=(64, 64),
-    bank=512,
-    warmup_steps=100,
-    rounds=60,
-    actor_points=64,
-    prior_points=16,
-    memory=4000,
-    critic_steps=10,
-    actor_steps=10,
-    actor_every=1,
-    batch_size=64,
-    learning_rate=3e-3,
-    betas=(0.5, 0.9),
-    final_share=0.1,
-    distance_weight=0.02,
-    shell_weight=0.1,
-    gradient_penalty=1.0,
-    one_sided=True,
-    sharpness=1.0,
-    average=0.9,
-    validation=256,
-    validate_every=10,
-)
-SHORT = replace(
-    QUICK,
-    actor_hidden=(8,),
-    critic_hidden=(8,),
-    bank=64,
-    warmup_steps=3,
-    rounds=4,
-    actor_points=6,
-    prior_points=2,
-    critic_steps=2,
-    actor_steps=2,
-    batch_size=8,
-    validation=16,
-    validate_every=2,
-)
-CENTRE, RADIUS = torch.tensor([2.0, -1.5]), 0.7
-
-
-class Plane:
-    """A model whose samples are its latent points; it counts what it decodes."""
-
-    latent_dim = 2
-
-    def __init__(self):
-        self.sigma_bar = torch.full((2,), 0.5)
-        self.decoded = []
-
-    def decode(self, z):
-        self.decoded.append(len(z))
-        return z
-
-
-def in_disc(z):
-    """1 inside a disc away from the origin, less the farther outside."""
-    return torch.exp(-((z - CENTRE).norm(dim=-1) - RADIUS).clamp(min=0))
+from melodyconstraints.latent.settings import PRESETS
+from melodyconstraints.latent.training import _Trainer, train_actor_critic
 
 
 def to_the_right(z):
@@ -89,44 +25,61 @@ def upwards(z):
     return (1 + (z[:, 1] - 1) / 3).clamp(0, 1)
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def share_satisfied(points, rewards):
     return torch.stack([r(points) >= SATISFIED for r in rewards]).all(0).float().mean().item()
 
 
-def train_and_move(rewards):
+@pytest.fixture
+def trainer_of(plane, seeded):
+    """A trainer on the plane, and its constraint."""
+
+    def make(rewards, settings):
+        constraint = RewardConstraint(
+            plane, Rewards(rewards), memory=settings.memory, sharpness=settings.sharpness
+        )
+        return _Trainer(plane, [constraint], settings, seeded()), constraint
+
+    return make
+
+
+@pytest.fixture
+def train_and_move(plane, seeded, quick):
     """The share satisfied before and after, and the mean shift, on points that are new."""
-    trained = train_actor_critic(Plane(), rewards, QUICK, generator=seeded())
-    z = torch.randn(5000, 2, generator=seeded(99))
-    with torch.no_grad():
-        shifted = trained.actor(z)
-    before, after = share_satisfied(z, rewards), share_satisfied(shifted, rewards)
-    return trained, before, after, z, (shifted - z).norm(dim=-1).mean().item()
+
+    def train(rewards):
+        trained = train_actor_critic(plane, rewards, quick, generator=seeded())
+        z = torch.randn(5000, 2, generator=seeded(99))
+        with torch.no_grad():
+            shifted = trained.actor(z)
+        before, after = share_satisfied(z, rewards), share_satisfied(shifted, rewards)
+        return trained, before, after, z, (shifted - z).norm(dim=-1).mean().item()
+
+    return train
 
 
-def test_the_actor_finds_a_disc_with_a_moderate_shift():
-    trained, before, after, z, shift = train_and_move([in_disc])
-    least = ((z - CENTRE).norm(dim=-1) - RADIUS).clamp(min=0).mean().item()
+# What is learned
+
+
+def test_the_actor_finds_a_disc_with_a_moderate_shift(train_and_move, disc):
+    trained, before, after, z, shift = train_and_move([disc])
     assert before < 0.02
     assert after > 0.9
-    assert shift < 1.5 * least
+    assert shift < 1.5 * disc.outside(z).mean().item()
     assert 0.9 < trained.best <= 1
     assert trained.records[-1].satisfied[0] > trained.records[0].satisfied[0] + 0.5
 
 
-def test_the_critic_knows_where_the_disc_is():
-    free = replace(QUICK, gradient_penalty=0.0)
-    trained = train_actor_critic(Plane(), [in_disc], free, generator=seeded())
+def test_the_critic_knows_where_the_disc_is(plane, disc, quick, seeded):
+    free = replace(quick, gradient_penalty=0.0)
+    trained = train_actor_critic(plane, [disc], free, generator=seeded())
     with torch.no_grad():
-        inside, away = torch.sigmoid(trained.critic(torch.stack([CENTRE, -CENTRE]))).flatten()
+        ends = torch.stack([disc.centre, -disc.centre])
+        inside, away = torch.sigmoid(trained.critic(ends)).flatten()
     assert inside > 0.9
     assert away < 0.1
 
 
-def test_the_actor_satisfies_two_rewards_at_once():
+def test_the_actor_satisfies_two_rewards_at_once(train_and_move):
     rewards = [to_the_right, upwards]
     trained, before, after, z, shift = train_and_move(rewards)
     least = (1 - z).clamp(min=0).norm(dim=-1).mean().item()
@@ -136,21 +89,75 @@ def test_the_actor_satisfies_two_rewards_at_once():
     assert all(len(record.rewards) == len(record.satisfied) == 2 for record in trained.records)
 
 
-def test_a_heavier_distance_penalty_keeps_points_nearer():
+def test_a_heavier_distance_penalty_keeps_points_nearer(plane, disc, quick, seeded):
     z = torch.randn(1000, 2, generator=seeded(99))
 
     def shift(weight):
-        settings = replace(QUICK, rounds=10, distance_weight=weight, validation=0)
-        trained = train_actor_critic(Plane(), [in_disc], settings, generator=seeded())
+        settings = replace(quick, rounds=10, distance_weight=weight, validation=0)
+        trained = train_actor_critic(plane, [disc], settings, generator=seeded())
         with torch.no_grad():
             return (trained.actor(z) - z).norm(dim=-1).mean().item()
 
     assert shift(10.0) < 0.5 < 1.5 < shift(0.0)
 
 
-def test_the_same_seed_gives_equal_weights_and_another_seed_others():
+def test_a_heavier_prior_keeps_points_spread(plane, quick, seeded):
+    def near_the_origin(z):
+        return torch.exp(-(z.norm(dim=-1) - 0.3).clamp(min=0))
+
+    z = torch.randn(1000, 2, generator=seeded(99))
+
+    def spread(weight):
+        settings = replace(quick, rounds=10, prior_weight=weight, validation=0)
+        trained = train_actor_critic(plane, [near_the_origin], settings, generator=seeded())
+        with torch.no_grad():
+            return trained.actor(z).std(0)
+
+    assert (spread(0.0) < 0.5).all()
+    assert (spread(10.0) > 0.8).all()
+
+
+@pytest.mark.parametrize(("sharpness", "expected"), [(0.0, 0.8), (0.5, 0.4), (1.0, 0.0)])
+def test_sharpness_tells_nearly_satisfied_from_satisfied(trainer_of, short, sharpness, expected):
+    def reward(z):
+        return torch.where(z[:, 0] > 0, 1.0, 0.8)
+
+    settings = replace(short, sharpness=sharpness, gradient_penalty=0.0, bank=512)
+    settings = replace(settings, warmup_steps=300, batch_size=64, learning_rate=1e-2)
+    trainer, constraint = trainer_of([reward], settings)
+    constraint.satisfied.fill_(1.0)
+    trainer.warm_up()
+    with torch.no_grad():
+        left, right = torch.sigmoid(trainer.critic(torch.tensor([[-1.5, 0.0], [1.5, 0.0]])))
+    assert left.item() == pytest.approx(expected, abs=0.07)
+    assert right.item() == pytest.approx(1.0, abs=0.07)
+
+
+def test_weights_of_zero_leave_a_reward_out_of_the_actors_loss(plane, quick, seeded):
+    settings = replace(quick, rounds=20, validation=0)
+    z = torch.randn(1000, 2, generator=seeded(99))
+
+    def moved(weights):
+        rewards = [to_the_right, upwards]
+        trained = train_actor_critic(plane, rewards, settings, weights=weights, generator=seeded())
+        with torch.no_grad():
+            shifted = trained.actor(z)
+        return [share_satisfied(shifted, [reward]) for reward in rewards]
+
+    right, up = moved([1.0, 0.0])
+    assert right > 0.8
+    assert up < 0.4
+    right, up = moved([0.0, 1.0])
+    assert right < 0.4
+    assert up > 0.8
+
+
+# How it is learned
+
+
+def test_the_same_seed_gives_equal_weights_and_another_seed_others(plane, disc, short, seeded):
     def weights(seed):
-        trained = train_actor_critic(Plane(), [in_disc], SHORT, generator=seeded(seed))
+        trained = train_actor_critic(plane, [disc], short, generator=seeded(seed))
         return torch.cat([p.flatten() for p in [*trained.actor.parameters()]]), trained.records
 
     (first, records), (second, again), (other, _) = weights(1), weights(1), weights(2)
@@ -159,38 +166,37 @@ def test_the_same_seed_gives_equal_weights_and_another_seed_others():
     assert not torch.equal(first, other)
 
 
-def test_a_training_leaves_the_global_generator_alone():
+def test_a_training_leaves_the_global_generator_alone(plane, disc, short, seeded):
     before = torch.get_rng_state()
-    train_actor_critic(Plane(), [in_disc], SHORT, generator=seeded())
+    train_actor_critic(plane, [disc], short, generator=seeded())
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_the_callback_sees_every_round_as_it_ends():
+def test_the_callback_sees_every_round_as_it_ends(plane, disc, short, seeded):
     seen = []
-    trained = train_actor_critic(
-        Plane(), [in_disc], SHORT, generator=seeded(), callback=seen.append
-    )
+    trained = train_actor_critic(plane, [disc], short, generator=seeded(), callback=seen.append)
     assert [record.round for record in seen] == [0, 1, 2, 3]
     assert seen == trained.records
+    assert not trained.interrupted
 
 
-def test_what_a_round_records_is_what_the_actors_points_earned():
+def test_what_a_round_records_is_what_the_actors_points_earned(plane, disc, short, seeded):
     earned = []
 
     def reward(z):
-        earned.append(in_disc(z) if len(earned) % 2 else torch.ones(len(z)))
+        earned.append(disc(z) if len(earned) % 2 else torch.ones(len(z)))
         return earned[-1]
 
-    settings = replace(SHORT, bank=0, validation=0)
-    trained = train_actor_critic(Plane(), [reward], settings, generator=seeded())
+    settings = replace(short, bank=0, validation=0)
+    trained = train_actor_critic(plane, [reward], settings, generator=seeded())
     for record, values in zip(trained.records, earned, strict=True):
-        own = values[: SHORT.actor_points]
+        own = values[: short.actor_points]
         assert record.rewards == [pytest.approx(own.mean().item())]
         assert record.satisfied == [pytest.approx((own >= SATISFIED).float().mean().item())]
         assert record.all_satisfied == record.satisfied[0]
 
 
-def test_a_model_of_torch_layers_is_neither_trained_nor_differentiated():
+def test_a_model_of_torch_layers_is_neither_trained_nor_differentiated(short, seeded):
     class Layers(nn.Module):
         latent_dim = 2
 
@@ -205,89 +211,35 @@ def test_a_model_of_torch_layers_is_neither_trained_nor_differentiated():
     model = Layers()
     before = model.linear.weight.detach().clone()
     rewards = [lambda x: torch.sigmoid(x[:, 0]), lambda x: 1 / (1 + abs(x.numpy()[:, 1]))]
-    train_actor_critic(model, rewards, SHORT, generator=seeded())
+    train_actor_critic(model, rewards, short, generator=seeded())
     assert torch.equal(model.linear.weight, before)
     assert model.linear.weight.grad is None
 
 
-def test_a_plain_object_with_three_members_is_a_latent_model():
-    assert isinstance(Plane(), LatentModel)
+def test_a_plain_object_with_three_members_is_a_latent_model(plane):
+    assert isinstance(plane, LatentModel)
     assert not isinstance(object(), LatentModel)
 
 
-def test_no_reward_is_refused():
-    with pytest.raises(UsageError, match="give at least one reward"):
-        train_actor_critic(Plane(), [], SHORT)
+def test_the_heads_are_named_in_the_order_of_the_rewards(plane, disc, short):
+    disc.name = "disc"
+    trained = train_actor_critic(plane, [disc, upwards], short)
+    assert trained.names == ("disc", "2 of 2")
+    assert isinstance(trained.critic, Critics)
+    assert trained.critic(torch.zeros(3, 2)).shape == (3, 2)
 
 
-def test_a_constant_reward_is_refused_and_named():
-    def flat(z):
-        return torch.full((len(z),), 0.25)
-
-    message = "reward 2 of 2 is 0.25 for all 64 samples of the prior: there is nothing to learn"
-    with pytest.raises(TrainingError, match=message):
-        train_actor_critic(Plane(), [in_disc, flat], SHORT)
-
-
-def test_a_reward_that_all_samples_satisfy_is_accepted():
-    trained = train_actor_critic(Plane(), [lambda z: torch.ones(len(z))], SHORT)
-    assert trained.best == 1.0
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(1.5, "1.5"), (-0.25, "-0.25"), (float("nan"), "nan")]
-)
-def test_a_reward_outside_its_range_is_refused_and_named(value, shown):
-    def wrong(z):
-        return torch.linspace(0, 1, len(z)).index_fill(0, torch.tensor([3]), value)
-
-    message = rf"reward 1 of 1 gave {shown}; a reward must be a number in \[0, 1\]"
-    with pytest.raises(TrainingError, match=message):
-        train_actor_critic(Plane(), [wrong], SHORT)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["rounds", "actor_points", "batch_size", "critic_steps", "actor_every", "validate_every"],
-)
-def test_settings_that_do_nothing_are_refused(name):
-    with pytest.raises(UsageError, match=f"{name} must be at least 1, got 0"):
-        ActorCriticSettings(**{name: 0})
-
-
-@pytest.mark.parametrize("sharpness", [-0.1, 1.5])
-def test_a_sharpness_outside_its_range_is_refused(sharpness):
-    with pytest.raises(UsageError, match=rf"sharpness must be in \[0, 1\], got {sharpness}"):
-        ActorCriticSettings(sharpness=sharpness)
-
-
-@pytest.mark.parametrize(("sharpness", "expected"), [(0.0, 0.8), (0.5, 0.4), (1.0, 0.0)])
-def test_sharpness_tells_nearly_satisfied_from_satisfied(sharpness, expected):
-    def reward(z):
-        return torch.where(z[:, 0] > 0, 1.0, 0.8)
-
-    settings = replace(SHORT, sharpness=sharpness, gradient_penalty=0.0, bank=512)
-    settings = replace(settings, warmup_steps=300, batch_size=64, learning_rate=1e-2)
-    trainer = _Trainer(Plane(), [reward], settings, seeded())
-    trainer.satisfied.fill_(1.0)
-    trainer.warm_up()
-    with torch.no_grad():
-        left, right = torch.sigmoid(trainer.critic(torch.tensor([[-1.5, 0.0], [1.5, 0.0]])))
-    assert left.item() == pytest.approx(expected, abs=0.07)
-    assert right.item() == pytest.approx(1.0, abs=0.07)
-
-
-def test_the_learning_rate_falls_along_a_line():
-    trainer = _Trainer(Plane(), [in_disc], replace(SHORT, learning_rate=1.0), seeded())
+def test_the_learning_rate_falls_along_a_line(trainer_of, disc, short):
+    trainer, _ = trainer_of([disc], replace(short, learning_rate=1.0))
     for progress, expected in [(0.0, 1.0), (0.5, 0.55), (1.0, 0.1)]:
         trainer._set_rates(progress)
         for optimizer in (trainer.actor_optimizer, trainer.critic_optimizer):
             assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
-def test_the_actor_that_is_returned_is_the_moving_average():
-    settings = replace(SHORT, average=0.9, actor_steps=1, validation=0, bank=0)
-    trainer = _Trainer(Plane(), [in_disc], settings, seeded())
+def test_the_actor_that_is_returned_is_the_moving_average(trainer_of, disc, short):
+    settings = replace(short, average=0.9, actor_steps=1, validation=0, bank=0)
+    trainer, _ = trainer_of([disc], settings)
     start = [parameter.detach().clone() for parameter in trainer.actor.parameters()]
     trainer.round(0)
     returned = trainer.finish()
@@ -298,67 +250,170 @@ def test_the_actor_that_is_returned_is_the_moving_average():
         torch.testing.assert_close(mean, 0.9 * first + 0.1 * now)
 
 
-def test_the_best_of_the_validated_actors_is_returned(monkeypatch):
-    trainer = _Trainer(Plane(), [in_disc], SHORT, seeded())
-    judged, weights = [], []
+def test_the_best_of_the_validated_actors_is_returned(trainer_of, disc, short, monkeypatch):
+    trainer, _ = trainer_of([disc], short)
     for share in (0.25, 0.75, 0.5):
         values = (torch.arange(16) < 16 * share).float()[:, None]
-        monkeypatch.setattr(trainer, "judge", lambda points, values=values: values)
+        met = values, values >= SATISFIED
+        monkeypatch.setattr(trainer, "meet", lambda *points, met=met: met)
         with torch.no_grad():
             next(trainer.averaged.parameters()).fill_(share)
-        judged.append(share)
-        weights.append(trainer.averaged.state_dict())
         trainer._validate()
     returned = trainer.finish()
     assert returned.best == 0.75
     assert (next(returned.actor.parameters()) == 0.75).all()
 
 
+def test_of_actors_that_satisfy_as_many_the_one_that_earns_more_is_returned(
+    trainer_of, disc, short, monkeypatch
+):
+    trainer, _ = trainer_of([disc], short)
+    for earned in (0.25, 0.75, 0.5):
+        values = torch.full((16, 1), earned)
+        met = values, values >= SATISFIED
+        monkeypatch.setattr(trainer, "meet", lambda *points, met=met: met)
+        with torch.no_grad():
+            next(trainer.averaged.parameters()).fill_(earned)
+        trainer._validate()
+    returned = trainer.finish()
+    assert returned.best == 0.0
+    assert (next(returned.actor.parameters()) == 0.75).all()
+
+
 @pytest.mark.parametrize(("memory", "expected"), [(0, [8, 8, 8]), (12, [8, 16, 20])])
-def test_the_critic_learns_from_the_newest_decodings(memory, expected):
-    trainer = _Trainer(Plane(), [in_disc], replace(SHORT, memory=memory, bank=0), seeded())
+def test_the_critic_learns_from_the_newest_decodings(trainer_of, disc, short, memory, expected):
+    settings = replace(short, memory=memory, bank=0, validation=0)
+    trainer, constraint = trainer_of([disc], settings)
     sizes = []
     for number in range(3):
         trainer.round(number)
-        sizes.append(len(trainer.points))
+        sizes.append(len(constraint.points))
     assert sizes == expected
-    assert torch.equal(trainer.values[:, 0], in_disc(trainer.points))
+    assert torch.equal(constraint.measured[:, 0], disc(constraint.points))
 
 
-def test_the_papers_preset_holds_the_papers_values():
-    paper = PRESETS["paper"]
-    assert paper.actor_hidden == paper.critic_hidden == (2048,) * 4
-    assert (paper.gradient_penalty, paper.one_sided) == (10.0, False)
-    assert (paper.learning_rate, paper.betas, paper.final_share) == (3e-4, (0.0, 0.9), 1.0)
-    assert paper.actor_every * paper.critic_steps == 10 * paper.actor_steps
-    assert paper.actor_points / paper.prior_points == pytest.approx(10, rel=0.1)
-    assert (paper.bank, paper.warmup_steps, paper.memory) == (0, 0, 0)
-    assert (paper.sharpness, paper.shell_weight, paper.average, paper.validation) == (0, 0, 0, 0)
-
-
-def test_the_papers_recipe_runs_ten_critic_steps_to_an_actor_step():
+def test_the_papers_recipe_runs_ten_critic_steps_to_an_actor_step(plane, disc, seeded):
     settings = replace(PRESETS["paper"], actor_hidden=(8,) * 4, critic_hidden=(8,) * 4, rounds=20)
-    model = Plane()
-    trained = train_actor_critic(model, [in_disc], settings, generator=seeded())
-    assert model.decoded == [settings.actor_points + settings.prior_points] * 20
+    trained = train_actor_critic(plane, [disc], settings, generator=seeded())
+    assert plane.decoded == [settings.actor_points + settings.prior_points] * 20
     learned = [r.round for r in trained.records if not math.isnan(r.actor_loss)]
     assert learned == [9, 19]
     assert all(math.isfinite(record.critic_loss) for record in trained.records)
     assert math.isnan(trained.best)
 
 
-def test_sharpness_grows_with_the_share_satisfied_and_never_falls():
-    settings = replace(SHORT, bank=0, validation=0)
+def test_sharpness_grows_with_the_share_satisfied_and_never_falls(trainer_of, short):
+    settings = replace(short, bank=0, validation=0)
     shares = iter([0.0, 1.0, 0.5, 0.0])
 
     def reward(z):
         satisfied = round(next(shares) * settings.actor_points)
         return torch.where(torch.arange(len(z)) < satisfied, 1.0, 0.5)
 
-    trainer = _Trainer(Plane(), [reward], settings, seeded())
+    trainer, constraint = trainer_of([reward], settings)
     found = []
     for number in range(4):
         trainer.round(number)
-        found.append(trainer.satisfied.item())
+        found.append(constraint.satisfied.item())
     # A round weighs a fifth: 0, 0.2, 0.8 * 0.2 + 0.2 * 0.5; what would be less is not taken.
     assert found == pytest.approx([0.0, 0.2, 0.26, 0.26])
+
+
+# What is decoded
+
+
+def test_every_sample_that_was_decoded_is_counted(plane, disc, short):
+    trained = train_actor_critic(plane, [disc], short)
+    # the bank, four rounds of 6 + 2 points, two validations
+    assert trained.decoded == sum(plane.decoded) == 64 + 4 * 8 + 2 * 16
+
+
+def test_a_bank_that_is_handed_in_is_not_decoded_again(plane, disc, short, seeded):
+    # the points that the training would draw, were there no bank: what is learned is then equal
+    own, drawn = train_actor_critic(plane, [disc], short, generator=seeded()), plane.decoded
+    plane.decoded = []
+    z = torch.randn(64, 2, generator=seeded(5))
+    trained = train_actor_critic(plane, [disc], short, bank=(z, z), generator=seeded())
+    assert drawn == [64, *plane.decoded]
+    assert trained.decoded == own.decoded - 64 == sum(plane.decoded)
+
+
+def test_a_bank_that_is_handed_in_is_what_the_critic_learns(trainer_of, disc, short):
+    trainer, constraint = trainer_of([disc], short)
+    z = torch.linspace(-1, 1, 20).reshape(10, 2)
+    trainer.warm_up((z, z))
+    assert torch.equal(constraint.points, z)
+    assert torch.equal(constraint.measured, disc(z)[:, None])
+
+
+def test_many_points_are_decoded_in_batches(plane, disc):
+    constraint = RewardConstraint(plane, Rewards([disc]))
+    z = torch.randn(600, 2)
+    assert torch.equal(constraint.measure(z), disc(z)[:, None])
+    assert plane.decoded == [256, 256, 88]
+    assert constraint.decoded == 600
+
+
+# Ctrl-C
+
+
+def test_a_training_that_is_interrupted_returns_the_best_so_far(plane, disc, short, seeded):
+    short = replace(short, final_share=1.0)  # learning rates know how many rounds there are
+
+    def stop(record):
+        if record.round == 2:
+            raise KeyboardInterrupt
+
+    found = train_actor_critic(plane, [disc], short, generator=seeded(), callback=stop)
+    whole = train_actor_critic(plane, [disc], replace(short, rounds=2), generator=seeded())
+    assert found.interrupted
+    assert [record.round for record in found.records] == [0, 1, 2]
+    assert found.best == whole.best
+    for kept, best in zip(found.actor.parameters(), whole.actor.parameters(), strict=True):
+        assert torch.equal(kept, best)
+
+
+def test_a_training_that_is_interrupted_before_it_is_judged_returns_the_last(
+    plane, disc, short, seeded
+):
+    def stop(record):
+        raise KeyboardInterrupt
+
+    found = train_actor_critic(plane, [disc], short, generator=seeded(), callback=stop)
+    assert found.interrupted
+    assert len(found.records) == 1
+    assert math.isnan(found.best)
+
+
+# What is refused
+
+
+def test_no_reward_is_refused(plane, short):
+    with pytest.raises(UsageError, match="give at least one reward or constraint"):
+        train_actor_critic(plane, [], short)
+
+
+def test_a_constant_reward_is_refused_and_named(plane, disc, short):
+    def flat(z):
+        return torch.full((len(z),), 0.25)
+
+    message = "reward 2 of 2 is 0.25 for all 64 samples of the prior: there is nothing to learn"
+    with pytest.raises(TrainingError, match=message):
+        train_actor_critic(plane, [disc, flat], short)
+
+
+def test_a_reward_that_all_samples_satisfy_is_accepted(plane, short):
+    trained = train_actor_critic(plane, [lambda z: torch.ones(len(z))], short)
+    assert trained.best == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.5, "1.5"), (-0.25, "-0.25"), (float("nan"), "nan")]
+)
+def test_a_reward_outside_its_range_is_refused_and_named(plane, short, value, shown):
+    def wrong(z):
+        return torch.linspace(0, 1, len(z)).index_fill(0, torch.tensor([3]), value)
+
+    message = rf"reward 1 of 1 gave {shown}; a reward must be a number in \[0, 1\]"
+    with pytest.raises(TrainingError, match=message):
+        train_actor_critic(plane, [wrong], short)

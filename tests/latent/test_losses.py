@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.losses import (
     cross_entropy,
     distance_penalty,
     gradient_penalty,
+    prior_penalty,
     satisfaction_loss,
     shell_penalty,
 )
@@ -30,11 +32,11 @@ def test_a_negative_costs_minus_log_of_one_minus_d():
     assert loss.item() == pytest.approx(-math.log(0.1), rel=1e-5)
 
 
-def test_heads_are_summed_and_the_batch_is_averaged():
+def test_heads_are_summed():
     assert cross_entropy(torch.zeros(5, 3), torch.rand(5, 3)).item() == pytest.approx(
         3 * math.log(2)
     )
-    assert satisfaction_loss(torch.zeros(5, 3)).item() == pytest.approx(3 * math.log(2))
+    assert satisfaction_loss(torch.zeros(5, 3)).tolist() == pytest.approx([3 * math.log(2)] * 5)
 
 
 def test_the_minimum_of_cross_entropy_is_the_mean_reward():
@@ -49,23 +51,38 @@ def test_the_minimum_of_cross_entropy_is_the_mean_reward():
 
 def test_satisfaction_loss_is_minus_log_d():
     loss = satisfaction_loss(torch.tensor([[logit(0.25)], [logit(0.5)]]))
-    assert loss.item() == pytest.approx((math.log(4) + math.log(2)) / 2)
+    assert loss.tolist() == pytest.approx([math.log(4), math.log(2)])
 
 
 def test_satisfaction_loss_stays_finite_far_out():
-    assert satisfaction_loss(torch.tensor([[-1e4]])).item() == 1e4
-    assert satisfaction_loss(torch.tensor([[1e4]])).item() == 0.0
+    assert satisfaction_loss(torch.tensor([[-1e4], [1e4]])).tolist() == [1e4, 0.0]
+
+
+def test_heads_weigh_what_they_are_given():
+    logits = torch.tensor([[logit(0.25), logit(0.5)], [logit(0.5), logit(0.1)]])
+    loss = satisfaction_loss(logits, (2.0, 0.5))
+    expected = [2 * math.log(4) + math.log(2) / 2, 2 * math.log(2) + math.log(10) / 2]
+    assert loss.tolist() == pytest.approx(expected)
+    assert satisfaction_loss(logits, (0.0, 0.0)).tolist() == [0.0, 0.0]
+    torch.testing.assert_close(satisfaction_loss(logits, (1.0, 1.0)), satisfaction_loss(logits))
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 1.0, 1.0)])
+def test_another_number_of_weights_than_heads_is_refused(weights):
+    message = f"give 2 weights, one for each head, got {len(weights)}"
+    with pytest.raises(UsageError, match=message):
+        satisfaction_loss(torch.zeros(1, 2), weights)
 
 
 def test_the_distance_penalty_is_the_formula():
     shifted = torch.tensor([[1.0, 0.0], [3.0, 2.0]])
     z = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
     sigma_bar = torch.tensor([1.0, 0.5])
-    # log 2 + 0 + log 10 + 4 log 5, over four entries
-    expected = (math.log(2) + math.log(10) + 4 * math.log(5)) / 4
-    assert distance_penalty(shifted, z, sigma_bar).item() == pytest.approx(expected)
-    assert distance_penalty(z, shifted, sigma_bar).item() == pytest.approx(expected)
-    assert distance_penalty(z, z, sigma_bar).item() == 0.0
+    # log 2 + 0, and log 10 + 4 log 5, over two dimensions
+    expected = [math.log(2) / 2, (math.log(10) + 4 * math.log(5)) / 2]
+    assert distance_penalty(shifted, z, sigma_bar).tolist() == pytest.approx(expected)
+    assert distance_penalty(z, shifted, sigma_bar).tolist() == pytest.approx(expected)
+    assert distance_penalty(z, z, sigma_bar).tolist() == [0.0, 0.0]
 
 
 def test_dimensions_that_are_not_used_weigh_least():
@@ -77,10 +94,29 @@ def test_dimensions_that_are_not_used_weigh_least():
 
 def test_the_shell_penalty_is_zero_inside_and_quadratic_outside():
     inside = torch.tensor([[0.0, 0.0], [1.0, 1.0], [math.sqrt(1.9), 0.0]])
-    assert shell_penalty(inside).item() == 0.0
-    # |z|^2 / 2 is 4.5 and 1: (3.5^2 + 0) / 2
-    outside = torch.tensor([[3.0, 0.0], [1.0, 1.0]])
-    assert shell_penalty(outside).item() == pytest.approx(6.125)
+    assert shell_penalty(inside).tolist() == [0.0, 0.0, 0.0]
+    # |z|^2 / 2 is 4.5 and 2: 3.5^2 and 1
+    outside = torch.tensor([[3.0, 0.0], [2.0, 0.0]])
+    assert shell_penalty(outside).tolist() == pytest.approx([12.25, 1.0])
+
+
+def test_the_prior_penalty_is_the_kl_of_the_batchs_moments():
+    # means 1 and -1, variances 1 and 4: (1 / 2 + (1 + 4 - 1 - log 4) / 2) / 2
+    shifted = torch.tensor([[0.0, -3.0], [1.0, -1.0], [2.0, 1.0]])
+    expected = (0.5 + (4 - math.log(4)) / 2) / 2
+    assert prior_penalty(shifted).item() == pytest.approx(expected)
+    normal = torch.distributions.Normal
+    means, scales = torch.tensor([1.0, -1.0]), torch.tensor([1.0, 2.0])
+    kl = torch.distributions.kl_divergence(normal(means, scales), normal(0.0, 1.0))
+    torch.testing.assert_close(prior_penalty(shifted), kl.mean())
+
+
+def test_the_prior_penalty_is_least_for_the_prior():
+    # of its own 2000 draws: two estimated moments of n draws cost about 1 / n
+    z = torch.randn(2000, 5)
+    least = prior_penalty(z).item()
+    assert 0 <= least < 3e-3
+    assert all(prior_penalty(worse) > 0.02 for worse in (z + 0.3, 0.7 * z, 1.5 * z))
 
 
 @pytest.mark.parametrize(("one_sided", "expected"), [(False, 8.125), (True, 8.0)])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from melodyconstraints.latent.networks import CONDITION_UNITS, Actor, Critic, relu_layers
-from melodyconstraints.latent.training import PRESETS
+from melodyconstraints.latent.networks import Actor, Critic, relu_layers
+from melodyconstraints.latent.settings import PRESETS
 
 Z = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -4.0]])
 SHIFT = torch.tensor([10.0, 20.0, 30.0])
@@ -65,12 +65,18 @@ def test_the_condition_passes_a_linear_layer_of_its_own():
         assert parameter_count(Critic(100, 2, (7,), condition_dim=10)) == expected
 
 
-@pytest.mark.parametrize("build", [lambda: Actor(3, (4,), 2), lambda: Critic(3, 1, (4,), 2)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Actor(3, (4,), 2, condition_units=5),
+        lambda: Critic(3, 1, (4,), 2, condition_units=5),
+    ],
+)
 def test_the_condition_stands_behind_the_point(build):
     network = build()
     y = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     joined = network.inputs(Z, y)
-    assert joined.shape == (2, 3 + CONDITION_UNITS)
+    assert joined.shape == (2, 3 + 5)
     assert torch.equal(joined[:, :3], Z)
     mapped = y @ network.inputs.linear.weight.T + network.inputs.linear.bias
     torch.testing.assert_close(joined[:, 3:], mapped)

@@ -1,0 +1,252 @@
+"""One actor with knobs: G(z, y), where y names any set of pitch classes and any density.
+
+It comes with the bundled model, so that a scale and a density need no training. One decoded melody
+teaches the critic what it would have earned under any setting of the knobs, since both rewards
+follow from the counts of its pitch classes.
+
+>>> import melodyconstraints as mc
+>>> melodies = mc.load_knobs().generate(2, scale="D-dorian", density=96)     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melodyconstraints.actors import (
+    DEFAULT_TEMPERATURE,
+    EVENTS,
+    TRAINING_EVENTS,
+    TRAINING_POINTS,
+    TRAINING_TEMPERATURE,
+    prior_points,
+    stream,
+)
+from melodyconstraints.artifacts import load_artifact, save_artifact
+from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.latent.networks import Actor
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.latent.training import RoundRecord, train_actor_critic
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.model import MelodyVAE
+from melodyconstraints.melody.sampler import MelodySampler
+from melodyconstraints.melody.units import STEPS
+from melodyconstraints.rules.scales import SCALES
+
+KIND = "knob-actor"
+BUNDLED = Path(__file__).parent / "melody" / "bundled-knobs"
+PITCH_CLASSES = 12
+CONDITION = PITCH_CLASSES + 1
+FEWEST_PITCH_CLASSES = 3
+HIGHEST_DENSITY = 192
+"""Of the densities that are trained for."""
+_FREE_SHARE = 0.15
+"""Of the training's conditions that ask for no density, and of those that ask for all notes."""
+
+SETTINGS = ActorCriticSettings(
+    actor_hidden=(768, 768, 768),
+    critic_hidden=(768, 768, 768),
+    bank=4096,
+    warmup_steps=2000,
+    rounds=600,
+    actor_points=128,
+    memory=60_000,
+    batch_size=256,
+    validation=512,
+    validate_every=20,
+)
+
+
+class ScaleAndDensity:
+    """The judge of both knobs: share of notes in the set, and min(1, notes / density).
+
+    The paper, equation 4; a melody without notes earns 0 of the first.
+    """
+
+    names = ("scale", "density")
+
+    def measure(self, samples: Melodies) -> Tensor:
+        """``(B, 12)`` notes of each pitch class."""
+        counts = np.stack(
+            [
+                ((samples.pitch_classes == pc) & samples.onsets).sum(axis=1)
+                for pc in range(PITCH_CLASSES)
+            ],
+            axis=1,
+        )
+        return torch.from_numpy(counts).float()
+
+    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+        """Counts ``(B, 12)`` and conditions ``(B, 13)`` to rewards ``(B, 2)``."""
+        if y is None:
+            raise ValueError("the knobs need a condition")
+        notes = measured.sum(-1)
+        inside = (measured * y[:, :PITCH_CLASSES]).sum(-1) / notes.clamp(min=1)
+        wanted = (y[:, PITCH_CLASSES] * STEPS).round()
+        dense = torch.where(wanted > 0, notes / wanted.clamp(min=1), torch.ones_like(notes))
+        return torch.stack([inside, dense.clamp(max=1)], -1)
+
+
+def condition(pitch_classes: Collection[int], density: int) -> Tensor:
+    """``(13,)``: a bit for each pitch class, and notes in 16 bars over 256.
+
+    Raises:
+        UsageError: no pitch class, one outside [0, 11], or a density that no melody can have.
+
+    >>> condition([0, 4, 7], 64)
+    tensor([1.0000, 0.0000, 0.0000, 0.0000, 1.0000, 0.0000, 0.0000, 1.0000, 0.0000,
+            0.0000, 0.0000, 0.0000, 0.2500])
+    """
+    if not pitch_classes or not set(pitch_classes) <= set(range(PITCH_CLASSES)):
+        raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(pitch_classes)}")
+    if not 0 <= density <= STEPS:
+        raise UsageError(f"density must be from 0 to {STEPS} notes in 16 bars, got {density}")
+    y = torch.zeros(CONDITION)
+    y[list(pitch_classes)] = 1
+    y[PITCH_CLASSES] = density / STEPS
+    return y
+
+
+def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
+    """``(count, 13)``: half of them scales on any tonic, half any sets of at least three."""
+    scales = torch.zeros(len(SCALES), PITCH_CLASSES)
+    for row, steps in zip(scales, SCALES.values(), strict=True):
+        row[list(steps)] = 1
+    which = torch.randint(len(SCALES), (count,), generator=generator)
+    tonic = torch.randint(PITCH_CLASSES, (count, 1), generator=generator)
+    places = (torch.arange(PITCH_CLASSES) - tonic) % PITCH_CLASSES
+    bits = scales[which].gather(1, places)
+    order = torch.rand(count, PITCH_CLASSES, generator=generator).argsort(-1).argsort(-1)
+    size = torch.randint(FEWEST_PITCH_CLASSES, PITCH_CLASSES + 1, (count, 1), generator=generator)
+    any_set = torch.rand(count, 1, generator=generator) < 0.5
+    bits = torch.where(any_set, (order < size).float(), bits)
+    notes = torch.randint(HIGHEST_DENSITY + 1, (count, 1), generator=generator)
+    notes[torch.rand(count, 1, generator=generator) < _FREE_SHARE] = 0
+    return torch.cat([bits, notes / STEPS], -1)
+
+
+@dataclass
+class KnobActor:
+    """A conditional actor for scale and density.
+
+    Args:
+        model: the melody model that it works on.
+        settings: the recipe.
+        records: one entry a round.
+    """
+
+    model: MelodyVAE
+    actor: Actor
+    settings: ActorCriticSettings
+    records: list[RoundRecord] = field(default_factory=list)
+
+    def shift(self, z: Tensor, pitch_classes: Collection[int], density: int) -> Tensor:
+        """G(z, y): ``(B, Z)`` to ``(B, Z)``; see :func:`condition` for y."""
+        y = condition(pitch_classes, density).to(z.device)
+        with torch.no_grad():
+            shifted: Tensor = self.actor(z, y.expand(len(z), -1))
+        return shifted
+
+    def generate(
+        self,
+        n: int,
+        pitch_classes: Collection[int] = range(PITCH_CLASSES),
+        density: int = 0,
+        *,
+        seed: int = 0,
+        temperature: float = DEFAULT_TEMPERATURE,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> Melodies:
+        """Draw ``n`` melodies with notes of a set and at least so many of them.
+
+        Args:
+            pitch_classes: pitch classes in [0, 11].
+            density: notes in 16 bars.
+            top_k, top_p: see :class:`melodyconstraints.melody.drawing.Drawing`.
+        """
+        z = self.shift(prior_points(self.model, n, seed), pitch_classes, density)
+        sampler = MelodySampler(
+            self.model,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=stream(EVENTS, seed),
+        )
+        return sampler.decode(z)
+
+
+def train_knobs(
+    model: MelodyVAE,
+    settings: ActorCriticSettings = SETTINGS,
+    *,
+    temperature: float = TRAINING_TEMPERATURE,
+    seed: int = 0,
+    callback: Callable[[RoundRecord], None] | None = None,
+) -> KnobActor:
+    """Train a conditional actor for any scale and density."""
+    pair = train_actor_critic(
+        MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
+        ScaleAndDensity(),
+        settings,
+        conditions=draw_conditions,
+        generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
+        callback=callback,
+    )
+    assert pair.actor is not None
+    return KnobActor(model, pair.actor, settings, pair.records)
+
+
+def save_knobs(knobs: KnobActor, folder: Path, card: str = "") -> None:
+    """Write a folder with the actor, in half precision, and the fingerprint of its model.
+
+    Raises:
+        UsageError: the model was never saved.
+    """
+    if not knobs.model.folder:
+        raise UsageError("the actor's model has no folder; save it first with save_model")
+    tensors = {name: value.half() for name, value in knobs.actor.state_dict().items()}
+    config = {
+        "model": {"folder": knobs.model.folder, "fingerprint": knobs.model.fingerprint},
+        "settings": asdict(knobs.settings),
+        "records": [asdict(record) for record in knobs.records],
+    }
+    save_artifact(folder, KIND, config, tensors, card)
+
+
+def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = None) -> KnobActor:
+    """Read a knob actor; without a folder, that of the bundled model.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign, or trained on another model.
+    """
+    folder = BUNDLED if folder is None else Path(folder)
+    artifact = load_artifact(folder, KIND)
+    config = artifact.config
+    try:
+        settings = ActorCriticSettings(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in config["settings"].items()}
+        )
+        records = [RoundRecord(**record) for record in config["records"]]
+        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
+        model = model or load_model(place)
+        actor = Actor(
+            model.latent_dim,
+            settings.actor_hidden,
+            CONDITION,
+            condition_units=settings.condition_units,
+        )
+        actor.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+    if model.fingerprint != wanted:
+        raise ArtifactError(
+            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}"
+        )
+    return KnobActor(model, actor.eval(), settings, records)

@@ -1,0 +1,309 @@
+"""The constraints of the paper: rewards, attributes and realism, each as examples for a critic.
+
+Rewards are judged on decoded samples (section 6), attributes learned from labelled encodings
+(section 5), realism from encodings against points of the prior and of the actor (section 3),
+under a condition if labels are given (section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.latent.protocols import (
+    Conditions,
+    Examples,
+    Judge,
+    LatentModel,
+    Reward,
+    Samples,
+)
+
+SATISFIED = 1 - 1e-6
+"""A reward of at least this counts as satisfied."""
+CONTENT = 0.5
+"""A critic's value above this counts as satisfied where no reward can be measured."""
+DECODE_BATCH = 256
+_NEWEST_SHARE = 0.2
+"""Weight of the newest points in the share of satisfied ones, which only rises."""
+_PRIOR_SHARE = 1 / 11
+"""Of the negatives of realism: one point of the prior to ten of the actor (appendix 9.2.3)."""
+
+
+class Rewards:
+    """Plain rewards as a judge: what is measured is what is earned, under any condition.
+
+    Args:
+        rewards: at least one; each maps decoded samples to ``(B,)`` values in [0, 1].
+
+    Raises:
+        UsageError: none.
+    """
+
+    def __init__(self, rewards: Sequence[Reward]) -> None:
+        if not rewards:
+            raise UsageError("give at least one reward")
+        self.rewards = tuple(rewards)
+        self.names = tuple(
+            str(getattr(reward, "name", f"{number} of {len(rewards)}"))
+            for number, reward in enumerate(rewards, 1)
+        )
+
+    def measure(self, samples: Samples) -> Tensor:
+        """Samples to rewards ``(B, R)``.
+
+        Raises:
+            TrainingError: a reward outside [0, 1].
+        """
+        columns = [torch.as_tensor(reward(samples)).float() for reward in self.rewards]
+        for name, column in zip(self.names, columns, strict=True):
+            wrong = column[~((column >= 0) & (column <= 1))]
+            if len(wrong):
+                raise TrainingError(
+                    f"reward {name} gave {wrong[0].item():.3g}; "
+                    "a reward must be a number in [0, 1]"
+                )
+        return torch.stack(columns, -1)
+
+    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+        """The same."""
+        return measured
+
+
+class RewardConstraint:
+    """Rewards of decoded samples, learned from the newest of them.
+
+    Args:
+        model: decodes.
+        judge: measures samples once and scores them under conditions.
+        conditions: draws conditions; half of the examples are scored under new ones.
+        memory: newest decodings to learn from; 0 for those of the last meeting alone.
+        sharpness: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
+        weights: of the heads in the actor's loss; ones if not given.
+    """
+
+    def __init__(
+        self,
+        model: LatentModel,
+        judge: Judge,
+        *,
+        conditions: Conditions | None = None,
+        memory: int = 20_000,
+        sharpness: float = 0.0,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        self.model, self.judge, self.conditions = model, judge, conditions
+        self.memory, self.sharpness = memory, sharpness
+        self.names = judge.names
+        self.weights = _weights(weights, self.names)
+        self.satisfied = torch.zeros(len(self.names), device=model.sigma_bar.device)
+        self.points = torch.empty(0, model.latent_dim, device=model.sigma_bar.device)
+        self.decoded = 0
+        self.measured: Tensor | None = None
+        self.y: Tensor | None = None
+
+    @torch.no_grad()
+    def measure(self, points: Tensor) -> Tensor:
+        """``(B, F)`` what is measured of the samples that ``(B, Z)`` points decode to."""
+        self.decoded += len(points)
+        parts = [self.judge.measure(self.model.decode(z)) for z in points.split(DECODE_BATCH)]
+        return torch.cat(parts).to(points.device)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether conditions are drawn."""
+        return self.conditions is not None
+
+    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor:
+        """Decode, judge and remember; see :class:`..protocols.Constraint`."""
+        points = torch.cat([shifted, prior])
+        measured = self.measure(points)
+        self.remember(points, measured, None if y is None else self._asked(y, len(prior)))
+        earned = self.judge.score(measured[: len(shifted)], y)
+        newest = (earned >= SATISFIED).float().mean(0)
+        self.satisfied = torch.maximum(
+            self.satisfied, torch.lerp(self.satisfied, newest, _NEWEST_SHARE)
+        )
+        return earned
+
+    def _asked(self, y: Tensor, others: int) -> Tensor:
+        """Conditions of the actor's points, and any for others."""
+        return torch.cat([y, y[torch.arange(others, device=y.device) % len(y)]])
+
+    def remember(self, points: Tensor, measured: Tensor, y: Tensor | None) -> None:
+        """Keep ``B`` points with what was measured of them and what was asked there."""
+        self.points = _newest(self.points, points, self.memory)
+        self.measured = _newest(self.measured, measured, self.memory)
+        if y is not None:
+            self.y = _newest(self.y, y, self.memory)
+
+    def warm_up(self, bank: Tensor, measured: Tensor, generator: torch.Generator) -> None:
+        """Remember a bank of ``B`` points of the prior.
+
+        Raises:
+            TrainingError: a reward is the same, below 1, for every one: nothing to learn from.
+        """
+        y = self.conditions(len(bank), generator) if self.conditions else None
+        for name, column in zip(self.names, self.judge.score(measured, y).unbind(-1), strict=True):
+            if column.min() == column.max() < SATISFIED:
+                raise TrainingError(
+                    f"reward {name} is {column[0].item():.3g} for all "
+                    f"{len(column)} samples of the prior: there is nothing to learn from; "
+                    "make it graded, so that a sample that comes closer earns more"
+                )
+        self.remember(bank, measured, y)
+
+    def examples(self, count: int, generator: torch.Generator) -> Examples:
+        """Decodings at random with their rewards, sharpened."""
+        if self.measured is None:
+            raise UsageError("a reward constraint gives examples of what it has met; meet first")
+        rows = torch.randint(len(self.points), (count,), generator=generator)
+        y = None
+        if self.conditions is not None and self.y is not None:
+            y = self.y[rows]
+            y[::2] = self.conditions(len(y[::2]), generator)
+        values = self.judge.score(self.measured[rows], y)
+        sharpness = self.sharpness * self.satisfied
+        targets = torch.lerp(values, (values >= SATISFIED).float(), sharpness)
+        return Examples(self.points[rows], y, targets)
+
+
+class Encodings:
+    """The posteriors of a data set, from which points are drawn.
+
+    Args:
+        means: ``(N, Z)``.
+        scales: ``(N, Z)`` standard deviations; None where the means are samples already.
+        labels: ``(N, Y)``, or None.
+
+    Raises:
+        UsageError: no encodings.
+    """
+
+    def __init__(
+        self, means: Tensor, scales: Tensor | None = None, labels: Tensor | None = None
+    ) -> None:
+        if not len(means):
+            raise UsageError("give at least one encoding")
+        self.means, self.scales = means, scales
+        self.labels = means.new_empty(len(means), 0) if labels is None else labels
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """``(count, Z)`` points of q(z) and their labels ``(count, Y)``; Y is 0 without any."""
+        rows = torch.randint(len(self.means), (count,), generator=generator)
+        points = self.means[rows]
+        if self.scales is not None:
+            noise = torch.randn(points.shape, generator=generator)
+            points = points + self.scales[rows] * noise.to(points.device)
+        return points, self.labels[rows]
+
+
+class AttributeConstraint:
+    """Attributes that labelled encodings show (the paper, section 5), a head for each.
+
+    Args:
+        encodings: with labels ``(N, R)`` of 0 and 1.
+        names: ``R`` names.
+        wanted: ``(R,)`` of 0 and 1: absent or present; ones if not given.
+        weights: of the heads in the actor's loss; ones if not given.
+
+    Raises:
+        UsageError: the labels do not fit the names, or an attribute has one value only.
+    """
+
+    def __init__(
+        self,
+        encodings: Encodings,
+        names: Sequence[str],
+        *,
+        wanted: Tensor | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        labels = encodings.labels
+        if labels.shape[1] != len(names):
+            raise UsageError(f"encodings need {len(names)} labels each, found {labels.shape[1]}")
+        for name, column in zip(names, labels.unbind(-1), strict=True):
+            if column.min() == column.max():
+                raise UsageError(
+                    f"attribute {name} is {column[0].item():g} in all {len(column)} examples; "
+                    "a critic needs examples with and without it"
+                )
+        self.encodings, self.names, self.conditional = encodings, tuple(names), False
+        self.wanted = torch.ones_like(labels[0]) if wanted is None else wanted
+        self.weights = _weights(weights, self.names)
+
+    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
+        """Nothing is to be learned from unlabelled points."""
+
+    def examples(self, count: int, generator: torch.Generator) -> Examples:
+        """Encodings at random; the target is whether an attribute is as wanted."""
+        points, labels = self.encodings.draw(count, generator)
+        return Examples(points, None, (labels == self.wanted).float())
+
+
+class RealismConstraint:
+    """Points that could be encodings: q(z) against prior and actor (the paper, equation 2).
+
+    Conditional where the encodings have labels (section 4): then an encoding under the labels of
+    another is a negative too, so that the critic tells realistic points *with these attributes*.
+
+    Args:
+        encodings: of the data.
+        weight: in the actor's loss.
+        memory: newest points of the actor to learn from; 0 for those of the last meeting alone.
+    """
+
+    names = ("realism",)
+
+    def __init__(self, encodings: Encodings, *, weight: float = 1.0, memory: int = 2_000) -> None:
+        self.encodings, self.memory = encodings, memory
+        self.weights = _weights([weight], self.names)
+        self.conditional = encodings.labels.shape[1] > 0
+        self.shifted, self.y = encodings.means[:0], encodings.labels[:0]
+
+    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
+        """Remember the actor's points, as negatives."""
+        self.shifted = _newest(self.shifted, shifted, self.memory)
+        if self.conditional and y is not None:
+            self.y = _newest(self.y, y, self.memory)
+
+    def examples(self, count: int, generator: torch.Generator) -> Examples:
+        """Encodings in the first half; in the second what the critic should tell from them."""
+        half, quarter = count // 2, count // 4 if self.conditional else 0
+        real, labels = self.encodings.draw(count - half, generator)
+        mislabelled, own = self.encodings.draw(quarter, generator)
+        _, other = self.encodings.draw(quarter, generator)
+        made, asked = self._made(half - quarter, generator)
+        targets = torch.zeros(count, 1, device=real.device)
+        targets[: len(real)] = 1
+        targets[len(real) : len(real) + quarter, 0] = (own == other).all(-1).float()
+        y = torch.cat([labels, other, asked]) if self.conditional else None
+        return Examples(torch.cat([real, mislabelled, made]), y, targets)
+
+    def _made(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points of the actor and, one in eleven, of the prior, with what was asked there."""
+        of_actor = round(count * (1 - _PRIOR_SHARE)) if len(self.shifted) else 0
+        z = torch.randn(count - of_actor, self.encodings.means.shape[1], generator=generator)
+        _, y = self.encodings.draw(len(z), generator)
+        if not of_actor:
+            return z.to(self.encodings.means.device), y
+        rows = torch.randint(len(self.shifted), (of_actor,), generator=generator)
+        points = torch.cat([z.to(self.shifted.device), self.shifted[rows]])
+        return points, torch.cat([y, self.y[rows]]) if self.conditional else y
+
+
+def _newest(old: Tensor | None, new: Tensor, kept: int) -> Tensor:
+    """What is new behind the newest of what is old."""
+    return new if old is None or not kept else torch.cat([old[-kept:], new])
+
+
+def _weights(weights: Sequence[float] | None, names: Sequence[str]) -> tuple[float, ...]:
+    chosen = tuple(weights) if weights is not None else (1.0,) * len(names)
+    if len(chosen) != len(names) or min(chosen) < 0:
+        raise UsageError(
+            f"give a weight of at least 0 for each of {', '.join(names)}, got {list(chosen)}"
+        )
+    return chosen

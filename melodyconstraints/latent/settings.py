@@ -1,0 +1,115 @@
+"""Recipes of actor-critic trainings: the default, and the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from melodyconstraints.errors import UsageError
+
+_AT_LEAST_ONE = (
+    "rounds",
+    "actor_points",
+    "batch_size",
+    "critic_steps",
+    "actor_every",
+    "validate_every",
+)
+
+
+@dataclass(frozen=True)
+class ActorCriticSettings:
+    """Recipe of a training.
+
+    Args:
+        actor_hidden, critic_hidden: units of each ReLU layer.
+        condition_units: units of the linear map of a condition y, where there is one.
+        gate_bias: of the actor's gates at the start. At 0 half of every point is replaced before
+            anything is learned; below it the actor begins close to the identity.
+        bank: prior points that are decoded and judged before the first round.
+        warmup_steps: critic steps on the bank.
+        rounds: rounds of decoding and learning.
+        actor_points, prior_points: points decoded each round.
+        memory: newest decodings that the critic learns from; 0 for those of the round alone.
+        critic_steps, actor_steps: optimiser steps a round.
+        actor_every: the actor learns in every so-manieth round.
+        batch_size: latent points an optimiser step.
+        learning_rate, betas: of Adam.
+        final_share: share of the learning rate that is left at the end of the linear fall.
+        distance_weight: lambda_dist.
+        prior_weight: of :func:`melodyconstraints.latent.losses.prior_penalty`.
+        gradient_penalty, one_sided: of the critic.
+        sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
+            tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
+            sharpness times the largest share of the actor's points that satisfied it so far:
+            while it is never satisfied, only the graded reward shows the way.
+        average: decay of the moving average of the actor's weights that is returned; 0 for none.
+        validation: prior points on which the averaged actor is judged to keep the best; 0 keeps
+            the last.
+        validate_every: in rounds.
+    """
+
+    actor_hidden: tuple[int, ...] = (512, 512, 512)
+    critic_hidden: tuple[int, ...] = (512, 512, 512)
+    condition_units: int = 256
+    gate_bias: float = -3.0
+    bank: int = 2048
+    warmup_steps: int = 500
+    rounds: int = 120
+    actor_points: int = 96
+    prior_points: int = 16
+    memory: int = 20_000
+    critic_steps: int = 20
+    actor_steps: int = 10
+    actor_every: int = 1
+    batch_size: int = 128
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.5, 0.9)
+    final_share: float = 0.02
+    distance_weight: float = 0.05
+    prior_weight: float = 0.3
+    gradient_penalty: float = 0.0
+    one_sided: bool = True
+    sharpness: float = 0.8
+    average: float = 0.995
+    validation: int = 256
+    validate_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name in _AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.sharpness <= 1:
+            raise UsageError(f"sharpness must be in [0, 1], got {self.sharpness}")
+
+
+PRESETS: dict[str, ActorCriticSettings] = {
+    "default": ActorCriticSettings(),
+    "paper": ActorCriticSettings(
+        actor_hidden=(2048,) * 4,
+        critic_hidden=(2048,) * 4,
+        condition_units=2048,
+        gate_bias=0.0,
+        bank=0,
+        warmup_steps=0,
+        rounds=5000,
+        actor_points=64,
+        prior_points=6,
+        memory=0,
+        critic_steps=1,
+        actor_steps=1,
+        actor_every=10,
+        batch_size=70,
+        learning_rate=3e-4,
+        betas=(0.0, 0.9),
+        final_share=1.0,
+        distance_weight=0.1,
+        prior_weight=0.0,
+        gradient_penalty=10.0,
+        one_sided=False,
+        sharpness=0.0,
+        average=0.0,
+        validation=0,
+    ),
+}
+"""``paper`` follows appendix 9.2 with ten critic steps to an actor step and one prior point to ten
+of the actor's. Batch size, rounds and lambda_dist are not in the paper."""

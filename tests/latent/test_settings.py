@@ -1,0 +1,37 @@
+"""Recipes: what they refuse, and the paper's values."""
+
+import pytest
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rounds", "actor_points", "batch_size", "critic_steps", "actor_every", "validate_every"],
+)
+def test_settings_that_do_nothing_are_refused(name):
+    with pytest.raises(UsageError, match=f"{name} must be at least 1, got 0"):
+        ActorCriticSettings(**{name: 0})
+
+
+@pytest.mark.parametrize("sharpness", [-0.1, 1.5])
+def test_a_sharpness_outside_its_range_is_refused(sharpness):
+    with pytest.raises(UsageError, match=rf"sharpness must be in \[0, 1\], got {sharpness}"):
+        ActorCriticSettings(sharpness=sharpness)
+
+
+def test_the_default_preset_is_the_default():
+    assert PRESETS["default"] == ActorCriticSettings()
+
+
+def test_the_papers_preset_holds_the_papers_values():
+    paper = PRESETS["paper"]
+    assert paper.actor_hidden == paper.critic_hidden == (2048,) * 4
+    assert (paper.condition_units, paper.gate_bias) == (2048, 0.0)
+    assert (paper.gradient_penalty, paper.one_sided) == (10.0, False)
+    assert (paper.learning_rate, paper.betas, paper.final_share) == (3e-4, (0.0, 0.9), 1.0)
+    assert paper.actor_every * paper.critic_steps == 10 * paper.actor_steps
+    assert paper.actor_points / paper.prior_points == pytest.approx(10, rel=0.1)
+    assert (paper.bank, paper.warmup_steps, paper.memory) == (0, 0, 0)
+    assert (paper.sharpness, paper.prior_weight, paper.average, paper.validation) == (0, 0, 0, 0)
