@@ -116,12 +116,10 @@ def test_a_contour_is_fulfilled_from_a_correlation_of_seven_tenths():
 
 
 def test_the_height_of_a_bar_is_weighted_by_length_and_silent_bars_do_not_count():
-    two_notes = [(0, 12, 60), (12, 4, 64), (48, 16, 62), (240, 16, 63)]  # 61, 62, 63
+    notes = [(0, 12, 60), (12, 4, 64), (48, 1, 62), (240, 16, 63)]  # 61, 62, 63
     places = (np.array([0, 3, 15]) + 0.5) / 16
     r = np.corrcoef(places, [61, 62, 63])[0, 1]
-    assert reward("contour:falling", Melody.from_notes(two_notes)) == pytest.approx(
-        [(1 - r) / 1.7]
-    )
+    assert reward("contour:falling", Melody.from_notes(notes)) == pytest.approx([(1 - r) / 1.7])
 
 
 def test_a_melody_that_does_not_move_has_no_contour():

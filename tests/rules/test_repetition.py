@@ -111,9 +111,12 @@ def test_all_parts_but_drums_are_compared_with(tmp_path):
 
 
 def test_long_gaps_of_the_file_are_no_other_intervals(tmp_path):
-    path = tmp_path / "slow.mid"
-    write_melody(Melody.from_notes([(0, 4, 60), (200, 4, 60), (255, 1, 62)]), path)
-    assert reward(f"novelty:{path},1", line(60, 60), line(60, 62)) == [1, 1]
+    track = mido.MidiTrack()
+    for start, pitch in ((0, 60), (4100 - 4, 60)):  # 4096 + 4 sixteenths apart
+        track.append(mido.Message("note_on", note=pitch, velocity=64, time=start))
+        track.append(mido.Message("note_off", note=pitch, time=4))
+    mido.MidiFile(ticks_per_beat=4, tracks=[track]).save(tmp_path / "slow.mid")
+    assert reward(f"novelty:{tmp_path / 'slow.mid'},1", line(60, 61), line(60, 60)) == [1, 1]
 
 
 def test_runs_agree_with_a_set_of_tuples(tmp_path):
