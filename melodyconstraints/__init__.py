@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.points import interpolate, reconstruct, vary
     from melodyconstraints.quality import evaluate_model
     from melodyconstraints.reading import read_melody
-    from melodyconstraints.rules import Rule, find_rule, rule
+    from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
 
 __version__ = "0.1.0"
 
@@ -37,6 +37,8 @@ _HOMES = {
     "MelodyActor": "actors",
     "MelodyDataset": "datasets.torch_dataset",
     "Rule": "rules",
+    "all_of": "rules",
+    "any_of": "rules",
     "evaluate_actor": "evaluation",
     "evaluate_model": "quality",
     "extract_melodies": "datasets.extraction",
@@ -46,6 +48,7 @@ _HOMES = {
     "interpolate": "melody.points",
     "load_actor": "actor_checkpoint",
     "load_model": "melody.checkpoint",
+    "negate": "rules",
     "read_melody": "reading",
     "read_store": "datasets.store",
     "read_table": "datasets.store",
@@ -63,6 +66,8 @@ __all__ = [
     "MelodyActor",
     "MelodyDataset",
     "Rule",
+    "all_of",
+    "any_of",
     "evaluate_actor",
     "evaluate_model",
     "extract_melodies",
@@ -72,6 +77,7 @@ __all__ = [
     "interpolate",
     "load_actor",
     "load_model",
+    "negate",
     "read_melody",
     "read_store",
     "read_table",

@@ -28,7 +28,11 @@ MAY_IMPORT = {
     "latent": {"errors"},
     "vae": {"errors", "artifacts"},
     "melody": {"errors", "compiled", "artifacts", "vae", "latent"},
-    "rules": {"errors", "melody.events", "melody.units"},
+    "rules": {
+        "errors",
+        *("melody.events", "melody.notes", "melody.units"),
+        *("melody.statistics", "melody.scores"),
+    },
     "datasets": {*BASE, "melody"},
     "actor_checkpoint": EVERYTHING - {"cli"},
     "actors": EVERYTHING - {"cli"},

@@ -164,12 +164,17 @@ def print_table(
     *,
     text_columns: int = 1,
 ) -> None:
-    """A table on stdout; the first ``text_columns`` are set to the left, numbers to the right."""
+    """A table on stdout; the first ``text_columns`` are set to the left, numbers to the right.
+
+    A row of one cell heads the rows below it.
+    """
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         table.add_column(
             column, justify="left" if index < text_columns else "right", overflow="fold"
         )
     for row in rows:
-        table.add_row(*row)
+        if len(row) == 1 < len(columns):
+            table.add_section()
+        table.add_row(*row, style="bold" if len(row) == 1 < len(columns) else None)
     Console(highlight=False, markup=False).print(table)

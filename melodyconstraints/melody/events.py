@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.notes import Notes
 from melodyconstraints.melody.units import BARS, DEFAULT_TEMPO, STEPS, STEPS_PER_BAR
 
 if TYPE_CHECKING:
@@ -257,6 +258,16 @@ class Melodies:
     def note_counts(self) -> NDArray[np.int64]:
         """``(B,)`` notes in each melody."""
         return self.onsets.sum(axis=1)
+
+    @cached_property
+    def notes(self) -> Notes:
+        """All notes of the batch in one list."""
+        row = self.events.reshape(-1)
+        changes = np.flatnonzero(row != HOLD)  # no melody starts with a hold
+        durations, events = np.diff(changes, append=row.size), row[changes]
+        starts = events < PITCHES
+        rows, onsets = np.divmod(changes[starts], STEPS)
+        return Notes(len(self), rows, onsets, events[starts].astype(np.int64), durations[starts])
 
     @property
     def bars(self) -> Events:

@@ -7,7 +7,8 @@
 (array([0.5]), array([0.5]))
 """
 
+from melodyconstraints.rules.combine import all_of, any_of, negate
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.registry import find_rule, find_rules, library
 
-__all__ = ["Rule", "find_rule", "find_rules", "library", "rule"]
+__all__ = ["Rule", "all_of", "any_of", "find_rule", "find_rules", "library", "negate", "rule"]

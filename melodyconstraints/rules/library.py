@@ -1,64 +1,121 @@
-"""The rules that come with the toolkit, one function a rule, each with its formula and source.
+"""The table of the rules that come with the toolkit; a new rule is a row and a function.
 
-Below, m is a melody, |m| its number of notes.
+The function takes what the user wrote and what of it stands behind the colon. Its docstring is
+the rule's documentation: one line, then formula, range and source. ``mc rules``, the contract
+tests and the benchmark go through the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-import numpy as np
-from numpy.typing import NDArray
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.rules import combine, pitch, repetition, rhythm, tonality
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.scales import Scale
 
 
-def pitch_class_rule(name: str, allowed: Collection[int], key: str | None = None) -> Rule:
-    """Share of notes whose pitch class is allowed: sum over p in m of 1(p in P) / |m|.
-
-    The paper, equation 4. Silence satisfies nothing: a melody without notes earns 0.
+@dataclass(frozen=True)
+class LibraryRule:
+    """A row of ``mc rules list``.
 
     Args:
-        allowed: pitch classes in [0, 11], at least one.
-
-    Raises:
-        UsageError: none, or something else.
+        group: what the rule is about.
+        name: what stands before the colon.
+        argument: what stands behind it, for the reader.
+        example: a whole specification.
+        make: specification and argument to a rule, with a docstring that explains it.
     """
-    if not allowed or not set(allowed) <= set(range(12)):
-        raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(allowed)}")
-    lookup = np.isin(np.arange(12), list(allowed))
 
-    def share_allowed(melodies: Melodies) -> NDArray[np.float64]:
-        hits = (lookup[melodies.pitch_classes] & melodies.onsets).sum(axis=1)
-        return hits / np.maximum(melodies.note_counts, 1)
+    group: str
+    name: str
+    argument: str
+    example: str
+    make: Callable[[str, str], Rule]
 
-    description = "share of notes in {" + ", ".join(map(str, sorted(allowed))) + "}"
-    return Rule(name, share_allowed, True, description, pitch_classes=frozenset(allowed), key=key)
+    @property
+    def summary(self) -> str:
+        """One line."""
+        return self._documentation[0].rstrip(".")
+
+    @property
+    def formula(self) -> str:
+        """With ranges and source, as one paragraph."""
+        return " ".join(" ".join(self._documentation[1:]).split())
+
+    @property
+    def _documentation(self) -> list[str]:
+        return (inspect.getdoc(self.make) or "").splitlines()
+
+    def build(self, spec: str) -> Rule:
+        """The rule of a specification.
+
+        Raises:
+            UsageError: an argument that makes no sense.
+        """
+        _, _, argument = spec.partition(":")
+        try:
+            return self.make(spec, argument)
+        except UsageError as error:
+            raise UsageError(f"{spec!r}: {error}; for example {self.example}") from error
 
 
-def scale_rule(name: str, scale: Scale) -> Rule:
-    """Share of notes in a scale; see :func:`pitch_class_rule`."""
-    return pitch_class_rule(name, scale.pitch_classes, scale.key)
-
-
-def density_rule(name: str, notes: int) -> Rule:
-    """At least so many notes: min(1, |m| / d). The paper, equation 4.
-
-    Args:
-        notes: d in [0, 256]; 0 is always satisfied.
-
-    Raises:
-        UsageError: a number that no melody of 256 steps can have.
-    """
-    if not 0 <= notes <= 256:
-        raise UsageError(f"density must be from 0 to 256 notes in 16 bars, got {notes}")
-
-    def share_of_density(melodies: Melodies) -> NDArray[np.float64]:
-        if notes == 0:
-            return np.ones(len(melodies))
-        return np.minimum(melodies.note_counts / notes, 1.0)
-
-    return Rule(name, share_of_density, True, f"at least {notes} notes in 16 bars")
+LIBRARY = tuple(
+    LibraryRule(group, *row)
+    for group, rows in {
+        "tonality": (
+            ("scale", "TONIC-NAME", "scale:D-dorian", tonality.scale_rule),
+            ("pitch-classes", "P,P,...", "pitch-classes:0,2,4,7,9", tonality.pitch_classes_rule),
+            ("key", "KEY", "key:A-minor", tonality.key_rule),
+            ("chords", "CHORD,...[,SHARE]", "chords:C,Am,F,G,60%", tonality.chords_rule),
+            (
+                "beat-chords",
+                "CHORD,...[,SHARE]",
+                "beat-chords:C,Am,F,G",
+                tonality.beat_chords_rule,
+            ),
+            (
+                "scale-consistency",
+                "SHARE",
+                "scale-consistency:95%",
+                tonality.scale_consistency_rule,
+            ),
+            ("entropy", "BITS", "entropy:2.5..3", tonality.entropy_rule),
+        ),
+        "pitch": (
+            ("compass", "PITCHES", "compass:C4..C6", pitch.compass_rule),
+            ("tessitura", "PITCHES", "tessitura:C5..C6", pitch.tessitura_rule),
+            ("ambitus", "SEMITONES", "ambitus:..12", pitch.ambitus_rule),
+            ("first-note", "NOTE,...", "first-note:C,G", pitch.first_note_rule),
+            ("final-note", "NOTE,...", "final-note:C", pitch.final_note_rule),
+            ("contour", "SHAPE", "contour:arch", pitch.contour_rule),
+        ),
+        "intervals": (
+            ("steps", "SHARE", "steps:60%", pitch.steps_rule),
+            ("leaps", "SHARE", "leaps:..20%", pitch.leaps_rule),
+            ("max-leap", "N", "max-leap:7", pitch.max_leap_rule),
+            ("leaps-resolved", "N", "leaps-resolved:5", pitch.leaps_resolved_rule),
+            ("max-repeats", "N", "max-repeats:3", pitch.max_repeats_rule),
+        ),
+        "rhythm": (
+            ("density", "NOTES", "density:192", rhythm.density_rule),
+            ("on-beat", "SHARE", "on-beat:60%", rhythm.on_beat_rule),
+            ("off-beat", "SHARE", "off-beat:50%", rhythm.off_beat_rule),
+            ("syncopation", "SHARE", "syncopation:25%", rhythm.syncopation_rule),
+            ("max-length", "LENGTH", "max-length:1/4", rhythm.max_length_rule),
+            ("min-length", "LENGTH", "min-length:1/8", rhythm.min_length_rule),
+            ("rests", "SHARE", "rests:10%..30%", rhythm.rests_rule),
+            ("rhythm", "PATTERN", "rhythm:x..x..x.....x...", rhythm.rhythm_rule),
+            ("groove", "SHARE", "groove:90%", rhythm.groove_rule),
+        ),
+        "repetition": (
+            ("bars-alike", "BARS[,SHARE]", "bars-alike:4,50%", repetition.bars_alike_rule),
+            ("rhythm-alike", "BARS[,SHARE]", "rhythm-alike:2", repetition.rhythm_alike_rule),
+            ("motif", "MOTIF,TIMES", "motif:+2+2-4,4", repetition.motif_rule),
+            ("novelty", "FILE[,INTERVALS]", "novelty:tune.mid", repetition.novelty_rule),
+        ),
+        "logic": (("not", "RULE", "not:on-beat:80%", combine.not_rule),),
+    }.items()
+    for row in rows
+)

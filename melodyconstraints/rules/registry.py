@@ -4,88 +4,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.rules.definition import Rule, rule
-from melodyconstraints.rules.library import density_rule, pitch_class_rule, scale_rule
+from melodyconstraints.rules.library import LIBRARY, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
-from melodyconstraints.rules.scales import SCALES, parse_pitch_classes, parse_scale
+from melodyconstraints.rules.scales import parse_scale
+from melodyconstraints.rules.tonality import in_scale_rule
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
 
-@dataclass(frozen=True)
-class LibraryRule:
-    """A row of ``mc rules list``.
-
-    Args:
-        name: what stands before the colon.
-        argument: what stands behind it, for the reader.
-        example: a whole specification.
-        summary: one line.
-        formula: with ranges and source.
-        build: specification and argument to a rule.
-    """
-
-    name: str
-    argument: str
-    example: str
-    summary: str
-    formula: str
-    build: Callable[[str, str], Rule]
-
-
-def _scale(spec: str, argument: str) -> Rule:
-    scale = parse_scale(argument)
-    if scale is None:
-        raise UsageError(
-            f"{spec!r}: no scale is called {argument!r}; write a tonic and one of "
-            + ", ".join(SCALES)
-        )
-    return scale_rule(spec, scale)
-
-
-def _density(spec: str, argument: str) -> Rule:
-    if not argument.isdecimal():
-        raise UsageError(f"{spec!r}: density takes a whole number of notes, got {argument!r}")
-    return density_rule(spec, int(argument))
-
-
-_LIBRARY = (
-    LibraryRule(
-        "scale",
-        "TONIC-NAME",
-        "scale:D-dorian",
-        "share of notes in a scale; cmajor is short for scale:C-major",
-        "sum over notes of 1(pitch class in scale) / notes; 0 for silence. Paper, equation 4. "
-        "Names: " + ", ".join(SCALES),
-        _scale,
-    ),
-    LibraryRule(
-        "pitch-classes",
-        "P,P,...",
-        "pitch-classes:0,2,4,7,9",
-        "share of notes in a set of pitch classes, numbers (0 is C) or names",
-        "sum over notes of 1(pitch class in set) / notes; 0 for silence. Paper, equation 4.",
-        lambda spec, argument: pitch_class_rule(spec, parse_pitch_classes(argument)),
-    ),
-    LibraryRule(
-        "density",
-        "NOTES",
-        "density:192",
-        "at least so many notes in the 16 bars",
-        "min(1, notes / NOTES), NOTES in [0, 256]. Paper, equation 4.",
-        _density,
-    ),
-)
-
-
 def library() -> tuple[LibraryRule, ...]:
     """The rules that come with the toolkit."""
-    return _LIBRARY
+    return LIBRARY
 
 
 def find_rule(spec: str) -> Rule:
@@ -102,10 +37,10 @@ def find_rule(spec: str) -> Rule:
     >>> find_rule("scale:A-minor").key
     'Am'
     """
-    name, _, argument = spec.partition(":")
-    for row in _LIBRARY:
+    name, _, _ = spec.partition(":")
+    for row in LIBRARY:
         if row.name == name:
-            return row.build(spec, argument)
+            return row.build(spec)
     path, colon, function = spec.rpartition(":")
     if colon and path.endswith(".py"):
         return load_rule_file(path, function)
@@ -113,7 +48,7 @@ def find_rule(spec: str) -> Rule:
         return load_rule_file(spec, None)
     scale = parse_scale(spec)
     if scale is not None:
-        return scale_rule(spec, scale)
+        return in_scale_rule(spec, scale)
     return _installed(spec)
 
 
@@ -139,7 +74,7 @@ def _as_rule(wanted: str | Rule | Callable[..., Any]) -> Rule:
 def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
-        known = [row.name for row in _LIBRARY] + ["cmajor", *installed]
+        known = [row.name for row in LIBRARY] + ["cmajor", *installed]
         close = difflib.get_close_matches(spec, known, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise RuleNotFoundError(

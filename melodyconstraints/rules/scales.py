@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from melodyconstraints.errors import UsageError
+from melodyconstraints.rules.arguments import parse_note_name
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 MINOR = (0, 2, 3, 5, 7, 8, 10)
@@ -13,6 +13,7 @@ MINOR = (0, 2, 3, 5, 7, 8, 10)
 SCALES: dict[str, tuple[int, ...]] = {
     "major": MAJOR,
     "minor": MINOR,
+    # modes of the major scale
     "ionian": MAJOR,
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
@@ -20,35 +21,84 @@ SCALES: dict[str, tuple[int, ...]] = {
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
     "aeolian": MINOR,
     "locrian": (0, 1, 3, 5, 6, 8, 10),
+    # harmonic and melodic minor, their modes and kin
     "harmonic-minor": (0, 2, 3, 5, 7, 8, 11),
     "melodic-minor": (0, 2, 3, 5, 7, 9, 11),
+    "harmonic-major": (0, 2, 4, 5, 7, 8, 11),
+    "phrygian-dominant": (0, 1, 4, 5, 7, 8, 10),
+    "ukrainian-dorian": (0, 2, 3, 6, 7, 9, 10),
+    "dorian-b2": (0, 1, 3, 5, 7, 9, 10),
+    "lydian-augmented": (0, 2, 4, 6, 8, 9, 11),
+    "lydian-dominant": (0, 2, 4, 6, 7, 9, 10),
+    "mixolydian-b6": (0, 2, 4, 5, 7, 8, 10),
+    "half-diminished": (0, 2, 3, 5, 6, 8, 10),
+    "altered": (0, 1, 3, 4, 6, 8, 10),
+    # with two augmented seconds, and others of seven notes
+    "double-harmonic": (0, 1, 4, 5, 7, 8, 11),
+    "hungarian-minor": (0, 2, 3, 6, 7, 8, 11),
+    "neapolitan-minor": (0, 1, 3, 5, 7, 8, 11),
+    "neapolitan-major": (0, 1, 3, 5, 7, 9, 11),
+    # five and six notes
     "major-pentatonic": (0, 2, 4, 7, 9),
     "minor-pentatonic": (0, 3, 5, 7, 10),
     "blues": (0, 3, 5, 6, 7, 10),
+    "major-blues": (0, 2, 3, 4, 7, 9),
+    "hirajoshi": (0, 2, 3, 7, 8),
+    "in-sen": (0, 1, 5, 7, 10),
+    "iwato": (0, 1, 5, 6, 10),
+    "kumoi": (0, 2, 3, 7, 9),
+    "miyako-bushi": (0, 1, 5, 7, 8),
+    # eight notes, and the symmetric ones
+    "bebop-dominant": (0, 2, 4, 5, 7, 9, 10, 11),
+    "bebop-major": (0, 2, 4, 5, 7, 8, 9, 11),
+    "bebop-dorian": (0, 2, 3, 4, 5, 7, 9, 10),
+    "half-whole": (0, 1, 3, 4, 6, 7, 9, 10),
+    "whole-half": (0, 2, 3, 5, 6, 8, 9, 11),
+    "augmented": (0, 3, 4, 7, 8, 11),
     "whole-tone": (0, 2, 4, 6, 8, 10),
     "chromatic": tuple(range(12)),
 }
 
-_WRITTEN_AS_MAJOR = {
-    "major": 0,
-    "ionian": 0,
-    "major-pentatonic": 0,
-    "dorian": -2,
-    "phrygian": -4,
-    "lydian": -5,
-    "mixolydian": -7,
-    "locrian": -11,
+ALIASES = {
+    "natural-minor": "minor",
+    "jazz-minor": "melodic-minor",
+    "spanish": "phrygian-dominant",
+    "freygish": "phrygian-dominant",
+    "acoustic": "lydian-dominant",
+    "super-locrian": "altered",
+    "byzantine": "double-harmonic",
+    "gypsy-minor": "hungarian-minor",
+    "pentatonic": "major-pentatonic",
+    "minor-blues": "blues",
+    "bebop": "bebop-dominant",
+    "octatonic": "whole-half",
+    "diminished": "whole-half",
+    "dominant-diminished": "half-whole",
 }
-"""Semitones from the tonic to the major key of the same signature (D dorian is written in C)."""
+"""Other names of the same scales."""
+
+_WRITTEN_AS_MAJOR = {
+    **dict.fromkeys(("major", "ionian", "major-pentatonic", "major-blues"), 0),
+    **dict.fromkeys(("harmonic-major", "double-harmonic", "bebop-major"), 0),
+    **dict.fromkeys(("dorian", "dorian-b2", "ukrainian-dorian", "bebop-dorian", "kumoi"), -2),
+    **dict.fromkeys(("phrygian", "phrygian-dominant", "in-sen", "miyako-bushi"), -4),
+    **dict.fromkeys(("lydian", "lydian-augmented"), -5),
+    **dict.fromkeys(("mixolydian", "lydian-dominant", "mixolydian-b6", "bebop-dominant"), -7),
+    **dict.fromkeys(("locrian", "half-diminished", "altered", "iwato"), -11),
+}
+"""Semitones from the tonic to the major key of the same signature (D dorian is written in C).
+
+A scale outside the signatures has that of the mode that it varies.
+"""
 _WRITTEN_AS_MINOR = frozenset(
     {"minor", "aeolian", "harmonic-minor", "melodic-minor", "minor-pentatonic", "blues"}
+    | {"hungarian-minor", "neapolitan-minor", "neapolitan-major", "hirajoshi"}
 )
 _MAJOR_KEYS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _MINOR_KEYS = ("Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "Bbm", "Bm")
 
-_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "b": -1}
-_BY_PLAIN_NAME = {name.replace("-", ""): name for name in SCALES}
+_NAMES = {**{name: name for name in SCALES}, **ALIASES}
+_BY_PLAIN_NAME = {name.replace("-", ""): scale for name, scale in _NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -81,37 +131,12 @@ def parse_scale(text: str) -> Scale | None:
 
     >>> parse_scale("cmajor"), parse_scale("Bb-minor-pentatonic")
     (Scale(tonic=0, name='major'), Scale(tonic=10, name='minor-pentatonic'))
-    >>> parse_scale("bblues"), parse_scale("hmajor")
-    (Scale(tonic=11, name='blues'), None)
+    >>> parse_scale("bblues"), parse_scale("hmajor"), parse_scale("D-octatonic")
+    (Scale(tonic=11, name='blues'), None, Scale(tonic=2, name='whole-half'))
     """
     plain = re.sub(r"[-_ ]", "", text).lower()
-    for accidental in ("#", "b", ""):
-        match = re.fullmatch(rf"([a-g]){accidental}(.+)", plain)
-        if match and match[2] in _BY_PLAIN_NAME:
-            tonic = (_NATURALS[match[1].upper()] + _ACCIDENTALS[accidental]) % 12
-            return Scale(tonic, _BY_PLAIN_NAME[match[2]])
+    for letters in (2, 1):
+        tonic = parse_note_name(plain[:letters])
+        if tonic is not None and plain[letters:] in _BY_PLAIN_NAME:
+            return Scale(tonic % 12, _BY_PLAIN_NAME[plain[letters:]])
     return None
-
-
-def parse_pitch_classes(text: str) -> frozenset[int]:
-    """Pitch classes as numbers 0-11 or note names, with commas between.
-
-    Raises:
-        UsageError: something else, or nothing.
-
-    >>> sorted(parse_pitch_classes("0,2,E,F#"))
-    [0, 2, 4, 6]
-    """
-    return frozenset(_pitch_class(part.strip(), text) for part in text.split(","))
-
-
-def _pitch_class(part: str, whole: str) -> int:
-    if part.isdecimal() and int(part) < 12:
-        return int(part)
-    match = re.fullmatch(r"([A-Ga-g])([#b]?)", part)
-    if not match:
-        raise UsageError(
-            "pitch classes are numbers 0-11 or note names such as C, F#, Bb, with commas between; "
-            f"got {part!r} in {whole!r}"
-        )
-    return (_NATURALS[match[1].upper()] + _ACCIDENTALS[match[2]]) % 12

@@ -17,8 +17,9 @@ def mc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]
     monkeypatch.chdir(tmp_path)
     runner = CliRunner(env={"COLUMNS": "250", "FORCE_COLOR": None})
 
-    def run(*arguments: object) -> Result:
-        return runner.invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+    def run(*arguments: object, env: dict[str, str] | None = None) -> Result:
+        words = [str(one) for one in arguments]
+        return runner.invoke(main, words, catch_exceptions=False, env=env)
 
     return run
 

@@ -1,8 +1,11 @@
 """``mc rules``."""
 
+from importlib.metadata import EntryPoint
+
 import pytest
 
 from melodyconstraints.rules import library
+from melodyconstraints.rules.registry import ENTRY_POINTS
 
 
 def test_list_has_a_row_for_every_rule_of_the_library(mc, table):
@@ -10,8 +13,24 @@ def test_list_has_a_row_for_every_rule_of_the_library(mc, table):
     rows = table(result.stdout)
     assert (result.exit_code, result.stderr) == (0, "")
     for row in library():
-        assert [f"{row.name}:{row.argument}", row.example, row.summary] in rows
-    assert rows[-1] == ["FILE.py:NAME", "my_rules.py:my_rule", "a function of your own"]
+        assert [row.example, row.argument, row.summary] in rows
+        assert [row.group, "", ""] in rows
+    assert rows[-1] == ["my_rules.py:my_rule", "", "A function of a file of yours"]
+    assert "SHARE: 60% or 0.6." in result.stdout
+
+
+def test_list_has_installed_rules(mc, table, monkeypatch):
+    point = EntryPoint("quiet", "somebodys_rules:quiet", ENTRY_POINTS)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [point])
+    rows = table(mc("rules", "list").stdout)
+    assert rows[-4:-2] == [["installed", "", ""], ["quiet", "", "somebodys_rules:quiet"]]
+
+
+def test_list_fits_a_terminal_of_a_hundred_columns(mc):
+    lines = mc("rules", "list", env={"COLUMNS": "100"}).stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for row in library():
+        assert any(f" {row.example} " in line for line in lines)
 
 
 def test_show_explains_a_rule_of_the_library(mc):
@@ -19,9 +38,10 @@ def test_show_explains_a_rule_of_the_library(mc):
     assert result.exit_code == 0
     assert result.stdout == (
         "density:NOTES\n"
-        "at least so many notes in the 16 bars\n"
+        "Number of notes in the 16 bars: at least, at most, between\n"
         "\n"
-        "min(1, notes / NOTES), NOTES in [0, 256]. Paper, equation 4.\n"
+        "min(1, notes / LOW), Engel et al. (2018), equation 4; above the range (256 - notes) /\n"
+        "(256 - HIGH). Bounds in [0, 256]. Silence is satisfied where LOW is 0 or none.\n"
         "\n"
         "for example: mc train-actor --rule density:192\n"
     )
@@ -59,4 +79,4 @@ def test_show_of_an_unknown_rule_is_wrong_usage(mc):
 def test_show_of_an_argument_that_makes_no_sense_is_wrong_usage(mc):
     result = mc("rules", "show", "density:many")
     assert result.exit_code == 2
-    assert "density takes a whole number of notes, got 'many'" in result.stderr
+    assert "density must be a whole number from 0 to 256, got 'many'" in result.stderr

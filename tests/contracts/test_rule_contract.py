@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
+from melodyconstraints.melody.midi import write_melody
 from melodyconstraints.rules import find_rule, library
 
 USERS_FILE = """
@@ -19,8 +20,108 @@ def mostly_short(melodies):
 """
 
 EMPTY = Melody(np.full(256, REST))
-SPECS = ["cmajor", *(row.example for row in library()), "density:0"]
+
+
+def line(*pitches, apart=4, length=None, start=0):
+    """Notes one after the other, so many steps apart."""
+    notes = [(start + apart * place, length or apart, p) for place, p in enumerate(pitches)]
+    return Melody.from_notes(notes)
+
+
+def lengths(*steps):
+    """Notes of these lengths on one pitch."""
+    return Melody.from_notes([(sum(steps[:place]), one, 60) for place, one in enumerate(steps)])
+
+
+def bars(*steps_of_bars):
+    """Bars that have notes of one sixteenth at these steps."""
+    return Melody.from_notes(
+        [(16 * bar + step, 1, 60) for bar, steps in enumerate(steps_of_bars) for step in steps]
+    )
+
+
+TUNE = line(*[60, 62, 64, 65, 67, 65, 64, 62] * 8)
+ARPEGGIOS = line(60, 64, 67, 60, 57, 60, 64, 57, 65, 69, 72, 65, 67, 71, 74, 67)
+UP_AND_DOWN = [*range(60, 68), *range(67, 59, -1)]
+
+WITNESSES = {
+    "scale": (line(62, 64, 65), line(62, 64, 61), line(61, 63, 62)),
+    "pitch-classes": (line(60, 62, 64), line(60, 62, 61), line(61, 62, 61)),
+    "key": (
+        line(57, 60, 64, 57, 69, 71, 72, 69),
+        line(60, 64, 67, 60),
+        line(66, 70, 73, 66),
+    ),
+    "chords": (ARPEGGIOS, line(60, 64, 61, 61), line(61, 61, 61, 60)),
+    "beat-chords": (ARPEGGIOS, line(60, 64, 67, 61), line(61, 61, 61, 60)),
+    "scale-consistency": (
+        line(60, 62, 64, 65, 67),
+        line(60, 62, 64, 65, 67, 69, 71, 61),
+        line(*range(60, 72)),
+    ),
+    "entropy": (line(60, 61, 62, 63, 64, 65), line(60, 61, 62, 63), line(60, 61)),
+    "compass": (line(60, 84, 72), line(60, 59, 72), line(59, 85, 72)),
+    "tessitura": (line(72, 84), line(60), line(50)),
+    "ambitus": (line(60, 72), line(60, 73), line(40, 80)),
+    "first-note": (line(60, 61), line(61, 60), line(63, 60)),
+    "final-note": (line(61, 72), line(60, 71), line(60, 66)),
+    "contour": (
+        line(*UP_AND_DOWN, apart=16),
+        line(*range(60, 76), apart=16),
+        line(*[127 - pitch for pitch in UP_AND_DOWN], apart=16),
+    ),
+    "steps": (line(60, 62, 64, 60, 62, 64), line(60, 62, 67, 72), line(60, 64, 68)),
+    "leaps": (line(60, 62, 64, 65, 67, 71), line(60, 62, 67), line(60, 67, 60)),
+    "max-leap": (line(60, 67), line(60, 68, 67), line(60, 68, 60)),
+    "leaps-resolved": (line(60, 67, 65), line(60, 67, 65, 72, 79), line(60, 67)),
+    "max-repeats": (line(60, 60, 60, 62, 60), line(60, 60, 60, 60), line(*[60] * 6)),
+    "density": (lengths(*[1] * 192), lengths(*[1] * 191), lengths(*[1] * 20)),
+    "on-beat": (bars([0, 4, 8, 1, 2]), bars([0, 4, 1, 2]), bars([0, 1, 2])),
+    "off-beat": (bars([0, 2]), bars([0, 2, 4]), bars([0, 4])),
+    "syncopation": (
+        line(60, 60, apart=4, start=2),
+        lengths(4, 4, 2, 4, 2),
+        lengths(4, 4, 4),
+    ),
+    "max-length": (lengths(4, 1), lengths(4, 4, 5), lengths(4, 5, 5)),
+    "min-length": (lengths(2, 9), lengths(2, 2, 1), lengths(2, 1, 1)),
+    "rests": (lengths(*[4] * 50), lengths(*[4] * 32), lengths(4)),
+    "rhythm": (
+        bars(*[[0, 3, 6, 12]] * 16),
+        bars(*[[0, 3, 6, 12]] * 15),
+        bars(*[[0, 4, 8, 12]] * 16),
+    ),
+    "groove": (
+        bars(*[[0, 3, 6]] * 16),
+        bars(*[[0, 4, 8, 12], []] * 8),
+        bars(*[range(16), []] * 8),
+    ),
+    "bars-alike": (
+        line(*[60, 62, 64, 65] * 4, apart=16),
+        line(*[60] * 8, *range(70, 78), apart=16),
+        line(*[60] * 6, *range(70, 80), apart=16),
+    ),
+    "rhythm-alike": (
+        bars(*[[0], [4]] * 8),
+        bars(*[[0]] * 8, *[[4]] * 8),
+        bars(*[[0], [0], [4], [4]] * 4),
+    ),
+    "motif": (line(*[60, 62, 64, 60] * 4), line(*[60, 62, 64, 60] * 2), line(60, 61, 60, 61)),
+    "novelty": (line(60, 61, 62, 63, 64), line(60, 61, 63, 64, 66, 68, 69, 71), TUNE),
+    "not": (lengths(*[2] * 8), lengths(*[2] * 4), lengths(*[4] * 4)),
+}
+"""Rule to a melody that fulfils its example, one that is near, and one further off."""
+
+SILENCE_SATISFIES = ("density:0", "density:..96", "not:on-beat:80%")
+SPECS = list(dict.fromkeys(["cmajor", *(row.example for row in library()), *SILENCE_SATISFIES]))
 OWN = ["ends_on_c", "mostly_short"]
+
+
+@pytest.fixture(autouse=True)
+def tune(tmp_path, monkeypatch):
+    """The file that novelty's example names."""
+    monkeypatch.chdir(tmp_path)
+    write_melody(TUNE, tmp_path / "tune.mid")
 
 
 @pytest.fixture(params=[*SPECS, *OWN])
@@ -67,8 +168,8 @@ def test_a_batch_of_one_earns_what_it_earns_among_others(any_rule, batch):
     assert np.array_equal(alone, any_rule(batch))
 
 
-def test_an_empty_melody_satisfies_nothing_but_a_density_of_zero(any_rule):
-    expected = 1.0 if any_rule.name == "density:0" else 0.0
+def test_an_empty_melody_satisfies_only_what_asks_for_no_notes(any_rule):
+    expected = 1.0 if any_rule.name in SILENCE_SATISFIES else 0.0
     assert any_rule(Melodies.stack([EMPTY])).tolist() == [expected]
 
 
@@ -93,3 +194,16 @@ def test_a_rule_does_not_change_the_melodies(any_rule, batch):
     before = batch.events.copy()
     any_rule(batch)
     assert np.array_equal(batch.events, before)
+
+
+@pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
+def test_a_witness_earns_one_and_others_less_the_further_they_are(row):
+    assert row.name in WITNESSES, f"give {row.name} a row in WITNESSES"
+    fulfilled, nearer, further = WITNESSES[row.name]
+    one, near, far = find_rule(row.example)(Melodies.stack([fulfilled, nearer, further]))
+    assert one == 1.0
+    assert far < 1 - 1e-6
+    if row.name == "not":  # two-valued, see combine.negate
+        assert near == 1.0
+    else:
+        assert far < near < 1 - 1e-6

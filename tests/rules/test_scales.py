@@ -4,7 +4,8 @@ import mido
 import pytest
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.rules.scales import SCALES, Scale, parse_pitch_classes, parse_scale
+from melodyconstraints.rules.arguments import parse_pitch_classes
+from melodyconstraints.rules.scales import ALIASES, SCALES, Scale, parse_scale
 
 TONICS = {
     **{"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6},
@@ -40,7 +41,7 @@ def test_a_scale_is_parsed(text, tonic, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "c", "major", "hmajor", "c-bebop", "c##major", "xcmajor", "cmajor7", "c:major"]
+    "text", ["", "c", "major", "hmajor", "c-swing", "c##major", "xcmajor", "cmajor7", "c:major"]
 )
 def test_what_is_no_scale_is_none(text):
     assert parse_scale(text) is None
@@ -53,8 +54,13 @@ def test_every_tonic_and_name_parses_with_and_without_dashes(name):
         assert parse_scale(f"{letter}{name.replace('-', '')}".lower()) == Scale(tonic, name)
 
 
-def test_there_are_sixteen_scales_on_their_own_tonic():
-    assert len(SCALES) == 16
+@pytest.mark.parametrize(("other", "name"), ALIASES.items())
+def test_another_name_means_the_same_scale(other, name):
+    assert other not in SCALES
+    assert parse_scale(f"Eb-{other}") == parse_scale(f"Eb-{name}") == Scale(3, name)
+
+
+def test_all_scales_stand_on_their_own_tonic():
     assert all(steps[0] == 0 and sorted(set(steps)) == list(steps) for steps in SCALES.values())
 
 
@@ -76,6 +82,31 @@ def test_there_are_sixteen_scales_on_their_own_tonic():
         ("A-minor-pentatonic", "A C D E G"),
         ("C-blues", "C Eb F Gb G Bb"),
         ("C-whole-tone", "C D E F# G# A#"),
+        ("A-hungarian-minor", "A B C D# E F G#"),
+        ("E-phrygian-dominant", "E F G# A B C D"),
+        ("D-ukrainian-dorian", "D E F G# A B C"),
+        ("C-harmonic-major", "C D E F G Ab B"),
+        ("C-double-harmonic", "C Db E F G Ab B"),
+        ("C-neapolitan-minor", "C Db Eb F G Ab B"),
+        ("C-neapolitan-major", "C Db Eb F G A B"),
+        ("D-dorian-b2", "D Eb F G A B C"),
+        ("C-lydian-augmented", "C D E F# G# A B"),
+        ("C-lydian-dominant", "C D E F# G A Bb"),
+        ("C-mixolydian-b6", "C D E F G Ab Bb"),
+        ("C-half-diminished", "C D Eb F Gb Ab Bb"),
+        ("C-altered", "C Db Eb E Gb Ab Bb"),
+        ("C-major-blues", "C D Eb E G A"),
+        ("C-hirajoshi", "C D Eb G Ab"),
+        ("C-in-sen", "C Db F G Bb"),
+        ("B-iwato", "B C E F A"),
+        ("C-kumoi", "C D Eb G A"),
+        ("C-miyako-bushi", "C Db F G Ab"),
+        ("C-bebop", "C D E F G A Bb B"),
+        ("C-bebop-major", "C D E F G Ab A B"),
+        ("D-bebop-dorian", "D E F F# G A B C"),
+        ("C-half-whole", "C Db Eb E F# G A Bb"),
+        ("C-octatonic", "C D Eb F Gb Ab A B"),
+        ("C-augmented", "C Eb E G Ab B"),
         ("Eb-chromatic", "C C# D D# E F F# G G# A A# B"),
     ],
 )
@@ -107,6 +138,14 @@ def test_a_scale_on_another_tonic_is_the_same_scale_moved(name):
         ("C#-major", "Db"),
         ("E-dorian", "D"),
         ("C-mixolydian", "F"),
+        ("E-phrygian-dominant", "C"),
+        ("A-hungarian-minor", "Am"),
+        ("C-harmonic-major", "C"),
+        ("G-lydian-dominant", "C"),
+        ("B-altered", "C"),
+        ("D-ukrainian-dorian", "C"),
+        ("C-major-blues", "C"),
+        ("C-octatonic", None),
         ("C-whole-tone", None),
         ("C-chromatic", None),
     ],
@@ -123,14 +162,30 @@ def test_midi_accepts_every_key_signature(name):
             assert mido.MetaMessage("key_signature", key=key).key == key
 
 
-@pytest.mark.parametrize("name", set(SCALES) - {"harmonic-minor", "melodic-minor", "blues"})
-def test_no_note_of_a_scale_lies_outside_its_key_signature(name):
+WITHIN_THEIR_SIGNATURE = (
+    *("major", "minor", "ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian"),
+    *("locrian", "major-pentatonic", "minor-pentatonic", "hirajoshi", "in-sen", "iwato"),
+    *("kumoi", "miyako-bushi"),
+)
+
+
+@pytest.mark.parametrize("name", WITHIN_THEIR_SIGNATURE)
+def test_no_note_of_a_diatonic_scale_lies_outside_its_key_signature(name):
     for tonic in range(12):
         scale = Scale(tonic, name)
-        if scale.key is not None:
-            minor = scale.key.endswith("m")
-            signature = Scale(TONICS[scale.key.rstrip("m")], "minor" if minor else "major")
-            assert scale.pitch_classes <= signature.pitch_classes
+        assert scale.pitch_classes <= signature(scale).pitch_classes
+
+
+@pytest.mark.parametrize("name", set(SCALES) - set(WITHIN_THEIR_SIGNATURE))
+def test_of_other_scales_no_more_than_three_notes_do(name):
+    for tonic in range(12):
+        scale = Scale(tonic, name)
+        assert not scale.key or len(scale.pitch_classes - signature(scale).pitch_classes) <= 3
+
+
+def signature(scale):
+    minor = scale.key.endswith("m")
+    return Scale(TONICS[scale.key.rstrip("m")], "minor" if minor else "major")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,203 @@
+"""What stands behind a rule's colon: ranges, shares, pitches, lengths; and rewards for ranges.
+
+A range is ``LOW..HIGH`` with either side left out, and a bare ``LOW`` means ``LOW..``, at least.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
+
+TOLERANCE = 1e-9
+"""Of comparisons with bounds: a sum of fractions must not miss its bound by an ulp."""
+_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ACCIDENTALS = {"": 0, "#": 1, "b": -1}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, of those from ``floor`` to ``ceiling``.
+
+    >>> Range(4, 8, floor=0, ceiling=10).reward(np.array([1, 4, 8, 9]))
+    array([0.25, 1.  , 1.  , 0.5 ])
+    """
+
+    low: float
+    high: float
+    floor: float
+    ceiling: float
+
+    def reward(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """1 within the range, and linearly down to 0 at ``floor`` and at ``ceiling``.
+
+        Below it ``(x - floor) / (low - floor)``, above it ``(ceiling - x) / (ceiling - high)``,
+        never under 0. For "at least" and a floor of 0 that is min(1, x / low), equation 4 of
+        Engel et al. (2018).
+
+        Args:
+            values: ``(B,)``.
+        """
+        numbers = values.astype(np.float64)
+        rising = (numbers - self.floor) / ((self.low - self.floor) or 1)
+        falling = (self.ceiling - numbers) / ((self.ceiling - self.high) or 1)
+        below, above = numbers < self.low - TOLERANCE, numbers > self.high + TOLERANCE
+        return np.where(below, rising, np.where(above, falling, 1.0)).clip(0, 1)
+
+    def __str__(self) -> str:
+        if self.high >= self.ceiling:
+            return f"at least {self.low:g}"
+        if self.low <= self.floor:
+            return f"at most {self.high:g}"
+        return f"from {self.low:g} to {self.high:g}"
+
+
+def parse_range(
+    text: str, parse: Callable[[str], float], floor: float, ceiling: float, what: str
+) -> Range:
+    """``LOW..HIGH``, ``LOW..`` or ``LOW``, ``..HIGH``.
+
+    Args:
+        parse: one bound, or a UsageError.
+        floor: the least that the numbers can be.
+        ceiling: the most.
+        what: the numbers are, for the error.
+
+    Raises:
+        UsageError: no bound, bounds in the wrong order or outside ``floor`` to ``ceiling``.
+
+    >>> parse_range("64..96", float, 0, 256, "notes")
+    Range(low=64.0, high=96.0, floor=0, ceiling=256)
+    """
+    below, _, above = text.partition("..")
+    if not below and not above:
+        raise UsageError(f"{what} must be LOW..HIGH, LOW.. or ..HIGH, got {text!r}")
+    low = parse(below) if below else floor
+    high = parse(above) if above else ceiling
+    if not floor <= low <= high <= ceiling:
+        raise UsageError(
+            f"{what} must be from {floor:g} to {ceiling:g}, the lower bound first, got {text!r}"
+        )
+    return Range(low, high, floor, ceiling)
+
+
+def parse_shares(text: str) -> Range:
+    """A range of shares, each ``60%`` or ``0.6``."""
+    return parse_range(text, parse_share, 0, 1, "a share")
+
+
+def parse_share(text: str) -> float:
+    """``60%`` or ``0.6``.
+
+    >>> parse_share("60%"), parse_share("0.6")
+    (0.6, 0.6)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
+    if not match:
+        raise UsageError(f"a share is written 60% or 0.6, got {text!r}")
+    return float(Fraction(match[1]) / (100 if match[2] else 1))
+
+
+def parse_number(text: str) -> float:
+    """``2`` or ``2.5``."""
+    if not re.fullmatch(r"\d+(?:\.\d+)?", text):
+        raise UsageError(f"a number is written 2 or 2.5, got {text!r}")
+    return float(text)
+
+
+def parse_whole(text: str, low: int, high: int, what: str) -> int:
+    """A whole number in [low, high]; ``what`` it is, for the error."""
+    if not re.fullmatch(r"[0-9]+", text) or not low <= int(text) <= high:
+        raise UsageError(f"{what} must be a whole number from {low} to {high}, got {text!r}")
+    return int(text)
+
+
+def parse_length(text: str) -> int:
+    """Steps: sixteenths as a whole number, or a fraction of a whole note.
+
+    >>> parse_length("4"), parse_length("1/4"), parse_length("3/8")
+    (4, 4, 6)
+    """
+    match = re.fullmatch(r"([0-9]+)(?:/([0-9]+))?", text)
+    steps = Fraction(0)
+    if match and match[2] is None:
+        steps = Fraction(int(match[1]))
+    elif match and int(match[2]):
+        steps = Fraction(int(match[1]) * STEPS_PER_BAR, int(match[2]))
+    if steps.denominator != 1 or not 1 <= steps <= STEPS:
+        raise UsageError(
+            f"a length is a number of sixteenths from 1 to {STEPS}, or a fraction of a whole note "
+            f"such as 1/8, got {text!r}"
+        )
+    return int(steps)
+
+
+def parse_pitch(text: str) -> int:
+    """A MIDI pitch: a number, or a note name with its octave, C4 = 60.
+
+    >>> parse_pitch("60"), parse_pitch("Bb3"), parse_pitch("C-1")
+    (60, 58, 0)
+    """
+    pitch = int(text) if re.fullmatch(r"[0-9]{1,3}", text) else _named_pitch(text)
+    if pitch is None or not 0 <= pitch <= 127:
+        raise UsageError(
+            f"a pitch is a MIDI number 0-127 or a note name such as C4 (60) or Bb3, got {text!r}"
+        )
+    return pitch
+
+
+def _named_pitch(text: str) -> int | None:
+    match = re.fullmatch(r"(.{1,2}?)(-?[0-9])", text)
+    name = parse_note_name(match[1]) if match else None
+    return None if match is None or name is None else name + 12 * (int(match[2]) + 1)
+
+
+def parse_note_name(text: str) -> int | None:
+    """Semitones above the C of its octave, -1 for Cb and 12 for B#; None for no note's name.
+
+    >>> parse_note_name("f#"), parse_note_name("Cb"), parse_note_name("H")
+    (6, -1, None)
+    """
+    match = re.fullmatch(r"([A-Ga-g])([#b]?)", text)
+    return _NATURALS[match[1].upper()] + _ACCIDENTALS[match[2]] if match else None
+
+
+def parse_pitch_classes(text: str) -> frozenset[int]:
+    """Pitch classes as numbers 0-11 or note names, with commas between.
+
+    Raises:
+        UsageError: something else, or nothing.
+
+    >>> sorted(parse_pitch_classes("0,2,E,F#"))
+    [0, 2, 4, 6]
+    """
+    return frozenset(_pitch_class(part.strip(), text) for part in text.split(","))
+
+
+def _pitch_class(part: str, whole: str) -> int:
+    number = int(part) if re.fullmatch(r"[0-9]|1[01]", part) else parse_note_name(part)
+    if number is None:
+        raise UsageError(
+            "pitch classes are numbers 0-11 or note names such as C, F#, Bb, with commas between; "
+            f"got {part!r} in {whole!r}"
+        )
+    return number % 12
+
+
+def with_share(text: str) -> tuple[str, Range]:
+    """What stands before a last ``,SHARE``, and that range of shares: all where there is none.
+
+    >>> with_share("C,Am,60%")[0], str(with_share("C,Am,60%")[1]), str(with_share("4")[1])
+    ('C,Am', 'at least 0.6', 'at least 1')
+    """
+    before, comma, last = text.rpartition(",")
+    if comma and re.match(r"[0-9.]", last):
+        return before, parse_shares(last)
+    return text, Range(1, 1, 0, 1)

@@ -1,0 +1,147 @@
+"""Rules on when notes start and how long they last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import REST, Melodies
+from melodyconstraints.melody.notes import Mask, Notes, Numbers
+from melodyconstraints.melody.statistics import groove_consistency
+from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.rules.arguments import parse_length, parse_range, parse_shares, parse_whole
+from melodyconstraints.rules.definition import Rule
+from melodyconstraints.rules.making import range_rule, share_rule
+
+
+def density_rule(name: str, argument: str) -> Rule:
+    """Number of notes in the 16 bars: at least, at most, between.
+
+    min(1, notes / LOW), Engel et al. (2018), equation 4; above the range
+    (256 - notes) / (256 - HIGH). Bounds in [0, 256]. Silence is satisfied where LOW is 0 or none.
+    """
+    bounds = parse_range(argument, _notes, 0, STEPS, "density")
+    what = f"{bounds} notes in 16 bars"
+    return Rule(name, lambda melodies: bounds.reward(melodies.note_counts), True, what)
+
+
+def _notes(text: str) -> int:
+    return parse_whole(text, 0, STEPS, "density")
+
+
+def on_beat_rule(name: str, argument: str) -> Rule:
+    """Share of notes that start on one of the four beats.
+
+    x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    """
+    return _placed_rule(name, argument, "share of notes on the beat", on_beat)
+
+
+def off_beat_rule(name: str, argument: str) -> Rule:
+    """Share of notes that start between the beats.
+
+    x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    """
+    return _placed_rule(name, argument, "share of notes off the beat", lambda n: ~on_beat(n))
+
+
+def syncopation_rule(name: str, argument: str) -> Rule:
+    """Share of notes that sound on through a stronger place of the bar than they start on.
+
+    Bar line, half, quarter, eighth and sixteenth are ever weaker places. x / LOW below the range,
+    (1 - x) / (1 - HIGH) above it. The syncopations of Longuet-Higgins and Lee (1984), counted
+    without weights; a rest on the stronger place makes none.
+    """
+    return _placed_rule(name, argument, "share of syncopated notes", syncopated)
+
+
+def on_beat(notes: Notes) -> Mask:
+    """``(M,)`` which notes start on a beat."""
+    return notes.onsets % STEPS_PER_QUARTER == 0
+
+
+def syncopated(notes: Notes) -> Mask:
+    """``(M,)`` which notes last beyond the next place that is stronger than their own.
+
+    From a place whose step in the bar is an odd multiple of 2^w, that one is 2^w steps away.
+    """
+    places = notes.onsets % STEPS_PER_BAR
+    return (places > 0) & (notes.durations > (places & -places))
+
+
+def _placed_rule(name: str, argument: str, what: str, hits: Callable[[Notes], Mask]) -> Rule:
+    bounds = parse_shares(argument)
+    return range_rule(
+        name, what, bounds, lambda melodies: melodies.notes.share(hits(melodies.notes))
+    )
+
+
+def max_length_rule(name: str, argument: str) -> Rule:
+    """No note longer than LENGTH, in sixteenths or as 1/4, 3/8.
+
+    Share of notes that last at most so long.
+    """
+    longest = parse_length(argument)
+    what = f"no note longer than {longest} sixteenths"
+    return share_rule(name, what, lambda notes: notes.durations <= longest)
+
+
+def min_length_rule(name: str, argument: str) -> Rule:
+    """No note shorter than LENGTH, in sixteenths or as 1/8.
+
+    Share of notes that last at least so long.
+    """
+    shortest = parse_length(argument)
+    what = f"no note shorter than {shortest} sixteenths"
+    return share_rule(name, what, lambda notes: notes.durations >= shortest)
+
+
+def rests_rule(name: str, argument: str) -> Rule:
+    """Share of the 16 bars that is silent.
+
+    x = silent sixteenths / 256; x / LOW below the range, (1 - x) / (1 - HIGH) above it. A rest
+    stands between notes: silence alone earns 0.
+    """
+    return range_rule(
+        name,
+        "share of silence",
+        parse_shares(argument),
+        lambda melodies: (melodies.events == REST).mean(axis=1),
+    )
+
+
+def rhythm_rule(name: str, argument: str) -> Rule:
+    """A pattern of onsets that is repeated through the 16 bars.
+
+    One sign a sixteenth: x a note starts, . none does, _ either; 4, 8, 16, 32, 64, 128 or 256 of
+    them, with | between as you like. 2 hits / (notes asked for + notes played), both without the
+    places of _: Dice's (1945) coefficient, 1 only where all agree.
+    """
+    pattern = np.array(list(argument.replace("|", "")))
+    if len(pattern) not in (4, 8, 16, 32, 64, 128, 256) or not set(pattern) <= set("x._"):
+        raise UsageError(
+            "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, x for a note, . for none, _ for "
+            f"either, got {len(pattern)} in {argument!r}"
+        )
+    if "x" not in pattern:
+        raise UsageError(f"a rhythm asks for a note somewhere, write an x, got {argument!r}")
+    steps = np.tile(pattern, STEPS // len(pattern))
+    asked, counts = steps == "x", steps != "_"
+
+    def agreement(melodies: Melodies) -> Numbers:
+        notes = melodies.notes
+        hits, played = notes.total(asked[notes.onsets]), notes.total(counts[notes.onsets])
+        return 2 * hits / (asked.sum() + played)
+
+    return Rule(name, agreement, batched=True, description=f"rhythm {argument} throughout")
+
+
+def groove_rule(name: str, argument: str) -> Rule:
+    """How much each bar's rhythm is like the next one's.
+
+    x = muspy.groove_consistency, the mean share of steps at which neighbouring bars agree on
+    whether a note starts; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    """
+    return range_rule(name, "groove consistency", parse_shares(argument), groove_consistency)

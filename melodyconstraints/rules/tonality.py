@@ -1,0 +1,246 @@
+"""Rules on pitch classes: sets, scales, keys, chords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.notes import Mask, Notes, Numbers
+from melodyconstraints.melody.statistics import pitch_class_entropy, scale_consistency
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.rules.arguments import (
+    parse_note_name,
+    parse_number,
+    parse_pitch_classes,
+    parse_range,
+    parse_shares,
+    with_share,
+)
+from melodyconstraints.rules.definition import Rule
+from melodyconstraints.rules.making import range_rule
+from melodyconstraints.rules.rhythm import on_beat
+from melodyconstraints.rules.scales import SCALES, Scale, parse_scale
+
+KRUMHANSL_KESSLER = np.array(
+    [
+        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
+    ]
+)
+"""``(2, 12)`` how well each pitch class fits C major and C minor (Krumhansl and Kessler 1982)."""
+_CENTRED = KRUMHANSL_KESSLER - KRUMHANSL_KESSLER.mean(axis=1, keepdims=True)
+_PROFILES = np.stack(
+    [
+        np.roll(profile / np.linalg.norm(profile), tonic)
+        for profile in _CENTRED
+        for tonic in range(12)
+    ]
+)
+"""``(24, 12)``, of mean 0 and length 1: the major keys from C up, then the minor ones."""
+
+MOST_ENTROPY = float(np.log2(12))
+
+CHORDS: dict[str, tuple[int, ...]] = {
+    "": (0, 4, 7),
+    "m": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "5": (0, 7),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+    "6": (0, 4, 7, 9),
+    "m6": (0, 3, 7, 9),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "m7": (0, 3, 7, 10),
+    "mmaj7": (0, 3, 7, 11),
+    "dim7": (0, 3, 6, 9),
+    "m7b5": (0, 3, 6, 10),
+    "aug7": (0, 4, 8, 10),
+    "7sus4": (0, 5, 7, 10),
+    "add9": (0, 2, 4, 7),
+    "madd9": (0, 2, 3, 7),
+    "9": (0, 2, 4, 7, 10),
+    "maj9": (0, 2, 4, 7, 11),
+    "m9": (0, 2, 3, 7, 10),
+}
+"""Quality of a chord to the semitones of its tones above the root."""
+_SAME_CHORDS = {"maj": "", "M": "", "min": "m", "-": "m", "o": "dim", "+": "aug", "sus": "sus4"}
+_SAME_CHORDS |= {"M7": "maj7", "min7": "m7", "-7": "m7", "o7": "dim7", "M9": "maj9", "min9": "m9"}
+
+
+def pitch_classes_rule(name: str, argument: str) -> Rule:
+    """Share of notes in a set of pitch classes, numbers (0 is C) or names.
+
+    Sum over notes of 1(pitch class in set) / notes; 0 for silence. Engel et al. (2018),
+    equation 4.
+    """
+    return in_set_rule(name, parse_pitch_classes(argument))
+
+
+def scale_rule(name: str, argument: str) -> Rule:
+    """Share of notes in a scale; cmajor is short for scale:C-major.
+
+    Sum over notes of 1(pitch class in scale) / notes; 0 for silence. Engel et al. (2018),
+    equation 4. The names: {scales}.
+    """
+    scale = parse_scale(argument)
+    if scale is None:
+        raise UsageError(
+            f"no scale is called {argument!r}; write a tonic and one of {', '.join(SCALES)}"
+        )
+    return in_scale_rule(name, scale)
+
+
+scale_rule.__doc__ = (scale_rule.__doc__ or "").replace("{scales}", ", ".join(SCALES))
+
+
+def in_scale_rule(name: str, scale: Scale) -> Rule:
+    """Share of notes in a scale, with its key signature."""
+    return in_set_rule(name, scale.pitch_classes, scale.key)
+
+
+def in_set_rule(name: str, allowed: Collection[int], key: str | None = None) -> Rule:
+    """Share of notes whose pitch class is allowed: sum over p in m of 1(p in P) / |m|.
+
+    The paper, equation 4. Silence satisfies nothing: a melody without notes earns 0.
+
+    Args:
+        allowed: pitch classes in [0, 11], at least one.
+        key: signature that MIDI files get.
+
+    Raises:
+        UsageError: none, or something else.
+    """
+    if not allowed or not set(allowed) <= set(range(12)):
+        raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(allowed)}")
+    lookup = np.isin(np.arange(128) % 12, list(allowed))
+
+    def reward(melodies: Melodies) -> Numbers:
+        return melodies.notes.share(lookup[melodies.notes.pitches])
+
+    description = "share of notes in {" + ", ".join(map(str, sorted(allowed))) + "}"
+    return Rule(name, reward, True, description, pitch_classes=frozenset(allowed), key=key)
+
+
+def key_rule(name: str, argument: str) -> Rule:
+    """The major or minor key that the melody is in.
+
+    With r_k the correlation of the pitch classes' sounding time with the profile of key k
+    (Krumhansl and Kessler 1982, "Tracing the dynamic changes in perceived tonal organization"):
+    1 where the asked key has the greatest of the 24 (Krumhansl and Schmuckler), else
+    1 - (greatest r - r_asked) / 2; 0 where all pitch classes sound equally long, or none.
+    """
+    scale = parse_scale(argument) or parse_scale(re.sub("m$", "-minor", argument))
+    scale = scale or parse_scale(f"{argument}-major")
+    if scale is None or scale.name not in ("major", "minor"):
+        raise UsageError(f"a key is written C-major, C, A-minor or Am, got {argument!r}")
+    asked = scale.tonic + 12 * (scale.name == "minor")
+
+    def reward(melodies: Melodies) -> Numbers:
+        fits, moving = _key_correlations(melodies)
+        behind = np.round(fits.max(axis=1) - fits[:, asked], 9)
+        return np.where(moving, (1 - behind / 2).clip(0, 1), 0)
+
+    what = f"the key is {argument}"
+    return Rule(name, reward, batched=True, description=what, key=scale.key)
+
+
+def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
+    """``(B, 24)`` correlations with all keys, and whether there is anything to correlate."""
+    notes = melodies.notes
+    times = np.bincount(
+        notes.rows * 12 + notes.pitches % 12, notes.durations, minlength=len(melodies) * 12
+    ).reshape(-1, 12)
+    uneven = times - times.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((uneven * uneven).sum(axis=1))
+    # einsum, as a matrix product's last bit depends on how many melodies there are
+    fits = np.einsum("bp,kp->bk", uneven, _PROFILES) / np.maximum(lengths, 1e-9)[:, None]
+    return fits, lengths > 1e-9
+
+
+def chords_rule(name: str, argument: str) -> Rule:
+    """Notes are tones of the chord of their bar, all or a share of them.
+
+    One chord a bar, from the first again when all were heard; a note belongs to the bar in which
+    it starts. x = chord tones / notes; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    A root and one of maj (or nothing), {chords}.
+    """
+    return _chords_rule(name, argument, "notes", None)
+
+
+def beat_chords_rule(name: str, argument: str) -> Rule:
+    """Notes on the beat are tones of the chord of their bar, all or a share of them.
+
+    As chords, of the notes that start on one of the four beats; x is 0 where none does.
+    """
+    return _chords_rule(name, argument, "notes on the beat", on_beat)
+
+
+chords_rule.__doc__ = (chords_rule.__doc__ or "").replace(
+    "{chords}", ", ".join(filter(None, CHORDS))
+)
+
+
+def _chords_rule(
+    name: str, argument: str, what: str, among: Callable[[Notes], Mask] | None
+) -> Rule:
+    text, bounds = with_share(argument)
+    chords = [parse_chord(part.strip()) for part in text.split(",")]
+    if len(chords) > BARS:
+        raise UsageError(f"a progression has at most {BARS} chords, one a bar, got {len(chords)}")
+    tones = np.array([[pitch % 12 in chord for pitch in range(128)] for chord in chords])
+
+    def share(melodies: Melodies) -> Numbers:
+        notes = melodies.notes
+        bars = notes.onsets // STEPS_PER_BAR % len(chords)
+        hits = tones[bars, notes.pitches]
+        return notes.share(hits, None if among is None else among(notes))
+
+    return range_rule(name, f"share of {what} in the chords {text}", bounds, share)
+
+
+def parse_chord(text: str) -> frozenset[int]:
+    """Pitch classes of a chord symbol.
+
+    Raises:
+        UsageError: no root, or an unknown quality.
+
+    >>> sorted(parse_chord("F#m7")), sorted(parse_chord("Bb"))
+    ([1, 4, 6, 9], [2, 5, 10])
+    """
+    match = re.fullmatch(r"([A-Ga-g][#b]?)(.*)", text)
+    root = parse_note_name(match[1]) if match else None
+    quality = _SAME_CHORDS.get(match[2], match[2]) if match else None
+    if root is None or quality not in CHORDS:
+        raise UsageError(
+            f"a chord is a root and one of maj, {', '.join(filter(None, CHORDS))}, got {text!r}"
+        )
+    return frozenset((root + tone) % 12 for tone in CHORDS[quality])
+
+
+def scale_consistency_rule(name: str, argument: str) -> Rule:
+    """Share of notes in the major or minor scale that fits best, whichever it is.
+
+    x = muspy.scale_consistency; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    """
+
+    def consistency(melodies: Melodies) -> Numbers:
+        # a matrix product's last bit depends on how many melodies there are
+        return np.round(scale_consistency(melodies), 12)
+
+    return range_rule(name, "scale consistency", parse_shares(argument), consistency)
+
+
+def entropy_rule(name: str, argument: str) -> Rule:
+    """How many pitch classes there are and how evenly used, in bits.
+
+    x = muspy.pitch_class_entropy, -sum of p log2 p over the shares p of the pitch classes, in
+    [0, 3.585]; x / LOW below the range, (3.585 - x) / (3.585 - HIGH) above it.
+    """
+    bounds = parse_range(argument, parse_number, 0, MOST_ENTROPY, "bits")
+    return range_rule(name, "entropy of pitch classes in bits", bounds, pitch_class_entropy)
