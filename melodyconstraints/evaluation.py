@@ -1,11 +1,16 @@
-"""The paper's Table 2 for any rules: prior against actor, satisfaction, distance, diversity."""
+"""The paper's Table 2 for any rules: prior against actor, satisfaction, distance, diversity.
+
+And beyond it, realism: how much the actor's melodies are like held-out ones, in all features that
+the rules do not ask to change, against the prior's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from melodyconstraints.actors import MelodyActor, prior_points, rewards_of
@@ -18,10 +23,26 @@ from melodyconstraints.latent.evaluation import (
     share_distinct,
     z_mse,
 )
+from melodyconstraints.melody.distances import compare
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.rules import Rule, find_rules
 
 _ACTOR_SEED_OFFSET = 1
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Overlapping area of one feature with held-out melodies, in [0, 1]; 1 is best.
+
+    Args:
+        prior, actor: of melodies drawn from each.
+        touched: whether a rule asks for other values of it.
+    """
+
+    prior: float
+    actor: float
+    touched: bool
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class Evaluation:
         z_mse: shift of the latent points in posterior scales.
         distinct: share of distinct melodies among the actor's.
         diversity, prior_diversity: mean edit distance of random pairs, in events of 256.
+        likeness: to held-out melodies, by feature; empty where none were given.
     """
 
     n: int
@@ -47,6 +69,17 @@ class Evaluation:
     distinct: float
     diversity: float
     prior_diversity: float
+    likeness: dict[str, Likeness] = field(default_factory=dict)
+
+    @property
+    def realism(self) -> tuple[float, float] | None:
+        """Mean overlapping area of the untouched features, prior's and actor's, if measured."""
+        free = [one for one in self.likeness.values() if not one.touched]
+        if not free:
+            return None
+        return float(np.mean([one.prior for one in free])), float(
+            np.mean([one.actor for one in free])
+        )
 
     @property
     def diversity_ratio(self) -> float | None:
@@ -75,6 +108,8 @@ class Evaluation:
             "z_mse": self.z_mse,
             "distinct": self.distinct,
             "diversity_ratio": self.diversity_ratio,
+            "realism": self.realism,
+            "likeness": {name: asdict(one) for name, one in self.likeness.items()},
         }
 
 
@@ -83,6 +118,7 @@ def evaluate_actor(
     n: int = 1024,
     *,
     also: Iterable[str | Rule] = (),
+    held_out: Melodies | None = None,
     temperature: float | None = None,
     seed: int = 1,
 ) -> Evaluation:
@@ -90,6 +126,7 @@ def evaluate_actor(
 
     Args:
         also: rules to judge by besides the actor's own, such as the density of a C major actor.
+        held_out: real melodies, to measure realism by.
 
     Raises:
         UsageError: n below 2, since diversity needs pairs.
@@ -115,7 +152,20 @@ def evaluate_actor(
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
+        likeness={} if held_out is None else _likeness(held_out, prior, drawn, actor.rules),
     )
+
+
+def _likeness(
+    held_out: Melodies, prior: Melodies, drawn: Melodies, rules: Iterable[Rule]
+) -> dict[str, Likeness]:
+    tonal = any(rule.pitch_classes is not None for rule in rules)
+    likeness = {}
+    for name, feature in FEATURES.items():
+        reference = feature(held_out)
+        areas = [compare(reference, feature(one)).overlapping_area for one in (prior, drawn)]
+        likeness[name] = Likeness(*areas, touched=tonal and name in PITCH_CLASS_FEATURES)
+    return likeness
 
 
 def _mean_edit_distance(melodies: Melodies) -> float:

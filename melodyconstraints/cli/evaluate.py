@@ -22,6 +22,7 @@ from melodyconstraints.cli.common import (
 if TYPE_CHECKING:
     from melodyconstraints.evaluation import Evaluation
     from melodyconstraints.latent.evaluation import RewardStatistics
+    from melodyconstraints.melody.events import Melodies
 
 _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
 """Parameters that only one of the two measurements has."""
@@ -33,7 +34,8 @@ _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
     "--data",
     "store",
     type=FOLDER,
-    help="Measure the model itself, on this melody store of mc extract-melodies.",
+    help="A melody store of mc extract-melodies: measure the model itself on it, or with --actor "
+    "how much the actor's melodies are like these.",
 )
 @model_option
 @click.option(
@@ -78,23 +80,24 @@ def command(
     """Measure an actor, or with --data a melody model.
 
     An actor: draw melodies from the prior and from the actor and compare what they earn by the
-    actor's rules, and by those given here besides (the paper's Table 2).
+    actor's rules, and by those given here besides (the paper's Table 2). With --data as well:
+    are they still like real melodies, in what the rules do not ask to change?
 
     A model: does it give back melodies that it was not trained on, are melodies drawn from its
     prior like real ones, and are they new?
     """
-    if actor_folder is not None and store is None:
-        _refuse(context, _OF_A_MODEL, "--data")
+    if actor_folder is not None:
+        _refuse(context, _OF_A_MODEL, "--data without --actor")
         also = rule_specs(rules, density, required=False)
-        _evaluate_actor(actor_folder, model_folder, count, also, temperature, seed, as_json)
-    elif store is not None and actor_folder is None:
+        _evaluate_actor(actor_folder, model_folder, store, count, also, temperature, seed, as_json)
+    elif store is not None:
         _refuse(context, _OF_AN_ACTOR, "--actor")
         _check_picture(picture)
         _evaluate_model(
             store, model_folder, count, split or "test", temperature, seed, picture, as_json
         )
     else:
-        raise click.UsageError("give either --actor DIR or --data STORE")
+        raise click.UsageError("give --actor DIR, --data STORE or both")
 
 
 def _refuse(context: click.Context, names: tuple[str, ...], belongs_to: str) -> None:
@@ -114,6 +117,7 @@ def _check_picture(path: Path | None) -> None:
 def _evaluate_actor(
     folder: Path,
     model_folder: Path | None,
+    store: Path | None,
     count: int,
     also: list[str],
     temperature: float | None,
@@ -126,12 +130,27 @@ def _evaluate_actor(
 
     model = None if model_folder is None else load_model(model_folder)
     actor = load_actor(folder, model=model)
+    held_out = None if store is None else _held_out(store, count)
     with talk().status(f"drawing 2 x {count} melodies"):
-        evaluation = evaluate_actor(actor, count, also=also, temperature=temperature, seed=seed)
+        evaluation = evaluate_actor(
+            actor, count, also=also, held_out=held_out, temperature=temperature, seed=seed
+        )
     if as_json:
         print_json(evaluation.as_dict())
     else:
         _print(evaluation)
+
+
+def _held_out(store: Path, count: int) -> Melodies:
+    from melodyconstraints.datasets.store import read_store
+    from melodyconstraints.errors import StoreError
+    from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.recipe import choose
+
+    events = choose(read_store(store, "test").events, count)
+    if len(events) < 2:
+        raise StoreError(f"{store} holds {len(events)} melodies of the split test; two are needed")
+    return Melodies(events)
 
 
 def _evaluate_model(
@@ -190,6 +209,19 @@ def _print(evaluation: Evaluation) -> None:
             ["pairwise edit distance, actor / prior", _diversity(evaluation)],
         ],
     )
+    if evaluation.realism is not None:
+        print_table(
+            ["overlapping area with held-out melodies", "prior", "actor"],
+            [
+                [
+                    name.replace("_", " ") + (" (touched by a rule)" if one.touched else ""),
+                    f"{one.prior:.3f}",
+                    f"{one.actor:.3f}",
+                ]
+                for name, one in evaluation.likeness.items()
+            ]
+            + [["mean of the untouched", *(f"{area:.3f}" for area in evaluation.realism)]],
+        )
 
 
 def _cells(statistics: RewardStatistics) -> list[str]:

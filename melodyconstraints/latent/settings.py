@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from melodyconstraints.errors import UsageError
 
-_AT_LEAST_ONE = (
-    "rounds",
-    "actor_points",
-    "batch_size",
-    "critic_steps",
-    "actor_every",
-    "validate_every",
-)
+_LEAST = {
+    "rounds": 1,
+    "actor_points": 1,
+    "batch_size": 2,  # one point has no variance
+    "critic_steps": 1,
+    "actor_every": 1,
+    "validate_every": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class ActorCriticSettings:
     validate_every: int = 10
 
     def __post_init__(self) -> None:
-        for name in _AT_LEAST_ONE:
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 <= self.sharpness <= 1:
             raise UsageError(f"sharpness must be in [0, 1], got {self.sharpness}")
 

@@ -141,6 +141,17 @@ FEATURES: dict[str, Callable[[Melodies], Numbers]] = {
 }
 """Name to function of a batch; all but the histograms are one number a melody."""
 
+PITCH_CLASS_FEATURES = frozenset(
+    feature.__name__
+    for feature in (
+        pitch_class_histogram,
+        pitch_classes_used,
+        pitch_class_entropy,
+        scale_consistency,
+    )
+)
+"""Those that follow from the pitch classes of the notes, and change with a scale."""
+
 
 def _histogram(values: NDArray[Any], mask: NDArray[np.bool_], bins: int) -> Numbers:
     """``(B, bins)`` shares of the ``(B, T)`` values in [0, bins) where ``mask`` is true."""

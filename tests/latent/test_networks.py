@@ -1,9 +1,11 @@
 """Actor and critic: the gate's algebra, the condition, the paper's sizes."""
 
+import math
+
 import pytest
 import torch
 
-from melodyconstraints.latent.networks import Actor, Critic, relu_layers
+from melodyconstraints.latent.networks import Actor, Critic, Critics, relu_layers
 from melodyconstraints.latent.settings import PRESETS
 
 Z = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -4.0]])
@@ -39,6 +41,38 @@ def test_gates_at_one_half_meet_in_the_middle():
 def test_every_dimension_has_a_gate_of_its_own():
     moved = actor_with([-1e4, 0.0, 1e4])(Z)
     assert torch.equal(moved, torch.tensor([[1.0, 9.0, 30.0], [0.5, 10.0, 30.0]]))
+
+
+@pytest.mark.parametrize("bias", [-3.0, 0.0, 2.0])
+def test_gates_begin_near_the_sigmoid_of_their_bias(bias):
+    z = torch.randn(500, 8)
+    actor = Actor(8, (64, 64), gate_bias=bias)
+    gates = torch.sigmoid(actor.layers(z)[:, 8:])
+    assert gates.mean().item() == pytest.approx(1 / (1 + math.exp(-bias)), abs=0.03)
+
+
+def test_the_gates_bias_leaves_all_other_weights_as_they_are():
+    torch.manual_seed(3)
+    plain = Actor(4, (8,), 2, condition_units=3).state_dict()
+    torch.manual_seed(3)
+    biased = Actor(4, (8,), 2, condition_units=3, gate_bias=-1.5).state_dict()
+    last = "layers.2.bias"
+    torch.testing.assert_close(biased[last], plain[last] + torch.tensor([0.0] * 4 + [-1.5] * 4))
+    assert all(torch.equal(biased[name], plain[name]) for name in plain if name != last)
+
+
+def test_with_a_low_bias_the_actor_begins_near_the_identity():
+    z = torch.randn(500, 8)
+
+    def moved(bias):
+        return (Actor(8, (64, 64), gate_bias=bias)(z) - z).norm(dim=-1).mean() / z.norm(
+            dim=-1
+        ).mean()
+
+    # sigmoid(-3) is 0.047, sigmoid(-20) nothing
+    assert 0.4 < moved(0.0) < 0.6
+    assert 0.03 < moved(-3.0) < 0.06
+    assert moved(-20.0) < 1e-7
 
 
 def test_the_actors_sizes_are_the_papers():
@@ -90,6 +124,28 @@ def test_a_condition_is_wanted_exactly_when_the_network_was_built_with_one(build
         build(2)(Z)
     with pytest.raises(ValueError, match=message):
         build(0)(Z, torch.ones(2, 2))
+
+
+def test_critics_stand_side_by_side():
+    first, second = Critic(3, 2, (4,)), Critic(3, 1, (4,))
+    both = Critics([first, second])(Z)
+    assert both.shape == (2, 3)
+    assert torch.equal(both, torch.cat([first(Z), second(Z)], -1))
+
+
+def test_of_critics_those_that_take_a_condition_are_given_it():
+    asked, plain = Critic(3, 1, (4,), 2, condition_units=5), Critic(3, 2, (4,))
+    critics, y = Critics([asked, plain]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert torch.equal(critics(Z, y), torch.cat([asked(Z, y), plain(Z)], -1))
+    with pytest.raises(ValueError, match="give y exactly when the network was built with"):
+        critics(Z)
+
+
+def test_critics_learn_and_are_saved_together():
+    critics = Critics([Critic(3, 1, (4,)), Critic(3, 1, (4,))])
+    critics(Z).sum().backward()
+    assert all(parameter.grad is not None for parameter in critics.parameters())
+    assert {name.split(".")[1] for name in critics.state_dict()} == {"0", "1"}
 
 
 def test_layers_are_linear_with_a_relu_after_each_but_the_last():

@@ -7,12 +7,16 @@ from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["rounds", "actor_points", "batch_size", "critic_steps", "actor_every", "validate_every"],
+    "name", ["rounds", "actor_points", "critic_steps", "actor_every", "validate_every"]
 )
 def test_settings_that_do_nothing_are_refused(name):
     with pytest.raises(UsageError, match=f"{name} must be at least 1, got 0"):
         ActorCriticSettings(**{name: 0})
+
+
+def test_a_batch_of_one_point_has_no_spread_and_is_refused():
+    with pytest.raises(UsageError, match="batch_size must be at least 2, got 1"):
+        ActorCriticSettings(batch_size=1)
 
 
 @pytest.mark.parametrize("sharpness", [-0.1, 1.5])

@@ -1,0 +1,327 @@
+"""What the README and docs/constraints.md say of the constraints, measured.
+
+python benchmarks/constraints.py methods        every method against best-of-n
+python benchmarks/constraints.py tradeoff STORE reward against distance and realism, and a picture
+python benchmarks/constraints.py presets        time to 90% of both rules, default against paper
+python benchmarks/constraints.py users          five rules on which nothing was tuned
+python benchmarks/constraints.py knobs          the actor with knobs in all 84 modes
+python benchmarks/constraints.py transform STORE   what is kept of real melodies
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from melodyconstraints.actors import (
+    EVENTS,
+    METHODS,
+    MelodyActor,
+    prior_points,
+    rewards_of,
+    stream,
+    train_actor,
+)
+from melodyconstraints.bank import load_bank
+from melodyconstraints.datasets.store import read_store
+from melodyconstraints.evaluation import evaluate_actor
+from melodyconstraints.knobs import ScaleAndDensity, condition, load_knobs
+from melodyconstraints.latent.constraints import SATISFIED
+from melodyconstraints.latent.settings import PRESETS
+from melodyconstraints.latent.training import RoundRecord
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.model import MelodyVAE
+from melodyconstraints.melody.sampler import MelodySampler
+from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.transformation import transform
+
+BOTH = ["cmajor", "density:192"]
+USERS = Path(__file__).with_name("users_rules.py")
+EVALUATION_SEED = 101
+MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")
+
+
+@click.group()
+def main() -> None:
+    """Measure."""
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@main.command()
+@click.option("--rule", "rules", multiple=True, default=BOTH)
+@click.option("-n", "count", default=1024)
+@click.option("--temperature", default=0.5)
+def methods(rules: Sequence[str], count: int, temperature: float) -> None:
+    """Satisfaction by method, and decodings; best-of-n may decode as many as the most costly."""
+    model, found = load_model(), find_rules(rules)
+    rows, most = [], 0
+    for method in METHODS:
+        started = time.perf_counter()
+        actor = train_actor(model, rules, method=method, bank=bank_of(model), seed=1)
+        seconds = time.perf_counter() - started
+        z = prior_points(model, count, EVALUATION_SEED)
+        shifted = actor.shift(z)
+        melodies = actor.sampler(EVALUATION_SEED, temperature).decode(shifted)
+        away = float(((shifted - z) / model.sigma_bar).square().mean())
+        decoded = actor.decoded + count
+        most = max(most, decoded)
+        rows.append([method, *shares(found, melodies), f"{away:.1f}", f"{decoded:,}"])
+        rows[-1].append(f"{seconds:.0f} s")
+    tries = -(-most // count)
+    best = best_of(model, found, count, tries, temperature)
+    rows.append([f"best of {tries}", *shares(found, best), "-", f"{tries * count:,}", "-"])
+    show(
+        f"{', '.join(rules)}: {count} melodies at temperature {temperature}",
+        ["method", "means", "satisfied", "all", "z_MSE", "decodings", "training"],
+        rows,
+    )
+
+
+def bank_of(model: MelodyVAE) -> tuple[torch.Tensor, Melodies]:
+    """The model's bank, as the training takes it."""
+    bank = load_bank(model)
+    return bank.points, bank.melodies
+
+
+def shares(rules: Sequence[Rule], melodies: Melodies) -> list[str]:
+    """Mean rewards, shares satisfied, and the share that satisfies all."""
+    rewards = rewards_of(rules, melodies)
+    kept = rewards >= SATISFIED
+    return [
+        " ".join(f"{mean:.4f}" for mean in rewards.mean(axis=0)),
+        " ".join(f"{share:.1%}" for share in kept.mean(axis=0)),
+        f"{kept.all(axis=1).mean():.1%}",
+    ]
+
+
+def best_of(
+    model: MelodyVAE, rules: Sequence[Rule], count: int, tries: int, temperature: float
+) -> Melodies:
+    """For each of ``count`` the melody of ``tries`` that satisfies most rules, then earns most."""
+    sampler = MelodySampler(model, temperature=temperature, seed=stream(EVENTS, EVALUATION_SEED))
+    best_score = np.full(count, -1.0)
+    best: Events = np.zeros((count, 256), np.uint8)
+    for number in range(tries):
+        melodies = sampler.decode(prior_points(model, count, EVALUATION_SEED + number))
+        rewards = rewards_of(rules, melodies)
+        score = (rewards >= SATISFIED).sum(axis=1) + rewards.mean(axis=1) / 2
+        better = score > best_score
+        best[better], best_score[better] = melodies.events[better], score[better]
+    return Melodies(best)
+
+
+@main.command()
+@click.argument("store", type=click.Path(path_type=Path, exists=True))
+@click.option("--rule", "rules", multiple=True, default=["cmajor"])
+@click.option("-n", "count", default=512)
+@click.option("--picture", type=click.Path(path_type=Path), default=Path("tradeoff.png"))
+def tradeoff(store: Path, rules: Sequence[str], count: int, picture: Path) -> None:
+    """Reward and satisfaction against latent distance and realism, over lambda_dist."""
+    from melodyconstraints.curves import plot_tradeoff
+
+    model = load_model()
+    held_out = Melodies(read_store(store, "test").events[:: 37][:count])
+    rows, points = [], []
+    for weight in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+        settings = replace(PRESETS["default"], distance_weight=weight)
+        actor = train_actor(model, rules, settings=settings, bank=bank_of(model), seed=1)
+        measured = evaluate_actor(actor, count, held_out=held_out, seed=EVALUATION_SEED)
+        reward = float(np.mean([one.mean for one in measured.actor.values()]))
+        prior, realism = measured.realism or (float("nan"), float("nan"))
+        points.append((weight, reward, measured.all_satisfied, measured.z_mse, realism))
+        rows.append(
+            [
+                f"{weight:g}",
+                f"{reward:.4f}",
+                f"{measured.all_satisfied:.1%}",
+                f"{measured.z_mse:.1f}",
+                f"{realism:.3f} (prior {prior:.3f})",
+                f"{measured.diversity_ratio:.2f}",
+            ]
+        )
+    show(
+        ", ".join(rules),
+        ["lambda_dist", "reward", "satisfied", "z_MSE", "overlapping area", "diversity"],
+        rows,
+    )
+    plot_tradeoff(points, picture)
+
+
+@main.command()
+@click.option("--patience", default=10.0, help="Times the default's seconds that paper may take.")
+def presets(patience: float) -> None:
+    """Seconds to 90% of the actor's newest points keeping both rules, at temperature 0.5."""
+    model = load_model()
+    found, limit = {}, float("inf")
+    for preset in ("default", "paper"):
+        clock = _Clock(limit)
+        train_actor(
+            model,
+            BOTH,
+            preset=preset,
+            temperature=0.5,
+            bank=bank_of(model) if preset == "default" else None,
+            seed=1,
+            callback=clock,
+        )
+        found[preset] = clock
+        limit = patience * clock.seconds
+    show(
+        "both rules",
+        ["preset", "90% reached", "best share", "rounds"],
+        [
+            [name, f"{c.seconds:.0f} s" if c.reached else f"not in {c.seconds:.0f} s",
+             f"{c.best:.1%}", str(c.rounds)]
+            for name, c in found.items()
+        ],
+    )
+
+
+class _Clock:
+    """Stops a training where 90% of the points of three rounds keep all, or time is out."""
+
+    def __init__(self, limit: float) -> None:
+        self.started, self.limit = time.perf_counter(), limit
+        self.shares: list[float] = []
+        self.best, self.rounds, self.seconds, self.reached = 0.0, 0, 0.0, False
+
+    def __call__(self, record: RoundRecord) -> None:
+        self.shares.append(record.all_satisfied)
+        self.rounds = record.round + 1
+        self.seconds = time.perf_counter() - self.started
+        mean = float(np.mean(self.shares[-3:])) if len(self.shares) >= 3 else 0.0
+        self.best = max(self.best, mean)
+        self.reached = mean >= 0.9
+        if self.reached or self.seconds > self.limit:
+            raise KeyboardInterrupt
+
+
+@main.command()
+@click.option("-n", "count", default=1024)
+def users(count: int) -> None:
+    """Each of five rules of a user's, alone, at default settings."""
+    model = load_model()
+    rows = []
+    for name in ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"):
+        actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=1)
+        measured = evaluate_actor(actor, count, seed=EVALUATION_SEED)
+        (prior,), (own,) = measured.prior.values(), measured.actor.values()
+        rows.append(
+            [
+                name,
+                f"{prior.mean:.3f} ({prior.satisfied:.1%})",
+                f"{own.mean:.4f} ({own.satisfied:.1%})",
+                f"{measured.distinct:.1%}",
+                f"{measured.z_mse:.1f}",
+            ]
+        )
+        click.echo(rows[-1], err=True)
+    show("rules of a user's", ["rule", "prior", "actor", "distinct", "z_MSE"], rows)
+
+
+@main.command()
+@click.option("-n", "count", default=12, help="Melodies for each mode, tonic and density.")
+@click.option("--temperature", default=0.5)
+def knobs(count: int, temperature: float) -> None:
+    """84 modes and as many arbitrary sets of 5 to 9 pitch classes, at four densities."""
+    actor = load_knobs()
+    modes = [[(tonic + s) % 12 for s in SCALES[mode]] for mode in MODES for tonic in range(12)]
+    rng = np.random.default_rng(0)
+    sets = [rng.permutation(12)[: rng.integers(5, 10)].tolist() for _ in modes]
+    rows = []
+    for title, kinds in (("84 modes", modes), ("84 sets", sets)):
+        for density in (48, 80, 112, 160):
+            y = torch.stack([condition(one, density) for one in kinds for _ in range(count)])
+            z = prior_points(actor.model, len(y), EVALUATION_SEED + density)
+            with torch.no_grad():
+                shifted = actor.actor(z, y)
+            sampler = MelodySampler(actor.model, temperature=temperature, seed=EVALUATION_SEED)
+            melodies = sampler.decode(shifted)
+            judge = ScaleAndDensity()
+            rewards = judge.score(judge.measure(melodies), y)
+            kept = (rewards >= SATISFIED).float()
+            rows.append(
+                [
+                    title,
+                    str(density),
+                    f"{rewards[:, 0].mean():.4f} ({kept[:, 0].mean():.1%})",
+                    f"{rewards[:, 1].mean():.4f} ({kept[:, 1].mean():.1%})",
+                    f"{kept.prod(-1).mean():.1%}",
+                    f"{melodies.note_counts.mean():.0f}",
+                ]
+            )
+    show(
+        f"knobs, {count} melodies a setting, temperature {temperature}",
+        ["sets", "density", "in the scale", "dense enough", "both", "notes"],
+        rows,
+    )
+
+
+@main.command("transform")
+@click.argument("store", type=click.Path(path_type=Path, exists=True))
+@click.option("-n", "count", default=100)
+@click.option("--actor", "folder", type=click.Path(path_type=Path))
+def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
+    """Held-out melodies of which 75% to 85% of the notes are in C major, moved into it."""
+    actor = _cmajor(folder)
+    rng = np.random.default_rng(0)
+    events = read_store(store, "test").events
+    events = events[rng.permutation(len(events))[:5000]].astype(int)
+    semitones = rng.integers(-6, 6, (len(events), 1))
+    events = np.where(events < 128, np.clip(events + semitones, 0, 127), events)
+    melodies = Melodies(events.astype(np.uint8))
+    share = actor.rules[0](melodies)
+    chosen = np.flatnonzero((share > 0.75) & (share < 0.85))[:count]
+    inside = np.isin(np.arange(128) % 12, [0, 2, 4, 5, 7, 9, 11])
+    kept, satisfied, distance = [], [], []
+    for row in chosen:
+        original = melodies[int(row)]
+        (found,) = transform(actor, original)
+        free = original.onsets[inside[original.pitches]]
+        kept.append(float((found.melody.events[free] == original.events[free]).mean()))
+        satisfied.append(found.satisfied)
+        distance.append(found.distance)
+    full = np.array(kept)[satisfied]
+    show(
+        f"{len(chosen)} held-out melodies, 75% to 85% in C major",
+        ["satisfied", "in-scale notes kept: mean", "median", "lowest tenth", "latent distance"],
+        [
+            [
+                f"{np.mean(satisfied):.1%}",
+                f"{full.mean():.3f}",
+                f"{np.median(full):.3f}",
+                f"{np.quantile(full, 0.1):.3f}",
+                f"{np.mean(distance):.2f}",
+            ]
+        ],
+    )
+
+
+def _cmajor(folder: Path | None) -> MelodyActor:
+    if folder is not None:
+        from melodyconstraints.actor_checkpoint import load_actor
+
+        return load_actor(folder)
+    model = load_model()
+    return train_actor(model, ["cmajor"], bank=bank_of(model), seed=1)
+
+
+if __name__ == "__main__":
+    main()
