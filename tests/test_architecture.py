@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
 FOLDERS = ("latent", "vae", "melody", "rules", "datasets", "cli")
 BASE = {"errors", "compiled", "disk"}
-ABOVE = {"actors", "curves", "evaluation", "quality", "reading", "recipe"}
+ABOVE = {"actors", "bank", "curves", "evaluation", "quality", "reading", "recipe"}
 EVERYTHING = {"", *BASE, "artifacts", *FOLDERS, *ABOVE}
 
 MAY_IMPORT = {
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "rules": {"errors", "melody.events", "melody.units"},
     "datasets": {*BASE, "melody"},
     "actors": EVERYTHING - {"cli"},
+    "bank": {"errors", "artifacts", "melody", "datasets"},
     "evaluation": EVERYTHING - {"cli"},
     "curves": EVERYTHING - {"cli"},
     "quality": EVERYTHING - {"cli"},
