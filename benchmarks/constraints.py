@@ -137,7 +137,7 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, picture: Path) -> No
     from melodyconstraints.curves import plot_tradeoff
 
     model = load_model()
-    held_out = Melodies(read_store(store, "test").events[:: 37][:count])
+    held_out = Melodies(read_store(store, "test").events[::37][:count])
     rows, points = [], []
     for weight in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
         settings = replace(PRESETS["default"], distance_weight=weight)
@@ -187,8 +187,12 @@ def presets(patience: float) -> None:
         "both rules",
         ["preset", "90% reached", "best share", "rounds"],
         [
-            [name, f"{c.seconds:.0f} s" if c.reached else f"not in {c.seconds:.0f} s",
-             f"{c.best:.1%}", str(c.rounds)]
+            [
+                name,
+                f"{c.seconds:.0f} s" if c.reached else f"not in {c.seconds:.0f} s",
+                f"{c.best:.1%}",
+                str(c.rounds),
+            ]
             for name, c in found.items()
         ],
     )

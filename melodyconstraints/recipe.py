@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from melodyconstraints.artifacts import check_free
+from melodyconstraints.bank import SIZE, write_bank
 from melodyconstraints.curves import plot_learning_curves
 from melodyconstraints.datasets.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError, UsageError
@@ -30,6 +31,8 @@ WATCHED = 512
 """Held-out melodies that are measured during the training."""
 MEASURED = 2_048
 """Held-out melodies of each split that are measured at its end."""
+BANKED = SIZE
+"""Melodies of each kind in the model's bank."""
 CHECKPOINTS = "training"
 CURVES = "learning-curves.png"
 
@@ -112,6 +115,9 @@ def train_model(
     )
     training = {"preset": preset, "settings": everything, "steps": state.step, "quality": measured}
     save_model(model, output, card=card, training=training)
+    if announce:
+        announce("decoding the bank, on which rules are tried")
+    write_bank(output, store, device=device, size=BANKED)
     return measured
 
 

@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
 FOLDERS = ("latent", "vae", "melody", "rules", "datasets", "cli")
 BASE = {"errors", "compiled", "disk"}
-ABOVE = {"actor_checkpoint", "actors", "curves", "evaluation", "quality", "reading", "recipe"}
+ABOVE = {
+    *("actor_checkpoint", "actors", "bank", "curves", "evaluation", "knobs", "quality", "reading"),
+    *("recipe", "transformation"),
+}
 EVERYTHING = {"", *BASE, "artifacts", *FOLDERS, *ABOVE}
 
 MAY_IMPORT = {
@@ -36,6 +39,7 @@ MAY_IMPORT = {
     "datasets": {*BASE, "melody"},
     "actor_checkpoint": EVERYTHING - {"cli"},
     "actors": EVERYTHING - {"cli"},
+    "bank": {"errors", "artifacts", "melody", "datasets"},
     "evaluation": EVERYTHING - {"cli"},
     "curves": EVERYTHING - {"cli"},
     "quality": EVERYTHING - {"cli"},

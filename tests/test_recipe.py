@@ -21,6 +21,7 @@ from melodyconstraints.vae.training import TrainingSettings
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch, tiny_config) -> None:
     monkeypatch.setitem(PRESETS, "small", tiny_config)
+    monkeypatch.setattr(recipe, "BANKED", 4)
 
 
 def settings(steps: int) -> TrainingSettings:

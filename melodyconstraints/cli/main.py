@@ -21,7 +21,8 @@ COMMANDS = {
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "What MIDI files earn under rules."),
     "evaluate": ("evaluate", "Measure an actor, or a melody model."),
-    "rules": ("rules", "List and explain the rules."),
+    "rules": ("rules", "List and explain the rules; start and check your own."),
+    "bank": ("bank", "Decode melodies of a model ahead, for rules to be tried on."),
 }
 
 

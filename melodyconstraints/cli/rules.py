@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
 from textwrap import fill
 
 import click
 
-from melodyconstraints.cli.common import print_table
+from melodyconstraints.cli.common import FOLDER, json_option, model_option, print_table
+from melodyconstraints.errors import UsageError
 
 _LEGEND = """\
 SHARE, NOTES, PITCHES, SEMITONES, BITS: LOW..HIGH, LOW.. or LOW (at least), ..HIGH (at most).
@@ -17,7 +19,7 @@ number. Formula, range and source of a rule: mc rules show NAME"""
 
 @click.group("rules")
 def command() -> None:
-    """List and explain the rules."""
+    """List and explain the rules, start one of your own, and check it."""
 
 
 @command.command("list")
@@ -54,3 +56,39 @@ def show_rule(rule: str) -> None:
     click.echo(f"{found.name}\n{found.description or 'no description'}")
     if found.key:
         click.echo(f"key signature: {found.key}")
+
+
+@command.command("new")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def new_rule(file: Path) -> None:
+    """Write FILE, a rule to start from, with all that there is to know about rules."""
+    if file.suffix != ".py":
+        raise UsageError(f"a rule file is called NAME.py, got {file}")
+    text = Path(__file__).with_name("rule_template.py").read_text(encoding="utf-8")
+    text = text.replace("  # noqa: D415", "").replace("FILE", file.as_posix())
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{file} exists; choose another name") from error
+    click.echo(f"{file} holds the rule my_rule; change it, then: mc rules check {file}")
+
+
+@command.command("check")
+@click.argument("rule")
+@model_option
+@click.option(
+    "--data", type=FOLDER, help="Melody store to judge in place of what the model makes of it."
+)
+@json_option
+def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json: bool) -> None:
+    """Try RULE, such as my_rules.py:my_rule or cmajor, before it is taught to a model.
+
+    Ends with 1 if the rule breaks the contract of rules or cannot be learned.
+    """
+    from melodyconstraints.cli import rule_check
+    from melodyconstraints.rules import find_rule
+
+    report = rule_check.examine(find_rule(rule), model_folder, data)
+    rule_check.show(report, as_json)
+    click.get_current_context().exit(0 if report.passed else 1)

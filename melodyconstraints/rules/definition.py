@@ -9,11 +9,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.errors import RuleError
-from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.errors import RuleError, UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.rules.inputs import BATCH, CONVERSIONS, MELODY, TAKES, asked_for
 
-MelodyFunction = Callable[[Melody], float]
-BatchFunction = Callable[[Melodies], Any]
+RuleFunction = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Rule:
 
     Args:
         name: how it is asked for and reported: ``cmajor``, ``density:192``, ``my_rules.py:f``.
-        function: one :class:`Melody` to a number, or a :class:`Melodies` to ``(B,)`` numbers.
+        function: one melody to a number, or a :class:`Melodies` to ``(B,)`` numbers.
         batched: which of the two.
         description: one line.
         spec: what finds it again; its name, or the same with the whole path of its file.
         pitch_classes: the set that the rule asks for, where it does; piano rolls colour by it.
         key: key signature that it implies, as MIDI names it: ``C``, ``F#``, ``Bbm``.
+        takes: what a function of one melody is handed: a :class:`Melody`, or a key of
+            :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Rule:
     spec: str = ""
     pitch_classes: frozenset[int] | None = None
     key: str | None = None
+    takes: str = MELODY
 
     def __post_init__(self) -> None:
         if not self.spec:
@@ -77,7 +80,7 @@ class Rule:
         rewards = np.empty(len(melodies))
         for index, melody in enumerate(melodies):
             try:
-                given = self.function(melody)
+                given = self.function(CONVERSIONS[self.takes](melody))
             except Exception as error:
                 raise RuleError(
                     f"rule {self.name} raised {_of(error)} for {_describe(melodies, index)}"
@@ -104,25 +107,48 @@ class Rule:
 
 
 @overload
-def rule(function: MelodyFunction) -> Rule: ...
+def rule(function: RuleFunction) -> Rule: ...
 @overload
-def rule(*, batched: bool = False, name: str | None = None) -> Callable[[BatchFunction], Rule]: ...
 def rule(
-    function: Callable[[Any], Any] | None = None, *, batched: bool = False, name: str | None = None
-) -> Rule | Callable[[Callable[[Any], Any]], Rule]:
+    *, batched: bool = False, name: str | None = None, takes: str | None = None
+) -> Callable[[RuleFunction], Rule]: ...
+def rule(
+    function: RuleFunction | None = None,
+    *,
+    batched: bool = False,
+    name: str | None = None,
+    takes: str | None = None,
+) -> Rule | Callable[[RuleFunction], Rule]:
     """Make a rule of a function: ``@rule`` for one melody, ``@rule(batched=True)`` for a batch.
 
+    Args:
+        batched: short for ``takes="batch"``.
+        takes: what the function is handed: ``melody``, ``batch``, ``pretty_midi`` or
+            ``note_sequence``; None for what the annotation of its first parameter asks for, see
+            :mod:`melodyconstraints.rules.inputs`.
+
+    Raises:
+        UsageError: ``takes`` is none of these, or contradicts ``batched``.
+
+    >>> from melodyconstraints.melody.events import Melody
     >>> @rule
     ... def ends_on_c(melody):
     ...     return float(len(melody) > 0 and melody.pitches[-1] % 12 == 0)
     >>> ends_on_c(Melodies.stack([Melody.from_notes([(0, 4, 60)])]))
     array([1.])
     """
+    if takes is not None and takes not in TAKES:
+        raise UsageError(f"takes must be one of {', '.join(TAKES)}, got {takes!r}")
+    if batched and takes not in (None, BATCH):
+        raise UsageError(f"a batched rule takes a batch, got takes={takes!r}; drop one of the two")
 
-    def decorate(function: Callable[[Any], Any]) -> Rule:
+    def decorate(function: RuleFunction) -> Rule:
+        asked = BATCH if batched else takes or asked_for(function)
         title = name or str(getattr(function, "__name__", "rule"))
         summary = (function.__doc__ or "").strip().split("\n")[0]
-        return Rule(title, function, batched=batched, description=summary)
+        if asked == BATCH:
+            return Rule(title, function, batched=True, description=summary)
+        return Rule(title, function, description=summary, takes=asked)
 
     return decorate if function is None else decorate(function)
 

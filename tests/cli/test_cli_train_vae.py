@@ -16,6 +16,7 @@ MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch, tiny_config) -> None:
     monkeypatch.setitem(PRESETS, "small", tiny_config)
+    monkeypatch.setattr("melodyconstraints.recipe.BANKED", 4)
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""``mc bank``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from melodyconstraints.cli.common import FOLDER, model_option, progress_bar, talk
+
+
+@click.command("bank")
+@model_option
+@click.option(
+    "--data", type=FOLDER, required=True, help="Melody store that the model was trained on."
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+def command(model_folder: Path | None, data: Path, device: str) -> None:
+    """Decode melodies of a model ahead and put them into its folder, as mc train-vae does.
+
+    On them, mc rules check tries a rule. Without a bank they are decoded when they are needed.
+    """
+    from melodyconstraints.bank import write_bank
+    from melodyconstraints.recipe import check_device
+
+    check_device(device)
+    with progress_bar("melodies decoded") as bar:
+        task = bar.add_task("", total=None)
+        bank = write_bank(
+            model_folder,
+            data,
+            device=device,
+            callback=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    encodings = 0 if bank.encodings is None else len(bank.encodings)
+    talk().print(f"{len(bank.points):,} melodies of the prior, {encodings:,} of encodings")

@@ -1,0 +1,61 @@
+"""What a rule is handed: a melody, a whole batch, or a melody as another library's object.
+
+A function says so by the annotation of its first parameter, or ``@rule(takes=...)`` does::
+
+    def my_rule(midi: pretty_midi.PrettyMIDI) -> float: ...
+
+Annotations are read by name, so those of ``from __future__ import annotations`` and names that are
+imported for type checkers only will do, and neither library is imported until such a rule is
+called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from melodyconstraints.melody.events import Melody
+
+MELODY, BATCH = "melody", "batch"
+
+CONVERSIONS: dict[str, Callable[[Melody], Any]] = {
+    MELODY: lambda melody: melody,
+    "pretty_midi": Melody.to_pretty_midi,
+    "note_sequence": Melody.to_note_sequence,
+}
+"""From a melody to what a function of one melody takes; at 120 quarters a minute."""
+
+TAKES = (*CONVERSIONS, BATCH)
+
+_BY_ANNOTATION = {
+    "Melody": MELODY,
+    "Melodies": BATCH,
+    "PrettyMIDI": "pretty_midi",
+    "NoteSequence": "note_sequence",
+}
+
+
+def asked_for(function: Callable[..., Any]) -> str:
+    """What a function's first parameter asks for: one of :data:`TAKES`; a melody if it is silent.
+
+    >>> def my_rule(midi: "pretty_midi.PrettyMIDI"): ...
+    >>> asked_for(my_rule)
+    'pretty_midi'
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin without signature
+        return MELODY
+    if not parameters:
+        return MELODY
+    annotation = parameters[0].annotation
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    short = name.strip("'\" ").rpartition(".")[2]
+    return _BY_ANNOTATION.get(short) or _BY_ANNOTATION.get(_renamed(function, short), MELODY)
+
+
+def _renamed(function: Callable[..., Any], name: str) -> str:
+    """The own name of what a function's module calls ``name``."""
+    thing = getattr(function, "__globals__", {}).get(name)
+    return str(getattr(thing, "__name__", ""))

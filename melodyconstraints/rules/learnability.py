@@ -1,0 +1,120 @@
+"""Whether a rule can be learned: how its rewards spread over what a model makes, and its speed.
+
+Shapes: ``B`` melodies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SATISFIED = 1 - 1e-6
+"""A reward of at least this counts as satisfied, here as in a training."""
+JUDGED_IN_TRAINING = 17_000
+"""Melodies that are judged in one training of an actor, about."""
+
+_RARE, _USUAL, _SLOW_SECONDS = 0.01, 0.5, 60.0
+_LEVELS = "▁▂▃▄▅▆▇█"
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How rewards are spread.
+
+    Args:
+        n: melodies.
+        mean: of their rewards.
+        satisfied: share of at least :data:`SATISFIED`.
+        quantiles: least, 10%, median, 90%, most.
+        values: how many different rewards there are.
+        histogram: share of the melodies in each tenth of [0, 1].
+    """
+
+    n: int
+    mean: float
+    satisfied: float
+    quantiles: tuple[float, ...]
+    values: int
+    histogram: tuple[float, ...]
+
+    @classmethod
+    def of(cls, rewards: NDArray[np.float64]) -> Distribution:
+        """Of ``(B,)`` rewards in [0, 1], at least one."""
+        counts, _ = np.histogram(rewards, _BINS, (0, 1))
+        return cls(
+            n=len(rewards),
+            mean=float(rewards.mean()),
+            satisfied=float((rewards >= SATISFIED).mean()),
+            quantiles=tuple(np.quantile(rewards, (0, 0.1, 0.5, 0.9, 1)).tolist()),
+            values=len(np.unique(rewards.round(6))),
+            histogram=tuple((counts / len(rewards)).tolist()),
+        )
+
+    @property
+    def spark(self) -> str:
+        """The histogram as a line of ten characters; blank where there is nothing.
+
+        >>> Distribution.of(np.array([0.0, 0.0, 0.55, 1.0])).spark
+        '█    ▄   ▄'
+        """
+        highest = max(self.histogram)
+        return "".join(
+            _LEVELS[max(round(share / highest * len(_LEVELS)) - 1, 0)] if share else " "
+            for share in self.histogram
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a rule can be learned.
+
+    Args:
+        kind: ``constant``, ``kept``, ``rare step``, ``never``, ``easy`` or ``good``.
+        learnable: False where a training is bound to fail.
+        text: for the user.
+    """
+
+    kind: str
+    learnable: bool
+    text: str
+
+
+def judge(prior: Distribution) -> Verdict:
+    """What the rewards of a model's own melodies promise of a training."""
+    least, most = prior.quantiles[0], prior.quantiles[-1]
+    share = f"{prior.satisfied:.1%}"
+    if prior.satisfied == 1:
+        return Verdict("kept", True, "every melody satisfies it already: nothing to learn")
+    if prior.values == 1:
+        return Verdict(
+            "constant",
+            False,
+            f"cannot be learned: all {prior.n:,} melodies earn {most:.3g}; give more for coming "
+            "closer, so that a training sees which way to go",
+        )
+    if prior.values == 2 and 0 < prior.satisfied < _RARE:
+        return Verdict(
+            "rare step",
+            True,
+            f"hard to learn: only {share} of the melodies satisfy it, and the others all earn "
+            f"{least:.3g}; give more for coming closer",
+        )
+    if prior.satisfied == 0:
+        return Verdict(
+            "never",
+            True,
+            f"can be learned, but is hard: no melody satisfies it yet (best {most:.3g}); the "
+            "rewards are graded and show the way",
+        )
+    if prior.satisfied >= _USUAL:
+        return Verdict("easy", True, f"easily learned: {share} of the melodies satisfy it already")
+    return Verdict("good", True, f"can be learned: {share} of the melodies satisfy it already")
+
+
+def cost_of_training(speed: float) -> tuple[float, bool]:
+    """Seconds that a rule of so many melodies a second takes of a training, and whether many."""
+    seconds = JUDGED_IN_TRAINING / speed
+    return seconds, seconds > _SLOW_SECONDS

@@ -1,0 +1,195 @@
+"""``mc rules new`` and ``mc rules check``, as somebody meets them who writes a first rule."""
+
+import json
+import sys
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from melodyconstraints import bank as banks
+from melodyconstraints.bank import write_bank
+from melodyconstraints.cli import rule_check
+from melodyconstraints.cli.rule_check import examine, show
+from melodyconstraints.datasets.store import read_store
+from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules import find_rule, rule
+
+KEPT = "kept    gives the same again for the same melodies\n"
+
+
+@pytest.fixture(autouse=True)
+def _small_banks(monkeypatch, tmp_path):
+    monkeypatch.setenv(banks.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def small(model, **arguments):
+        return banks.load_bank(model, size=12, **arguments)
+
+    monkeypatch.setattr(rule_check, "load_bank", small)
+
+
+@pytest.fixture
+def check(mc, tiny_model_folder):
+    """Writes a rule file and checks it on the tiny model."""
+
+    def run(text, *options, name="mine.py"):
+        with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 (the present folder)
+            file.write(text)
+        return mc("rules", "check", name, "--model", tiny_model_folder, *options)
+
+    return run
+
+
+def test_a_new_rule_passes_the_check_as_it_is(mc, tiny_model_folder, tmp_path):
+    made = mc("rules", "new", "my_rule.py")
+    assert (made.exit_code, made.stderr) == (0, "")
+    told = "my_rule.py holds the rule my_rule; change it, then: mc rules check my_rule.py\n"
+    assert made.stdout == told
+    text = (tmp_path / "my_rule.py").read_text(encoding="utf-8")
+    assert "mc train-actor --rule my_rule.py" in text
+    assert not any(word in text for word in ("FILE", "noqa"))
+    assert all(word in text for word in ("closer", "batched=True", "PrettyMIDI", "intervals"))
+    checked = mc("rules", "check", "my_rule.py", "--model", tiny_model_folder)
+    assert checked.exit_code == 0, checked.output
+    assert checked.stdout.startswith(
+        "my_rule.py:my_rule\nThe nearer the last note is to a C, the better.\n"
+    )
+    assert "BROKEN" not in checked.stdout
+
+
+def test_the_forms_in_the_template_work(mc, tmp_path):
+    mc("rules", "new", "my_rule.py")
+    lines = (tmp_path / "my_rule.py").read_text(encoding="utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if "@melodyconstraints.rule" in line)
+    quoted = [line[4:] for line in lines[start:] if line.startswith("    ")]
+    end = next(n for n, line in enumerate(quoted) if "max(len(notes), 1)" in line)
+    head = "import melodyconstraints\nimport numpy as np\nimport pretty_midi\n"
+    (tmp_path / "forms.py").write_text(head + "\n".join(quoted[: end + 1]), encoding="utf-8")
+    four = Melody.from_notes([(0, 2, 60), (2, 2, 60), (4, 4, 60), (8, 4, 60)])
+    tunes = Melodies.stack([four])
+    assert find_rule("forms.py:many_notes")(tunes).tolist() == [0.04]
+    assert find_rule("forms.py:short_notes")(tunes).tolist() == [0.5]
+
+
+def test_a_file_is_never_overwritten(mc, tmp_path):
+    (tmp_path / "mine.py").write_text("precious")
+    result = mc("rules", "new", "mine.py")
+    assert result.exit_code == 2
+    assert "mine.py exists; choose another name" in result.stderr
+    assert (tmp_path / "mine.py").read_text() == "precious"
+
+
+def test_a_rule_file_is_called_py(mc, tmp_path):
+    result = mc("rules", "new", "mine.txt")
+    assert (result.exit_code, list(tmp_path.glob("mine*"))) == (2, [])
+    assert "a rule file is called NAME.py, got mine.txt" in result.stderr
+
+
+def test_any_specification_may_be_checked(mc, tiny_model_folder, table):
+    result = mc("rules", "check", "cmajor", "--model", tiny_model_folder)
+    assert result.exit_code == 0
+    assert KEPT in result.stdout
+    (_, row) = table(result.stdout)
+    assert row[0] == "the model's own melodies (12)"
+    rewards = find_rule("cmajor")(banks.load_bank(load_model(tiny_model_folder), size=12).melodies)
+    assert row[1:3] == [f"{rewards.mean():.3f}", "0.0%"]
+    assert row[3] == f"{rewards.min():.2f}"
+    assert "no melody satisfies it yet" in result.stdout
+
+
+def test_the_data_is_judged_as_the_model_gives_it_back_or_as_it_is(
+    mc, tiny_model_folder, tiny_store, tmp_path, table
+):
+    folder = copytree(tiny_model_folder, tmp_path / "model")
+    write_bank(folder, tiny_store, size=12)
+    (_, _, row) = table(mc("rules", "check", "density:250", "--model", folder).stdout)
+    assert row[0] == "training data, by the model (12)"
+    told = mc("rules", "check", "density:250", "--model", folder, "--data", tiny_store).stdout
+    (_, _, row) = table(told)
+    assert row[0] == "melodies of the store (12)"
+    truth = find_rule("density:250")(read_store(tiny_store, "train").melodies)
+    assert row[1] == f"{truth.mean():.3f}"
+
+
+def test_json_says_the_same(check):
+    result = check("def notes(melody):\n    return len(melody) / 256\n", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (told["rule"], told["passed"]) == ("mine.py:notes", True)
+    assert [one["broken"] for one in told["contract"]] == [None] * 6
+    assert told["rewards"]["the model's own melodies"]["n"] == 12
+    assert told["verdict"]["learnable"]
+    assert told["melodies_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return random.random()", "earned"),
+        ("melody.pitches.sort(); return 0.5", "it changed `pitches` of melody 1"),
+        ("return 2", "gave 2.0 for melody 1 of 12"),
+    ],
+)
+def test_a_broken_contract_ends_with_1(check, body, told):
+    result = check(f"import random\ndef f(melody):\n    {body}\n")
+    assert result.exit_code == 1
+    assert told in result.stdout
+    assert "BROKEN" in result.stdout
+    assert "The rule breaks the contract; mend it and check it again." in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_a_rule_that_raises_is_shown_with_its_traceback_and_line(check):
+    result = check("def f(melody):\n    return melody.pitches[-1] / 127\n")
+    assert result.exit_code == 1
+    assert "(mine.py, line 2)" in result.stdout.replace("\n        ", " ")
+    assert result.stderr.count("IndexError") == 1
+    assert "return melody.pitches[-1] / 127" in result.stderr
+
+
+def test_a_rule_that_is_not_there_is_wrong_usage_without_traceback(mc, check):
+    result = mc("rules", "check", "cmajr")
+    assert result.exit_code == 2
+    assert "there is no rule 'cmajr'; did you mean cmajor?" in result.stderr
+    result = check("def f(melody:\n")
+    assert result.exit_code == 2
+    assert "does not import: SyntaxError" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_constant_cannot_be_learned(check):
+    result = check("def f(melody):\n    return 0\n")
+    assert result.exit_code == 1
+    assert "Cannot be learned: all 12 melodies earn 0; give more for coming closer" in (
+        result.stdout.replace("\n", " ")
+    )
+
+
+def test_a_slow_rule_is_told_what_it_costs(tiny_model_folder, capsys):
+    clock = iter([0.0, 12.0])
+    slow = rule(lambda melody: len(melody) / 256)
+    report = examine(slow, tiny_model_folder, None, clock=lambda: next(clock))
+    show(report, as_json=False)
+    told = capsys.readouterr().out
+    assert (
+        "A training judges about 17,000 melodies: 17,000.0 s (1 a second). That is slow; " in told
+    )
+    assert "@rule(batched=True) is faster." in told
+
+
+def test_a_store_without_training_melodies_is_refused(mc, make_store, tmp_path):
+    make_store(tmp_path / "s", np.full((1, 256), 60, np.uint8), ["test"], ["a/b.mid"])
+    result = mc("rules", "check", "cmajor", "--data", "s")
+    assert result.exit_code == 1
+    assert "s holds no melody of the split train; extract more files" in result.stderr
+
+
+def test_the_bank_of_a_model_is_written_by_a_command(mc, tiny_model_folder, tiny_store, tmp_path):
+    folder = copytree(tiny_model_folder, tmp_path / "model")
+    result = mc("bank", "--model", folder, "--data", tiny_store)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "2,048 melodies of the prior, 12 of encodings" in result.stderr
+    bank = banks.load_bank(load_model(folder))
+    assert (len(bank.points), len(bank.encodings)) == (2_048, 12)
