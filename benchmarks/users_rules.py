@@ -2,22 +2,24 @@
 
 import numpy as np
 
+from melodyconstraints import Melody
 
-def moves_by_step(melody):
+
+def moves_by_step(melody: Melody) -> float:
     """At least six of ten intervals are no larger than a whole tone."""
     if len(melody) < 2:
         return 0.0
     return min(1.0, float(np.mean(np.abs(melody.intervals) <= 2)) / 0.6)
 
 
-def within_an_octave(melody):
+def within_an_octave(melody: Melody) -> float:
     """From the lowest to the highest note it is an octave at most."""
     if len(melody) == 0:
         return 0.0
     return 1 - min(1.0, max(0, int(np.ptp(melody.pitches)) - 12) / 24)
 
 
-def calm(melody):
+def calm(melody: Melody) -> float:
     """At most 40 notes, none shorter than an eighth."""
     if len(melody) == 0:
         return 0.0
@@ -25,7 +27,7 @@ def calm(melody):
     return (few + float(np.mean(melody.durations >= 2))) / 2
 
 
-def climbs(melody):
+def climbs(melody: Melody) -> float:
     """The last four bars lie a fifth above the first four."""
     first, last = melody.pitches[melody.onsets < 64], melody.pitches[melody.onsets >= 192]
     if len(first) == 0 or len(last) == 0:
@@ -33,7 +35,7 @@ def climbs(melody):
     return float(np.clip((last.mean() - first.mean() + 12) / 19, 0, 1))
 
 
-def breathes(melody):
+def breathes(melody: Melody) -> float:
     """Every fourth bar ends in two beats of rest."""
     if len(melody) == 0:
         return 0.0

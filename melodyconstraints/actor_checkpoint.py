@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -83,7 +82,7 @@ def load_actor(
     try:
         config = artifact.config
         place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
-        settings = ActorCriticSettings(**_tuples(config["settings"]))
+        settings = ActorCriticSettings.from_json(config["settings"])
         records = [RoundRecord(**record) for record in config["records"]]
         saved = [(str(entry["name"]), str(entry["spec"])) for entry in config["rules"]]
         heads = [[str(name) for name in names] for names in config["heads"]]
@@ -129,7 +128,3 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: P
     except RuntimeError as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     network.eval()
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

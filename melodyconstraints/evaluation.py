@@ -163,8 +163,11 @@ def _likeness(
     likeness = {}
     for name, feature in FEATURES.items():
         reference = feature(held_out)
-        areas = [compare(reference, feature(one)).overlapping_area for one in (prior, drawn)]
-        likeness[name] = Likeness(*areas, touched=tonal and name in PITCH_CLASS_FEATURES)
+        likeness[name] = Likeness(
+            prior=compare(reference, feature(prior)).overlapping_area,
+            actor=compare(reference, feature(drawn)).overlapping_area,
+            touched=tonal and name in PITCH_CLASS_FEATURES,
+        )
     return likeness
 
 

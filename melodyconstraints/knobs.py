@@ -230,9 +230,7 @@ def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = No
     artifact = load_artifact(folder, KIND)
     config = artifact.config
     try:
-        settings = ActorCriticSettings(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in config["settings"].items()}
-        )
+        settings = ActorCriticSettings.from_json(config["settings"])
         records = [RoundRecord(**record) for record in config["records"]]
         place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
         model = model or load_model(place)

@@ -131,7 +131,7 @@ def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodie
     """
     events = melodies.events.copy()
     for bar in sorted(bars):
-        first = (bar - 1) * STEPS_PER_BAR, STEPS_PER_QUARTER
+        first = (bar - 1) * STEPS_PER_BAR
         own = original.events[first : first + STEPS_PER_BAR].copy()
         if own[0] == HOLD and bar - 1 not in bars:
             earlier = original.events[:first]
@@ -163,8 +163,12 @@ def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:
 
 @dataclass(frozen=True)
 class _Found:
-    """A melody, its point ``(1, Z)``, and how good it is: satisfied, then notes kept or rewards,
-    then nearness."""
+    """A melody and how good it is.
+
+    Args:
+        score: satisfied; then the share of notes kept, or the mean reward; then nearness.
+        point: ``(1, Z)``.
+    """
 
     score: tuple[bool, float, float]
     point: Tensor
@@ -172,6 +176,7 @@ class _Found:
 
     @property
     def satisfied(self) -> bool:
+        """Whether every rule is kept."""
         return self.score[0]
 
 
@@ -195,7 +200,7 @@ class _Neighbourhood:
             self.sampler, Rewards(self.actor.rules), sharpness=0.5, memory=4000
         )
         self.constraint.satisfied = torch.ones_like(self.constraint.satisfied)
-        self.best: _Found | None = None
+        self.found: list[_Found] = []
 
     def decode(self, points: Tensor) -> Melodies:
         """Melodies of ``(B, Z)`` points, the kept bars in their places."""
@@ -255,10 +260,13 @@ class _Neighbourhood:
         for row, melody in enumerate(melodies):
             satisfied = bool((rewards[row] >= SATISFIED).all())
             kept = onset_recall(melody.events[None], self.original.events[None])
-            score = (satisfied, kept if satisfied else float(rewards[row].mean()), -away[row])
-            if self.best is None or score > self.best.score:
-                self.best = _Found(score, points[row : row + 1], melody)
-        return self.best
+            worth = kept if satisfied else float(rewards[row].mean())
+            self.found.append(
+                _Found((satisfied, worth, -away[row]), points[row : row + 1], melody)
+            )
+        best = max(self.found, key=lambda one: one.score)
+        self.found = [best]
+        return best
 
     def _learn(self) -> None:
         """Teach the critic of the rules what was found."""

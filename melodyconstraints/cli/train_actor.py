@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,11 @@ from melodyconstraints.cli.inputs import midi_files, read_melodies
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor
+    from melodyconstraints.bank import Bank
+    from melodyconstraints.latent.constraints import Encodings
     from melodyconstraints.latent.training import RoundRecord
     from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.rules import Rule
 
 CURVES = "training-curves.png"
 
@@ -162,7 +166,7 @@ def train(
     with progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=PRESETS[preset].rounds)
         bank = load_bank(model)
-        tell_slow_rules(found, bank.melodies, PRESETS[preset])
+        _tell_slow(found, bank.melodies[:64])
 
         def show(record: RoundRecord) -> None:
             rewards = ", ".join(
@@ -179,14 +183,36 @@ def train(
             temperature=temperature,
             seed=seed,
             bank=(bank.points, bank.melodies),
-            realism=bank.realism() if realism else None,
+            realism=_encodings(bank) if realism else None,
             callback=show,
             **options,
         )
 
 
+def _encodings(bank: Bank) -> Encodings:
+    from melodyconstraints.latent.constraints import Encodings
+
+    if bank.encodings is None:
+        raise click.UsageError(
+            "--realism needs encodings of the model's training data, and its bank has none; "
+            "make one: mc bank --model DIR --data STORE"
+        )
+    return Encodings(bank.encodings)
+
+
+def _tell_slow(rules: Sequence[Rule], melodies: Melodies) -> None:
+    """Say on stderr which rules will take long, and how long."""
+    from melodyconstraints.rules.contract import melodies_per_second
+    from melodyconstraints.rules.learnability import cost_of_training
+
+    for rule in rules:
+        seconds, slow = cost_of_training(melodies_per_second(rule, melodies))
+        if slow:
+            talk().print(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
+
+
 def shortcoming(actor: MelodyActor) -> str | None:
-    """What is wrong with an actor: it was stopped, or never kept everything; None if nothing is."""
+    """What is wrong with an actor: it was stopped or never kept everything; None if nothing."""
     last = actor.records[-1] if actor.records else None
     if last and max(record.all_satisfied for record in actor.records) == 0 and not actor.best > 0:
         reached = ", ".join(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from melodyconstraints.errors import UsageError
 
@@ -80,6 +82,15 @@ class ActorCriticSettings:
                 raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 <= self.sharpness <= 1:
             raise UsageError(f"sharpness must be in [0, 1], got {self.sharpness}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ActorCriticSettings:
+        """Settings that went through JSON, where tuples are lists.
+
+        Raises:
+            TypeError: an unknown name.
+        """
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 PRESETS: dict[str, ActorCriticSettings] = {
