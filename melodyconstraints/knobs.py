@@ -199,8 +199,7 @@ def train_knobs(
         generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
         callback=callback,
     )
-    assert pair.actor is not None
-    return KnobActor(model, pair.actor, settings, pair.records)
+    return KnobActor(model, pair.amortised, settings, pair.records)
 
 
 def save_knobs(knobs: KnobActor, folder: Path, card: str = "") -> None:

@@ -90,7 +90,11 @@ class ActorCriticSettings:
         Raises:
             TypeError: an unknown name.
         """
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        known: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in values.items()
+        }
+        return cls(**known)
 
 
 PRESETS: dict[str, ActorCriticSettings] = {

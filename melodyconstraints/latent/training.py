@@ -80,6 +80,17 @@ class ActorCritic:
     decoded: int = 0
     interrupted: bool = False
 
+    @property
+    def amortised(self) -> Actor:
+        """The actor.
+
+        Raises:
+            UsageError: a search took its place.
+        """
+        if self.actor is None:
+            raise UsageError("this pair has no actor; it was trained for a search")
+        return self.actor
+
 
 def train_actor_critic(
     model: LatentModel,
