@@ -164,6 +164,11 @@ class MelodyActor:
         return MelodySampler(self.model, temperature=chosen, top_k=top_k, top_p=top_p, seed=seed)
 
     @property
+    def names(self) -> list[str]:
+        """Of the rules."""
+        return [rule.name for rule in self.rules]
+
+    @property
     def pitch_classes(self) -> frozenset[int] | None:
         """What all rules with a set of pitch classes agree on; None without such a rule."""
         sets = [rule.pitch_classes for rule in self.rules if rule.pitch_classes is not None]

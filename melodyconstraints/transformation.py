@@ -277,17 +277,3 @@ class _Neighbourhood:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-
-
-def changes(transformation: Transformation, names: Sequence[str]) -> str:
-    """One line on what changed: notes kept, rewards before and after, latent distance."""
-    rewards = ", ".join(
-        f"{name} {before:.3g} to {after:.3g}"
-        for name, before, after in zip(
-            names, transformation.before, transformation.after, strict=True
-        )
-    )
-    return (
-        f"{transformation.notes_kept:.0%} of {len(transformation.original)} notes kept, "
-        f"{rewards}, latent distance {transformation.distance:.2f}"
-    )

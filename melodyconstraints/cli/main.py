@@ -17,6 +17,7 @@ COMMANDS = {
     "train-vae": ("train_vae", "Train a melody model on extracted melodies."),
     "train-actor": ("train_actor", "Teach a model your rules, without retraining it."),
     "generate": ("generate", "Write melodies as MIDI files."),
+    "transform": ("transform", "Your own melody, changed as little as rules need."),
     "reconstruct": ("reconstruct", "What comes back of your melodies from the model."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "What MIDI files earn under rules."),

@@ -27,7 +27,8 @@ class ActorCriticSettings:
         condition_units: units of the linear map of a condition y, where there is one.
         gate_bias: of the actor's gates at the start. At 0 half of every point is replaced before
             anything is learned; below it the actor begins close to the identity.
-        bank: prior points that are decoded and judged before the first round.
+        bank: prior points that are judged before the first round; those that were not decoded
+            before are decoded then.
         warmup_steps: critic steps on the bank.
         rounds: rounds of decoding and learning.
         actor_points, prior_points: points decoded each round.
@@ -54,16 +55,16 @@ class ActorCriticSettings:
     critic_hidden: tuple[int, ...] = (512, 512, 512)
     condition_units: int = 256
     gate_bias: float = -3.0
-    bank: int = 2048
-    warmup_steps: int = 500
-    rounds: int = 120
+    bank: int = 4096
+    warmup_steps: int = 1500
+    rounds: int = 240
     actor_points: int = 96
     prior_points: int = 16
     memory: int = 20_000
     critic_steps: int = 20
     actor_steps: int = 10
     actor_every: int = 1
-    batch_size: int = 128
+    batch_size: int = 256
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.9)
     final_share: float = 0.02

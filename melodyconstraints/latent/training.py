@@ -227,17 +227,19 @@ class _Trainer:
         return z, self.conditions(count, self.generator) if self.conditions and count else None
 
     def warm_up(self, bank: tuple[Tensor, Samples] | None = None) -> None:
-        """Teach the bank to the critic of the rewards."""
+        """Teach the bank, filled up to its size, to the critic of the rewards."""
         rewarded = [c for c in self.constraints if isinstance(c, RewardConstraint)]
         if not self.settings.bank or not rewarded:
             return
         for constraint in rewarded:
-            if bank is None:
-                points = self.prior(self.settings.bank)
-                measured = constraint.measure(points)
-            else:
-                points, measured = bank[0], constraint.judge.measure(bank[1])
-            constraint.warm_up(points, measured, self.generator)
+            points = [] if bank is None else [bank[0]]
+            measured = [] if bank is None else [constraint.judge.measure(bank[1])]
+            missing = self.settings.bank - sum(map(len, points))
+            if missing > 0:
+                points.append(self.prior(missing))
+                measured.append(constraint.measure(points[-1]))
+            known = torch.cat(measured).to(self.sigma_bar.device)
+            constraint.warm_up(torch.cat(points), known, self.generator)
         for _ in range(self.settings.warmup_steps):
             self._critic_step()
 

@@ -36,7 +36,7 @@ def invert(
         prior_weight: w.
     """
     batch = Melodies.stack(list(melodies))
-    events = torch.from_numpy(batch.events).long().to(model.device)
+    events = torch.tensor(batch.events).long().to(model.device)
     z = encode(model, batch).mean.requires_grad_(True)
     optimizer = torch.optim.Adam([z], lr=LEARNING_RATE)
     for _ in range(steps):

@@ -83,7 +83,7 @@ def test_the_critic_knows_where_the_disc_is(plane, disc, quick, seeded):
 def test_the_actor_satisfies_two_rewards_at_once(train_and_move):
     rewards = [to_the_right, upwards]
     # where a half plane is satisfied, only the prior keeps points from running on
-    trained, before, after, z, shift = train_and_move(rewards, prior_weight=0.05)
+    trained, before, after, z, shift = train_and_move(rewards, prior_weight=0.2)
     least = (1 - z).clamp(min=0).norm(dim=-1).mean().item()
     assert before < 0.04
     assert after > 0.9
@@ -340,12 +340,14 @@ def test_a_bank_that_is_handed_in_is_not_decoded_again(plane, disc, short, seede
     assert trained.decoded == own.decoded - 64 == sum(plane.decoded)
 
 
-def test_a_bank_that_is_handed_in_is_what_the_critic_learns(trainer_of, disc, short):
+def test_a_bank_that_is_handed_in_is_filled_up_and_learned(trainer_of, disc, short):
     trainer, constraint = trainer_of([disc], short)
     z = torch.linspace(-1, 1, 20).reshape(10, 2)
     trainer.warm_up((z, z))
-    assert torch.equal(constraint.points, z)
-    assert torch.equal(constraint.measured, disc(z)[:, None])
+    assert len(constraint.points) == short.bank
+    assert constraint.decoded == short.bank - 10
+    assert torch.equal(constraint.points[:10], z)
+    assert torch.equal(constraint.measured, disc(constraint.points)[:, None])
 
 
 def test_many_points_are_decoded_in_batches(plane, disc):
