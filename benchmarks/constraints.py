@@ -24,6 +24,7 @@ from rich.table import Table
 from melodyconstraints.actors import (
     EVENTS,
     METHODS,
+    SEARCHES,
     MelodyActor,
     prior_points,
     rewards_of,
@@ -48,6 +49,8 @@ from melodyconstraints.transformation import transform
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")
 EVALUATION_SEED = 101
+SEARCH_ROUNDS = 60
+"""Of the trainings whose rounds each take a search of 100 or 200 steps."""
 MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")
 
 
@@ -73,8 +76,12 @@ def methods(rules: Sequence[str], count: int, temperature: float) -> None:
     model, found = load_model(), find_rules(rules)
     rows, most = [], 0
     for method in METHODS:
+        rounds = SEARCH_ROUNDS if method in SEARCHES else PRESETS["default"].rounds
+        settings = replace(PRESETS["default"], rounds=rounds)
         started = time.perf_counter()
-        actor = train_actor(model, rules, method=method, bank=bank_of(model), seed=1)
+        actor = train_actor(
+            model, rules, settings=settings, method=method, bank=bank_of(model), seed=1
+        )
         seconds = time.perf_counter() - started
         z = prior_points(model, count, EVALUATION_SEED)
         shifted = actor.shift(z)

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from melodyconstraints.actor_checkpoint import load_actor
     from melodyconstraints.actors import MelodyActor, generate, train_actor
+    from melodyconstraints.bank import load_bank
     from melodyconstraints.datasets.building import extract_store
     from melodyconstraints.datasets.extraction import extract_melodies
     from melodyconstraints.datasets.store import read_store, read_table
     from melodyconstraints.datasets.torch_dataset import MelodyDataset
     from melodyconstraints.evaluation import evaluate_actor
+    from melodyconstraints.knobs import load_knobs
     from melodyconstraints.melody.checkpoint import load_model, save_model
     from melodyconstraints.melody.events import Melodies, Melody
     from melodyconstraints.melody.midi import write_melody
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from melodyconstraints.quality import evaluate_model
     from melodyconstraints.reading import read_melody
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
+    from melodyconstraints.transformation import transform
 
 __version__ = "0.1.0"
 
@@ -47,6 +50,8 @@ _HOMES = {
     "generate": "actors",
     "interpolate": "melody.points",
     "load_actor": "actor_checkpoint",
+    "load_bank": "bank",
+    "load_knobs": "knobs",
     "load_model": "melody.checkpoint",
     "negate": "rules",
     "read_melody": "reading",
@@ -56,6 +61,7 @@ _HOMES = {
     "rule": "rules",
     "save_model": "melody.checkpoint",
     "train_actor": "actors",
+    "transform": "transformation",
     "vary": "melody.points",
     "write_melody": "melody.midi",
 }
@@ -76,6 +82,8 @@ __all__ = [
     "generate",
     "interpolate",
     "load_actor",
+    "load_bank",
+    "load_knobs",
     "load_model",
     "negate",
     "read_melody",
@@ -85,6 +93,7 @@ __all__ = [
     "rule",
     "save_model",
     "train_actor",
+    "transform",
     "vary",
     "write_melody",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from melodyconstraints.actors import METHODS, MelodyActor
+from melodyconstraints.actors import METHODS, SEARCHES, MelodyActor
 from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.networks import Actor, Critic, Critics
@@ -88,7 +88,8 @@ def load_actor(
         heads = [[str(name) for name in names] for names in config["heads"]]
         method = str(config["method"])
         plain = {key: config[key] for key in ("temperature", "best", "decoded", "interrupted")}
-        has_actor = METHODS[method] is None
+        if method not in METHODS:
+            raise ValueError(f"unknown method {method!r}")
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     model = model or load_model(place)
@@ -104,7 +105,7 @@ def load_actor(
         found = [replace(find_rule(spec), name=name) for name, spec in saved]
     dim = model.latent_dim
     critic = Critics([Critic(dim, len(names), settings.critic_hidden) for names in heads])
-    actor = Actor(dim, settings.actor_hidden) if has_actor else None
+    actor = Actor(dim, settings.actor_hidden) if method not in SEARCHES else None
     _fill(critic, artifact.tensors, CRITIC, folder)
     if actor is not None:
         _fill(actor, artifact.tensors, ACTOR, folder)

@@ -26,7 +26,7 @@ from melodyconstraints.latent.constraints import (
     Encodings,
     RealismConstraint,
 )
-from melodyconstraints.latent.networks import Actor, Critics
+from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
 from melodyconstraints.latent.protocols import Constraint, Search
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
@@ -45,12 +45,16 @@ POINTS, EVENTS, SEARCH = "points", "events", "search"
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
 LIKE = "like the examples"
 
-METHODS: dict[str, Search | None] = {
-    "actor": None,
+REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.98, shell_weight=1.0)
+"""What a refined actor adds: some steps up the critic, for the points that need them."""
+SEARCHES: dict[str, Search] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
     "langevin": LangevinSearch(steps=200, step_size=0.05, noise=1e-3, prior_weight=0.02),
 }
-"""How points are moved: by a network that has learned it, or by a search for each point."""
+"""Searches in an actor's place: each point is moved by itself, in training too."""
+METHODS = ("refined", "actor", *SEARCHES)
+"""How points are moved: by a network that has learned it, with or without a few steps of search
+after it, or by a search alone."""
 
 
 @dataclass
@@ -64,7 +68,7 @@ class MelodyActor:
         heads: names of the critics' heads, critic by critic.
         temperature: the default for drawing.
         settings: the recipe.
-        method: a key of :data:`METHODS`.
+        method: one of :data:`METHODS`.
         records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
         best: share of the points, on which the actor was judged, that kept everything.
         decoded: melodies that were decoded for the training.
@@ -73,7 +77,7 @@ class MelodyActor:
 
     model: MelodyVAE
     rules: list[Rule]
-    actor: Actor | None
+    actor: Actor | ConditionedActor | None
     critic: Critics
     heads: list[list[str]]
     temperature: float
@@ -86,14 +90,15 @@ class MelodyActor:
 
     def shift(self, z: Tensor) -> Tensor:
         """``(B, Z)`` points to ``(B, Z)`` where the critic is content."""
-        search = METHODS[self.method]
-        if search is None:
+        generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+        search = REFINEMENT if self.method == "refined" else SEARCHES.get(self.method)
+        if self.method not in SEARCHES:
             if self.actor is None:
                 raise UsageError("this pair has no actor; it was trained for a search")
             with torch.no_grad():
-                shifted: Tensor = self.actor(z)
-            return shifted
-        generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+                z = self.actor(z)
+        if search is None:
+            return z
         return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(
@@ -192,7 +197,7 @@ def train_actor(
     *,
     preset: str = "default",
     settings: ActorCriticSettings | None = None,
-    method: str = "actor",
+    method: str = "refined",
     weights: Sequence[float] | None = None,
     realism: Encodings | None = None,
     like: Melodies | None = None,
@@ -209,7 +214,7 @@ def train_actor(
             one melody.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: a recipe of one's own in place of the preset's.
-        method: a key of :data:`METHODS`.
+        method: one of :data:`METHODS`.
         weights: of the rules.
         realism: encodings that the shifted points should be indistinguishable from.
         like, unlike: examples of what the melodies should be like, and of what they should not.
@@ -241,7 +246,7 @@ def train_actor(
         constraints=constraints,
         weights=weights,
         bank=bank,
-        search=METHODS[method],
+        search=SEARCHES.get(method),
         generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
         callback=callback,
     )

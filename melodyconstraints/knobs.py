@@ -5,7 +5,7 @@ teaches the critic what it would have earned under any setting of the knobs, sin
 follow from the counts of its pitch classes.
 
 >>> import melodyconstraints as mc
->>> melodies = mc.load_knobs().generate(2, scale="D-dorian", density=96)     # doctest: +SKIP
+>>> melodies = mc.load_knobs().at("D-dorian", density=96).generate(2)     # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from torch import Tensor
 
 from melodyconstraints.actors import (
     DEFAULT_TEMPERATURE,
-    EVENTS,
     TRAINING_EVENTS,
     TRAINING_POINTS,
     TRAINING_TEMPERATURE,
-    prior_points,
+    MelodyActor,
     stream,
 )
 from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.latent.networks import Actor
+from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import RoundRecord, train_actor_critic
-from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.melody.checkpoint import BUNDLED, load_model
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.melody.sampler import MelodySampler
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
 
 KIND = "knob-actor"
-BUNDLED = Path(__file__).parent / "melody" / "bundled-knobs"
+FOLDER_OF_KNOBS = "knobs"
+"""In its model's folder."""
 PITCH_CLASSES = 12
 CONDITION = PITCH_CLASSES + 1
 FEWEST_PITCH_CLASSES = 3
 HIGHEST_DENSITY = 192
 """Of the densities that are trained for."""
 _FREE_SHARE = 0.15
-"""Of the training's conditions that ask for no density, and of those that ask for all notes."""
+"""Of the training's conditions that ask for no density."""
 
 SETTINGS = ActorCriticSettings(
     actor_hidden=(768, 768, 768),
@@ -58,6 +59,8 @@ SETTINGS = ActorCriticSettings(
     actor_points=128,
     memory=60_000,
     batch_size=256,
+    prior_weight=0.3,
+    gradient_penalty=0.0,
     validation=512,
     validate_every=20,
 )
@@ -133,7 +136,7 @@ def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class KnobActor:
-    """A conditional actor for scale and density.
+    """A conditional actor for scale and density; :meth:`at` sets the knobs.
 
     Args:
         model: the melody model that it works on.
@@ -146,40 +149,56 @@ class KnobActor:
     settings: ActorCriticSettings
     records: list[RoundRecord] = field(default_factory=list)
 
-    def shift(self, z: Tensor, pitch_classes: Collection[int], density: int) -> Tensor:
-        """G(z, y): ``(B, Z)`` to ``(B, Z)``; see :func:`condition` for y."""
-        y = condition(pitch_classes, density).to(z.device)
-        with torch.no_grad():
-            shifted: Tensor = self.actor(z, y.expand(len(z), -1))
-        return shifted
-
-    def generate(
-        self,
-        n: int,
-        pitch_classes: Collection[int] = range(PITCH_CLASSES),
-        density: int = 0,
-        *,
-        seed: int = 0,
-        temperature: float = DEFAULT_TEMPERATURE,
-        top_k: int | None = None,
-        top_p: float | None = None,
-    ) -> Melodies:
-        """Draw ``n`` melodies with notes of a set and at least so many of them.
+    def at(
+        self, scale: str | Collection[int] | None = None, density: int | None = None
+    ) -> MelodyActor:
+        """The actor at one setting of the knobs; it draws as one does that learned these rules.
 
         Args:
-            pitch_classes: pitch classes in [0, 11].
-            density: notes in 16 bars.
-            top_k, top_p: see :class:`melodyconstraints.melody.drawing.Drawing`.
+            scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
+                or numbers in [0, 11]; None for all notes.
+            density: at least so many notes in 16 bars; None for any number.
+
+        Raises:
+            UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
-        z = self.shift(prior_points(self.model, n, seed), pitch_classes, density)
-        sampler = MelodySampler(
-            self.model,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=stream(EVENTS, seed),
+        specs = knob_specs(scale, density)
+        rules = find_rules(specs)
+        allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
+        if len(allowed) < FEWEST_PITCH_CLASSES or (density or 0) > HIGHEST_DENSITY:
+            wanted = " ".join(f"--rule {spec}" for spec in specs)
+            raise UsageError(
+                f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
+                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density or 0}; train an actor "
+                f"for that with: mc train-actor {wanted}"
+            )
+        y = condition(allowed, density or 0)
+        return MelodyActor(
+            model=self.model,
+            rules=rules,
+            actor=ConditionedActor(self.actor, y),
+            critic=Critics([]),
+            heads=[],
+            temperature=DEFAULT_TEMPERATURE,
+            settings=self.settings,
         )
-        return sampler.decode(z)
+
+
+def knob_specs(scale: str | Collection[int] | None, density: int | None) -> list[str]:
+    """What the knobs ask for, as rules.
+
+    >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
+    (['scale:D-dorian', 'density:96'], ['pitch-classes:0,2,E'], ['pitch-classes:0,4,7'])
+    """
+    specs = []
+    if isinstance(scale, str):
+        is_set = "," in scale or len(scale) <= len("F#")
+        specs.append(f"{'pitch-classes' if is_set else 'scale'}:{scale}")
+    elif scale is not None:
+        specs.append("pitch-classes:" + ",".join(map(str, sorted(scale))))
+    if density is not None:
+        specs.append(f"density:{density}")
+    return specs
 
 
 def train_knobs(
@@ -225,7 +244,7 @@ def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = No
     Raises:
         ArtifactError: missing, damaged, foreign, or trained on another model.
     """
-    folder = BUNDLED if folder is None else Path(folder)
+    folder = BUNDLED / FOLDER_OF_KNOBS if folder is None else Path(folder)
     artifact = load_artifact(folder, KIND)
     config = artifact.config
     try:
@@ -233,6 +252,11 @@ def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = No
         records = [RoundRecord(**record) for record in config["records"]]
         place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
         model = model or load_model(place)
+        if model.fingerprint != wanted:
+            raise ArtifactError(
+                f"{folder} was trained on the model {wanted[:12]}, found "
+                f"{model.fingerprint[:12]}; train an actor for that one with: mc train-actor"
+            )
         actor = Actor(
             model.latent_dim,
             settings.actor_hidden,
@@ -242,8 +266,4 @@ def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = No
         actor.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    if model.fingerprint != wanted:
-        raise ArtifactError(
-            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}"
-        )
     return KnobActor(model, actor.eval(), settings, records)

@@ -27,6 +27,7 @@ from melodyconstraints.cli.output import (
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor
+    from melodyconstraints.knobs import KnobActor
     from melodyconstraints.melody.events import Melodies
 
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 @click.option("--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor.")
 @model_option
 @rule_options
+@click.option(
+    "--scale",
+    help="D-dorian, or pitch classes such as C,D,E,G,A: with --density, no training is needed.",
+)
 @click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
 @click.option(
@@ -63,6 +68,7 @@ def command(
     model_folder: Path | None,
     rules: tuple[str, ...],
     density: int | None,
+    scale: str | None,
     count: int,
     output: Path,
     tempo: float,
@@ -77,21 +83,31 @@ def command(
 ) -> None:
     """Write melodies as MIDI files, with a manifest of what each one earns.
 
-    With --actor, rules are those of the actor. With --rule or --density instead, an actor is
-    trained for them first. With neither, melodies come from the model's prior, under no rule.
+    With --scale, and --density besides, at once by the actor with knobs of the bundled model. With
+    --actor, rules are those of the actor. With --rule or --density instead, an actor is trained
+    for them first. With none, melodies come from the model's prior, under no rule.
     """
     specs = rule_specs(rules, density, required=False)
     if actor_folder is not None and specs:
         raise click.UsageError("give either --actor, or rules by --rule and --density")
-    ruled = actor_folder is not None or bool(specs)
+    if scale is not None and (rules or actor_folder is not None):
+        raise click.UsageError(
+            "--scale turns the bundled actor's knob; to combine a scale with other rules, "
+            f"give --rule scale:{scale}"
+        )
+    ruled = actor_folder is not None or scale is not None or bool(specs)
     if only_satisfying and not ruled:
-        raise click.UsageError("--only-satisfying needs --actor, or rules by --rule and --density")
+        raise click.UsageError("--only-satisfying needs --actor, --scale, --rule or --density")
     earlier = earlier_run(output, overwrite)
 
     from melodyconstraints.actors import DEFAULT_TEMPERATURE, generate
     from melodyconstraints.melody.checkpoint import load_model
 
-    actor = _actor(actor_folder, model_folder, specs, temperature, seed) if ruled else None
+    actor = None
+    if scale is not None:
+        actor = _knobs(model_folder).at(scale, density or 0)
+    elif ruled:
+        actor = _actor(actor_folder, model_folder, specs, seed)
     if temperature is None:
         temperature = DEFAULT_TEMPERATURE if actor is None else actor.temperature
     model = actor.model if actor else load_model(model_folder)
@@ -128,11 +144,9 @@ def _actor(
     actor_folder: Path | None,
     model_folder: Path | None,
     specs: list[str],
-    temperature: float | None,
     seed: int,
 ) -> MelodyActor:
     from melodyconstraints.actor_checkpoint import load_actor
-    from melodyconstraints.actors import DEFAULT_TEMPERATURE
     from melodyconstraints.melody.checkpoint import load_model
 
     if actor_folder is not None:
@@ -141,8 +155,16 @@ def _actor(
 
     from melodyconstraints.cli.train_actor import train
 
-    chosen = DEFAULT_TEMPERATURE if temperature is None else temperature
-    return train(model_folder, specs, preset="default", temperature=chosen, seed=seed)
+    return train(model_folder, specs, seed=seed)
+
+
+def _knobs(model_folder: Path | None) -> KnobActor:
+    from melodyconstraints.knobs import FOLDER_OF_KNOBS, load_knobs
+    from melodyconstraints.melody.checkpoint import load_model
+
+    if model_folder is None:
+        return load_knobs()
+    return load_knobs(model_folder / FOLDER_OF_KNOBS, model=load_model(model_folder))
 
 
 def write(

@@ -58,10 +58,16 @@ CURVES = "training-curves.png"
 )
 @click.option(
     "--method",
-    type=click.Choice(["actor", "gradient", "langevin"]),
-    default="actor",
+    type=click.Choice(["refined", "actor", "gradient", "langevin"]),
+    default="refined",
     show_default=True,
-    help="A network that learns to move points, or a search for each point.",
+    help="actor: a network learns to move points. refined: and a few steps of search after it. "
+    "gradient, langevin: a search alone.",
+)
+@click.option(
+    "--knobs",
+    is_flag=True,
+    help="Train for any scale and density instead of RULES, as the bundled model's; slow.",
 )
 @click.option("-o", "--output", type=FOLDER, help="Actor folder to make.  [default: actors/RULES]")
 @click.option(
@@ -91,6 +97,7 @@ def command(
     unlike: Path | None,
     realism: bool,
     method: str,
+    knobs: bool,
     output: Path | None,
     preset: str,
     temperature: float,
@@ -112,6 +119,11 @@ def command(
 
     if (like is None) != (unlike is None):
         raise click.UsageError("give both --like and --unlike: a critic compares the two")
+    if knobs:
+        if rules or density is not None or like is not None:
+            raise click.UsageError("--knobs takes no rules: it is for any scale and density")
+        _train_knobs(model_folder, output or Path("actors") / "knobs", seed, overwrite)
+        return
     specs = rule_specs(rules, density, required=like is None)
     if weights and len(weights) != len(specs):
         raise click.UsageError(f"give {len(specs)} --weight, one a rule, got {len(weights)}")
@@ -138,6 +150,25 @@ def command(
     if report:
         click.echo(f"Error: {report}", err=True)
         context.exit(1)
+
+
+def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: bool) -> None:
+    """Train the actor of :mod:`melodyconstraints.knobs`; ``MODEL_DIR/knobs`` is its home."""
+    from melodyconstraints.artifacts import check_free
+    from melodyconstraints.knobs import KIND, SETTINGS, save_knobs, train_knobs
+    from melodyconstraints.melody.checkpoint import load_model
+
+    check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
+    with progress_bar("rounds") as bar:
+        task = bar.add_task("decoding the prior", total=SETTINGS.rounds)
+
+        def show(record: RoundRecord) -> None:
+            scale, density = record.satisfied
+            told = f"kept: scale {scale:.0%}, density {density:.0%}"
+            bar.update(task, completed=record.round + 1, description=told)
+
+        save_knobs(train_knobs(load_model(model_folder), seed=seed, callback=show), folder)
+    talk().print(f"actor in {folder}")
 
 
 def train(

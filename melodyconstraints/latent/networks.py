@@ -59,6 +59,23 @@ class Actor(nn.Module):
         return (1 - gates) * z + gates * shift
 
 
+class ConditionedActor(nn.Module):
+    """A conditional actor that is asked for one thing: z to G(z, y).
+
+    Args:
+        y: ``(Y,)``.
+    """
+
+    def __init__(self, actor: Actor, y: Tensor) -> None:
+        super().__init__()
+        self.actor, self.y = actor, y
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``(B, Z)`` to ``(B, Z)``."""
+        shifted: Tensor = self.actor(z, self.y.to(z.device).expand(len(z), -1))
+        return shifted
+
+
 class Critic(nn.Module):
     """D(z, y) as logits, a head for each reward; the value is their sigmoid.
 

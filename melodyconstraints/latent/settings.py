@@ -41,6 +41,8 @@ class ActorCriticSettings:
         distance_weight: lambda_dist.
         prior_weight: of :func:`melodyconstraints.latent.losses.prior_penalty`.
         gradient_penalty, one_sided: of the critic.
+        penalty_points: of a batch, on about how many the penalty is taken; it costs more than the
+            rest of a step.
         sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
             tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
             sharpness times the largest share of the actor's points that satisfied it so far:
@@ -69,8 +71,9 @@ class ActorCriticSettings:
     betas: tuple[float, float] = (0.5, 0.9)
     final_share: float = 0.02
     distance_weight: float = 0.05
-    prior_weight: float = 0.3
-    gradient_penalty: float = 0.0
+    prior_weight: float = 0.5
+    gradient_penalty: float = 0.3
+    penalty_points: int = 64
     one_sided: bool = True
     sharpness: float = 0.8
     average: float = 0.995
@@ -121,6 +124,7 @@ PRESETS: dict[str, ActorCriticSettings] = {
         distance_weight=0.1,
         prior_weight=0.0,
         gradient_penalty=10.0,
+        penalty_points=70,
         one_sided=False,
         sharpness=0.0,
         average=0.0,
