@@ -9,6 +9,7 @@ one is taken that keeps most of the original's notes.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -90,16 +91,20 @@ def transform(
         seed: of these beginnings and of the search.
 
     Raises:
-        UsageError: a bar outside 1 to 16, a negative strength, no variation, or no rules.
+        UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor that
+            has no rules or, as knobs, no critic.
     """
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
-    if strength < 0:
-        raise UsageError(f"strength must be at least 0, got {strength}")
+    if not 0 <= strength < math.inf:
+        raise UsageError(f"strength must be a number of at least 0, got {strength}")
     if variations < 1:
         raise UsageError(f"variations must be at least 1, got {variations}")
-    if not actor.rules:
-        raise UsageError("a transformation needs an actor with rules; this one has none")
+    if not actor.rules or not actor.heads:
+        raise UsageError(
+            "a transformation needs an actor with rules and a critic of them; this one has none: "
+            "train one with rules"
+        )
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
     start = invert(actor.model, [melody])
     generator = torch.Generator().manual_seed(stream(TRANSFORMING, seed))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from melodyconstraints.cli.actors import actor_option, check_one_source, find_actor
 from melodyconstraints.cli.common import (
     FOLDER,
     drawing_options,
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 
 
 @click.command("generate")
-@click.option("--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor.")
+@actor_option
 @model_option
 @rule_options
 @click.option(
     "--scale",
-    help="D-dorian, or pitch classes such as C,D,E,G,A: with --density, no training is needed.",
+    help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no training.",
 )
 @click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
@@ -83,17 +84,21 @@ def command(
 ) -> None:
     """Write melodies as MIDI files, with a manifest of what each one earns.
 
-    With --scale, and --density besides, at once by the actor with knobs of the bundled model. With
-    --actor, rules are those of the actor. With --rule or --density instead, an actor is trained
-    for them first. With none, melodies come from the model's prior, under no rule.
-    """
+    \b
+    mc generate --scale D-dorian --density 96
+    mc generate --actor actors/mine -n 64 --only-satisfying
+    mc generate --rule cmajor --rule my_rules.py:my_rule
+
+    --scale and --density turn the knobs of an actor that comes with the bundled model: no
+    training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
+    actor is trained first. With none of these, melodies come from the prior, under no rule.
+    """  # noqa: D301 (click wants the character)
     specs = rule_specs(rules, density, required=False)
-    if actor_folder is not None and specs:
-        raise click.UsageError("give either --actor, or rules by --rule and --density")
+    check_one_source(actor_folder, specs)
     if scale is not None and (rules or actor_folder is not None):
         raise click.UsageError(
-            "--scale turns the bundled actor's knob; to combine a scale with other rules, "
-            f"give --rule scale:{scale}"
+            "--scale turns a knob and goes with --density only; of an actor with other rules a "
+            "scale is one more: --rule scale:D-dorian"
         )
     ruled = actor_folder is not None or scale is not None or bool(specs)
     if only_satisfying and not ruled:
@@ -101,13 +106,15 @@ def command(
     earlier = earlier_run(output, overwrite)
 
     from melodyconstraints.actors import DEFAULT_TEMPERATURE, generate
+    from melodyconstraints.knobs import HIGHEST_DENSITY
     from melodyconstraints.melody.checkpoint import load_model
 
     actor = None
-    if scale is not None:
-        actor = _knobs(model_folder).at(scale, density or 0)
+    only_dense = density is not None and density <= HIGHEST_DENSITY and not rules
+    if scale is not None or (only_dense and not actor_folder and not model_folder):
+        actor = _knobs(model_folder).at(scale, density)
     elif ruled:
-        actor = _actor(actor_folder, model_folder, specs, seed)
+        actor = find_actor(actor_folder, model_folder, specs, seed)
     if temperature is None:
         temperature = DEFAULT_TEMPERATURE if actor is None else actor.temperature
     model = actor.model if actor else load_model(model_folder)
@@ -140,31 +147,15 @@ def command(
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
 
 
-def _actor(
-    actor_folder: Path | None,
-    model_folder: Path | None,
-    specs: list[str],
-    seed: int,
-) -> MelodyActor:
-    from melodyconstraints.actor_checkpoint import load_actor
-    from melodyconstraints.melody.checkpoint import load_model
-
-    if actor_folder is not None:
-        model = None if model_folder is None else load_model(model_folder)
-        return load_actor(actor_folder, model=model)
-
-    from melodyconstraints.cli.train_actor import train
-
-    return train(model_folder, specs, seed=seed)
-
-
 def _knobs(model_folder: Path | None) -> KnobActor:
+    """Those of a model, if they lie in its folder, else the bundled model's."""
     from melodyconstraints.knobs import FOLDER_OF_KNOBS, load_knobs
     from melodyconstraints.melody.checkpoint import load_model
 
     if model_folder is None:
         return load_knobs()
-    return load_knobs(model_folder / FOLDER_OF_KNOBS, model=load_model(model_folder))
+    own = model_folder / FOLDER_OF_KNOBS
+    return load_knobs(own if own.is_dir() else None, model=load_model(model_folder))
 
 
 def write(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from melodyconstraints.cli.actors import actor_option, check_one_source, find_actor
 from melodyconstraints.cli.common import (
-    FOLDER,
     json_option,
     model_option,
     print_json,
@@ -21,11 +24,16 @@ from melodyconstraints.cli.common import (
 )
 from melodyconstraints.cli.inputs import MIDI_FILE, choice_options, read_melodies
 from melodyconstraints.cli.output import check_inputs, earlier_files, overwrite_option
+from melodyconstraints.disk import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.actors import MelodyActor
+    from melodyconstraints.melody.events import Melody
     from melodyconstraints.reading import FoundMelody
     from melodyconstraints.transformation import Transformation
+
+MOST_VARIATIONS = 15
+"""A picture holds them and the original."""
 
 
 class BarsType(click.ParamType[frozenset[int]]):
@@ -37,21 +45,23 @@ class BarsType(click.ParamType[frozenset[int]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> frozenset[int]:
         """Parse, or fail with what is wanted."""
+        from melodyconstraints.melody.units import BARS
+
         if isinstance(value, frozenset):
             return value
         bars: set[int] = set()
         for part in str(value).split(","):
             match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-            if not 1 <= first <= last <= 16:
-                self.fail(f"{value!r}: write bars from 1 to 16 such as 1-4,9", param, ctx)
+            if not 1 <= first <= last <= BARS:
+                self.fail(f"{value!r}: write bars from 1 to {BARS} such as 1-4,9", param, ctx)
             bars.update(range(first, last + 1))
         return frozenset(bars)
 
 
 @click.command("transform")
 @click.argument("source", type=MIDI_FILE)
-@click.option("--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor.")
+@actor_option
 @model_option
 @rule_options
 @click.option(
@@ -72,10 +82,14 @@ class BarsType(click.ParamType[frozenset[int]]):
     "--keep-bars",
     type=BarsType(),
     default=frozenset(),
-    help="Bars of the 16 that stay note for note, such as 1-4,9.",
+    help="Bars of the 16, counted from 1, that stay note for note, such as 1-4,9.",
 )
 @click.option(
-    "--variations", type=click.IntRange(1), default=1, show_default=True, help="Melodies to write."
+    "--variations",
+    type=click.IntRange(1, MOST_VARIATIONS),
+    default=1,
+    show_default=True,
+    help="Melodies to write; from the second on the search begins beside the melody.",
 )
 @choice_options
 @seed_option
@@ -107,18 +121,14 @@ def command(
     mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
 
     With --actor, rules are those of the actor. With --rule or --density instead, an actor is
-    trained for them first.
+    trained for them first. The 16 bars that were taken are written as well, as ...-original.mid,
+    and piano rolls of before and after, as a picture.
     """  # noqa: D301 (click wants the character)
     specs = rule_specs(rules, density, required=actor_folder is None)
-    if actor_folder is not None and specs:
-        raise click.UsageError("give either --actor, or rules by --rule and --density")
-    if output.suffix.lower() not in {".mid", ".midi"}:
-        raise click.UsageError(f"{output} must end in .mid")
-    results = [output, *(output.with_stem(f"{output.stem}-{n}") for n in range(2, variations + 1))]
-    original = output.with_stem(f"{output.stem}-original")
-    written = [*results, original, output.with_suffix(".png")]
-    earlier_files(written, overwrite)
-    check_inputs([source], written)
+    check_one_source(actor_folder, specs)
+    target = _target(output, variations)
+    earlier_files(target.files, overwrite)
+    check_inputs([source], target.files)
     melodies, _ = read_melodies([source], polyphony, bar, track, told=True)
     if not melodies:
         context.exit(1)
@@ -126,7 +136,7 @@ def command(
 
     from melodyconstraints.transformation import transform
 
-    actor = _actor(actor_folder, model_folder, specs, seed)
+    actor = find_actor(actor_folder, model_folder, specs, seed)
     with talk().status("searching around the melody"):
         transformed = transform(
             actor,
@@ -136,70 +146,82 @@ def command(
             variations=variations,
             seed=seed,
         )
-    _write(found, transformed, actor, results, original, output.with_suffix(".png"))
-    rows = [_row(path, one, actor) for path, one in zip(results, transformed, strict=True)]
+    rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
+    _write(found, transformed, actor, target, rows)
     if as_json:
-        print_json({"source": str(source), "rules": actor.names, "melodies": rows})
+        facts = {"model": actor.model.fingerprint, "rules": actor.names, "seed": seed}
+        facts |= {"strength": strength, "keep_bars": sorted(keep_bars), "key": actor.key}
+        print_json({**facts, **_source(source, found, target), "melodies": rows})
     else:
         _print(rows, actor)
-    unkept = [row["file"] for row in rows if not row["satisfied"]]
-    if unkept and strength >= 1:
-        click.echo(
-            f"Error: not every rule is kept in {', '.join(unkept)}: the best found is written. "
-            "Keep fewer bars, ask for more variations, or give a rule that tells nearer from "
-            "farther",
-            err=True,
-        )
+    best = max(transformed, key=lambda one: (one.satisfied, float(one.after.mean())))
+    if not best.satisfied:
+        file = target.results[transformed.index(best)].name
+        click.echo(f"Error: {shortcoming(best, actor, file, strength, keep_bars)}", err=True)
         context.exit(1)
 
 
-def _actor(
-    actor_folder: Path | None, model_folder: Path | None, specs: list[str], seed: int
-) -> MelodyActor:
-    if actor_folder is None:
-        from melodyconstraints.cli.train_actor import train
+@dataclass(frozen=True)
+class _Target:
+    """The files that are written."""
 
-        return train(model_folder, specs, seed=seed)
-    from melodyconstraints.actor_checkpoint import load_actor
-    from melodyconstraints.melody.checkpoint import load_model
+    results: list[Path]
+    original: Path
+    picture: Path
 
-    model = None if model_folder is None else load_model(model_folder)
-    return load_actor(actor_folder, model=model)
+    @property
+    def files(self) -> list[Path]:
+        return [*self.results, self.original, self.picture]
+
+
+def _target(output: Path, variations: int) -> _Target:
+    if output.suffix.lower() not in {".mid", ".midi"}:
+        raise click.UsageError(f"{output} must end in .mid")
+    numbered = [output.with_stem(f"{output.stem}-{n}") for n in range(2, variations + 1)]
+    original = output.with_stem(f"{output.stem}-original")
+    return _Target([output, *numbered], original, output.with_suffix(".png"))
 
 
 def _write(
     found: FoundMelody,
-    transformed: list[Transformation],
+    transformed: Sequence[Transformation],
     actor: MelodyActor,
-    results: list[Path],
-    original: Path,
-    picture: Path,
+    target: _Target,
+    rows: Sequence[dict[str, Any]],
 ) -> None:
     """The MIDI files, and piano rolls of before and after."""
     from melodyconstraints.melody.midi import write_melody
     from melodyconstraints.melody.plots import plot_melodies
 
-    original.parent.mkdir(parents=True, exist_ok=True)
-    melodies = [one.melody for one in transformed]
+    target.original.parent.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
-    write_melody(found.melody, original, name=original.stem, **settings)
-    for melody, path in zip(melodies, results, strict=True):
-        write_melody(melody, path, name=path.stem, key=actor.key, **settings)
-    titles = [f"original, {len(found.melody)} notes"]
-    titles += [
-        f"{path.stem}, {one.notes_kept:.0%} of the notes kept"
-        for path, one in zip(results, transformed, strict=True)
-    ]
-    plot_melodies(
-        [found.melody, *melodies], picture, titles=titles, pitch_classes=actor.pitch_classes
-    )
+    write_melody(found.melody, target.original, name=target.original.stem, **settings)
+    titles = [f"original, {len(found.melody)} notes{_earned(rows[0]['rewards_before'])}"]
+    for one, path, row in zip(transformed, target.results, rows, strict=True):
+        write_melody(one.melody, path, name=path.stem, key=actor.key, **settings)
+        kept = f"{row['notes_out']} notes, {row['notes_kept']:.0%} of the original's kept"
+        titles.append(f"{path.stem}, {kept}{_earned(row['rewards_after'])}")
+    melodies = [found.melody, *(one.melody for one in transformed)]
+    plot_melodies(melodies, target.picture, titles=titles, pitch_classes=actor.pitch_classes)
+
+
+def _source(source: Path, found: FoundMelody, target: _Target) -> dict[str, Any]:
+    return {
+        "source": str(source),
+        "track": found.track,
+        "bars": [found.first_bar, found.last_bar],
+        "tempo": round(found.tempo, 3),
+        "program": found.program,
+        "original": target.original.name,
+        "picture": target.picture.name,
+    }
 
 
 def _row(path: Path, one: Transformation, actor: MelodyActor) -> dict[str, Any]:
     return {
         "file": path.name,
-        "notes_before": len(one.original),
-        "notes_after": len(one.melody),
+        "notes_in": len(one.original),
+        "notes_out": len(one.melody),
         "notes_kept": one.notes_kept,
         "rewards_before": dict(zip(actor.names, one.before.tolist(), strict=True)),
         "rewards_after": dict(zip(actor.names, one.after.tolist(), strict=True)),
@@ -209,20 +231,95 @@ def _row(path: Path, one: Transformation, actor: MelodyActor) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], actor: MelodyActor) -> None:
+def _print(rows: Sequence[dict[str, Any]], actor: MelodyActor) -> None:
+    columns = ["file", "notes in", "notes out", "kept", *actor.names, "satisfied", "distance"]
     print_table(
-        ["file", "notes", "kept", *actor.names, "latent distance"],
+        columns,
         [
             [
-                row["file"],
-                f"{row['notes_before']} -> {row['notes_after']}",
+                printable(row["file"]),
+                str(row["notes_in"]),
+                str(row["notes_out"]),
                 f"{row['notes_kept']:.0%}",
                 *(
-                    f"{row['rewards_before'][name]:.3f} -> {row['rewards_after'][name]:.3f}"
+                    f"{_number(row['rewards_before'][name])} -> "
+                    f"{_number(row['rewards_after'][name])}"
                     for name in actor.names
                 ),
+                "yes" if row["satisfied"] else "no",
                 f"{row['latent_distance']:.2f}",
             ]
             for row in rows
         ],
     )
+
+
+def _number(reward: float) -> str:
+    """Three decimals, cut off, so that only what is satisfied reads as 1.
+
+    >>> _number(0.99996), _number(1.0)
+    ('0.999', '1')
+    """
+    from melodyconstraints.latent.constraints import SATISFIED
+
+    return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
+
+
+def _earned(rewards: dict[str, float]) -> str:
+    return "".join(f", {name} {_number(reward)}" for name, reward in rewards.items())
+
+
+def shortcoming(
+    best: Transformation,
+    actor: MelodyActor,
+    file: str,
+    strength: float,
+    bars: Collection[int],
+) -> str:
+    """Which rules the best melody does not keep, why where that is sure, and what to try."""
+    from melodyconstraints.latent.constraints import SATISFIED
+
+    unkept = [
+        (rule, reward)
+        for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
+        if reward < SATISFIED
+    ]
+    told = ", ".join(f"{rule.name} {_number(reward)}" for rule, reward in unkept)
+    told = f"the best found, {file}, reaches {told}"
+    for rule, _ in unkept:
+        outside = outside_notes(best.melody, bars, rule.pitch_classes)
+        if outside:
+            held = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
+            told += f"; {_spans(bars)}, which stay, hold {held}"
+    tries = [*(["--strength 1"] if strength < 1 else []), *(["fewer --keep-bars"] if bars else [])]
+    tries += ["more --variations", "another --seed", "an actor that was trained longer"]
+    return f"{told}. Try {', '.join(tries[:-1])} or {tries[-1]}"
+
+
+def outside_notes(
+    melody: Melody, bars: Collection[int], pitch_classes: frozenset[int] | None
+) -> int:
+    """Notes in some bars, from 1 to 16, that are not in a set; 0 without one."""
+    if pitch_classes is None:
+        return 0
+    from melodyconstraints.melody.units import STEPS_PER_BAR
+
+    return sum(
+        onset // STEPS_PER_BAR + 1 in bars and pitch % 12 not in pitch_classes
+        for onset, pitch in zip(melody.onsets.tolist(), melody.pitches.tolist(), strict=True)
+    )
+
+
+def _spans(bars: Collection[int]) -> str:
+    """Bars as they are asked for.
+
+    >>> _spans({1, 2, 3, 9}), _spans({4})
+    ('bars 1-3,9', 'bars 4')
+    """
+    spans: list[list[int]] = []
+    for bar in sorted(bars):
+        if spans and bar == spans[-1][-1] + 1:
+            spans[-1][1:] = [bar]
+        else:
+            spans.append([bar])
+    return "bars " + ",".join("-".join(map(str, span)) for span in spans)
