@@ -10,7 +10,14 @@ import torch
 from melodyconstraints import bank as banks
 from melodyconstraints.actors import prior_points
 from melodyconstraints.artifacts import CONFIG, MANIFEST, WEIGHTS
-from melodyconstraints.bank import STEP, load_bank, make_bank, sample_encodings, write_bank
+from melodyconstraints.bank import (
+    STEP,
+    load_bank,
+    make_bank,
+    sample_encodings,
+    without_copies,
+    write_bank,
+)
 from melodyconstraints.datasets.store import StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.checkpoint import load_model, save_model
@@ -163,6 +170,16 @@ def test_a_store_of_its_own_gives_a_model_without_bank_its_encodings(
     assert same(load_bank(model, size=5), without)
 
 
+def test_copies_of_training_melodies_are_left_out(model, tiny_store, some_melodies):
+    encodings = sample_encodings(model, read_store(tiny_store, "train"), 4)
+    bank = make_bank(model, 0.5, encodings, size=4)
+    training = np.concatenate([some_melodies.events, bank.reconstructions.events[1:2]])
+    kept = without_copies(bank, training)
+    assert torch.equal(kept.encodings, bank.encodings[[0, 2, 3]])
+    assert np.array_equal(kept.reconstructions.events, bank.reconstructions.events[[0, 2, 3]])
+    assert torch.equal(kept.points, bank.points)
+
+
 def test_a_store_without_training_melodies_gives_no_encodings(model):
     nothing = StoredMelodies(np.zeros((0, 256), np.uint8), np.zeros(0, object))
     assert sample_encodings(model, nothing, 5) is None
@@ -251,6 +268,7 @@ def test_arguments_that_cannot_be_meant_are_refused(model, tmp_path):
 def test_the_bundled_model_comes_with_a_bank(no_decoding):
     no_decoding()
     bank = load_bank(load_model())
-    assert (len(bank.points), len(bank.encodings)) == (2_048, 2_048)
+    assert len(bank.points) == 2_048
+    assert 1_024 <= len(bank.encodings) == len(bank.reconstructions)
     files = [path for path in banks.BUNDLED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 16_000_000

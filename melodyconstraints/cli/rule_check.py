@@ -33,7 +33,7 @@ _STORED = 2_048
 """Melodies of a store that are judged."""
 _HELD_TO_CONTRACT = 256
 """Melodies on which the contract is checked, again and again."""
-_OWN = "the model's own melodies"
+_OWN = "drawn by the model"
 _WIDTH = 98
 
 
@@ -123,8 +123,8 @@ def _stored(data: Path | None) -> Melodies | None:
 
 def _training_data(bank: Bank, stored: Melodies | None) -> dict[str, Melodies]:
     if stored is not None:
-        return {"melodies of the store": stored}
-    return {"training data, by the model": bank.reconstructions} if bank.reconstructions else {}
+        return {"of the store": stored}
+    return {"of its data": bank.reconstructions} if bank.reconstructions else {}
 
 
 def show(report: Report, as_json: bool) -> None:
@@ -147,7 +147,8 @@ def show(report: Report, as_json: bool) -> None:
     if report.verdict is None or report.speed is None:
         _say("The rule breaks the contract; mend it and check it again.")
         return
-    columns = ["rewards of", "mean", "satisfied", "least", "10%", "50%", "90%", "most", "0 to 1"]
+    quantiles = ["least", "10%", "50%", "90%", "most"]
+    columns = ["melodies", "n", "mean", "satisfied", *quantiles, "0 to 1"]
     print_table(columns, [_row(name, one) for name, one in report.distributions.items()])
     seconds, slow = cost_of_training(report.speed)
     advice = " That is slow; @rule(batched=True) is faster." if slow else ""
@@ -161,7 +162,8 @@ def show(report: Report, as_json: bool) -> None:
 def _row(name: str, spread: Distribution) -> list[str]:
     quantiles = [f"{value:.2f}" for value in spread.quantiles]
     return [
-        f"{name} ({spread.n:,})",
+        name,
+        f"{spread.n:,}",
         f"{spread.mean:.3f}",
         f"{spread.satisfied:.1%}",
         *quantiles,

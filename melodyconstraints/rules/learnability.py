@@ -55,14 +55,14 @@ class Distribution:
 
     @property
     def spark(self) -> str:
-        """The histogram as a line of ten characters; blank where there is nothing.
+        """The histogram as a line of ten characters, a dot where there is nothing.
 
         >>> Distribution.of(np.array([0.0, 0.0, 0.55, 1.0])).spark
-        '█    ▄   ▄'
+        '█····▄···▄'
         """
         highest = max(self.histogram)
         return "".join(
-            _LEVELS[max(round(share / highest * len(_LEVELS)) - 1, 0)] if share else " "
+            _LEVELS[max(round(share / highest * len(_LEVELS)) - 1, 0)] if share else "·"
             for share in self.histogram
         )
 
@@ -106,8 +106,8 @@ def judge(prior: Distribution) -> Verdict:
         return Verdict(
             "never",
             True,
-            f"can be learned, but is hard: no melody satisfies it yet (best {most:.3g}); the "
-            "rewards are graded and show the way",
+            f"can be learned, though no melody satisfies it yet (best {most:.3g}): the rewards "
+            "are graded and show the way",
         )
     if prior.satisfied >= _USUAL:
         return Verdict("easy", True, f"easily learned: {share} of the melodies satisfy it already")

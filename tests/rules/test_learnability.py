@@ -24,8 +24,8 @@ def test_a_distribution_against_numbers_by_hand():
     assert found.satisfied == 0.25
     assert found.quantiles == pytest.approx((0, 0, 0.275, 0.865, 1))
     assert found.histogram == (0.5, 0, 0, 0, 0, 0.25, 0, 0, 0, 0.25)
-    assert found.spark == "█    ▄   ▄"
-    assert spread((1000, 0.0), (1, 1.0)).spark == "█        ▁"
+    assert found.spark == "█····▄···▄"
+    assert spread((1000, 0.0), (1, 1.0)).spark == "█········▁"
 
 
 @pytest.mark.parametrize(
