@@ -13,6 +13,7 @@ _LEAST = {
     "actor_points": 1,
     "batch_size": 2,  # one point has no variance
     "critic_steps": 1,
+    "penalty_points": 1,
     "actor_every": 1,
     "validate_every": 1,
 }
@@ -71,7 +72,7 @@ class ActorCriticSettings:
     betas: tuple[float, float] = (0.5, 0.9)
     final_share: float = 0.02
     distance_weight: float = 0.05
-    prior_weight: float = 0.5
+    prior_weight: float = 0.35
     gradient_penalty: float = 0.3
     penalty_points: int = 64
     one_sided: bool = True

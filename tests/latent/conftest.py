@@ -29,6 +29,7 @@ QUICK = ActorCriticSettings(
     distance_weight=0.02,
     prior_weight=0.0,
     gradient_penalty=1.0,
+    penalty_points=64,
     one_sided=True,
     sharpness=1.0,
     average=0.9,

@@ -1,5 +1,8 @@
 """Recipes: what they refuse, and the paper's values."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from melodyconstraints.errors import UsageError
@@ -7,7 +10,11 @@ from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 
 
 @pytest.mark.parametrize(
-    "name", ["rounds", "actor_points", "critic_steps", "actor_every", "validate_every"]
+    "name",
+    [
+        *("rounds", "actor_points", "critic_steps"),
+        *("penalty_points", "actor_every", "validate_every"),
+    ],
 )
 def test_settings_that_do_nothing_are_refused(name):
     with pytest.raises(UsageError, match=f"{name} must be at least 1, got 0"):
@@ -29,11 +36,22 @@ def test_the_default_preset_is_the_default():
     assert PRESETS["default"] == ActorCriticSettings()
 
 
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_settings_come_back_from_json(preset):
+    assert ActorCriticSettings.from_json(json.loads(json.dumps(asdict(preset)))) == preset
+
+
+def test_settings_of_another_version_are_refused():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shell'"):
+        ActorCriticSettings.from_json({"shell": 1.0})
+
+
 def test_the_papers_preset_holds_the_papers_values():
     paper = PRESETS["paper"]
     assert paper.actor_hidden == paper.critic_hidden == (2048,) * 4
     assert (paper.condition_units, paper.gate_bias) == (2048, 0.0)
     assert (paper.gradient_penalty, paper.one_sided) == (10.0, False)
+    assert paper.batch_size // paper.penalty_points <= 1  # the penalty is taken on all points
     assert (paper.learning_rate, paper.betas, paper.final_share) == (3e-4, (0.0, 0.9), 1.0)
     assert paper.actor_every * paper.critic_steps == 10 * paper.actor_steps
     assert paper.actor_points / paper.prior_points == pytest.approx(10, rel=0.1)
