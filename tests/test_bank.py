@@ -180,6 +180,18 @@ def test_copies_of_training_melodies_are_left_out(model, tiny_store, some_melodi
     assert torch.equal(kept.points, bank.points)
 
 
+def test_either_a_near_copy_or_a_quotation_is_left_out(model, tiny_store, monkeypatch):
+    class Judged:
+        def __init__(self, training):
+            self.similarity = lambda events: np.array([0.69, 0.7, 0.0, 1.0])
+            self.quoted = lambda events: np.array([False, False, True, True])
+
+    monkeypatch.setattr(banks, "Originals", Judged)
+    encodings = sample_encodings(model, read_store(tiny_store, "train"), 4)
+    kept = without_copies(make_bank(model, 0.5, encodings, size=4), np.zeros((1, 256), np.uint8))
+    assert torch.equal(kept.encodings, encodings[:1])
+
+
 def test_a_store_without_training_melodies_gives_no_encodings(model):
     nothing = StoredMelodies(np.zeros((0, 256), np.uint8), np.zeros(0, object))
     assert sample_encodings(model, nothing, 5) is None

@@ -38,6 +38,7 @@ def test_a_training_writes_a_model_folder_and_tells_its_quality(train, table, tm
     assert result.exit_code == 0
     folder = tmp_path / "model"
     assert {path.name for path in folder.iterdir()} == MODEL_FILES | {
+        "bank",
         "learning-curves.png",
         "training",
     }
