@@ -155,7 +155,7 @@ def write_bank(
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)
     bank = make_bank(model, TEMPERATURE, encodings, size=size, callback=callback)
-    bank = without_copies(bank, training.events)
+    bank = without_copies(bank, training.events, model)
     save_bank(bank, (folder or BUNDLED) / FOLDER, model)
     return bank
 
@@ -190,22 +190,25 @@ def make_bank(
     return Bank(temperature, points, melodies, encodings, reconstructions)
 
 
-def without_copies(bank: Bank, training: Events) -> Bank:
+def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     """The bank without encodings that decode to near-copies of training melodies, or quote any.
 
-    Near-copies and quotations are those of :mod:`melodyconstraints.melody.copies`. Decoded at
-    temperature 0, one in six of the bundled model's remaining encodings still is a near-copy, none
-    with nine notes of ten.
+    Near-copies and quotations are those of :mod:`melodyconstraints.melody.copies`; an encoding is
+    judged by what the bank has decoded it to and by its likeliest events.
 
     Args:
         training: ``(B, 256)``.
+        model: the bank's.
     """
     if bank.encodings is None or bank.reconstructions is None:
         return bank
-    originals, events = Originals(training), bank.reconstructions.events
-    own = (originals.similarity(events) < NEAR_COPY) & ~originals.quoted(events)
-    kept, decoded = bank.encodings[torch.from_numpy(own)], Melodies(events[own])
-    return replace(bank, encodings=kept, reconstructions=decoded)
+    originals = Originals(training)
+    likeliest = MelodySampler(model, temperature=0.0).decode(bank.encodings.to(model.device))
+    own = np.ones(len(bank.encodings), bool)
+    for events in (bank.reconstructions.events, likeliest.events):
+        own &= (originals.similarity(events) < NEAR_COPY) & ~originals.quoted(events)
+    kept = bank.encodings[torch.from_numpy(own)]
+    return replace(bank, encodings=kept, reconstructions=bank.reconstructions[np.flatnonzero(own)])
 
 
 def sample_encodings(model: MelodyVAE, stored: StoredMelodies, count: int) -> Tensor | None:

@@ -10,9 +10,10 @@ import torch
 from melodyconstraints.actor_checkpoint import load_actor
 from melodyconstraints.actors import (
     EVENTS,
-    METHODS,
     POINTS,
+    REFINEMENT,
     SEARCH,
+    SEARCHES,
     MelodyActor,
     prior_points,
     rewards_of,
@@ -121,15 +122,29 @@ def test_a_search_takes_the_actors_place(model, tiny_recipe, method):
     assert found.method == method
     z = prior_points(model, 3, 0)
     generator = torch.Generator().manual_seed(stream(SEARCH, 0))
-    expected = METHODS[method](found.critic, z, sigma_bar=model.sigma_bar, generator=generator)
+    expected = SEARCHES[method](found.critic, z, sigma_bar=model.sigma_bar, generator=generator)
     assert torch.equal(found.shift(z), expected)
     assert not torch.equal(found.shift(z), z)
     # no actor is judged: the bank, and three rounds of 8 + 4
     assert found.decoded == 32 + 3 * 12
 
 
+def test_an_actor_is_refined_by_a_search_from_where_it_leads(model, tiny_recipe):
+    plain, refined = (
+        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        for options in ({"method": "actor"}, {})
+    )
+    assert refined.method == "refined"
+    assert same_networks(plain, refined)
+    z = prior_points(model, 5, 0)
+    assert torch.equal(plain.shift(z), plain.actor(z))
+    expected = REFINEMENT(refined.critic, plain.actor(z).detach(), sigma_bar=model.sigma_bar)
+    assert torch.equal(refined.shift(z), expected)
+    assert not torch.equal(expected, plain.shift(z))
+
+
 def test_an_unknown_method_is_refused(model):
-    message = "method must be one of actor, gradient, langevin, got 'leap'"
+    message = "method must be one of refined, actor, gradient, langevin, got 'leap'"
     with pytest.raises(UsageError, match=message):
         train_actor(model, ["cmajor"], method="leap")
 
@@ -137,8 +152,10 @@ def test_an_unknown_method_is_refused(model):
 def test_a_pair_without_an_actor_does_not_act(actor_for):
     actor = actor_for("cmajor")
     actor.actor = None
-    with pytest.raises(UsageError, match="this pair has no actor; it was trained for a search"):
-        actor.shift(torch.zeros(1, 8))
+    for method in ("actor", "refined"):
+        actor.method = method
+        with pytest.raises(UsageError, match="this pair has no actor; it was trained for a sear"):
+            actor.shift(torch.zeros(1, 8))
 
 
 def test_rules_weigh_what_they_are_given(model, tiny_recipe):
@@ -327,7 +344,7 @@ def test_an_actor_comes_back_as_it_was(tiny_actor_folder, tiny_recipe, model, tm
     assert [rule.name for rule in actor.rules] == ["cmajor", "density:252"]
     assert (actor.temperature, actor.settings) == (trained.temperature, tiny_recipe)
     assert actor.records == trained.records
-    assert (actor.heads, actor.method) == (trained.heads, "actor")
+    assert (actor.heads, actor.method) == (trained.heads, "refined")
     assert (actor.best, actor.decoded, actor.interrupted) == (trained.best, 92, False)
     assert not actor.actor.training
     drawn = actor.generate(3, seed=9)
@@ -475,7 +492,7 @@ def test_a_method_that_there_is_not_is_refused(actor_for, tmp_path):
     actor.model.folder = load_model().folder
     actor.method = "leap"
     actor.save(tmp_path)
-    with pytest.raises(ArtifactError, match="does not fit this version: 'leap'"):
+    with pytest.raises(ArtifactError, match="does not fit this version: unknown method 'leap'"):
         load_actor(tmp_path)
 
 

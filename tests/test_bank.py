@@ -174,7 +174,7 @@ def test_copies_of_training_melodies_are_left_out(model, tiny_store, some_melodi
     encodings = sample_encodings(model, read_store(tiny_store, "train"), 4)
     bank = make_bank(model, 0.5, encodings, size=4)
     training = np.concatenate([some_melodies.events, bank.reconstructions.events[1:2]])
-    kept = without_copies(bank, training)
+    kept = without_copies(bank, training, model)
     assert torch.equal(kept.encodings, bank.encodings[[0, 2, 3]])
     assert np.array_equal(kept.reconstructions.events, bank.reconstructions.events[[0, 2, 3]])
     assert torch.equal(kept.points, bank.points)
@@ -188,7 +188,8 @@ def test_either_a_near_copy_or_a_quotation_is_left_out(model, tiny_store, monkey
 
     monkeypatch.setattr(banks, "Originals", Judged)
     encodings = sample_encodings(model, read_store(tiny_store, "train"), 4)
-    kept = without_copies(make_bank(model, 0.5, encodings, size=4), np.zeros((1, 256), np.uint8))
+    bank = make_bank(model, 0.5, encodings, size=4)
+    kept = without_copies(bank, np.zeros((1, 256), np.uint8), model)
     assert torch.equal(kept.encodings, encodings[:1])
 
 

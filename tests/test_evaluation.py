@@ -10,6 +10,8 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.evaluation import evaluate_actor
 from melodyconstraints.latent.evaluation import reward_statistics
 from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.melody.distances import compare
+from melodyconstraints.melody.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.rules import find_rules
 
 
@@ -118,6 +120,8 @@ def test_the_dictionary_has_the_promised_names(actor):
         "z_mse",
         "distinct",
         "diversity_ratio",
+        "realism",
+        "likeness",
     }
     assert list(told["rules"]) == ["cmajor", "density:252"]
     prior, drawn = found.prior["cmajor"], found.actor["cmajor"]
@@ -132,6 +136,38 @@ def test_the_dictionary_has_the_promised_names(actor):
     assert (told["n"], told["temperature"]) == (4, 0.5)
     assert told["z_mse"] == found.z_mse
     assert told["diversity_ratio"] == found.diversity_ratio
+    assert (told["realism"], told["likeness"]) == (None, {})
+
+
+def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
+    found = evaluate_actor(actor, 30, seed=5, held_out=some_melodies)
+    z = prior_points(actor.model, 30, 5)
+    prior, drawn = actor.sampler(5).decode(z), actor.sampler(6).decode(actor.actor(z).detach())
+    assert list(found.likeness) == list(FEATURES)
+    for name, one in found.likeness.items():
+        of_real, of_prior, of_actor = (
+            FEATURES[name](melodies) for melodies in (some_melodies, prior, drawn)
+        )
+        assert one.prior == compare(of_real, of_prior).overlapping_area
+        assert one.actor == compare(of_real, of_actor).overlapping_area
+        assert one.touched == (name in PITCH_CLASS_FEATURES)  # C major asks for pitch classes
+    free = [one for one in found.likeness.values() if not one.touched]
+    assert len(free) == len(FEATURES) - 4
+    assert found.realism == (
+        pytest.approx(np.mean([one.prior for one in free])),
+        pytest.approx(np.mean([one.actor for one in free])),
+    )
+    assert found.as_dict()["likeness"]["pitch_range"] == {
+        "prior": found.likeness["pitch_range"].prior,
+        "actor": found.likeness["pitch_range"].actor,
+        "touched": False,
+    }
+
+
+def test_without_a_scale_no_feature_is_touched(actor, some_melodies):
+    actor.rules = find_rules(["density:252"])
+    found = evaluate_actor(actor, 5, held_out=some_melodies)
+    assert not any(one.touched for one in found.likeness.values())
 
 
 def test_melodies_that_are_all_alike_have_no_diversity_to_compare_with(actor):

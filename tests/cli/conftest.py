@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from melodyconstraints.bank import CACHE, load_bank
 from melodyconstraints.cli.main import main
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 
@@ -36,6 +37,10 @@ def table() -> Callable[[str], list[list[str]]]:
 
 
 @pytest.fixture
-def quick_recipe(monkeypatch: pytest.MonkeyPatch, tiny_recipe: ActorCriticSettings) -> None:
-    """Makes the default recipe a tiny one."""
+def quick_recipe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_recipe: ActorCriticSettings
+) -> None:
+    """Makes the default recipe a tiny one, and banks small ones in a cache of the test's own."""
     monkeypatch.setitem(PRESETS, "default", tiny_recipe)
+    monkeypatch.setitem(load_bank.__kwdefaults__, "size", 24)
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))

@@ -61,6 +61,37 @@ def test_the_table_shows_prior_and_actor_rule_by_rule(evaluate, table, tiny_acto
     ]
 
 
+def test_with_a_store_it_is_told_how_like_held_out_melodies_they_are(
+    evaluate, table, tiny_actor_folder, store
+):
+    result = evaluate("-n", 20, "--data", store)
+    assert result.exit_code == 0
+    held_out = Melodies(read_store(store, "test").events)
+    found = evaluate_actor(load_actor(tiny_actor_folder), 20, held_out=held_out)
+    rows = table(result.stdout)[11:]
+    assert rows[0] == ["overlapping area with held-out melodies", "prior", "actor"]
+    assert rows[1:3] == [
+        [
+            label,
+            *(f"{area:.3f}" for area in (found.likeness[name].prior, found.likeness[name].actor)),
+        ]
+        for name, label in (
+            ("pitch_class_histogram", "pitch class histogram (touched by a rule)"),
+            ("interval_histogram", "interval histogram"),
+        )
+    ]
+    assert len(rows) == 1 + len(found.likeness) + 1
+    assert rows[-1] == ["mean of the untouched", *(f"{area:.3f}" for area in found.realism)]
+
+
+def test_a_store_with_one_held_out_melody_is_refused(evaluate, make_store, tmp_path):
+    events = Melodies.stack([Melody.from_notes([(0, 4, 60)])] * 2).events
+    make_store(tmp_path / "store", events, ["train", "test"], ["a/b.mid"] * 2)
+    result = evaluate("--data", "store")
+    assert result.exit_code == 1
+    assert "store holds 1 melodies of the split test; two are needed" in result.stderr
+
+
 def test_melodies_that_are_all_alike_have_no_ratio(mc, table, tiny_model, tiny_recipe, tmp_path):
     tiny_model.decoder.output.weight.data.zero_()
     save_model(tiny_model, tmp_path / "model")
@@ -223,11 +254,10 @@ def test_a_model_that_is_not_there_is_told(mc, tiny_store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give either --actor DIR or --data STORE"),
-        (["--actor", "x", "--data", "y"], "give either --actor DIR or --data STORE"),
+        ([], "give --actor DIR, --data STORE or both"),
         (["--actor", "x", "-n", "1"], "1 is not in the range x>=2"),
-        (["--actor", "x", "--split", "test"], "--split goes with --data only"),
-        (["--actor", "x", "--plot", "x.png"], "--plot goes with --data only"),
+        (["--actor", "x", "--split", "test"], "--split goes with --data without --actor only"),
+        (["--actor", "x", "--plot", "x.png"], "--plot goes with --data without --actor only"),
         (["--data", "x", "--rule", "cmajor"], "--rule goes with --actor only"),
         (["--data", "x", "--density", "0"], "--density goes with --actor only"),
         (["--data", "x", "--split", "train"], "'train' is not one of 'validation', 'test'"),

@@ -9,6 +9,7 @@ import pytest
 from melodyconstraints.actor_checkpoint import load_actor
 from melodyconstraints.actors import MelodyActor, train_actor
 from melodyconstraints.actors import generate as draw
+from melodyconstraints.bank import load_bank
 from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.reading import read_melody
 
@@ -132,10 +133,12 @@ def test_rules_train_an_actor_first(generate_for, tiny_model_folder, tmp_path):
         "--rule", "cmajor", "--density", 252, "-n", 2, "--seed", 6, "--temperature", 0.8
     )
     assert result.exit_code == 0
+    model = load_model(tiny_model_folder)
+    bank = load_bank(model)
     actor = train_actor(
-        load_model(tiny_model_folder), ["cmajor", "density:252"], seed=6, temperature=0.8
+        model, ["cmajor", "density:252"], seed=6, bank=(bank.points, bank.melodies)
     )
-    expected = actor.generate(2, seed=6)
+    expected = actor.generate(2, seed=6, temperature=0.8)
     for number, melody in enumerate(expected, 1):
         assert read_melody(tmp_path / "out" / f"melody-{number:03d}.mid").melody == melody
     manifest = manifest_of(tmp_path / "out")
@@ -220,7 +223,14 @@ def test_an_actor_and_rules_together_are_refused(mc):
 def test_only_satisfying_without_rules_is_refused(mc):
     result = mc("generate", "--only-satisfying")
     assert result.exit_code == 2
-    assert "--only-satisfying needs --actor, or rules by --rule and --density" in result.stderr
+    assert "--only-satisfying needs --actor, --scale, --rule or --density" in result.stderr
+
+
+@pytest.mark.parametrize("options", [["--rule", "cmajor"], ["--actor", "a"]], ids=str)
+def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options):
+    result = mc("generate", "--scale", "D-dorian", *options)
+    assert result.exit_code == 2
+    assert "--scale turns a knob and goes with --density only" in result.stderr
 
 
 @pytest.mark.parametrize(

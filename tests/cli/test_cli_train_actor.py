@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.actor_checkpoint import load_actor
 from melodyconstraints.actors import train_actor
+from melodyconstraints.bank import load_bank, make_bank, save_bank
 from melodyconstraints.cli.train_actor import slug
-from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.training import _Trainer
+from melodyconstraints.melody.checkpoint import load_model, save_model
+from melodyconstraints.melody.midi import write_melody
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 
@@ -17,20 +22,149 @@ def train(mc, tiny_model_folder):
     return lambda *options: mc("train-actor", "--model", tiny_model_folder, *options)
 
 
-def test_a_training_writes_the_actor_that_python_trains(train, tiny_model_folder, tmp_path):
-    result = train("--rule", "cmajor", "--density", 252, "--seed", 4, "--temperature", 0.8)
+@pytest.fixture
+def train_in_python(tiny_model_folder):
+    """Trains on the tiny model and its bank."""
+
+    def run(rules, **options):
+        model = load_model(tiny_model_folder)
+        bank = load_bank(model)
+        return train_actor(model, rules, bank=(bank.points, bank.melodies), **options)
+
+    return run
+
+
+def test_a_training_writes_the_actor_that_python_trains(train, train_in_python, tmp_path):
+    result = train("--rule", "density:250", "--density", 252, "--seed", 4, "--temperature", 0.8)
     assert result.exit_code == 0
-    folder = tmp_path / "actors" / "cmajor-density-252"
+    folder = tmp_path / "actors" / "density-250-density-252"
     assert (folder / "training-curves.png").read_bytes().startswith(b"\x89PNG")
     actor = load_actor(folder)
-    same = train_actor(
-        load_model(tiny_model_folder), ["cmajor", "density:252"], seed=4, temperature=0.8
-    )
-    assert actor.temperature == 0.8
+    same = train_in_python(["density:250", "density:252"], seed=4, temperature=0.8)
+    assert (actor.temperature, actor.method) == (0.5, "refined")
     assert actor.records == same.records
+    assert actor.decoded == same.decoded
     assert np.array_equal(actor.generate(3).events, same.generate(3).events)
-    assert "measure it with: mc evaluate --actor actors/cmajor-density-252" in result.stderr
+    assert "measure it with: mc evaluate --actor actors/density-250-density-252" in result.stderr
     assert result.stdout == ""
+
+
+def test_weights_are_those_of_the_rules_in_their_order(train, train_in_python, tmp_path):
+    options = ("--rule", "cmajor", "--density", 252)
+    train(*options, "--weight", 0, "--weight", 2.5, "-o", "mine")
+    rules = ["cmajor", "density:252"]
+    same, plain = (train_in_python(rules, seed=1, weights=w) for w in ([0, 2.5], None))
+    actor = load_actor(tmp_path / "mine")
+    assert actor.records == same.records
+    assert actor.records != plain.records
+    result = train(*options, "--weight", 1)
+    assert result.exit_code == 2
+    assert "give 2 --weight, one a rule, got 1" in result.stderr
+
+
+@pytest.mark.parametrize("method", ["actor", "gradient", "langevin"])
+def test_the_method_is_kept(train, train_in_python, tmp_path, method):
+    assert train("--density", 252, "--method", method, "-o", "mine").exit_code == 0
+    actor = load_actor(tmp_path / "mine")
+    same = train_in_python(["density:252"], seed=1, method=method)
+    assert actor.method == method
+    assert np.array_equal(actor.generate(2).events, same.generate(2).events)
+
+
+@pytest.fixture
+def kinds(some_melodies, tmp_path):
+    """Two folders of MIDI."""
+    for name, melodies in (("reels", some_melodies[:4]), ("hymns", some_melodies[4:8])):
+        (tmp_path / name).mkdir()
+        for number, melody in enumerate(melodies):
+            write_melody(melody, tmp_path / name / f"{number}.mid")
+
+
+@pytest.mark.usefixtures("kinds")
+def test_examples_of_two_kinds_take_the_place_of_rules(train, tmp_path, some_melodies):
+    result = train("--like", "reels", "--unlike", "hymns")
+    actor = load_actor(tmp_path / "actors" / "like-reels")
+    assert (actor.rules, actor.heads) == ([], [["like the examples"]])
+    assert "3/3 rounds" in result.stderr
+    assert (tmp_path / "actors" / "like-reels" / "training-curves.png").exists()
+
+
+@pytest.mark.usefixtures("kinds")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--like", "reels"], "give both --like and --unlike: a critic compares the two"),
+        (["--unlike", "reels"], "give both --like and --unlike: a critic compares the two"),
+        (["--like", "reels", "--unlike", "empty"], "empty holds no MIDI file with a melody"),
+        (["--like", "reels", "--unlike", "none"], "Directory 'none' does not exist"),
+    ],
+    ids=str,
+)
+def test_examples_of_one_kind_are_wrong_usage(train, tmp_path, options, message):
+    (tmp_path / "empty").mkdir()
+    result = train(*options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_realism_is_learned_from_the_encodings_of_the_bank(mc, tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    bank = make_bank(model, 0.5, torch.randn(24, 8), size=24)
+    save_bank(bank, tmp_path / "model" / "bank", model)
+    mc("train-actor", "--model", "model", "--density", 252, "--realism", "-o", "mine")
+    actor = load_actor(tmp_path / "mine")
+    assert actor.heads == [["density:252"], ["realism"]]
+    bank = load_bank(model)
+    same = train_actor(
+        model,
+        ["density:252"],
+        seed=1,
+        bank=(bank.points, bank.melodies),
+        realism=Encodings(bank.encodings),
+    )
+    assert actor.records == same.records
+
+
+def test_realism_without_encodings_is_refused(train):
+    result = train("--density", 252, "--realism")
+    assert result.exit_code == 2
+    assert "--realism needs encodings of the model's training data" in result.stderr
+    assert "make one: mc bank --model DIR --data STORE" in result.stderr
+
+
+def test_a_wish_that_never_comes_true_is_told_with_the_best_that_was_found(train, tmp_path):
+    result = train("--rule", "cmajor", "-o", "mine")
+    actor = load_actor(tmp_path / "mine")
+    assert result.exit_code == 1
+    reward = actor.records[-1].rewards[0]
+    assert f"Error: no melody kept everything in {actor.decoded} tries" in result.stderr
+    assert f"the best found: cmajor {reward:.3g} (kept by 0%). " in result.stderr
+    assert "mc rules check RULE" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_training_that_is_stopped_keeps_the_best_so_far(train, tmp_path, monkeypatch):
+    whole = _Trainer.round
+
+    def stopped(self, number):
+        if number == 2:
+            raise KeyboardInterrupt
+        return whole(self, number)
+
+    monkeypatch.setattr(_Trainer, "round", stopped)
+    result = train("--density", 250, "-o", "mine")
+    assert result.exit_code == 1
+    assert "Error: stopped after round 2; the best actor so far is kept" in result.stderr
+    actor = load_actor(tmp_path / "mine")
+    assert (actor.interrupted, len(actor.records)) == (True, 2)
+
+
+def test_the_knobs_take_no_rules(train, tmp_path):
+    for options in (["--rule", "cmajor"], ["--density", "3"]):
+        result = train("--knobs", *options)
+        assert result.exit_code == 2
+        assert "--knobs takes no rules: it is for any scale and density" in result.stderr
 
 
 def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
@@ -43,7 +177,7 @@ def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
 def test_names_in_brackets_are_told_as_they_are(train, tmp_path):
     (tmp_path / "takes[red].py").write_text("def low(m):\n    return float(m.pitches[0] < 64)\n")
     result = train("--rule", "takes[red].py:low", "-o", "a[/b]")
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.stderr
     assert "takes[red].py:low 0." in result.stderr
     assert "actor in a[/b]; measure it" in result.stderr
     assert load_actor(tmp_path / "a[" / "b]").rules[0].name == "takes[red].py:low"

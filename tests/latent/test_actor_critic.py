@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import SATISFIED, RewardConstraint, Rewards
 from melodyconstraints.latent.networks import Critics
 from melodyconstraints.latent.protocols import LatentModel
@@ -83,7 +84,8 @@ def test_the_critic_knows_where_the_disc_is(plane, disc, quick, seeded):
 def test_the_actor_satisfies_two_rewards_at_once(train_and_move):
     rewards = [to_the_right, upwards]
     # where a half plane is satisfied, only the prior keeps points from running on
-    trained, before, after, z, shift = train_and_move(rewards, prior_weight=0.2)
+    held = {"prior_weight": 0.05, "distance_weight": 0.1}
+    trained, before, after, z, shift = train_and_move(rewards, **held)
     least = (1 - z).clamp(min=0).norm(dim=-1).mean().item()
     assert before < 0.04
     assert after > 0.9
@@ -331,7 +333,6 @@ def test_every_sample_that_was_decoded_is_counted(plane, disc, short):
 
 
 def test_a_bank_that_is_handed_in_is_not_decoded_again(plane, disc, short, seeded):
-    # the points that the training would draw, were there no bank: what is learned is then equal
     own, drawn = train_actor_critic(plane, [disc], short, generator=seeded()), plane.decoded
     plane.decoded = []
     z = torch.randn(64, 2, generator=seeded(5))
@@ -348,6 +349,26 @@ def test_a_bank_that_is_handed_in_is_filled_up_and_learned(trainer_of, disc, sho
     assert constraint.decoded == short.bank - 10
     assert torch.equal(constraint.points[:10], z)
     assert torch.equal(constraint.measured, disc(constraint.points)[:, None])
+
+
+@pytest.mark.parametrize(("penalty_points", "expected"), [(2, 2), (3, 4), (8, 8), (64, 8)])
+def test_the_penalty_is_taken_on_some_points(
+    trainer_of, disc, short, monkeypatch, penalty_points, expected
+):
+    seen = []
+
+    def penalty(critic, first, second, **options):
+        seen.append((first, second))
+        return critic(first).sum()
+
+    monkeypatch.setattr(losses, "gradient_penalty", penalty)
+    trainer, _ = trainer_of([disc], replace(short, penalty_points=penalty_points))
+    trainer.warm_up()
+    assert len(seen) == short.warmup_steps
+    for first, second in seen:
+        assert first.shape == second.shape == (expected, 2)
+        if expected == 8:  # the ends of a line are in different halves of the examples
+            assert torch.equal(first, second.roll(4, 0))
 
 
 def test_many_points_are_decoded_in_batches(plane, disc):
@@ -390,6 +411,14 @@ def test_a_training_that_is_interrupted_before_it_is_judged_returns_the_last(
 
 
 # What is refused
+
+
+def test_a_pair_with_a_search_has_no_actor_to_give(plane, disc, short):
+    trained = train_actor_critic(plane, [disc], short)
+    assert trained.amortised is trained.actor
+    trained.actor = None
+    with pytest.raises(UsageError, match="this pair has no actor; it was trained for a search"):
+        _ = trained.amortised
 
 
 def test_no_reward_is_refused(plane, short):

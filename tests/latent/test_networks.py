@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from melodyconstraints.latent.networks import Actor, Critic, Critics, relu_layers
+from melodyconstraints.latent.networks import (
+    Actor,
+    ConditionedActor,
+    Critic,
+    Critics,
+    relu_layers,
+)
 from melodyconstraints.latent.settings import PRESETS
 
 Z = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -4.0]])
@@ -124,6 +130,11 @@ def test_a_condition_is_wanted_exactly_when_the_network_was_built_with_one(build
         build(2)(Z)
     with pytest.raises(ValueError, match=message):
         build(0)(Z, torch.ones(2, 2))
+
+
+def test_a_conditioned_actor_is_asked_for_one_thing():
+    actor, y = Actor(3, (4,), 2, condition_units=5), torch.tensor([1.0, -2.0])
+    assert torch.equal(ConditionedActor(actor, y)(Z), actor(Z, torch.stack([y, y])))
 
 
 def test_critics_stand_side_by_side():
