@@ -22,12 +22,15 @@ _PACKAGE = Path(__file__).parent
 _CONFIG: Any = numba.config
 
 
-def compiled(function: Function) -> Function:
-    """Decorate a function of arrays and numbers that is written as plain loops."""
+def compiled(function: Function, **options: Any) -> Function:
+    """Decorate a function of arrays and numbers that is written as plain loops.
+
+    ``options`` are those of ``numba.njit``.
+    """
     folder = _CONFIG.CACHE_DIR
     _CONFIG.CACHE_DIR = str(_cache_folder())
     try:
-        return cast(Function, numba.njit(cache=True)(function))
+        return cast(Function, numba.njit(cache=True, **options)(function))
     finally:
         _CONFIG.CACHE_DIR = folder
 

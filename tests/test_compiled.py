@@ -48,3 +48,15 @@ def test_other_peoples_functions_are_kept_where_they_were():
 
     assert compiled(total)(np.arange(4)) == 6
     assert before == numba.config.CACHE_DIR
+
+
+def test_options_are_those_of_numba():
+    def by_numpy(top, bottom):
+        return top / bottom
+
+    def by_python(top, bottom):
+        return top / bottom
+
+    assert compiled(by_numpy, error_model="numpy")(1.0, 0.0) == np.inf
+    with pytest.raises(ZeroDivisionError):
+        compiled(by_python)(1.0, 0.0)
