@@ -48,7 +48,7 @@ from melodyconstraints.transformation import transform
 
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")
-EVALUATION_SEED = 101
+EVALUATION_SEED = 301
 SEARCH_ROUNDS = 60
 """Of the trainings whose rounds each take a search of 100 or 200 steps."""
 MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian")

@@ -1,6 +1,7 @@
 """What all tests share: seeded generators, one thread, small models, and the real data's place."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mido
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from melodyconstraints import transformation
 from melodyconstraints.actors import train_actor
 from melodyconstraints.datasets.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -76,6 +78,23 @@ def real_midi() -> Path:
     if not REAL_MIDI.is_dir():
         pytest.skip("no real MIDI files beside the project")
     return REAL_MIDI
+
+
+@pytest.fixture
+def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the search around a melody a short one."""
+    short = {
+        "PURE_ROUNDS": 1,
+        "ROUNDS": 2,
+        "MOST_ROUNDS": 3,
+        "DISTANCE_WEIGHTS": (0.1,),
+        "THRESHOLDS": (0.95,),
+        "NEIGHBOURS": 4,
+        "CRITIC_STEPS": 2,
+        "invert": partial(transformation.invert, steps=2),
+    }
+    for name, value in short.items():
+        monkeypatch.setattr(transformation, name, value)
 
 
 def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.4) -> Melodies:

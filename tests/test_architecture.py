@@ -42,9 +42,11 @@ MAY_IMPORT = {
     "bank": {"errors", "artifacts", "melody", "datasets"},
     "evaluation": EVERYTHING - {"cli"},
     "curves": EVERYTHING - {"cli"},
+    "knobs": EVERYTHING - {"cli"},
     "quality": EVERYTHING - {"cli"},
     "reading": {"errors", "melody", "datasets"},
     "recipe": EVERYTHING - {"cli"},
+    "transformation": EVERYTHING - {"cli"},
     "": EVERYTHING - {"cli"},
     "cli": EVERYTHING,
 }

@@ -94,7 +94,7 @@ def test_rewards_by_hand():
 
 def test_the_judge_agrees_with_the_rules_of_the_library(some_melodies, rng):
     judge = ScaleAndDensity()
-    batch = Melodies(np.concatenate([some_melodies.events, Melodies.stack([]).events]))
+    batch = Melodies.stack([*some_melodies, Melody.from_notes([])])
     measured = judge.measure(batch)
     for _ in range(50):
         pitch_classes = rng.permutation(12)[: rng.integers(1, 13)].tolist()
@@ -355,7 +355,7 @@ def test_damage_is_told(knobs, tiny_model_folder, tmp_path):
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(ArtifactError, match="is damaged: model.safetensors does not match"):
+    with pytest.raises(ArtifactError, match=r"is damaged: model\.safetensors does not match"):
         load_knobs(tmp_path)
     with pytest.raises(ArtifactError, match="none is not a finished knob-actor folder"):
         load_knobs(tmp_path / "none")
@@ -382,7 +382,7 @@ def test_a_folder_of_another_version_is_told(knobs, model, tmp_path, damage):
 )
 def test_the_bundled_knobs_turn():
     found = load_knobs()
-    for scale, density in (("D-dorian", 64), ("0,3,6,9", 128)):
+    for scale, density in (("D-dorian", 64), ("Eb-minor", 128)):
         actor = found.at(scale, density)
         rewards = rewards_of(actor.rules, actor.generate(32, seed=1))
-        assert (rewards.mean(axis=0) > 0.9).all()
+        assert (rewards.mean(axis=0) > 0.95).all()

@@ -60,7 +60,7 @@ class ActorCriticSettings:
     gate_bias: float = -3.0
     bank: int = 4096
     warmup_steps: int = 1500
-    rounds: int = 240
+    rounds: int = 140
     actor_points: int = 96
     prior_points: int = 16
     memory: int = 20_000
@@ -73,7 +73,7 @@ class ActorCriticSettings:
     final_share: float = 0.02
     distance_weight: float = 0.05
     prior_weight: float = 0.35
-    gradient_penalty: float = 0.3
+    gradient_penalty: float = 0.1
     penalty_points: int = 64
     one_sided: bool = True
     sharpness: float = 0.8

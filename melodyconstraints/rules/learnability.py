@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 SATISFIED = 1 - 1e-6
 """A reward of at least this counts as satisfied, here as in a training."""
-JUDGED_IN_TRAINING = 37_000
+JUDGED_IN_TRAINING = 23_000
 """Melodies that are judged in one training of an actor, about."""
 
 _RARE, _USUAL, _SLOW_SECONDS = 0.01, 0.5, 60.0
