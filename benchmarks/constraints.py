@@ -71,11 +71,12 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
 @click.option("--rule", "rules", multiple=True, default=BOTH)
 @click.option("-n", "count", default=1024)
 @click.option("--temperature", default=0.5)
-def methods(rules: Sequence[str], count: int, temperature: float) -> None:
+@click.option("--method", "chosen", multiple=True, default=METHODS)
+def methods(rules: Sequence[str], count: int, temperature: float, chosen: Sequence[str]) -> None:
     """Satisfaction by method, and decodings; best-of-n may decode as many as the most costly."""
     model, found = load_model(), find_rules(rules)
     rows, most = [], 0
-    for method in METHODS:
+    for method in chosen:
         rounds = SEARCH_ROUNDS if method in SEARCHES else PRESETS["default"].rounds
         settings = replace(PRESETS["default"], rounds=rounds)
         started = time.perf_counter()
@@ -224,13 +225,17 @@ class _Clock:
             raise KeyboardInterrupt
 
 
+USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes")
+
+
 @main.command()
+@click.argument("names", nargs=-1, type=click.Choice(USERS_RULES))
 @click.option("-n", "count", default=1024)
-def users(count: int) -> None:
+def users(names: Sequence[str], count: int) -> None:
     """Each of five rules of a user's, alone, at default settings."""
     model = load_model()
     rows = []
-    for name in ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"):
+    for name in names or USERS_RULES:
         actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=1)
         measured = evaluate_actor(actor, count, seed=EVALUATION_SEED)
         (prior,), (own,) = measured.prior.values(), measured.actor.values()

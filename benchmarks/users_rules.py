@@ -6,10 +6,10 @@ from melodyconstraints import Melody
 
 
 def moves_by_step(melody: Melody) -> float:
-    """At least six of ten intervals are no larger than a whole tone."""
+    """At least three of four intervals are no larger than a whole tone."""
     if len(melody) < 2:
         return 0.0
-    return min(1.0, float(np.mean(np.abs(melody.intervals) <= 2)) / 0.6)
+    return min(1.0, float(np.mean(np.abs(melody.intervals) <= 2)) / 0.75)
 
 
 def within_an_octave(melody: Melody) -> float:
@@ -20,19 +20,19 @@ def within_an_octave(melody: Melody) -> float:
 
 
 def calm(melody: Melody) -> float:
-    """At most 40 notes, none shorter than an eighth."""
+    """At most 28 notes, none shorter than an eighth."""
     if len(melody) == 0:
         return 0.0
-    few = min(1.0, 40 / len(melody))
+    few = min(1.0, 28 / len(melody))
     return (few + float(np.mean(melody.durations >= 2))) / 2
 
 
 def climbs(melody: Melody) -> float:
-    """The last four bars lie a fifth above the first four."""
+    """The last four bars lie an octave above the first four."""
     first, last = melody.pitches[melody.onsets < 64], melody.pitches[melody.onsets >= 192]
     if len(first) == 0 or len(last) == 0:
         return 0.0
-    return float(np.clip((last.mean() - first.mean() + 12) / 19, 0, 1))
+    return float(np.clip((last.mean() - first.mean() + 12) / 24, 0, 1))
 
 
 def breathes(melody: Melody) -> float:

@@ -49,9 +49,11 @@ REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.98, shell
 """What a refined actor adds: some steps up the critic, for the points that need them."""
 SEARCHES: dict[str, Search] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
-    "langevin": LangevinSearch(steps=200, step_size=0.05, noise=1e-3, prior_weight=0.02),
+    "langevin": LangevinSearch(steps=200, step_size=1.0, noise=6e-3, prior_weight=3e-3),
 }
-"""Searches in an actor's place: each point is moved by itself, in training too."""
+"""Searches in an actor's place: each point is moved by itself, in training too. The noise of the
+Langevin steps is 2 * step_size * prior_weight: without a critic they would walk through the prior.
+"""
 METHODS = ("refined", "actor", *SEARCHES)
 """How points are moved: by a network that has learned it, with or without a few steps of search
 after it, or by a search alone."""
@@ -185,9 +187,17 @@ class MelodyActor:
         return next((rule.key for rule in self.rules if rule.key), None)
 
     def save(self, folder: Path) -> None:
-        """Write an actor folder; see :func:`melodyconstraints.actor_checkpoint.save_actor`."""
+        """Write an actor folder; see :func:`melodyconstraints.actor_checkpoint.save_actor`.
+
+        Raises:
+            UsageError: the actor is one setting of knobs, or the model was never saved.
+        """
         from melodyconstraints.actor_checkpoint import save_actor
 
+        if isinstance(self.actor, ConditionedActor):
+            raise UsageError(
+                "knobs at one setting are not saved; save all of them with save_knobs"
+            )
         save_actor(self, folder)
 
 

@@ -336,6 +336,12 @@ def test_an_actor_of_a_model_without_a_folder_is_not_saved(tiny_model, tiny_reci
     assert not (tmp_path / "knobs").exists()
 
 
+def test_one_setting_is_not_saved(knobs, tmp_path):
+    with pytest.raises(UsageError, match="knobs at one setting are not saved; save all of them"):
+        knobs.at("cmajor").save(tmp_path / "actor")
+    assert not (tmp_path / "actor").exists()
+
+
 @pytest.mark.parametrize("latent_dim", [8, 6])
 def test_another_model_is_refused(knobs, tiny_config, latent_dim, tmp_path):
     save_knobs(knobs, tmp_path / "knobs")

@@ -146,7 +146,7 @@ class RewardConstraint:
         Raises:
             TrainingError: a reward is the same, below 1, for every one: nothing to learn from.
         """
-        y = self.conditions(len(bank), generator) if self.conditions else None
+        y = self.conditions(len(bank), generator).to(bank.device) if self.conditions else None
         for name, column in zip(self.names, self.judge.score(measured, y).unbind(-1), strict=True):
             if column.min() == column.max() < SATISFIED:
                 raise TrainingError(

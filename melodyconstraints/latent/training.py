@@ -223,22 +223,24 @@ class _Trainer:
     def ask(self, count: int) -> tuple[Tensor, Tensor | None]:
         """``(count, Z)`` points of the prior and what is asked there."""
         z = self.prior(count)
-        return z, self.conditions(count, self.generator) if self.conditions and count else None
+        if self.conditions is None or not count:
+            return z, None
+        return z, self.conditions(count, self.generator).to(z.device)
 
     def warm_up(self, bank: tuple[Tensor, Samples] | None = None) -> None:
         """Teach the bank, filled up to its size, to the critic of the rewards."""
         rewarded = [c for c in self.constraints if isinstance(c, RewardConstraint)]
         if not self.settings.bank or not rewarded:
             return
+        device = self.sigma_bar.device
         for constraint in rewarded:
-            points = [] if bank is None else [bank[0]]
-            measured = [] if bank is None else [constraint.judge.measure(bank[1])]
+            points = [] if bank is None else [bank[0].to(device)]
+            measured = [] if bank is None else [constraint.judge.measure(bank[1]).to(device)]
             missing = self.settings.bank - sum(map(len, points))
             if missing > 0:
                 points.append(self.prior(missing))
                 measured.append(constraint.measure(points[-1]))
-            known = torch.cat(measured).to(self.sigma_bar.device)
-            constraint.warm_up(torch.cat(points), known, self.generator)
+            constraint.warm_up(torch.cat(points), torch.cat(measured), self.generator)
         for _ in range(self.settings.warmup_steps):
             self._critic_step()
 

@@ -1,16 +1,21 @@
 """``mc generate``: MIDI files that say what the manifest says."""
 
 import json
+import shutil
 
 import mido
 import numpy as np
 import pytest
 
+from melodyconstraints import knobs as knobs_module
 from melodyconstraints.actor_checkpoint import load_actor
 from melodyconstraints.actors import MelodyActor, train_actor
 from melodyconstraints.actors import generate as draw
 from melodyconstraints.bank import load_bank
-from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.cli import train_actor as train_actor_module
+from melodyconstraints.knobs import FOLDER_OF_KNOBS, load_knobs, save_knobs, train_knobs
+from melodyconstraints.melody.checkpoint import load_model, save_model
+from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.reading import read_melody
 
 
@@ -231,6 +236,121 @@ def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options):
     result = mc("generate", "--scale", "D-dorian", *options)
     assert result.exit_code == 2
     assert "--scale turns a knob and goes with --density only" in result.stderr
+
+
+# The knobs
+
+
+@pytest.fixture
+def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
+    """Knobs on the tiny model in the place of the bundled ones; nothing can be trained."""
+    found = train_knobs(load_model(tiny_model_folder), tiny_recipe)
+    monkeypatch.setattr(knobs_module, "BUNDLED", tmp_path / "bundled")
+    save_knobs(found, tmp_path / "bundled" / FOLDER_OF_KNOBS)
+    monkeypatch.setattr(train_actor_module, "train", None)
+    return load_knobs()
+
+
+@pytest.mark.parametrize(
+    ("scale", "allowed", "key"),
+    [
+        ("D-dorian", [0, 2, 4, 5, 7, 9, 11], "C"),
+        ("C,D,E", [0, 2, 4], None),
+        ("0,2,4", [0, 2, 4], None),
+    ],
+)
+def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, scale, allowed, key):
+    result = mc("generate", "--scale", scale, "--density", 96, "-n", 3, "--seed", 5)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "3 MIDI files in out\n"
+    manifest = manifest_of(tmp_path / "out")
+    rule = f"{'scale' if key else 'pitch-classes'}:{scale}"
+    assert (manifest["rules"], manifest["key"]) == ([rule, "density:96"], key)
+    assert (manifest["model"], manifest["temperature"]) == (knobs.model.fingerprint, 0.5)
+    expected = knobs.at(scale, 96).generate(3, seed=5)
+    for entry, melody in zip(manifest["melodies"], expected, strict=True):
+        assert read_melody(tmp_path / "out" / entry["file"]).melody == melody
+        inside = np.isin(melody.pitch_classes, allowed).mean()
+        assert entry["rewards"] == pytest.approx(
+            {rule: inside, "density:96": min(len(melody) / 96, 1)}
+        )
+    keys = messages(tmp_path / "out" / "melody-001.mid", "key_signature")
+    assert [message.key for message in keys] == ([key] if key else [])
+
+
+def test_a_scale_alone_leaves_the_density_open(mc, knobs, tmp_path):
+    assert mc("generate", "--scale", "A-minor", "-n", 1).exit_code == 0
+    assert manifest_of(tmp_path / "out")["rules"] == ["scale:A-minor"]
+    (entry,) = manifest_of(tmp_path / "out")["melodies"]
+    expected = knobs.at("A-minor").generate(1, seed=1)[0]
+    assert read_melody(tmp_path / "out" / entry["file"]).melody == expected
+
+
+def test_a_density_alone_is_a_knob_too(mc, knobs, tmp_path):
+    result = mc("generate", "--density", 190, "-n", 5, "--only-satisfying", "--plot")
+    assert result.exit_code == 0
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["rules"] == ["density:190"]
+    assert all(entry["satisfied"] and entry["notes"] >= 190 for entry in manifest["melodies"])
+    assert f"5 satisfying melodies among {manifest['drawn']} drawn" in result.stderr
+    expected, drawn = knobs.at(density=190).generate_satisfying(5, seed=1)
+    assert manifest["drawn"] == drawn
+    assert read_melody(tmp_path / "out" / "melody-005.mid").melody == expected[4]
+
+
+@pytest.mark.parametrize("options", [["--density", "193"], ["--density", "9", "--rule", "cmajor"]])
+def test_what_the_knobs_do_not_reach_is_trained_for(mc, knobs, monkeypatch, options):
+    asked = []
+
+    def train(model_folder, specs, **_):
+        asked.extend(specs)
+        return knobs.at("cmajor")
+
+    monkeypatch.setattr(train_actor_module, "train", train)
+    assert mc("generate", "-n", 1, *options).exit_code == 0
+    assert asked == (["density:193"] if len(options) == 2 else ["cmajor", "density:9"])
+
+
+def test_a_model_of_ones_own_may_have_knobs(mc, knobs, tiny_model_folder, tmp_path):
+    shutil.copytree(tiny_model_folder, tmp_path / "mine")
+    expected = knobs.at("cmajor").generate(1, seed=1)[0]
+    for folder in ("by-the-bundled", "by-its-own"):
+        options = ("--scale", "cmajor", "-n", 1, "--model", "mine", "-o", folder)
+        assert mc("generate", *options).exit_code == 0
+        assert read_melody(tmp_path / folder / "melody-001.mid").melody == expected
+        if folder == "by-the-bundled":
+            (tmp_path / "bundled" / FOLDER_OF_KNOBS).rename(tmp_path / "mine" / FOLDER_OF_KNOBS)
+
+
+def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
+    other = MelodyVAE(tiny_config)
+    save_model(other, tmp_path / "other")
+    result = mc("generate", "--scale", "cmajor", "--model", "other", "-n", 1)
+    assert result.exit_code == 1
+    assert (
+        f"knobs was trained on the model {knobs.model.fingerprint[:12]}, found "
+        f"{other.fingerprint[:12]}; train an actor for that one with: mc train-actor\n"
+    ) in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scale", "D-doria"], "no scale is called 'D-doria'; write a tonic and one of major"),
+        (["--scale", "0,2,12"], "got '12' in '0,2,12'"),
+        (["--scale", "C", "--density", "9"], "the knobs reach from 3 pitch classes on and up to"),
+        (["--scale", "cmajor", "--density", "200"], "--rule scale:cmajor --rule density:200"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_be_is_told(mc, knobs, options, message):
+    result = mc("generate", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+# Wrong usage
 
 
 @pytest.mark.parametrize(

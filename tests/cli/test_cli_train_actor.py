@@ -95,13 +95,16 @@ def test_examples_of_two_kinds_take_the_place_of_rules(train, tmp_path, some_mel
     [
         (["--like", "reels"], "give both --like and --unlike: a critic compares the two"),
         (["--unlike", "reels"], "give both --like and --unlike: a critic compares the two"),
-        (["--like", "reels", "--unlike", "empty"], "empty holds no MIDI file with a melody"),
+        (["--like", "reels", "--unlike", "empty"], "empty holds no MIDI file (.kar, .mid"),
+        (["--like", "reels", "--unlike", "silent"], "silent holds no MIDI file with a melody"),
         (["--like", "reels", "--unlike", "none"], "Directory 'none' does not exist"),
     ],
     ids=str,
 )
 def test_examples_of_one_kind_are_wrong_usage(train, tmp_path, options, message):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "silent").mkdir()
+    (tmp_path / "silent" / "a.mid").write_bytes(b"")
     result = train(*options)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -219,8 +219,9 @@ def test_rules_that_are_not_kept_are_named_with_what_to_try(transform_hard, song
         f"{TOLD}Error: the best found, out.mid, reaches cmajor {reached}, density:252 "
     )
     assert result.stderr.endswith(
-        f"; bars 1-4,9, which stay, hold {outside} notes outside cmajor's set. Try fewer --keep-bars, "
-        "more --variations, another --seed or an actor that was trained longer\n"
+        f"; bars 1-4,9, which stay, hold {outside} notes outside cmajor's set. "
+        "Try fewer --keep-bars, more --variations, another --seed "
+        "or an actor that was trained longer\n"
     )
     assert result.stderr.count("\n") == 2
 
