@@ -139,8 +139,9 @@ def best_of(
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("--rule", "rules", multiple=True, default=["cmajor"])
 @click.option("-n", "count", default=512)
+@click.option("--rounds", default=PRESETS["default"].rounds)
 @click.option("--picture", type=click.Path(path_type=Path), default=Path("tradeoff.png"))
-def tradeoff(store: Path, rules: Sequence[str], count: int, picture: Path) -> None:
+def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture: Path) -> None:
     """Reward and satisfaction against latent distance and realism, over lambda_dist."""
     from melodyconstraints.curves import plot_tradeoff
 
@@ -148,7 +149,7 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, picture: Path) -> No
     held_out = Melodies(read_store(store, "test").events[::37][:count])
     rows, points = [], []
     for weight in (0.0, 0.05, 0.2, 0.8):
-        settings = replace(PRESETS["default"], distance_weight=weight)
+        settings = replace(PRESETS["default"], distance_weight=weight, rounds=rounds)
         actor = train_actor(model, rules, settings=settings, bank=bank_of(model), seed=1)
         measured = evaluate_actor(actor, count, held_out=held_out, seed=EVALUATION_SEED)
         reward = float(np.mean([one.mean for one in measured.actor.values()]))
