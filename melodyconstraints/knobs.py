@@ -1,4 +1,4 @@
-"""One actor with knobs: G(z, y), where y names any set of pitch classes and any density.
+"""One actor with knobs: G(z, y), where y names a set of pitch classes and a density.
 
 It comes with the bundled model, so that a scale and a density need no training. One decoded melody
 teaches the critic what it would have earned under any setting of the knobs, since both rewards
