@@ -64,12 +64,11 @@ def plot_tradeoff(points: Sequence[tuple[float, float, float, float, float]], pa
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     by_distance, by_realism = figure.subplots(1, 2)
     for axes, place in ((by_distance, 3), (by_realism, 4)):
-        chosen = sorted(points, key=lambda point: point[place])
-        where = [point[place] for point in chosen]
+        where = [point[place] for point in points]
         for column, label in ((1, "mean reward"), (2, "share satisfied")):
-            values = [point[column] for point in chosen]
+            values = [point[column] for point in points]
             axes.plot(where, values, marker="o", ms=4, lw=1.3, label=label)
-        for point, x in zip(chosen, where, strict=True):
+        for point, x in zip(points, where, strict=True):
             axes.annotate(
                 f"{point[0]:g}",
                 (x, point[2]),

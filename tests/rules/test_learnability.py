@@ -49,5 +49,5 @@ def test_the_verdict(parts, kind, learnable, text):
 
 
 def test_what_a_training_costs():
-    assert cost_of_training(1_700) == (10, False)
-    assert cost_of_training(200) == (85, True)
+    assert cost_of_training(2_300) == (10, False)
+    assert cost_of_training(200) == (115, True)
