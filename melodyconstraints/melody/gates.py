@@ -132,7 +132,7 @@ def advance(
     cell: Array,
     next_hidden: Array,
     next_cell: Array,
-    gates: Array | None,
+    gates: Array,
 ) -> None:
     """One step: what the hidden state and the input give the gates, to the next state.
 
@@ -144,17 +144,16 @@ def advance(
     Args:
         recurrent, given: ``(N, 4H)`` shares of the gates, before the nonlinearity.
         cell: ``(N, H)`` float32.
-        next_hidden, next_cell: ``(N, H)``, written to; ``next_cell`` is float32, and may be
-            ``cell``.
-        gates: ``(N, 4H)``, written to, or None.
+        next_hidden, next_cell: ``(N, H)``, written to; ``next_cell`` is float32.
+        gates: ``(N, 4H)``, written to.
     """
     units = cell.shape[1]
-    opened, following = np.empty(4 * units, np.float32), np.empty(units, np.float32)
+    opened = np.empty(4 * units, np.float32)
     i, f = opened[:units], opened[units : 2 * units]
     g, o = opened[2 * units : 3 * units], opened[3 * units :]
     for row in range(len(cell)):
-        share, other, before = recurrent[row], given[row], cell[row]
-        hidden, after = next_hidden[row], next_cell[row]
+        share, other, kept = recurrent[row], given[row], gates[row]
+        before, after, hidden = cell[row], next_cell[row], next_hidden[row]
         for k in range(4 * units):
             opened[k] = value(share, k) + value(other, k)
         for k in range(units):
@@ -163,16 +162,12 @@ def advance(
             opened[k] = sigmoid(opened[k])
         for k in range(units):
             g[k] = _TWO * g[k] - _ONE
+        for k in range(4 * units):
+            put(kept, k, opened[k])
         for k in range(units):
-            following[k] = f[k] * before[k] + i[k] * g[k]
+            after[k] = f[k] * before[k] + i[k] * g[k]
         for k in range(units):
-            put(hidden, k, o[k] * tanh(following[k]))
-        for k in range(units):
-            after[k] = following[k]
-        if gates is not None:
-            kept = gates[row]
-            for k in range(4 * units):
-                put(kept, k, opened[k])
+            put(hidden, k, o[k] * tanh(after[k]))
 
 
 @vectorised

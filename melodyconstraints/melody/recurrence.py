@@ -2,8 +2,11 @@
 
 An event's share of a step's gates is a row of a table of 131, and a bar embedding's share is the
 same at all steps of its bar, so both are computed once; what is left of a step is one product with
-the hidden state, and one pass over its result (:mod:`melodyconstraints.melody.gates`). Backwards,
-the weights' gradients of all steps are one product each.
+the hidden state. Backwards, the weights' gradients of all steps are one product each.
+
+Where gradients are wanted, what a step does between its products is compiled
+(:mod:`melodyconstraints.melody.gates`); elsewhere it is not, since to load the compiler takes
+longer than to draw 256 melodies.
 
 Shapes: ``S`` steps, ``N`` sequences side by side, ``H`` units, ``E`` = 131 inputs. Gates stand in
 PyTorch's order: input, forget, candidate, output.
@@ -11,14 +14,16 @@ PyTorch's order: input, forget, candidate, output.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from melodyconstraints.melody import gates as fused
 from melodyconstraints.vae.precision import products_dtype
+
+if TYPE_CHECKING:
+    from melodyconstraints.melody.gates import Array
 
 BLOCK = 256
 """Sequences that go through all steps together: their states stay in the cache."""
@@ -100,14 +105,13 @@ class _Scan(torch.autograd.Function):
                 given = constant[min(step, len(constant) - 1), rows]
                 if table is not None and events is not None:
                     given = given + F.embedding(events[step, rows], table)
-                advance(
-                    F.linear(hiddens[step, rows], weight),
-                    given,
-                    cells[step if learning else 0, rows],
-                    hiddens[step + 1, rows],
-                    cells[step + 1 if learning else 0, rows],
-                    None if gates is None else gates[step, rows],
-                )
+                recurrent = F.linear(hiddens[step, rows], weight)
+                hidden = hiddens[step + 1, rows]
+                if gates is None:
+                    advance(recurrent, given, cells[0, rows], hidden, cells[0, rows])
+                else:
+                    before, after = cells[step, rows], cells[step + 1, rows]
+                    advance_learning(recurrent, given, before, hidden, after, gates[step, rows])
         if learning:
             ctx.save_for_backward(weight, hiddens, cells, gates, events)
             ctx.constants, ctx.inputs = len(constant), 0 if table is None else len(table)
@@ -122,14 +126,14 @@ class _Scan(torch.autograd.Function):
         for first in range(0, batch, BLOCK):
             rows = slice(first, first + BLOCK)
             for step in reversed(range(steps)):
-                fused.retreat(
-                    as_array(outputs[step, rows]),
-                    as_array(grad_hidden[rows]),
-                    as_array(grad_cell[rows]),
-                    as_array(gates[step, rows]),
-                    as_array(cells[step, rows]),
-                    as_array(cells[step + 1, rows]),
-                    as_array(grad_gates[step, rows]),
+                retreat(
+                    outputs[step, rows],
+                    grad_hidden[rows],
+                    grad_cell[rows],
+                    gates[step, rows],
+                    cells[step, rows],
+                    cells[step + 1, rows],
+                    grad_gates[step, rows],
                 )
                 torch.mm(grad_gates[step, rows], weight, out=grad_hidden[rows])
         flat = grad_gates.reshape(steps * batch, wide)
@@ -143,53 +147,42 @@ class _Scan(torch.autograd.Function):
 
 
 def advance(
-    recurrent: Tensor,
-    given: Tensor,
-    cell: Tensor,
-    next_hidden: Tensor,
-    next_cell: Tensor,
-    gates: Tensor | None = None,
+    recurrent: Tensor, given: Tensor, cell: Tensor, next_hidden: Tensor, next_cell: Tensor
 ) -> None:
     """One step: what the hidden state and the input give the gates, to the next state.
-
-    On CPUs this is :func:`melodyconstraints.melody.gates.advance`.
 
     Args:
         recurrent, given: ``(N, 4H)`` shares of the gates, before the nonlinearity.
         cell: ``(N, H)``.
-        next_hidden, next_cell, gates: contiguous, written to; ``next_cell`` may be ``cell``.
+        next_hidden, next_cell: written to; ``next_cell`` may be ``cell``.
     """
-    if cell.device.type != "cpu":
-        advance_in_torch(recurrent, given, cell, next_hidden, next_cell, gates)
-        return
-    fused.advance(
-        as_array(recurrent),
-        as_array(given),
-        as_array(cell),
-        as_array(next_hidden),
-        as_array(next_cell),
-        None if gates is None else as_array(gates),
-    )
-
-
-def advance_in_torch(
-    recurrent: Tensor,
-    given: Tensor,
-    cell: Tensor,
-    next_hidden: Tensor,
-    next_cell: Tensor,
-    gates: Tensor | None = None,
-) -> None:
-    """:func:`advance` for any device."""
     i, f, g, o = (recurrent.float() + given.float()).chunk(4, -1)
-    i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
-    next_cell.copy_(f * cell + i * g)
-    next_hidden.copy_(o * torch.tanh(next_cell))
-    if gates is not None:
-        gates.copy_(torch.cat([i, f, g, o], -1))
+    i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), tanh(g), torch.sigmoid(o)
+    following = f * cell + i * g
+    next_cell.copy_(following)
+    next_hidden.copy_(o * tanh(following))
 
 
-def as_array(tensor: Tensor) -> fused.Array:
+def advance_learning(*tensors: Tensor) -> None:
+    """:func:`melodyconstraints.melody.gates.advance`."""
+    from melodyconstraints.melody import gates
+
+    gates.advance(*map(as_array, tensors))
+
+
+def retreat(*tensors: Tensor) -> None:
+    """:func:`melodyconstraints.melody.gates.retreat`."""
+    from melodyconstraints.melody import gates
+
+    gates.retreat(*map(as_array, tensors))
+
+
+def as_array(tensor: Tensor) -> Array:
     """The numbers of a tensor on the CPU, not copied if contiguous; bfloat16's bits as uint16."""
     whole = tensor.contiguous()
     return (whole.view(torch.uint16) if whole.dtype == torch.bfloat16 else whole).numpy()
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent as 2 sigmoid(2x) - 1: ten times as fast as PyTorch's on CPUs."""
+    return 2 * torch.sigmoid(2 * x) - 1

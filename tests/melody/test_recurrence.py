@@ -1,13 +1,15 @@
 """The LSTM layer for CPUs against PyTorch's own, outputs and gradients."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from melodyconstraints.melody import recurrence
-from melodyconstraints.melody.recurrence import LayerWeights, scan
+from melodyconstraints.melody.recurrence import LayerWeights, scan, tanh
 
 STEPS, ROWS, UNITS, EVENTS = 7, 5, 6, 9
 PREPARED = [(steps, table) for steps in (1, STEPS) for table in (True, False)]
@@ -142,7 +144,7 @@ def test_rows_do_not_know_of_each_other():
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(("steps", "with_table"), PREPARED)
-def test_without_gradients_the_outputs_are_the_same(steps, with_table, bfloat16):
+def test_without_gradients_the_outputs_are_the_same_to_rounding(steps, with_table, bfloat16):
     layer = Layer(steps, with_table)
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         learned = layer.scanned()
@@ -150,20 +152,21 @@ def test_without_gradients_the_outputs_are_the_same(steps, with_table, bfloat16)
             plain = layer.scanned()
     assert learned.requires_grad
     assert not plain.requires_grad
-    assert torch.equal(learned, plain)
+    assert plain.dtype == learned.dtype
+    tolerance = 0.02 if bfloat16 else 2e-6
+    torch.testing.assert_close(learned, plain, atol=tolerance, rtol=tolerance)
 
 
-def test_without_gradients_no_gates_are_kept(monkeypatch):
-    kept = []
-    monkeypatch.setattr(recurrence, "advance", lambda *given: kept.append(given[5]))
-    layer = Layer(1, with_table=True)
-    layer.scanned()
-    assert len(kept) == STEPS
-    assert all(gates is not None for gates in kept)
-    kept.clear()
-    with torch.no_grad():
-        layer.scanned()
-    assert kept == [None] * STEPS
+def test_without_gradients_no_compiler_is_loaded():
+    program = """
+import sys, torch
+from melodyconstraints.melody.recurrence import scan
+with torch.no_grad():
+    scan(torch.zeros(4, 1), (torch.zeros(1, 1), torch.ones(1, 1)), torch.zeros(1, 1, 4))
+sys.exit("numba" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_arguments_are_left_as_they_were():
@@ -218,3 +221,9 @@ def test_layer_weights_are_a_modules_with_both_biases_in_one(layer, direction):
     assert torch.equal(weights.bias, biases[0] + biases[1])
     gradients = torch.autograd.grad(weights.bias.sum(), biases)
     assert all(torch.equal(gradient, torch.ones(16)) for gradient in gradients)
+
+
+def test_the_hyperbolic_tangent_is_right_to_a_millionth_and_ends_at_one():
+    x = torch.linspace(-12, 12, 100_001)
+    assert (tanh(x).double() - x.double().tanh()).abs().max() < 3e-7
+    assert tanh(torch.tensor([-math.inf, 0.0, math.inf])).tolist() == [-1.0, 0.0, 1.0]
