@@ -6,6 +6,7 @@
     ├── UsageError (ValueError)       2   an argument that cannot be meant: unknown rule, n < 1
     ├── MidiError                     1   a MIDI file that cannot be read or holds no melody
     ├── StoreError                    1   a melody store that is missing, unfinished or foreign
+    ├── ImageDataError                1   image data that are missing, truncated or foreign
     ├── WorkerError                   1   worker processes that cannot start, or die at no file
     ├── ArtifactError                 1   a model or actor folder: missing, damaged or foreign
     ├── RuleError                     1   a rule that raised, or returned something outside [0, 1]
@@ -36,6 +37,10 @@ class MidiError(MelodyConstraintsError):
 
 class StoreError(MelodyConstraintsError):
     """A melody store that is missing, unfinished or foreign."""
+
+
+class ImageDataError(MelodyConstraintsError):
+    """Image data that are missing, truncated or foreign."""
 
 
 class WorkerError(MelodyConstraintsError):
