@@ -25,7 +25,7 @@ from melodyconstraints.latent.evaluation import (
 )
 from melodyconstraints.melody.distances import compare
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.statistics import FEATURES, PITCH_CLASS_FEATURES
+from melodyconstraints.melody.statistics import FEATURES
 from melodyconstraints.rules import Rule, find_rules
 
 _ACTOR_SEED_OFFSET = 1
@@ -159,14 +159,14 @@ def evaluate_actor(
 def _likeness(
     held_out: Melodies, prior: Melodies, drawn: Melodies, rules: Iterable[Rule]
 ) -> dict[str, Likeness]:
-    tonal = any(rule.pitch_classes is not None for rule in rules)
+    touched = frozenset[str]().union(*(rule.touches for rule in rules))
     likeness = {}
     for name, feature in FEATURES.items():
         reference = feature(held_out)
         likeness[name] = Likeness(
             prior=compare(reference, feature(prior)).overlapping_area,
             actor=compare(reference, feature(drawn)).overlapping_area,
-            touched=tonal and name in PITCH_CLASS_FEATURES,
+            touched=name in touched,
         )
     return likeness
 

@@ -14,6 +14,9 @@ from melodyconstraints.melody.distances import compare
 from melodyconstraints.melody.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.rules import find_rules
 
+NOTES = {"notes_per_bar", "note_length_histogram", "empty_bars", "empty_beats"}
+"""What follows from how many notes there are."""
+
 
 @pytest.fixture
 def actor(tiny_model, tiny_recipe) -> MelodyActor:
@@ -150,9 +153,10 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
         )
         assert one.prior == compare(of_real, of_prior).overlapping_area
         assert one.actor == compare(of_real, of_actor).overlapping_area
-        assert one.touched == (name in PITCH_CLASS_FEATURES)  # C major asks for pitch classes
+        # C major asks for pitch classes, 252 notes for notes
+        assert one.touched == (name in PITCH_CLASS_FEATURES | NOTES)
     free = [one for one in found.likeness.values() if not one.touched]
-    assert len(free) == len(FEATURES) - 4
+    assert len(free) == len(FEATURES) - 4 - 4
     assert found.realism == (
         pytest.approx(np.mean([one.prior for one in free])),
         pytest.approx(np.mean([one.actor for one in free])),
@@ -164,10 +168,18 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
     }
 
 
-def test_without_a_scale_no_feature_is_touched(actor, some_melodies):
-    actor.rules = find_rules(["density:252"])
+@pytest.mark.parametrize(
+    ("rules", "touched"),
+    [
+        (["density:252"], NOTES),
+        (["cmajor"], PITCH_CLASS_FEATURES),
+        (["first-note:C", lambda melody: float(len(melody) > 0)], set()),
+    ],
+)
+def test_a_rule_touches_what_it_asks_for(actor, some_melodies, rules, touched):
+    actor.rules = find_rules(rules)
     found = evaluate_actor(actor, 5, held_out=some_melodies)
-    assert not any(one.touched for one in found.likeness.values())
+    assert {name for name, one in found.likeness.items() if one.touched} == touched
 
 
 def test_melodies_that_are_all_alike_have_no_diversity_to_compare_with(actor):

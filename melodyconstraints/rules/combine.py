@@ -75,7 +75,9 @@ def negate(rule: Wanted) -> Rule:
     (part,) = _rules([rule])
     function = lambda melodies: np.where(part(melodies) >= FULFILLED, 0.0, 1.0)  # noqa: E731
     what = f"not: {part.description or part.name}"
-    return Rule(f"not:{part.name}", function, True, what, spec=f"not:{part.spec}")
+    return Rule(
+        f"not:{part.name}", function, True, what, spec=f"not:{part.spec}", touches=part.touches
+    )
 
 
 def not_rule(name: str, argument: str) -> Rule:
@@ -102,4 +104,6 @@ def _rules(wanted: Iterable[Wanted]) -> list[Rule]:
 
 def _combined(word: str, parts: Sequence[Rule], reward: Callable[[Melodies], Numbers]) -> Rule:
     what = f"{word.replace('_', ' ')}: " + "; ".join(part.name for part in parts)
-    return Rule(f"{word}({', '.join(part.name for part in parts)})", reward, True, what)
+    touches = frozenset[str]().union(*(part.touches for part in parts))
+    name = f"{word}({', '.join(part.name for part in parts)})"
+    return Rule(name, reward, True, what, touches=touches)

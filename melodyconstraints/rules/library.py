@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.statistics import PITCH_CLASS_FEATURES
 from melodyconstraints.rules import combine, pitch, repetition, rhythm, tonality
 from melodyconstraints.rules.definition import Rule
 
@@ -26,6 +27,7 @@ class LibraryRule:
         argument: what stands behind it, for the reader.
         example: a whole specification.
         make: specification and argument to a rule, with a docstring that explains it.
+        touches: see :class:`melodyconstraints.rules.definition.Rule`.
     """
 
     group: str
@@ -33,6 +35,7 @@ class LibraryRule:
     argument: str
     example: str
     make: Callable[[str, str], Rule]
+    touches: frozenset[str]
 
     @property
     def summary(self) -> str:
@@ -56,66 +59,105 @@ class LibraryRule:
         """
         _, _, argument = spec.partition(":")
         try:
-            return self.make(spec, argument)
+            made = self.make(spec, argument)
         except UsageError as error:
             raise UsageError(f"{spec!r}: {error}; for example {self.example}") from error
+        return replace(made, touches=made.touches | self.touches)
 
+
+NOTHING = frozenset[str]()
+TONES = PITCH_CLASS_FEATURES
+"""Which pitch classes there are."""
+COMPASS = frozenset({"pitch_range", "pitches_used"})
+"""How far the pitches reach."""
+INTERVALS = frozenset({"interval_histogram"})
+LENGTHS = frozenset({"note_length_histogram"})
+GROOVE = frozenset({"groove_consistency"})
+SILENCE = frozenset({"empty_bars", "empty_beats"})
+NOTES = LENGTHS | SILENCE | {"notes_per_bar"}
+"""How many notes there are: with more of them they are shorter and leave fewer rests."""
 
 LIBRARY = tuple(
     LibraryRule(group, *row)
     for group, rows in {
         "tonality": (
-            ("scale", "TONIC-NAME", "scale:D-dorian", tonality.scale_rule),
-            ("pitch-classes", "P,P,...", "pitch-classes:0,2,4,7,9", tonality.pitch_classes_rule),
-            ("key", "KEY", "key:A-minor", tonality.key_rule),
-            ("chords", "CHORD,...[,SHARE]", "chords:C,Am,F,G,60%", tonality.chords_rule),
+            ("scale", "TONIC-NAME", "scale:D-dorian", tonality.scale_rule, TONES),
+            (
+                "pitch-classes",
+                "P,P,...",
+                "pitch-classes:0,2,4,7,9",
+                tonality.pitch_classes_rule,
+                TONES,
+            ),
+            ("key", "KEY", "key:A-minor", tonality.key_rule, TONES),
+            ("chords", "CHORD,...[,SHARE]", "chords:C,Am,F,G,60%", tonality.chords_rule, TONES),
             (
                 "beat-chords",
                 "CHORD,...[,SHARE]",
                 "beat-chords:C,Am,F,G",
                 tonality.beat_chords_rule,
+                TONES,
             ),
             (
                 "scale-consistency",
                 "SHARE",
                 "scale-consistency:95%",
                 tonality.scale_consistency_rule,
+                TONES,
             ),
-            ("entropy", "BITS", "entropy:2.5..3", tonality.entropy_rule),
+            ("entropy", "BITS", "entropy:2.5..3", tonality.entropy_rule, TONES),
         ),
         "pitch": (
-            ("compass", "PITCHES", "compass:C4..C6", pitch.compass_rule),
-            ("tessitura", "PITCHES", "tessitura:C5..C6", pitch.tessitura_rule),
-            ("ambitus", "SEMITONES", "ambitus:..12", pitch.ambitus_rule),
-            ("first-note", "NOTE,...", "first-note:C,G", pitch.first_note_rule),
-            ("final-note", "NOTE,...", "final-note:C", pitch.final_note_rule),
-            ("contour", "SHAPE", "contour:arch", pitch.contour_rule),
+            ("compass", "PITCHES", "compass:C4..C6", pitch.compass_rule, COMPASS),
+            ("tessitura", "PITCHES", "tessitura:C5..C6", pitch.tessitura_rule, NOTHING),
+            ("ambitus", "SEMITONES", "ambitus:..12", pitch.ambitus_rule, COMPASS),
+            ("first-note", "NOTE,...", "first-note:C,G", pitch.first_note_rule, NOTHING),
+            ("final-note", "NOTE,...", "final-note:C", pitch.final_note_rule, NOTHING),
+            ("contour", "SHAPE", "contour:arch", pitch.contour_rule, NOTHING),
         ),
         "intervals": (
-            ("steps", "SHARE", "steps:60%", pitch.steps_rule),
-            ("leaps", "SHARE", "leaps:..20%", pitch.leaps_rule),
-            ("max-leap", "N", "max-leap:7", pitch.max_leap_rule),
-            ("leaps-resolved", "N", "leaps-resolved:5", pitch.leaps_resolved_rule),
-            ("max-repeats", "N", "max-repeats:3", pitch.max_repeats_rule),
+            ("steps", "SHARE", "steps:60%", pitch.steps_rule, INTERVALS),
+            ("leaps", "SHARE", "leaps:..20%", pitch.leaps_rule, INTERVALS),
+            ("max-leap", "N", "max-leap:7", pitch.max_leap_rule, INTERVALS),
+            ("leaps-resolved", "N", "leaps-resolved:5", pitch.leaps_resolved_rule, INTERVALS),
+            ("max-repeats", "N", "max-repeats:3", pitch.max_repeats_rule, INTERVALS),
         ),
         "rhythm": (
-            ("density", "NOTES", "density:192", rhythm.density_rule),
-            ("on-beat", "SHARE", "on-beat:60%", rhythm.on_beat_rule),
-            ("off-beat", "SHARE", "off-beat:50%", rhythm.off_beat_rule),
-            ("syncopation", "SHARE", "syncopation:25%", rhythm.syncopation_rule),
-            ("max-length", "LENGTH", "max-length:1/4", rhythm.max_length_rule),
-            ("min-length", "LENGTH", "min-length:1/8", rhythm.min_length_rule),
-            ("rests", "SHARE", "rests:10%..30%", rhythm.rests_rule),
-            ("rhythm", "PATTERN", "rhythm:x..x..x.....x...", rhythm.rhythm_rule),
-            ("groove", "SHARE", "groove:90%", rhythm.groove_rule),
+            ("density", "NOTES", "density:192", rhythm.density_rule, NOTES),
+            ("on-beat", "SHARE", "on-beat:60%", rhythm.on_beat_rule, NOTHING),
+            ("off-beat", "SHARE", "off-beat:50%", rhythm.off_beat_rule, NOTHING),
+            ("syncopation", "SHARE", "syncopation:25%", rhythm.syncopation_rule, NOTHING),
+            ("max-length", "LENGTH", "max-length:1/4", rhythm.max_length_rule, LENGTHS),
+            (
+                "min-length",
+                "LENGTH",
+                "min-length:1/8",
+                rhythm.min_length_rule,
+                LENGTHS | {"notes_per_bar"},
+            ),
+            ("rests", "SHARE", "rests:10%..30%", rhythm.rests_rule, SILENCE),
+            ("rhythm", "PATTERN", "rhythm:x..x..x.....x...", rhythm.rhythm_rule, NOTES | GROOVE),
+            ("groove", "SHARE", "groove:90%", rhythm.groove_rule, GROOVE),
         ),
         "repetition": (
-            ("bars-alike", "BARS[,SHARE]", "bars-alike:4,50%", repetition.bars_alike_rule),
-            ("rhythm-alike", "BARS[,SHARE]", "rhythm-alike:2", repetition.rhythm_alike_rule),
-            ("motif", "MOTIF,TIMES", "motif:+2+2-4,4", repetition.motif_rule),
-            ("novelty", "FILE[,INTERVALS]", "novelty:tune.mid", repetition.novelty_rule),
+            (
+                "bars-alike",
+                "BARS[,SHARE]",
+                "bars-alike:4,50%",
+                repetition.bars_alike_rule,
+                GROOVE | {"repeated_bars"},
+            ),
+            (
+                "rhythm-alike",
+                "BARS[,SHARE]",
+                "rhythm-alike:2",
+                repetition.rhythm_alike_rule,
+                GROOVE,
+            ),
+            ("motif", "MOTIF,TIMES", "motif:+2+2-4,4", repetition.motif_rule, INTERVALS),
+            ("novelty", "FILE[,INTERVALS]", "novelty:tune.mid", repetition.novelty_rule, NOTHING),
         ),
-        "logic": (("not", "RULE", "not:on-beat:80%", combine.not_rule),),
+        "logic": (("not", "RULE", "not:on-beat:80%", combine.not_rule, NOTHING),),
     }.items()
     for row in rows
 )

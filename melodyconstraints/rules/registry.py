@@ -48,7 +48,8 @@ def find_rule(spec: str) -> Rule:
         return load_rule_file(spec, None)
     scale = parse_scale(spec)
     if scale is not None:
-        return in_scale_rule(spec, scale)
+        touches = next(row.touches for row in LIBRARY if row.name == "scale")
+        return replace(in_scale_rule(spec, scale), touches=touches)
     return _installed(spec)
 
 

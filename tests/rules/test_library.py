@@ -5,6 +5,8 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import REST, Melodies, Melody
+from melodyconstraints.melody.statistics import FEATURES
+from melodyconstraints.rules import all_of, any_of, find_rules, library
 from melodyconstraints.rules.rhythm import density_rule
 from melodyconstraints.rules.scales import Scale
 from melodyconstraints.rules.tonality import in_scale_rule, in_set_rule
@@ -81,3 +83,54 @@ def test_rules_carry_what_piano_rolls_and_midi_files_need():
 def test_a_set_of_no_pitch_classes_is_refused(allowed):
     with pytest.raises(UsageError, match="pitch classes must be some of 0 to 11, got"):
         in_set_rule("set", allowed)
+
+
+# What rules touch
+
+
+@pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
+def test_what_a_rule_touches_are_features(row):
+    assert row.touches <= FEATURES.keys()
+
+
+TONES = {"pitch_class_histogram", "pitch_classes_used", "pitch_class_entropy", "scale_consistency"}
+SILENCE = {"empty_bars", "empty_beats"}
+NOTES = {"notes_per_bar", "note_length_histogram", *SILENCE}
+
+
+@pytest.mark.parametrize(
+    ("rule", "touches"),
+    [
+        ("cmajor", TONES),
+        ("scale:D-dorian", TONES),
+        ("chords:C,Am,F,G", TONES),
+        ("density:192", NOTES),
+        ("max-length:1/4", {"note_length_histogram"}),
+        ("min-length:1/8", {"note_length_histogram", "notes_per_bar"}),
+        ("rests:30%", SILENCE),
+        ("rhythm:x.x.", {*NOTES, "groove_consistency"}),
+        ("ambitus:..12", {"pitch_range", "pitches_used"}),
+        ("steps:60%", {"interval_histogram"}),
+        ("final-note:C", set()),
+        ("not:rests:30%", SILENCE),
+        (all_of(["cmajor", "rests:30%"]), TONES | SILENCE),
+        (any_of(["final-note:C", "rests:30%"]), SILENCE),
+    ],
+)
+def test_a_rule_touches_the_features_that_it_asks_for(rule, touches):
+    (found,) = find_rules([rule])
+    assert found.touches == touches
+
+
+def test_with_many_notes_there_are_short_ones_and_few_rests():
+    rng = np.random.default_rng(0)
+    for count in (192, 224, 256):
+        events = rng.integers(128, 130, (50, 256))
+        places = rng.permuted(np.tile(np.arange(256), (50, 1)), axis=1)[:, :count]
+        np.put_along_axis(events, places, 60, axis=1)
+        melodies = Melodies(events)
+        lengths = np.arange(1, 17)
+        assert FEATURES["notes_per_bar"](melodies).tolist() == [count / 16] * 50
+        mean = FEATURES["note_length_histogram"](melodies) @ lengths
+        assert (mean <= 256 / count).all()
+        assert (FEATURES["empty_beats"](melodies) <= (256 - count) / 256).all()
