@@ -39,6 +39,7 @@ def save_actor(actor: MelodyActor, folder: Path) -> None:
         "rules": [{"name": rule.name, "spec": rule.spec} for rule in actor.rules],
         "heads": actor.heads,
         "method": actor.method,
+        "weights": list(actor.weights),
         "temperature": actor.temperature,
         "settings": asdict(actor.settings),
         "records": [asdict(record) for record in actor.records],
@@ -87,9 +88,12 @@ def load_actor(
         saved = [(str(entry["name"]), str(entry["spec"])) for entry in config["rules"]]
         heads = [[str(name) for name in names] for names in config["heads"]]
         method = str(config["method"])
+        weights = tuple(float(weight) for weight in config.get("weights", ()))  # once without
         plain = {key: config[key] for key in ("temperature", "best", "decoded", "interrupted")}
         if method not in METHODS:
             raise ValueError(f"unknown method {method!r}")
+        if weights and len(weights) != sum(map(len, heads)):
+            raise ValueError(f"{len(weights)} weights for {sum(map(len, heads))} heads")
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     model = model or load_model(place)
@@ -117,6 +121,7 @@ def load_actor(
         heads,
         settings=settings,
         method=method,
+        weights=weights,
         records=records,
         **plain,
     )

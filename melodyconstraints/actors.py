@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
 )
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
-from melodyconstraints.latent.protocols import Constraint, Search
+from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import RoundRecord, train_actor_critic
@@ -47,7 +47,7 @@ LIKE = "like the examples"
 
 REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.98, shell_weight=1.0)
 """What a refined actor adds: some steps up the critic, for the points that need them."""
-SEARCHES: dict[str, Search] = {
+SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
     "langevin": LangevinSearch(steps=200, step_size=1.0, noise=6e-3, prior_weight=3e-3),
 }
@@ -71,6 +71,7 @@ class MelodyActor:
         temperature: the default for drawing.
         settings: the recipe.
         method: one of :data:`METHODS`.
+        weights: of all heads, in the critic's order; ones if empty.
         records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
         best: share of the points, on which the actor was judged, that kept everything.
         decoded: melodies that were decoded for the training.
@@ -85,6 +86,7 @@ class MelodyActor:
     temperature: float
     settings: ActorCriticSettings
     method: str = "actor"
+    weights: tuple[float, ...] = ()
     records: list[RoundRecord] = field(default_factory=list)
     best: float = float("nan")
     decoded: int = 0
@@ -93,7 +95,7 @@ class MelodyActor:
     def shift(self, z: Tensor) -> Tensor:
         """``(B, Z)`` points to ``(B, Z)`` where the critic is content."""
         generator = torch.Generator().manual_seed(stream(SEARCH, 0))
-        search = REFINEMENT if self.method == "refined" else SEARCHES.get(self.method)
+        search = search_of(self.method, self.weights)
         if self.method not in SEARCHES:
             if self.actor is None:
                 raise UsageError("this pair has no actor; it was trained for a search")
@@ -225,7 +227,8 @@ def train_actor(
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: a recipe of one's own in place of the preset's.
         method: one of :data:`METHODS`.
-        weights: of the rules.
+        weights: of the rules, at least 0: how hard each pulls, at the actor in training and at the
+            points of a search. A rule of weight 0 is learned and reported, not asked for.
         realism: encodings that the shifted points should be indistinguishable from.
         like, unlike: examples of what the melodies should be like, and of what they should not.
         bank: points of the prior and their melodies, decoded before.
@@ -244,19 +247,21 @@ def train_actor(
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     recipe = settings or PRESETS[preset]
     found = find_rules(rules)
+    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
     constraints: list[Constraint] = []
     if like is not None or unlike is not None:
         constraints.append(_likeness(model, like, unlike))
     if realism is not None:
         constraints.append(RealismConstraint(realism))
+    of_heads = own + tuple(weight for one in constraints for weight in one.weights)
     pair = train_actor_critic(
         MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
         found,
         recipe,
         constraints=constraints,
-        weights=weights,
+        weights=own,
         bank=bank,
-        search=SEARCHES.get(method),
+        search=search_of(method, of_heads) if method in SEARCHES else None,
         generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
         callback=callback,
     )
@@ -270,11 +275,18 @@ def train_actor(
         temperature=DEFAULT_TEMPERATURE,
         settings=recipe,
         method=method,
+        weights=of_heads,
         records=pair.records,
         best=pair.best,
         decoded=pair.decoded,
         interrupted=pair.interrupted,
     )
+
+
+def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:
+    """What a method searches with, or adds to an actor, by the weights of the critic's heads."""
+    search = REFINEMENT if method == "refined" else SEARCHES.get(method)
+    return None if search is None else replace(search, weights=tuple(weights))
 
 
 def _likeness(

@@ -246,6 +246,7 @@ class _Neighbourhood:
             [
                 GradientSearch(
                     thresholds=threshold,
+                    weights=self.actor.weights,
                     distance_weight=distance_weight,
                     shell_weight=1.0,
                     learning_rate=0.03,

@@ -20,7 +20,7 @@ from melodyconstraints.actors import (
     stream,
     train_actor,
 )
-from melodyconstraints.artifacts import save_artifact
+from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import (
     ArtifactError,
     RuleError,
@@ -169,6 +169,45 @@ def test_rules_weigh_what_they_are_given(model, tiny_recipe):
     message = r"give a weight of at least 0 for each of cmajor, density:252, got \[1\.0\]"
     with pytest.raises(UsageError, match=message):
         train_actor(model, rules, settings=tiny_recipe, weights=[1.0])
+
+
+@pytest.mark.parametrize("method", ["gradient", "langevin"])
+def test_what_rules_weigh_they_weigh_in_a_search(model, tiny_recipe, method):
+    rules = ["cmajor", "density:252"]
+    plain, ones, other = (
+        train_actor(model, rules, settings=tiny_recipe, method=method, weights=weights)
+        for weights in (None, [1.0, 1.0], [3.0, 0.5])
+    )
+    assert (plain.weights, ones.weights, other.weights) == ((1.0, 1.0), (1.0, 1.0), (3.0, 0.5))
+    assert same_networks(plain, ones)
+    assert not same_networks(plain, other)  # other points were found in training
+    z = prior_points(model, 3, 0)
+    search = replace(SEARCHES[method], weights=(3.0, 0.5))
+    generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+    expected = search(other.critic, z, sigma_bar=model.sigma_bar, generator=generator)
+    assert torch.equal(other.shift(z), expected)
+
+
+def test_an_actor_is_refined_by_what_rules_weigh(model, tiny_recipe, tmp_path):
+    actor = train_actor(
+        model, ["cmajor", "density:252"], settings=tiny_recipe, weights=[1.0, 0.25]
+    )
+    z = prior_points(model, 5, 0)
+    search = replace(REFINEMENT, weights=(1.0, 0.25))
+    expected = search(actor.critic, actor.actor(z).detach(), sigma_bar=model.sigma_bar)
+    assert torch.equal(actor.shift(z), expected)
+    assert not torch.equal(expected, replace(actor, weights=()).shift(z))
+    actor.save(tmp_path)
+    assert torch.equal(load_actor(tmp_path, model=model).shift(z), expected)
+
+
+def test_weights_are_of_all_heads(model, tiny_recipe, some_melodies):
+    encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
+    options = {"like": some_melodies[:5], "unlike": some_melodies[5:], "realism": encodings}
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, weights=[2.0], **options)
+    assert actor.heads == [["cmajor"], ["like the examples"], ["realism"]]
+    assert actor.weights == (2.0, 1.0, 1.0)
+    assert len(actor.generate(2)) == 2
 
 
 def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_recipe):
@@ -473,6 +512,28 @@ def test_an_actor_of_another_version_is_refused(actor_for, tmp_path, key):
     del config[key]
     save_artifact(tmp_path, "actor", config, {}, "")
     with pytest.raises(ArtifactError, match=f"does not fit this version: '{key}'"):
+        load_actor(tmp_path)
+
+
+def test_folders_from_before_weights_were_kept_weigh_all_heads_alike(
+    tiny_actor_folder, model, tmp_path
+):
+    actor = load_actor(tiny_actor_folder, model=model)
+    artifact = load_artifact(tiny_actor_folder, "actor")
+    assert artifact.config.pop("weights") == [1.0, 1.0]
+    save_artifact(tmp_path, "actor", artifact.config, artifact.tensors, "")
+    old = load_actor(tmp_path, model=model)
+    assert old.weights == ()
+    z = prior_points(model, 5, 0)
+    assert torch.equal(old.shift(z), actor.shift(z))
+
+
+def test_weights_that_do_not_fit_the_heads_are_refused(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.weights = (1.0, 2.0)
+    actor.save(tmp_path)
+    with pytest.raises(ArtifactError, match="does not fit this version: 2 weights for 1 heads"):
         load_actor(tmp_path)
 
 

@@ -39,7 +39,8 @@ CURVES = "training-curves.png"
     "weights",
     type=click.FloatRange(0),
     multiple=True,
-    help="Of each rule, in their order; density comes last.  [default: 1 each]",
+    help="How hard each rule pulls, in training and in a search; in their order, density last.  "
+    "[default: 1 each]",
 )
 @click.option(
     "--like",

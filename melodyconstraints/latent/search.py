@@ -1,7 +1,9 @@
 """Searches in latent space along a critic's gradient, for points that the actor did not learn.
 
 Each is a callable of the shape of :class:`melodyconstraints.latent.protocols.Search` and moves
-every point of a batch by itself: what it finds for one does not depend on the others.
+every point of a batch by itself. Gradient descent draws nothing at random: what it finds for one
+point does not depend on the others. The noise of Langevin steps is drawn for the batch as a whole,
+so a point's walk, though no other point pulls at it, is another in another batch.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class GradientSearch:
     Args:
         steps: at most.
         learning_rate: of Adam.
-        weights: of the critic's heads; ones if empty.
+        weights: of the critic's heads; ones if empty. A head of weight 0 neither pulls at a point
+            nor keeps it going.
         thresholds: values of D in [0, 1], one a head or one for all. A point stops where all of
             its heads have reached theirs, so that it moves no further than it must; None moves
             every point by all steps.
@@ -60,7 +63,7 @@ class GradientSearch:
         going = torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
         for _ in range(self.steps):
             logits = critic(moved, y)
-            going = going & ~reached(logits, self.thresholds)
+            going = going & ~reached(logits, self.thresholds, self.weights)
             if not going.any():
                 break
             loss = satisfaction_loss(logits, self.weights)
@@ -113,7 +116,7 @@ class LangevinSearch:
         for _ in range(self.steps):
             moved.requires_grad_(True)
             logits = critic(moved, y)
-            going = going & ~reached(logits, self.thresholds)
+            going = going & ~reached(logits, self.thresholds, self.weights)
             if not going.any():
                 break
             loss = satisfaction_loss(logits, self.weights)
@@ -125,8 +128,41 @@ class LangevinSearch:
         return moved.detach()
 
 
-def reached(logits: Tensor, thresholds: float | Sequence[float] | None) -> Tensor:
+def signed(critic: CriticFunction) -> CriticFunction:
+    """A critic of attributes as one of whether each is as wanted under a condition.
+
+    Of the first ``Y`` heads, log D stands for the presence of an attribute; where ``y`` is 0 its
+    absence is wanted, log(1 - D), which is the logit's negative. Other heads stay as they are.
+
+    Args:
+        critic: ``(B, Z)`` to logits ``(B, R)``; is given no condition.
+
+    Returns:
+        ``(B, Z)`` and ``(B, Y)`` of 0 and 1 to logits ``(B, R)``.
+
+    >>> critic = signed(lambda z, y: torch.tensor([[1.0, 2.0, 3.0]]))
+    >>> critic(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]]))
+    tensor([[ 1., -2.,  3.]])
+    """
+
+    def of_wanted(z: Tensor, y: Tensor | None) -> Tensor:
+        logits = critic(z, None)
+        if y is None:
+            return logits
+        signs = torch.ones_like(logits)
+        signs[:, : y.shape[1]] = 2 * y - 1
+        return signs * logits
+
+    return of_wanted
+
+
+def reached(
+    logits: Tensor, thresholds: float | Sequence[float] | None, weights: Sequence[float] = ()
+) -> Tensor:
     """``(B, 1)`` true where all heads of ``(B, R)`` logits have reached their thresholds.
+
+    Args:
+        weights: of the heads; nobody waits for one of weight 0. Ones if empty.
 
     Raises:
         UsageError: another number of thresholds than heads.
@@ -138,4 +174,7 @@ def reached(logits: Tensor, thresholds: float | Sequence[float] | None) -> Tenso
         raise UsageError(
             f"give {logits.shape[-1]} thresholds, one for each head, got {len(wanted)}"
         )
-    return (torch.sigmoid(logits) >= wanted).all(-1, keepdim=True)
+    content = torch.sigmoid(logits) >= wanted
+    if weights:
+        content = content | (torch.tensor(weights, device=logits.device) == 0)
+    return content.all(-1, keepdim=True)

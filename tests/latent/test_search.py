@@ -54,6 +54,19 @@ def test_all_heads_must_reach_their_thresholds(thresholds, expected):
     assert reached(logits, thresholds).tolist() == [[value] for value in expected]
 
 
+def test_nobody_waits_for_a_head_without_a_weight():
+    logits = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])
+    assert reached(logits, 0.5, (1.0, 0.0)).tolist() == [[True], [False]]
+    assert reached(logits, (0.5, 0.5), (0.3, 2.0)).tolist() == [[False], [False]]
+    z = torch.tensor([[3.0, -3.0]])
+    for search in (
+        GradientSearch(5, thresholds=0.9, weights=(1.0, 0.0)),
+        LangevinSearch(5, noise=0.1, thresholds=0.9, weights=(1.0, 0.0)),
+    ):
+        found = search(coordinates, z, sigma_bar=SIGMA_BAR, generator=torch.Generator())
+        assert torch.equal(found, z)
+
+
 def test_another_number_of_thresholds_than_heads_is_refused():
     for search in (GradientSearch(thresholds=(0.5,)), LangevinSearch(thresholds=(0.5,))):
         with pytest.raises(UsageError, match="give 2 thresholds, one for each head, got 1"):
