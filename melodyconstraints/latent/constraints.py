@@ -129,6 +129,10 @@ class RewardConstraint:
         )
         return earned
 
+    def earned(self, points: Tensor, y: Tensor | None) -> Tensor:
+        """Decode and judge; see :class:`..protocols.Constraint`."""
+        return self.judge.score(self.measure(points), y)
+
     def _asked(self, y: Tensor, others: int) -> Tensor:
         """Conditions of the actor's points, and any for others."""
         return torch.cat([y, y[torch.arange(others, device=y.device) % len(y)]])
@@ -238,6 +242,9 @@ class AttributeConstraint:
     def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
         """Nothing is to be learned from unlabelled points."""
 
+    def earned(self, points: Tensor, y: Tensor | None) -> None:
+        """Only the critic can tell."""
+
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings at random; the target is whether an attribute is as wanted."""
         points, labels = self.encodings.draw(count, generator)
@@ -269,6 +276,9 @@ class RealismConstraint:
         self.shifted = _newest(self.shifted, shifted, self.memory)
         if self.conditional and y is not None:
             self.y = _newest(self.y, y, self.memory)
+
+    def earned(self, points: Tensor, y: Tensor | None) -> None:
+        """Only the critic can tell."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings in the first half; in the second what the critic should tell from them."""

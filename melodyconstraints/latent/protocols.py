@@ -113,6 +113,18 @@ class Constraint(Protocol):
         """
         ...
 
+    def earned(self, points: Tensor, y: Tensor | None) -> Tensor | None:
+        """Judge points, by which an actor is chosen, and learn nothing from them.
+
+        Args:
+            points: ``(B, Z)``.
+            y: ``(B, Y)`` what is asked there.
+
+        Returns:
+            True rewards ``(B, R)``; None where only the critic can tell.
+        """
+        ...
+
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """``count`` examples for the critic."""
         ...

@@ -42,8 +42,8 @@ class ActorCriticSettings:
         distance_weight: lambda_dist.
         prior_weight: of :func:`melodyconstraints.latent.losses.prior_penalty`.
         gradient_penalty, one_sided: of the critic.
-        penalty_points: of a batch, on about how many the penalty is taken; it costs more than the
-            rest of a step.
+        penalty_points: of a batch, on how many, drawn at random, the penalty is taken; it costs
+            more than the rest of a step.
         sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
             tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
             sharpness times the largest share of the actor's points that satisfied it so far:

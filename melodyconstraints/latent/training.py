@@ -254,16 +254,28 @@ class _Trainer:
 
     def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Show points to every constraint; values and satisfaction ``(B, R)`` of the first."""
+        earned = [constraint.meet(shifted, prior, y) for constraint in self.constraints]
+        return self._values(earned, shifted, y)
+
+    def judge(self, points: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Values and satisfaction ``(B, R)`` of points from which nothing is learned."""
+        return self._values([one.earned(points, y) for one in self.constraints], points, y)
+
+    def _values(
+        self, earned: Sequence[Tensor | None], points: Tensor, y: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The critic's values stand for what cannot be measured."""
         values, satisfied = [], []
-        for constraint, critic in zip(self.constraints, self.critic.critics, strict=True):
-            earned = constraint.meet(shifted, prior, y)
+        for constraint, critic, own in zip(
+            self.constraints, self.critic.critics, earned, strict=True
+        ):
             threshold = SATISFIED
-            if earned is None:
+            if own is None:
                 threshold = CONTENT
                 with torch.no_grad():
-                    earned = torch.sigmoid(critic(shifted, y if constraint.conditional else None))
-            values.append(earned)
-            satisfied.append(earned >= threshold)
+                    own = torch.sigmoid(critic(points, y if constraint.conditional else None))
+            values.append(own)
+            satisfied.append(own >= threshold)
         return torch.cat(values, -1), torch.cat(satisfied, -1)
 
     def round(self, number: int) -> RoundRecord:
@@ -315,7 +327,10 @@ class _Trainer:
     def _penalty(self, critic: nn.Module, points: Tensor, y: Tensor | None) -> Tensor:
         """The gradient penalty between the halves of examples, on some of them."""
         settings = self.settings
-        some = slice(None, None, max(len(points) // settings.penalty_points, 1))
+        # At random: the examples have an order of their own, every other row may be of one kind.
+        some = torch.arange(len(points))
+        if len(points) > settings.penalty_points:
+            some = torch.randperm(len(points), generator=self.generator)[: settings.penalty_points]
         asked = None if y is None else y[some]
         return losses.gradient_penalty(
             lambda z: critic(z, asked),
@@ -346,7 +361,7 @@ class _Trainer:
         z, y = self.validation
         with torch.no_grad():
             shifted = self.averaged(z, y)
-        values, satisfied = self.meet(shifted, z[:0], y)
+        values, satisfied = self.judge(shifted, y)
         score = (float(satisfied.all(-1).float().mean()), float(values.mean()))
         if self.best is None or score > self.best:
             self.best = score

@@ -259,7 +259,7 @@ def test_the_best_of_the_validated_actors_is_returned(trainer_of, disc, short, m
     for share in (0.25, 0.75, 0.5):
         values = (torch.arange(16) < 16 * share).float()[:, None]
         met = values, values >= SATISFIED
-        monkeypatch.setattr(trainer, "meet", lambda *points, met=met: met)
+        monkeypatch.setattr(trainer, "judge", lambda *points, met=met: met)
         with torch.no_grad():
             next(trainer.averaged.parameters()).fill_(share)
         trainer._validate()
@@ -275,13 +275,33 @@ def test_of_actors_that_satisfy_as_many_the_one_that_earns_more_is_returned(
     for earned in (0.25, 0.75, 0.5):
         values = torch.full((16, 1), earned)
         met = values, values >= SATISFIED
-        monkeypatch.setattr(trainer, "meet", lambda *points, met=met: met)
+        monkeypatch.setattr(trainer, "judge", lambda *points, met=met: met)
         with torch.no_grad():
             next(trainer.averaged.parameters()).fill_(earned)
         trainer._validate()
     returned = trainer.finish()
     assert returned.best == 0.0
     assert (next(returned.actor.parameters()) == 0.75).all()
+
+
+def test_nothing_is_learned_from_the_points_of_the_validation(trainer_of, disc, short, plane):
+    trainer, constraint = trainer_of([disc], short)
+    trainer.warm_up()
+    trainer.round(0)
+    points, satisfied = constraint.points.clone(), constraint.satisfied.clone()
+    weights = [parameter.detach().clone() for parameter in trainer.critic.parameters()]
+    with torch.no_grad():  # the actor leads every point into the disc
+        trainer.averaged.layers[-1].weight.zero_()
+        trainer.averaged.layers[-1].bias.copy_(torch.tensor([*disc.centre, 100.0, 100.0]))
+    decoded = constraint.decoded
+    trainer._validate()
+    assert trainer.best == (1.0, 1.0)
+    assert constraint.decoded == decoded + short.validation == sum(plane.decoded)
+    assert torch.equal(constraint.points, points)
+    assert len(constraint.measured) == len(points)
+    assert torch.equal(constraint.satisfied, satisfied)
+    assert satisfied.item() < 0.2
+    assert all(map(torch.equal, weights, trainer.critic.parameters()))
 
 
 @pytest.mark.parametrize(("memory", "expected"), [(0, [8, 8, 8]), (12, [8, 16, 20])])
@@ -351,7 +371,7 @@ def test_a_bank_that_is_handed_in_is_filled_up_and_learned(trainer_of, disc, sho
     assert torch.equal(constraint.measured, disc(constraint.points)[:, None])
 
 
-@pytest.mark.parametrize(("penalty_points", "expected"), [(2, 2), (3, 4), (8, 8), (64, 8)])
+@pytest.mark.parametrize(("penalty_points", "expected"), [(2, 2), (3, 3), (8, 8), (64, 8)])
 def test_the_penalty_is_taken_on_some_points(
     trainer_of, disc, short, monkeypatch, penalty_points, expected
 ):

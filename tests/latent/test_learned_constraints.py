@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import (
     SATISFIED,
     AttributeConstraint,
@@ -64,10 +65,13 @@ class Told:
     names, weights, conditional = ("told", "again"), (0.5, 2.0), True
 
     def __init__(self):
-        self.met, self.counts = [], []
+        self.met, self.judged, self.counts = [], [], []
 
     def meet(self, shifted, prior, y):
         self.met.append((shifted, prior, y))
+
+    def earned(self, points, y):
+        self.judged.append((points, y))
 
     def examples(self, count, generator):
         self.counts.append(count)
@@ -170,6 +174,30 @@ def test_only_critics_of_conditional_constraints_see_the_condition(
     assert trained.names == ("near y", "realism")
 
 
+def test_the_penalty_sees_what_was_asked_and_conditions_that_are_new(
+    plane, disc_around_y, short, seeded, monkeypatch
+):
+    def penalty(critic, first, second, **options):
+        critic(first)
+        return first.new_zeros(())
+
+    monkeypatch.setattr(losses, "gradient_penalty", penalty)
+    settings = replace(short, bank=0, batch_size=64, penalty_points=16)
+    constraint = RewardConstraint(
+        plane, disc_around_y, conditions=lambda n, generator: torch.ones(n, 2)
+    )
+    trainer = _Trainer(plane, [constraint], settings, seeded(), somewhere)
+    z = torch.randn(64, 2)
+    constraint.remember(z, z, torch.zeros(64, 2))
+    trainer.critic.critics[0].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
+    seen = []
+    trainer._critic_step()
+    _, asked = seen
+    assert asked.shape == (16, 2)
+    # Half of the batch is new. That one kind is missing among sixteen: 3 in 100,000.
+    assert set(asked[:, 0].tolist()) == {0.0, 1.0}
+
+
 # Searches
 
 
@@ -224,14 +252,12 @@ def test_a_constraint_meets_what_the_actor_makes_and_is_asked_for_batches(plane,
     trained = train_actor_critic(
         plane, settings=short, constraints=[told], conditions=signs, generator=seeded()
     )
-    rounds = [met for met in told.met if len(met[1])]
-    assert len(rounds) == 4
-    for shifted, prior, y in rounds:
+    assert len(told.met) == 4
+    for shifted, prior, y in told.met:
         assert (shifted.shape, prior.shape, y.shape) == ((6, 2), (2, 2), (6, 1))
         assert not shifted.requires_grad
     assert told.counts == [short.batch_size] * short.rounds * short.critic_steps
-    judged = [met for met in told.met if not len(met[1])]
-    assert [met[0].shape for met in judged] == [(16, 2)] * 2
+    assert [(points.shape, y.shape) for points, y in told.judged] == [((16, 2), (16, 1))] * 2
     assert trained.names == ("told", "again")
     assert trained.decoded == 0
 
@@ -248,9 +274,9 @@ def test_where_nothing_is_measured_the_critics_value_stands_for_it(plane, disc, 
     rewarded, told = RewardConstraint(plane, Rewards([disc])), Told()
     trainer = _Trainer(plane, [rewarded, told], short, seeded(), signs)
     points, y = torch.randn(50, 2), signs(50, seeded())
-    values, satisfied = trainer.meet(points, points[:0], y)
     with torch.no_grad():
         learned = torch.sigmoid(trainer.critic.critics[1](points, y))
-    torch.testing.assert_close(values, torch.cat([disc(points)[:, None], learned], -1))
-    torch.testing.assert_close(satisfied[:, 0], disc(points) >= SATISFIED)
-    torch.testing.assert_close(satisfied[:, 1:], learned >= 0.5)
+    for values, satisfied in (trainer.meet(points, points[:0], y), trainer.judge(points, y)):
+        torch.testing.assert_close(values, torch.cat([disc(points)[:, None], learned], -1))
+        torch.testing.assert_close(satisfied[:, 0], disc(points) >= SATISFIED)
+        torch.testing.assert_close(satisfied[:, 1:], learned >= 0.5)
