@@ -7,9 +7,10 @@
 ================================  =========================================================
 
 Partition 0 is trained on, 2 tested with, and 1, validation, left out of both; without that file
-the split is random. Images of 178x218 are cropped to the 128x128 in their middle and reduced, as
-in *Latent Constraints*, appendix; images that have the size asked for already are taken as they
-are. Images that the list does not name are ignored. CelebA is for non-commercial research only.
+the split is random. Images of 178x218 are cropped to the 128x128 in their middle and reduced with
+antialiasing; images that have the size asked for already are taken as they are; any other is
+refused. Images that the list does not name are ignored. CelebA is for non-commercial research
+only.
 
 References:
     Liu, Luo, Wang and Tang, *Deep Learning Face Attributes in the Wild*, ICCV 2015,
