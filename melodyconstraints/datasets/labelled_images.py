@@ -178,7 +178,7 @@ def find_names(
 
     Args:
         wanted: in any case, with or without ``_``, ``-`` and spaces.
-        aliases: other names of some.
+        aliases: other names of some that may be known.
 
     Raises:
         UsageError: one is unknown, or named twice.
@@ -187,8 +187,9 @@ def find_names(
         >>> find_names(["wearing hat"], ["Smiling", "Wearing_Hat"])
         ('Wearing_Hat',)
     """
-    spellings = {_plain(name): name for name in known}
-    spellings |= {_plain(alias): name for alias, name in (aliases or {}).items()}
+    others = {alias: name for alias, name in (aliases or {}).items() if name in known}
+    spellings = {_plain(alias): name for alias, name in others.items()}
+    spellings |= {_plain(name): name for name in known}
     unknown = [name for name in wanted if _plain(name) not in spellings]
     if unknown:
         raise UsageError(f"unknown attribute {unknown[0]!r}; known are {', '.join(known)}")

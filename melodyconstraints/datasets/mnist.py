@@ -136,7 +136,8 @@ def parse_idx(data: bytes, dimensions: int, name: str) -> Bytes:
         )
     if 0 in shape:
         raise ImageDataError(f"{name} is empty: it has {' x '.join(map(str, shape))} values")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    # a copy, since torch warns of arrays that cannot be written to
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
 
 
 def read_digits() -> ImageData:

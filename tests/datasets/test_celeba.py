@@ -88,6 +88,12 @@ def test_facial_hair_is_what_is_not_no_beard(folder, name):
     }
 
 
+def test_without_no_beard_there_is_no_facial_hair(folder):
+    (folder / "list_attr_celeba.txt").write_text(LIST.replace("No_Beard", "Goatee"))
+    with pytest.raises(UsageError, match="unknown attribute 'Beard'; known are Bald, Goatee, Sm"):
+        read_images(folder, ["Beard"], size=4)
+
+
 def test_the_papers_ten_are_the_default(folder):
     names = [*(name for name in PAPER_ATTRIBUTES if name != "Facial_Hair"), "No_Beard"]
     rows = "".join(f"{file} {'1 ' * 9}-1\n" for file in FILES)

@@ -42,6 +42,7 @@ def test_pixels_and_labels_are_those_of_the_bytes(folder):
     data = read_images(folder)
     assert data.train.images.shape == (3, 1, 2, 1)
     assert data.train.images.ravel().tolist() == [0, 255, 1, 2, 128, 64]
+    assert data.train.images.flags.writeable
     assert data.train.names == data.test.names == ("0", "1", "2", "3")
     assert data.train.labels.argmax(1).tolist() == [2, 0, 1]
     assert data.train.labels.sum() == 3
