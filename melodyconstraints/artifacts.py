@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,18 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
         raise UsageError(f"{folder} holds other files; choose an empty or new folder")
     if not overwrite:
         raise UsageError(f"{folder} already holds the {kind} of an earlier run; {remedy}")
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table for a card.
+
+    >>> print(*markdown_table(["a", "b"], [["1", "2"]]), sep=chr(10))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def _read_json(folder: Path, name: str, kind: str) -> dict[str, Any]:

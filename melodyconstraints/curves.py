@@ -39,18 +39,24 @@ def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path
     figure.savefig(path, dpi=110)
 
 
-def plot_learning_curves(curves: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Held-out accuracy, and the two terms of the ELBO, against training steps."""
+def plot_learning_curves(
+    curves: Sequence[Mapping[str, float]], path: Path, panels: Mapping[str, Sequence[str]]
+) -> None:
+    """What was measured against training steps.
+
+    Args:
+        panels: titles, and the names of what is drawn under each; shares go from 0 to 1.
+    """
     steps = [point["step"] for point in curves]
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    accuracy, terms = figure.subplots(1, 2)
-    for name in ("teacher_forced", "free_running", "onset_f1"):
-        _curve(accuracy, steps, [point[name] for point in curves], name.replace("_", " "))
-    for name in ("reconstruction", "kl"):
-        _curve(terms, steps, [point[name] for point in curves], name)
-    accuracy.set_ylim(0, 1)
-    _finish(accuracy, "held-out melodies", "step")
-    _finish(terms, "nats a melody", "step")
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, names) in zip(every, panels.items(), strict=True):
+        measured = [name for name in names if all(name in point for point in curves)]
+        for name in measured:
+            _curve(axes, steps, [point[name] for point in curves], name.replace("_", " "))
+        if all(0 <= point[name] <= 1 for point in curves for name in measured):
+            axes.set_ylim(0, 1)
+        _finish(axes, title, "step")
     figure.savefig(path, dpi=110)
 
 

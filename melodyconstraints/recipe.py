@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from melodyconstraints.artifacts import check_free
 from melodyconstraints.bank import SIZE, write_bank
 from melodyconstraints.curves import plot_learning_curves
 from melodyconstraints.datasets.store import StoredMelodies, read_store
@@ -23,6 +21,7 @@ from melodyconstraints.melody.config import PRESETS
 from melodyconstraints.melody.reconstruction import measure_reconstruction
 from melodyconstraints.melody.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae.distributed import processes
+from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -33,8 +32,11 @@ MEASURED = 2_048
 """Held-out melodies of each split that are measured at its end."""
 BANKED = SIZE
 """Melodies of each kind in the model's bank."""
-CHECKPOINTS = "training"
-CURVES = "learning-curves.png"
+PANELS = {
+    "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
+    "nats a melody": ("reconstruction", "kl"),
+}
+"""Of the picture of the learning curves."""
 
 
 def train_model(
@@ -67,14 +69,16 @@ def train_model(
 
     def show(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, output / CURVES)
+            plot_learning_curves(state.curves, output / CURVES, PANELS)
         if callback:
             callback(state)
 
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
         if place.first:
-            _check_output(output, preset, resume)
+            if preset not in PRESETS:
+                raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+            claim(output, KIND, resume=resume)
         data = _training_data(store)
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ def train_model(
         )
     if not place.first:
         return {}
-    plot_learning_curves(state.curves, output / CURVES)
+    plot_learning_curves(state.curves, output / CURVES, PANELS)
     model.eval()
     if announce:
         announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
@@ -121,16 +125,6 @@ def train_model(
     return measured
 
 
-def _check_output(output: Path, preset: str, resume: bool) -> None:
-    """Refuse a folder that holds a model, or a training without ``resume``."""
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if not (output / CHECKPOINTS).exists():
-        check_free(output, KIND, overwrite=False, remedy="choose another folder")
-    elif not resume:
-        raise UsageError(f"{output} already holds a training; pass --resume or choose another")
-
-
 def _training_data(store: Path) -> dict[str, StoredMelodies]:
     data = {split: read_store(store, split) for split in ("train", "validation", "test")}
     if not len(data["train"]):
@@ -138,19 +132,6 @@ def _training_data(store: Path) -> dict[str, StoredMelodies]:
     if not len(data["validation"]):
         raise StoreError(f"{store} holds no melody of the split validation; extract more files")
     return data
-
-
-def check_device(device: str) -> None:
-    """Make sure that tensors can live there.
-
-    Raises:
-        UsageError: they cannot.
-    """
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {device!r} cannot be used: {reason}") from error
 
 
 def choose(melodies: NDArray[Scalar], count: int) -> NDArray[Scalar]:

@@ -15,7 +15,7 @@ from melodyconstraints import errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
-FOLDERS = ("latent", "vae", "melody", "rules", "datasets", "cli")
+FOLDERS = ("latent", "vae", "melody", "images", "rules", "datasets", "cli")
 BASE = {"errors", "compiled", "disk"}
 ABOVE = {
     *("actor_checkpoint", "actors", "bank", "curves", "evaluation", "knobs", "quality", "reading"),
@@ -31,6 +31,10 @@ MAY_IMPORT = {
     "latent": {"errors"},
     "vae": {"errors", "artifacts"},
     "melody": {"errors", "compiled", "artifacts", "vae", "latent"},
+    "images": {
+        *("errors", "artifacts", "disk", "vae", "latent", "curves"),
+        "datasets.labelled_images",
+    },
     "rules": {
         "errors",
         *("melody.events", "melody.notes", "melody.units"),
@@ -41,7 +45,7 @@ MAY_IMPORT = {
     "actors": EVERYTHING - {"cli"},
     "bank": {"errors", "artifacts", "melody", "datasets"},
     "evaluation": EVERYTHING - {"cli"},
-    "curves": EVERYTHING - {"cli"},
+    "curves": {"latent"},
     "knobs": EVERYTHING - {"cli"},
     "quality": EVERYTHING - {"cli"},
     "reading": {"errors", "melody", "datasets"},

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from melodyconstraints.curves import plot_actor_critic, plot_learning_curves
+from melodyconstraints.recipe import PANELS
 from melodyconstraints.latent.training import RoundRecord
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -80,7 +81,7 @@ def test_learning_curves_show_accuracy_and_both_terms_of_the_elbo(figures, tmp_p
         }
         for n in (1, 2)
     ]
-    plot_learning_curves(curves, tmp_path / "curves.png")
+    plot_learning_curves(curves, tmp_path / "curves.png", PANELS)
     assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
     assert lines_of(figures[0]) == {
         "held-out melodies": {

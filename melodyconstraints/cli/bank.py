@@ -21,7 +21,7 @@ def command(model_folder: Path | None, data: Path, device: str) -> None:
     On them, mc rules check tries a rule. Without a bank they are decoded when they are needed.
     """
     from melodyconstraints.bank import write_bank
-    from melodyconstraints.recipe import check_device
+    from melodyconstraints.vae.folders import check_device
 
     check_device(device)
     with progress_bar("melodies decoded") as bar:

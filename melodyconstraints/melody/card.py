@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from melodyconstraints.artifacts import markdown_table
+
 
 def model_card(
     *,
@@ -35,15 +37,15 @@ def model_card(
             "",
             "## Measured on melodies of files that the training did not see",
             "",
-            *_table(["", *measured], _transposed(measured)),
+            *markdown_table(["", *measured], _transposed(measured)),
             "",
             "## Training melodies by collection",
             "",
-            *_table(["collection", "melodies"], [[k, f"{v:,}"] for k, v in data.items()]),
+            *markdown_table(["collection", "melodies"], [[k, f"{v:,}"] for k, v in data.items()]),
             "",
             "## Settings",
             "",
-            *_table(["setting", "value"], [[k, str(v)] for k, v in settings.items()]),
+            *markdown_table(["setting", "value"], [[k, str(v)] for k, v in settings.items()]),
             "",
             *notes.splitlines(),
             "",
@@ -57,8 +59,3 @@ def _transposed(measured: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
         [name.replace("_", " "), *(f"{values[name]:.3f}" for values in measured.values())]
         for name in names
     ]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]

@@ -1,0 +1,1 @@
+"""Images: a second domain on the same core, digits and faces with their attributes."""

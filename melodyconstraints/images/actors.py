@@ -1,0 +1,324 @@
+"""Actors for images: where the model, labelled encodings and the core meet.
+
+Three methods, one interface. ``actor`` is the paper's G(z, y) with its critic D(z, y), which sees
+encodings under their own labels, under those of others and points of the actor (section 4);
+without labels, the realism constraint alone (section 3). ``gradient`` has a critic of attributes
+and one of realism and moves each point by itself until both are content (section 5, G_opt).
+``langevin`` samples from p(z | y) by the gradient of a classifier on encodings alone (Acuna and
+Duvenaud, *Direct optimization of the latent representation*, equation 2).
+
+Shapes: ``B`` points, ``Z`` latent dimensions, ``Y`` labels of 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.artifacts import load_artifact, save_artifact
+from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.images.checkpoint import fill, halved, load_model
+from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.latent.constraints import (
+    AttributeConstraint,
+    Encodings,
+    RealismConstraint,
+)
+from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.protocols import Constraint
+from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.latent.training import RoundRecord, train_actor_critic
+from melodyconstraints.vae.precision import products
+
+KIND = "image-actor"
+METHODS = ("actor", "gradient", "langevin")
+REALISM_WEIGHT = 0.1
+"""Of the realism critic beside each attribute's, in a search (the paper, Figure 5)."""
+
+_SMALL = ActorCriticSettings(
+    actor_hidden=(256, 256, 256),
+    critic_hidden=(256, 256, 256),
+    condition_units=256,
+    bank=0,
+    warmup_steps=0,
+    rounds=4000,
+    actor_points=128,
+    prior_points=0,
+    critic_steps=2,
+    actor_steps=1,
+    batch_size=256,
+    learning_rate=5e-4,
+    betas=(0.5, 0.9),
+    final_share=0.05,
+    distance_weight=0.0,
+    prior_weight=0.0,
+    gradient_penalty=1.0,
+    penalty_points=64,
+    one_sided=False,
+    sharpness=0.0,
+    average=0.995,
+    validation=0,
+)
+PRESETS: dict[str, ActorCriticSettings] = {
+    "small": _SMALL,
+    "large": replace(
+        _SMALL,
+        actor_hidden=(2048,) * 4,
+        critic_hidden=(2048,) * 4,
+        condition_units=2048,
+        learning_rate=2e-4,
+        rounds=2000,
+    ),
+}
+"""Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``."""
+
+
+@dataclass
+class ImageActor:
+    """What moves latent points of a model to where images have wanted labels.
+
+    Args:
+        names: of the labels; none where realism is all that is wanted.
+        exclusive: exactly one label holds.
+        actor: None where a search moves the points.
+        critic: a conditional head; or, of a search, a head for each label and for realism.
+        method: one of :data:`METHODS`.
+        records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
+    """
+
+    model: ImageVAE
+    names: tuple[str, ...]
+    exclusive: bool
+    actor: Actor | None
+    critic: Critics
+    settings: ActorCriticSettings
+    method: str = "actor"
+    records: list[RoundRecord] = field(default_factory=list)
+
+    def shift(
+        self,
+        z: Tensor,
+        y: Tensor | None = None,
+        *,
+        search: GradientSearch | LangevinSearch | None = None,
+        seed: int = 0,
+    ) -> Tensor:
+        """``(B, Z)`` points to ``(B, Z)`` where labels are ``(B, Y)``, as far as the method can.
+
+        Args:
+            search: in place of the method's own.
+            seed: of its noise.
+
+        Raises:
+            UsageError: labels that do not fit the names.
+        """
+        self._check(z, y)
+        if self.actor is not None and search is None:
+            with torch.no_grad():
+                shifted: Tensor = self.actor(z, y)
+            return shifted
+        generator = torch.Generator().manual_seed(seed)
+        search = search or default_search(self.method, len(self.names))
+        critic = signed(self.critic) if self.names else self.critic
+        return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
+
+    def generate(self, y: Tensor | None = None, *, n: int | None = None, seed: int = 0) -> Tensor:
+        """Images ``(B, C, H, W)`` in [0, 1] with labels ``(B, Y)``; ``n`` of them where none are.
+
+        Raises:
+            UsageError: neither labels nor a number, or labels that do not fit the names.
+        """
+        count = n if y is None else len(y)
+        if count is None or count < 1:
+            raise UsageError("say what to make: labels, or n, a number of at least 1")
+        z = prior_points(self.model, count, seed)
+        return self.model.decode(self.shift(z, y, seed=seed))
+
+    def _check(self, z: Tensor, y: Tensor | None) -> None:
+        found = None if y is None else tuple(y.shape)
+        wanted = (len(z), len(self.names)) if self.names else None
+        if found != wanted:
+            raise UsageError(f"labels must have shape {wanted} for this actor, got {found}")
+
+
+def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
+    """A method's search for so many labels; all have to be likely, and realism more than not."""
+    if method == "langevin":
+        return LangevinSearch(step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.95)
+    return GradientSearch(
+        steps=100,
+        learning_rate=0.1,
+        weights=(1.0,) * labels + (REALISM_WEIGHT if labels else 1.0,),
+        thresholds=(0.9,) * labels + (0.5,),
+    )
+
+
+def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
+    """``(n, Z)`` points of N(0, I)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+
+
+def encode_images(
+    model: ImageVAE, images: Tensor, labels: Tensor | None = None, *, flip: bool = False
+) -> Encodings:
+    """Posteriors of ``(N, C, H, W)`` images with their labels ``(N, Y)``.
+
+    Args:
+        flip: with the mirror images too.
+    """
+    posterior = model.encode(images)
+    means, scales = [posterior.mean], [posterior.scale]
+    if flip:
+        mirrored = model.encode(images.flip(-1))
+        means.append(mirrored.mean)
+        scales.append(mirrored.scale)
+    if labels is not None:
+        labels = labels.float().to(posterior.mean.device).repeat(len(means), 1)
+    return Encodings(torch.cat(means), torch.cat(scales), labels)
+
+
+def train_image_actor(
+    model: ImageVAE,
+    encodings: Encodings,
+    names: Sequence[str] = (),
+    *,
+    exclusive: bool = False,
+    method: str = "actor",
+    settings: ActorCriticSettings | None = None,
+    seed: int = 0,
+    callback: Callable[[RoundRecord], None] | None = None,
+) -> ImageActor:
+    """Teach the core what the labelled encodings show.
+
+    Args:
+        encodings: with labels ``(N, Y)`` for ``Y`` names; without names their labels do not count.
+        settings: the recipe; ``PRESETS["small"]`` if not given.
+
+    Raises:
+        UsageError: an unknown method, or another number of labels than names.
+    """
+    if method not in METHODS:
+        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    recipe = settings or PRESETS["small"]
+    generator = torch.Generator().manual_seed(seed)
+    plain = Encodings(encodings.means, encodings.scales)
+    if names and encodings.labels.shape[1] != len(names):
+        found = encodings.labels.shape[1]
+        raise UsageError(f"encodings need {len(names)} labels each, found {found}")
+
+    constraints: list[Constraint] = []
+    conditions = search = None
+    if method == "actor":
+        constraints.append(RealismConstraint(encodings if names else plain))
+        if names:
+            conditions = lambda n, g: encodings.draw(n, g)[1]  # noqa: E731
+    else:
+        if names:
+            constraints.append(AttributeConstraint(encodings, names))
+        if method == "gradient":
+            constraints.append(RealismConstraint(plain))
+            weights = (0.0,) * len(names) + (1.0,)
+            search = GradientSearch(steps=recipe.actor_steps, weights=weights)
+        else:
+            search = GradientSearch(steps=0)
+    with products("auto", model.sigma_bar.device):
+        pair = train_actor_critic(
+            model,
+            settings=recipe,
+            constraints=constraints,
+            conditions=conditions,
+            search=search,
+            generator=generator,
+            callback=callback,
+        )
+    return ImageActor(
+        model=model,
+        names=tuple(names),
+        exclusive=exclusive,
+        actor=pair.actor,
+        critic=pair.critic,
+        settings=recipe,
+        method=method,
+        records=pair.records,
+    )
+
+
+def save_actor(actor: ImageActor, folder: Path, *, card: str = "") -> None:
+    """Write an actor folder; it names its model's folder and fingerprint.
+
+    Raises:
+        UsageError: the model was never saved.
+    """
+    if not actor.model.folder:
+        raise UsageError("the actor's model has no folder; save it first with save_model")
+    tensors = {f"critic.{name}": tensor for name, tensor in halved(actor.critic).items()}
+    if actor.actor is not None:
+        tensors |= {f"actor.{name}": tensor for name, tensor in halved(actor.actor).items()}
+    config = {
+        "model": {"folder": actor.model.folder, "fingerprint": actor.model.fingerprint},
+        "names": actor.names,
+        "exclusive": actor.exclusive,
+        "method": actor.method,
+        "settings": asdict(actor.settings),
+        "records": [asdict(record) for record in actor.records],
+    }
+    save_artifact(folder, KIND, config, tensors, card)
+
+
+def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageActor:
+    """Read an actor folder and the model that it names.
+
+    Args:
+        model: in place of the one that it names; must be the same weights.
+
+    Raises:
+        ArtifactError: damaged or foreign, or trained on another model.
+    """
+    folder = Path(folder)
+    artifact = load_artifact(folder, KIND)
+    try:
+        config = artifact.config
+        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
+        names, exclusive = tuple(config["names"]), bool(config["exclusive"])
+        method = str(config["method"])
+        settings = ActorCriticSettings.from_json(config["settings"])
+        records = [RoundRecord(**record) for record in config["records"]]
+        if method not in METHODS:
+            raise ValueError(f"unknown method {method!r}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+    model = model or load_model(place)
+    if model.fingerprint != wanted:
+        raise ArtifactError(
+            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
+            "train it again with: mc images train-actor"
+        )
+    actor, critic = _networks(model.latent_dim, names, method, settings)
+    for prefix, module in (("critic.", critic), ("actor.", actor)):
+        if module is not None:
+            own = {
+                k.removeprefix(prefix): t
+                for k, t in artifact.tensors.items()
+                if k.startswith(prefix)
+            }
+            fill(module.to(model.sigma_bar.device), own, folder)
+    return ImageActor(model, names, exclusive, actor, critic, settings, method, records)
+
+
+def _networks(
+    dim: int, names: tuple[str, ...], method: str, settings: ActorCriticSettings
+) -> tuple[Actor | None, Critics]:
+    """Networks of the sizes that a training makes."""
+    units, hidden = settings.condition_units, settings.critic_hidden
+    if method == "actor":
+        actor = Actor(dim, settings.actor_hidden, len(names), condition_units=units)
+        return actor, Critics([Critic(dim, 1, hidden, len(names), condition_units=units)])
+    heads = [len(names)] if names else []
+    heads += [1] if method == "gradient" else []
+    return None, Critics([Critic(dim, count, hidden) for count in heads])

@@ -1,0 +1,213 @@
+"""Classifiers of images: the separate judge of Table 1 (the paper, section 4, appendix 9.2.2).
+
+An encoder's layers, ending in a logit for each class or attribute. Where exactly one label holds
+(digits) the loss is the softmax's cross-entropy, else that of a sigmoid for each.
+
+Shapes: ``B`` images, ``Y`` labels, ``F`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.images.config import TrunkConfig
+from melodyconstraints.images.model import BATCH, as_pixels
+from melodyconstraints.images.networks import Trunk
+from melodyconstraints.images.training import ImageBatches
+from melodyconstraints.vae.precision import products
+from melodyconstraints.vae.training import (
+    Metrics,
+    Objective,
+    TrainingSettings,
+    TrainingState,
+    train,
+)
+
+DROPOUT = 0.5
+"""Of the features, in training; the few faces at hand are learned by heart without it."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A classifier of images.
+
+    Args:
+        trunk: its hidden layers.
+        names: of the ``Y`` labels.
+        exclusive: exactly one label holds.
+        hidden: units of a linear layer between trunk and logits; 0 for none.
+    """
+
+    trunk: TrunkConfig
+    names: tuple[str, ...]
+    exclusive: bool
+    hidden: int = 0
+
+
+class ImageClassifier(nn.Module):
+    """Images to logits of their labels."""
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config.trunk)
+        hidden = config.hidden or self.trunk.features
+        self.hidden = (
+            nn.Sequential(nn.Linear(self.trunk.features, hidden), nn.ReLU())
+            if config.hidden
+            else nn.Identity()
+        )
+        self.dropout = nn.Dropout(DROPOUT)
+        self.head = nn.Linear(hidden, len(config.names))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in [0, 1] to logits ``(B, Y)``, with gradients."""
+        return self.head(self.dropout(self.hidden(self.trunk(pixels)))).float()
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """``(B, C, H, W)`` bytes or pixels to ``(B, F)``, what the last layer sees."""
+        return self._in_batches(lambda part: self.hidden(self.trunk(part)), images)
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """``(B, C, H, W)`` bytes or pixels to labels ``(B, Y)`` of 0 and 1."""
+        return decided(self._in_batches(self, images), exclusive=self.config.exclusive)
+
+    def _in_batches(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        device = self.head.weight.device
+        with products("auto", device):
+            parts = [function(as_pixels(p).to(device)).float() for p in images.split(BATCH)]
+        return torch.cat(parts)
+
+
+def decided(logits: Tensor, *, exclusive: bool) -> Tensor:
+    """Logits ``(B, Y)`` to labels of 0 and 1: the likeliest class, or each likelier than not.
+
+    >>> decided(torch.tensor([[1.0, 2.0]]), exclusive=True)
+    tensor([[0., 1.]])
+    >>> decided(torch.tensor([[1.0, 2.0]]), exclusive=False)
+    tensor([[1., 1.]])
+    """
+    if exclusive:
+        return F.one_hot(logits.argmax(-1), logits.shape[-1]).float()
+    return (logits > 0).float()
+
+
+def label_loss(logits: Tensor, labels: Tensor, *, exclusive: bool) -> Tensor:
+    """Cross-entropy of ``(B, Y)`` logits and labels, mean over images and, if many, labels."""
+    if exclusive:
+        return F.cross_entropy(logits, labels)
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well labels were met (Table 1): means over labels of each label's score.
+
+    Args:
+        accuracy: share of labels that are right; of classes, of images.
+        precision, recall, f1: of the label's presence.
+        by_label: accuracy and f1 of each label by its name.
+    """
+
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    by_label: Mapping[str, tuple[float, float]]
+
+
+def scores(
+    predicted: Tensor, wanted: Tensor, names: tuple[str, ...], *, exclusive: bool
+) -> Scores:
+    """Compare ``(B, Y)`` labels of 0 and 1.
+
+    Raises:
+        UsageError: no images.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if not len(predicted):
+        raise UsageError("there is no image to score")
+    found, true = predicted.bool().cpu().numpy(), wanted.bool().cpu().numpy()
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        true, found, average=None, zero_division=0.0
+    )
+    right = (found == true).mean(axis=0)
+    accuracy = (found == true).all(axis=1).mean() if exclusive else right.mean()
+    return Scores(
+        accuracy=float(accuracy),
+        precision=float(precision.mean()),
+        recall=float(recall.mean()),
+        f1=float(f1.mean()),
+        by_label={n: (float(a), float(f)) for n, a, f in zip(names, right, f1, strict=True)},
+    )
+
+
+def train_classifier(
+    config: ClassifierConfig,
+    images: Tensor,
+    labels: Tensor,
+    settings: TrainingSettings,
+    *,
+    flip: bool = False,
+    shift: int = 0,
+    device: str = "cpu",
+    evaluate: Callable[[nn.Module], Metrics] | None = None,
+    callback: Callable[[TrainingState], None] | None = None,
+) -> ImageClassifier:
+    """Train on ``(N, C, H, W)`` bytes and labels ``(N, Y)`` of 0 and 1.
+
+    Args:
+        flip: mirror half of the images.
+        shift: move each image by up to so many pixels up or down, left or right.
+        evaluate: see :func:`melodyconstraints.vae.training.train`.
+    """
+    torch.manual_seed(settings.seed)
+    model = ImageClassifier(config).to(device)
+    batches = ImageBatches(images, settings.batch_size, settings.seed, flip=flip)
+    objective = _Labelled(model, labels, batches)
+
+    def batch_at(step: int) -> Tensor:
+        objective.step = step
+        pixels = batches(step)
+        return (shifted(pixels, shift, settings.seed + step) if shift else pixels).to(device)
+
+    train(model, objective, batch_at, settings, evaluate=evaluate, callback=callback)
+    return model.eval()
+
+
+class _Labelled(Objective):
+    """The cross-entropy of a step's images and their labels."""
+
+    noise_size = 1
+
+    def __init__(self, model: ImageClassifier, labels: Tensor, batches: ImageBatches) -> None:
+        super().__init__()
+        self.model, self.labels, self.batches, self.step = model, labels, batches, 0
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
+        """The loss alone."""
+        wanted = self.labels[self.batches.rows(self.step)].to(batch.device).float()
+        exclusive = self.model.config.exclusive
+        return {"loss": label_loss(self.model(batch), wanted, exclusive=exclusive)}
+
+
+def shifted(pixels: Tensor, most: int, seed: int) -> Tensor:
+    """``(B, C, H, W)`` images, each moved by up to ``most`` pixels; what comes in is black."""
+    generator = torch.Generator().manual_seed(seed)
+    height, width = pixels.shape[-2:]
+    padded = F.pad(pixels, (most,) * 4)
+    moves = torch.randint(2 * most + 1, (2, len(pixels)), generator=generator)
+    rows = moves[0, :, None] + torch.arange(height)
+    columns = moves[1, :, None] + torch.arange(width)
+    which = torch.arange(len(pixels))[:, None, None]
+    moved = padded.movedim(1, -1)[which, rows[:, :, None], columns[:, None, :]]
+    return moved.movedim(-1, 1)

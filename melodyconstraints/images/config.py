@@ -1,0 +1,120 @@
+"""Sizes and choices of image models, as frozen values that travel inside a model's folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from melodyconstraints.errors import UsageError
+
+Architecture = Literal["feed-forward", "convolutional"]
+Shape = tuple[int, int, int]
+"""Channels, height, width of an image."""
+ARCHITECTURES = ("feed-forward", "convolutional")
+CONVOLUTIONS = 4
+"""Layers of a convolutional network, each of stride 2."""
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """The hidden layers that encoders and classifiers have in common.
+
+    Args:
+        shape: of an image.
+        architecture: ``feed-forward`` (the paper, appendix 9.2.1) or ``convolutional`` (9.2.2).
+        widths: units of each linear layer, or output channels of the four convolutions.
+
+    Raises:
+        UsageError: an unknown architecture, or another number of channels than four.
+    """
+
+    shape: Shape
+    architecture: Architecture
+    widths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise UsageError(f"architecture must be one of {known}, got {self.architecture!r}")
+        if self.architecture == "convolutional" and len(self.widths) != CONVOLUTIONS:
+            raise UsageError(
+                f"a convolutional network has {CONVOLUTIONS} widths, got {len(self.widths)}"
+            )
+
+    @property
+    def pixels(self) -> int:
+        """Numbers in an image."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ImageVAEConfig:
+    """A variational autoencoder of images.
+
+    Args:
+        trunk: of the encoder; the decoder mirrors it.
+        latent_dim: Z.
+        sigma_x: standard deviation of the Gaussian likelihood N(x; g(z), sigma_x^2 I), of pixels
+            in [0, 1]. 0 makes it a vanilla autoencoder: no noise, no divergence.
+
+    Raises:
+        UsageError: a negative sigma_x, or a size that four deconvolutions cannot make.
+    """
+
+    trunk: TrunkConfig
+    latent_dim: int
+    sigma_x: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma_x < math.inf:
+            raise UsageError(f"sigma_x must be a number of at least 0, got {self.sigma_x}")
+        _, height, width = self.trunk.shape
+        step = 2**CONVOLUTIONS
+        if self.trunk.architecture == "convolutional" and (height % step or width % step):
+            raise UsageError(
+                f"a convolutional model makes images whose sides are multiples of {step}, "
+                f"got {height}x{width}; choose the feed-forward one"
+            )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ImageVAEConfig:
+        """A configuration that went through JSON, where tuples are lists."""
+        trunk = trunk_from_json(values["trunk"])
+        return cls(trunk, int(values["latent_dim"]), float(values["sigma_x"]))
+
+
+def trunk_from_json(values: Mapping[str, Any]) -> TrunkConfig:
+    """Hidden layers that went through JSON."""
+    channels, height, width = values["shape"]
+    return TrunkConfig((channels, height, width), values["architecture"], tuple(values["widths"]))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An architecture for images of any shape.
+
+    Args:
+        architecture, widths, latent_dim: see :class:`ImageVAEConfig`.
+        summary: one line for ``--help`` and model cards.
+    """
+
+    architecture: Architecture
+    widths: tuple[int, ...]
+    latent_dim: int
+    summary: str
+
+    def config(self, shape: Shape, sigma_x: float) -> ImageVAEConfig:
+        """Of a model for images of this shape."""
+        trunk = TrunkConfig(shape, self.architecture, self.widths)
+        return ImageVAEConfig(trunk, self.latent_dim, sigma_x)
+
+
+PRESETS: dict[str, Preset] = {
+    "paper-digits": Preset("feed-forward", (1024, 1024, 1024), 1024, "the paper's for MNIST"),
+    "digits": Preset("feed-forward", (512, 512, 512), 128, "small enough to be bundled"),
+    "paper": Preset("convolutional", (2048, 1024, 512, 256), 1024, "the paper's for CelebA"),
+    "small": Preset("convolutional", (256, 128, 64, 32), 1024, "an eighth of its channels"),
+}
+"""The paper, appendix 9.2.1 and 9.2.2, and what trains on two CPU cores."""

@@ -1,0 +1,137 @@
+"""Pictures: grids of images with names of rows and columns, maps of critics, posterior scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
+from torch import Tensor
+
+from melodyconstraints.images.model import ImageVAE, as_pixels
+from melodyconstraints.latent.protocols import CriticFunction
+
+CELL_INCHES = 0.8
+MAP_SIDE = 61
+"""Points along each side of a critic's map."""
+
+
+def draw_grid(
+    rows: Sequence[Tensor],
+    path: Path,
+    *,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+    title: str = "",
+) -> None:
+    """Write rows of images ``(B, C, H, W)`` as one picture; a pixel of NaN is left black."""
+    columns = max(len(row) for row in rows)
+    size = (columns * CELL_INCHES + 1.6 * bool(row_names), len(rows) * CELL_INCHES)
+    head = 0.35 * bool(title) + 0.3 * bool(column_names)
+    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, images in enumerate(rows):
+        for column in range(columns):
+            cell = axes[row, column]
+            cell.set_xticks([])
+            cell.set_yticks([])
+            if column >= len(images):
+                cell.axis("off")
+                continue
+            show(cell, images[column])
+            if row == 0 and column < len(column_names):
+                cell.set_title(column_names[column], fontsize=7)
+        if row < len(row_names):
+            label = axes[row, 0].set_ylabel(row_names[row], fontsize=7, rotation=0)
+            label.set_horizontalalignment("right")
+            label.set_verticalalignment("center")
+    figure.savefig(path, dpi=150)
+
+
+def show(axes: Axes, image: Tensor) -> None:
+    """One image ``(C, H, W)``, grey or in colour."""
+    pixels = _for_display(image)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _for_display(image: Tensor) -> NDArray[np.float32]:
+    pixels = torch.nan_to_num(as_pixels(image)).clamp(0, 1).movedim(0, -1).cpu().numpy()
+    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+
+
+def save_images(images: Tensor, paths: Sequence[Path]) -> None:
+    """Write each of ``(B, C, H, W)`` images in [0, 1] to a file of its own."""
+    from PIL import Image
+
+    for image, path in zip(images, paths, strict=True):
+        pixels = (_for_display(image) * 255).round().astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+
+
+def draw_critic_maps(
+    model: ImageVAE,
+    critic: CriticFunction,
+    points: Mapping[str, Tensor],
+    path: Path,
+    *,
+    reach: float = 3.0,
+) -> None:
+    """The critic's value over the two dimensions of z that the model uses most (Figure 3).
+
+    Those with the least ``sigma_bar``; all others stay as they are in each point. Beside each map
+    stand the image of the point, of the point of the highest value in the map, and of the lowest.
+
+    Args:
+        points: ``(Z,)`` each, by what is to stand above its map.
+        reach: of the map, to each side of the origin.
+    """
+    first, second = (int(axis) for axis in model.sigma_bar.argsort()[:2])
+    figure = Figure(figsize=(5.2 * len(points), 3.6), layout="constrained")
+    parts = figure.subfigures(1, len(points), squeeze=False)[0]
+    along = torch.linspace(-reach, reach, MAP_SIDE)
+    for part, (name, point) in zip(parts, points.items(), strict=True):
+        plane = point.repeat(MAP_SIDE * MAP_SIDE, 1)
+        plane[:, first] = along.repeat(MAP_SIDE)
+        plane[:, second] = along.repeat_interleave(MAP_SIDE)
+        with torch.no_grad():
+            values = critic(plane, None)[:, -1].sigmoid()
+        places = torch.stack([point, plane[values.argmax()], plane[values.argmin()]])
+        grid = part.subplot_mosaic([["map", "0"], ["map", "1"], ["map", "2"]], width_ratios=[3, 1])
+        filled = grid["map"].contourf(
+            along, along, values.reshape(MAP_SIDE, MAP_SIDE).numpy(), levels=12, cmap="viridis"
+        )
+        part.colorbar(filled, ax=grid["map"], shrink=0.7)
+        for number, (mark, place, image) in enumerate(
+            zip("sx+", places, model.decode(places), strict=True)
+        ):
+            at = (float(place[first]), float(place[second]))
+            grid["map"].plot(*at, mark, color="tab:orange", ms=8, mew=2)
+            show(grid[str(number)], image)
+            grid[str(number)].axis("off")
+            grid[str(number)].set_title(("the point", "best", "worst")[number], fontsize=7)
+        grid["map"].set_title(name, fontsize=9)
+        grid["map"].set_xlabel(f"z[{first}]", fontsize=8)
+        grid["map"].set_ylabel(f"z[{second}]", fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def draw_posterior_scales(scales: Mapping[str, Tensor], path: Path) -> None:
+    """``sigma_bar`` of several models, each sorted from the lowest (Figure 16)."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, scale in scales.items():
+        axes.plot(np.sort(scale.cpu().numpy()), label=name, lw=1.3)
+    axes.set_xlabel("dimension of z, from the lowest scale")
+    axes.set_ylabel("mean posterior scale")
+    axes.set_ylim(0, None)
+    axes.legend(fontsize=8, frameon=False)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=130)

@@ -1,0 +1,38 @@
+"""The folder that a training writes: checkpoints while it runs, a model when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from melodyconstraints.artifacts import check_free
+from melodyconstraints.errors import UsageError
+
+CHECKPOINTS = "training"
+CURVES = "learning-curves.png"
+
+
+def claim(output: Path, kind: str, *, resume: bool) -> None:
+    """Refuse a folder that holds a model, or a training without ``resume``.
+
+    Raises:
+        UsageError: it holds one of them, or other files.
+    """
+    if not (output / CHECKPOINTS).exists():
+        check_free(output, kind, overwrite=False, remedy="choose another folder")
+    elif not resume:
+        raise UsageError(f"{output} already holds a training; pass --resume or choose another")
+
+
+def check_device(device: str) -> None:
+    """Make sure that tensors can live there.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {device!r} cannot be used: {reason}") from error
