@@ -1,0 +1,215 @@
+"""Captions from labels, by a grammar small enough to be read backwards.
+
+Of attributes::
+
+    caption    = subject [ " with " features ] [ wearing ]
+    subject    = ( "a " | "an " ) { adjective " " } noun
+    noun       = "man" | "woman" | "person" | "picture"
+    features   = list of: hair, then features of the table, then all attributes without a row
+    hair       = list of colours, " hair"
+    wearing    = ( ", wearing " after features | " wearing " ) list of what is worn
+    list       = item | item { ", " item } " and " item
+
+What has no row is called by its name in lower case: ``Big_Nose``, "with big nose". An attribute
+that does not hold is not mentioned, but for two: who is not ``Male`` is a woman, who is not
+``Young`` is older. Without ``Male`` among the names it is a person; where none of them is in the
+table, a picture. Things stand in the order of the table, the others behind them in that of the
+names.
+
+Of classes, of which exactly one holds::
+
+    caption    = "the digit " ( "zero" | "one" | ... | "nine" ) | ( "a " | "an " ) name
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from melodyconstraints.errors import UsageError
+
+
+class Phrase(NamedTuple):
+    """How an attribute is put into words.
+
+    Args:
+        kind: the place of ``holds`` in the grammar.
+        holds: where it holds.
+        fails: where it does not; nothing, if that is not mentioned.
+    """
+
+    kind: Literal["noun", "adjective", "hair", "with", "wearing"]
+    holds: str
+    fails: str = ""
+
+
+PHRASES: dict[str, Phrase] = {
+    "Male": Phrase("noun", "man", "woman"),
+    "Blurry": Phrase("adjective", "blurry"),
+    "Attractive": Phrase("adjective", "attractive"),
+    "Smiling": Phrase("adjective", "smiling"),
+    "Chubby": Phrase("adjective", "chubby"),
+    "Young": Phrase("adjective", "young", "older"),
+    "Bald": Phrase("adjective", "bald"),
+    "Black_Hair": Phrase("hair", "black"),
+    "Blond_Hair": Phrase("hair", "blond"),
+    "Brown_Hair": Phrase("hair", "brown"),
+    "Gray_Hair": Phrase("hair", "gray"),
+    "Facial_Hair": Phrase("with", "facial hair"),
+    "Eyeglasses": Phrase("wearing", "eyeglasses"),
+    "Wearing_Hat": Phrase("wearing", "a hat"),
+    "Wearing_Earrings": Phrase("wearing", "earrings"),
+    "Wearing_Lipstick": Phrase("wearing", "lipstick"),
+    "Wearing_Necklace": Phrase("wearing", "a necklace"),
+    "Wearing_Necktie": Phrase("wearing", "a necktie"),
+}
+"""Attributes of faces, in the order in which a caption mentions them."""
+
+_DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = {str(digit): word for digit, word in enumerate(_DIGIT_WORDS)}
+
+_CAPTION = re.compile(
+    r"an? (?P<subject>.*?)(?: with (?P<features>.*?))?(?:,? wearing (?P<worn>.*))?"
+)
+_SEPARATOR = re.compile(r", | and ")
+
+
+def describe(names: Sequence[str], labels: Iterable[float], *, exclusive: bool = False) -> str:
+    """Labels of one image as a caption; see the module's text for the grammar.
+
+    Args:
+        names: ``Y`` names of attributes or classes.
+        labels: ``Y`` of 0 and 1, or False and True.
+        exclusive: they are classes.
+
+    Raises:
+        UsageError: another number of labels than names, or not one class.
+
+    Example:
+        >>> names = ["Bald", "Black_Hair", "Blond_Hair", "Eyeglasses", "Male", "Facial_Hair"]
+        >>> names += ["Smiling", "Wearing_Hat", "Young"]
+        >>> describe(names, [0, 0, 1, 0, 0, 0, 1, 0, 1])
+        'a smiling young woman with blond hair'
+        >>> describe(names, [1, 0, 0, 1, 1, 1, 0, 1, 0])
+        'an older bald man with facial hair, wearing eyeglasses and a hat'
+        >>> describe(names, [0, 1, 1, 1, 0, 1, 0, 0, 1])
+        'a young woman with black and blond hair and facial hair, wearing eyeglasses'
+        >>> describe(["Big_Nose", "Smiling", "Wearing_Hat"], [1, 1, 0])
+        'a smiling person with big nose'
+        >>> describe(["Red", "Round"], [True, True])
+        'a picture with red and round'
+        >>> describe(["6", "7"], [0, 1], exclusive=True)
+        'the digit seven'
+        >>> describe(["Ankle_Boot", "Shirt"], [1, 0], exclusive=True)
+        'an ankle boot'
+    """
+    held = [bool(label) for label in labels]
+    if len(held) != len(names):
+        raise UsageError(f"give a label for each of {len(names)} names, got {len(held)}")
+    if exclusive:
+        if sum(held) != 1:
+            raise UsageError(f"exactly one of {', '.join(names)} must hold, got {sum(held)}")
+        return _class_caption(names[held.index(True)])
+    return _caption(dict(zip(names, held, strict=True)))
+
+
+def attributes_of(
+    caption: str, names: Sequence[str], *, exclusive: bool = False
+) -> tuple[bool, ...]:
+    """The ``Y`` labels from which :func:`describe` makes a caption.
+
+    Args:
+        names: ``Y`` names of attributes or classes.
+        exclusive: they are classes.
+
+    Raises:
+        UsageError: the grammar makes no such caption for these names, or, of names such as
+            ``Black`` beside ``Black_Hair``, one that cannot be read in one way.
+
+    Example:
+        >>> attributes_of("a young man wearing a hat", ["Wearing_Hat", "Bald", "Male", "Young"])
+        (True, False, True, True)
+        >>> attributes_of("the digit seven", ["6", "7"], exclusive=True)
+        (False, True)
+    """
+    if exclusive:
+        labels = tuple(_class_caption(name) == caption for name in names)
+        fits = sum(labels) == 1
+    else:
+        labels = _labels(caption, names)
+        fits = describe(names, labels) == caption
+    if not fits:
+        like = describe(names, [place == 0 for place in range(len(names))], exclusive=exclusive)
+        raise UsageError(
+            f"{caption!r} is no caption of {', '.join(names)}; write it like {like!r}"
+        )
+    return labels
+
+
+def phrase_of(name: str) -> Phrase:
+    """A row of the table; for what has none, a feature called by its name.
+
+    >>> phrase_of("Pale_Skin")
+    Phrase(kind='with', holds='pale skin', fails='')
+    """
+    return PHRASES.get(name) or Phrase("with", _spoken(name))
+
+
+def _caption(said: dict[str, bool]) -> str:
+    """Names with whether they hold, as a caption."""
+    ordered = [name for name in PHRASES if name in said]
+    ordered += [name for name in said if name not in PHRASES]
+    words: dict[str, list[str]] = {
+        kind: [] for kind in ("noun", "adjective", "hair", "with", "wearing")
+    }
+    for name in ordered:
+        phrase = phrase_of(name)
+        text = phrase.holds if said[name] else phrase.fails
+        if text:
+            words[phrase.kind].append(text)
+    person = any(name in PHRASES for name in said)
+    noun = words["noun"] or ["person" if person else "picture"]
+    caption = _with_article(" ".join([*words["adjective"], *noun]))
+    hair = [f"{_listed(words['hair'])} hair"] if words["hair"] else []
+    features = _listed([*hair, *words["with"]])
+    if features:
+        caption += f" with {features}"
+    if words["wearing"]:
+        caption += f"{',' * bool(features)} wearing {_listed(words['wearing'])}"
+    return caption
+
+
+def _labels(caption: str, names: Sequence[str]) -> tuple[bool, ...]:
+    """What a caption mentions, if the grammar made it; anything, if not."""
+    parts = _CAPTION.fullmatch(caption)
+    subject, features, worn = parts.groups(default="") if parts else ("", "", "")
+    *adjectives, noun = subject.split(" ")
+    items = _SEPARATOR.split(features)
+    mentioned = {
+        "noun": {noun},
+        "adjective": set(adjectives),
+        "hair": {item.removesuffix(" hair") for item in items},
+        "with": set(items),
+        "wearing": set(_SEPARATOR.split(worn)),
+    }
+    return tuple(phrase.holds in mentioned[phrase.kind] for phrase in map(phrase_of, names))
+
+
+def _class_caption(name: str) -> str:
+    if name in DIGITS:
+        return f"the digit {DIGITS[name]}"
+    return _with_article(_spoken(name))
+
+
+def _with_article(text: str) -> str:
+    return f"{'an' if text[:1] in tuple('aeiou') else 'a'} {text}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    """Items with commas, and "and" before the last."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def _spoken(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.strip().lower()))
