@@ -1,0 +1,424 @@
+"""Text to image by direct latent optimisation: a recurrent network reads captions in a point.
+
+An MLP on z gives features; an LSTM that starts from them, and sees them at every step, gives the
+probabilities of a caption's words, one after another:
+
+    log p(caption | z) = sum over t of log p(w_t | w_1 .. w_(t-1), z)
+
+Langevin steps on it (Acuna and Duvenaud, *Direct optimization of the latent representation*,
+equation 2 and section 3.2) find points of a caption. The gradient goes back through the LSTM and
+the MLP, never through the decoder; that makes an image of a point once, at the end. There the LSTM
+has two layers and both networks come from other tasks; here one layer, trained on encodings.
+
+Shapes: ``B`` points, ``Z`` latent dimensions, ``T`` words of a caption and its end, ``V`` words of
+the vocabulary, ``U`` units of the LSTM.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from melodyconstraints.artifacts import load_artifact, save_artifact
+from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.images.checkpoint import fill, halved, load_model
+from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.images.training import ImageBatches
+from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.protocols import CriticFunction, Search
+from melodyconstraints.latent.search import LangevinSearch
+from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
+
+KIND = "image-captioner"
+PADDING, BEGIN, END = 0, 1, 2
+"""Tokens that are no words; words follow. What can be said is the end and the words."""
+SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)
+"""Of :func:`generate_from_caption`: until p(caption | z), of all words together, is 0.9."""
+TRAINING = TrainingSettings(steps=3000, batch_size=256, warmup_steps=100, average=0.99)
+"""Of :func:`train_captions`."""
+_CERTAIN = -1e-7
+"""The largest log-probability that has a logit in single precision."""
+_SHOWN = 100
+"""Words of the vocabulary that an error lists."""
+_WORD = re.compile(r"\w+(?:['-]\w+)*|,")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words that captions are made of, and their tokens.
+
+    Case does not count, nor does punctuation but for the comma, which is a word.
+
+    Args:
+        words: ``V`` different words; the first is token 3.
+
+    Example:
+        >>> vocabulary = Vocabulary.of(["A bald man.", "a man, smiling"])
+        >>> vocabulary.words
+        (',', 'a', 'bald', 'man', 'smiling')
+        >>> vocabulary.encode(["a man", "a man, smiling"])
+        tensor([[4, 6, 2, 0, 0],
+                [4, 6, 3, 7, 2]])
+        >>> vocabulary.decode([4, 6, 3, 7, 2])
+        'a man, smiling'
+    """
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, captions: Iterable[str]) -> Vocabulary:
+        """All words of some captions, sorted."""
+        return cls(tuple(sorted({word for caption in captions for word in words_of(caption)})))
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Captions to tokens ``(B, T)``: words, the end, padding.
+
+        Raises:
+            UsageError: a caption without a word, or an unknown word.
+        """
+        rows = [self._tokens(caption) for caption in captions]
+        tokens = torch.full((len(rows), max(map(len, rows), default=0)), PADDING)
+        for row, found in zip(tokens, rows, strict=True):
+            row[: len(found)] = torch.tensor(found)
+        return tokens
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """A caption's tokens, up to its end, to text."""
+        words: list[str] = []
+        for token in map(int, tokens):
+            if token <= END:
+                break
+            words.append(self.words[token - END - 1])
+        return " ".join(words).replace(" ,", ",")
+
+    def _tokens(self, caption: str) -> list[int]:
+        words = words_of(caption)
+        if not words:
+            raise UsageError(f"a caption needs at least one word, got {caption!r}")
+        for word in words:
+            if word not in self._numbers:
+                known = ", ".join(word for word in self.words[:_SHOWN] if word != ",")
+                more = f" and {len(self.words) - _SHOWN:,} more" * (len(self.words) > _SHOWN)
+                raise UsageError(f"unknown word {word!r} in {caption!r}; known: {known}{more}")
+        return [*(self._numbers[word] for word in words), END]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: token for token, word in enumerate(self.words, END + 1)}
+
+
+def words_of(caption: str) -> list[str]:
+    """A caption's words and commas in lower case.
+
+    >>> words_of("A young man, wearing 'a hat'!")
+    ['a', 'young', 'man', ',', 'wearing', 'a', 'hat']
+    """
+    return _WORD.findall(caption.lower())
+
+
+@dataclass(frozen=True)
+class CaptionConfig:
+    """Sizes of a :class:`CaptionModel`.
+
+    Args:
+        latent_dim: Z.
+        words: V words of its vocabulary.
+        longest: T of the longest caption, its end counted; longer ones are refused.
+        hidden: units of the MLP's layers, at least one; the last are the features.
+        units: U of the LSTM.
+        embedding: numbers for a word.
+    """
+
+    latent_dim: int
+    words: tuple[str, ...]
+    longest: int
+    hidden: tuple[int, ...] = (512, 512, 512)
+    units: int = 256
+    embedding: int = 64
+
+    @classmethod
+    def of(cls, captions: Sequence[str], latent_dim: int, **sizes: Any) -> CaptionConfig:
+        """For the words and the lengths of some captions.
+
+        Args:
+            sizes: ``hidden``, ``units``, ``embedding``.
+        """
+        longest = 1 + max((len(words_of(caption)) for caption in captions), default=0)
+        return cls(latent_dim, Vocabulary.of(captions).words, longest, **sizes)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> CaptionConfig:
+        """A configuration that went through JSON, where tuples are lists."""
+        lists = {name: tuple(values[name]) for name in ("words", "hidden")}
+        return cls(**{**values, **lists})
+
+
+class CaptionModel(nn.Module):
+    """p(caption | z): an MLP on the point, an LSTM on the words so far.
+
+    With features f, x_t the embedding of the word before and [i, f, g, o] the LSTM's gates, the
+    gates are W_x x_t + W_f f + W_h h_(t-1) + b; h_0 and c_0 are tanh of linear maps of f.
+    """
+
+    def __init__(self, config: CaptionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = Vocabulary(config.words)
+        layers: list[nn.Module] = []
+        for before, after in pairwise((config.latent_dim, *config.hidden)):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.mlp = nn.Sequential(*layers)
+        features, units = config.hidden[-1], config.units
+        self.state = nn.Linear(features, 2 * units)
+        self.embedding = nn.Embedding(END + 1 + len(config.words), config.embedding)
+        self.from_word = nn.Linear(config.embedding, 4 * units, bias=False)
+        self.from_features = nn.Linear(features, 4 * units)
+        self.from_hidden = nn.Linear(units, 4 * units, bias=False)
+        self.head = nn.Linear(units, 1 + len(config.words))
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """Captions to tokens ``(B, T)`` where the model is.
+
+        Raises:
+            UsageError: a caption without a word, an unknown word, or a longer caption than known.
+        """
+        tokens = self.vocabulary.encode(captions)
+        if tokens.shape[1] > self.config.longest:
+            raise UsageError(
+                f"a caption has {tokens.shape[1] - 1} words, commas counted; "
+                f"this model knows captions of at most {self.config.longest - 1}"
+            )
+        return tokens.to(self.head.weight.device)
+
+    def log_probability(self, z: Tensor, tokens: Tensor) -> Tensor:
+        """Of points ``(B, Z)``, each with its caption, log p(caption | z): ``(B,)``, at most 0.
+
+        Args:
+            tokens: ``(B, T)`` of words, the end and padding; without the end, the probability of
+                all captions that begin so.
+        """
+        begin = torch.full_like(tokens[:, :1], BEGIN)
+        inputs = torch.cat([begin, tokens[:, :-1]], 1)
+        step = _Steps(self, z)
+        logs = torch.stack([step(words) for words in inputs.unbind(1)], 1)
+        said = logs.gather(2, (tokens - END).clamp(min=0)[..., None])[..., 0]
+        return torch.where(tokens == PADDING, 0.0, said).sum(1)
+
+    @torch.no_grad()
+    def describe_points(self, z: Tensor) -> list[str]:
+        """``(B, Z)`` points to what the model reads there: the likeliest word, again and again."""
+        step = _Steps(self, z)
+        word = torch.full((len(z),), BEGIN, device=z.device)
+        tokens = []
+        for _ in range(self.config.longest):
+            word = step(word).argmax(1) + END
+            tokens.append(word)
+        return [self.vocabulary.decode(row) for row in torch.stack(tokens, 1).tolist()]
+
+
+class _Steps:
+    """An LSTM under way: at each call the next word's log-probabilities.
+
+    What features and words have to do with the gates is computed once, not at every step.
+    """
+
+    def __init__(self, model: CaptionModel, z: Tensor) -> None:
+        self.model = model
+        features = model.mlp(z)
+        self.hidden, self.cell = model.state(features).tanh().chunk(2, 1)
+        self.constant = model.from_features(features)
+        self.table = model.from_word(model.embedding.weight)
+
+    def __call__(self, words: Tensor) -> Tensor:
+        """Tokens ``(B,)`` of the words before to ``(B, 1 + V)``, of the end and the words."""
+        gates = self.table[words] + self.constant + self.model.from_hidden(self.hidden)
+        take, keep, new, show = gates.float().chunk(4, 1)
+        self.cell = keep.sigmoid() * self.cell + take.sigmoid() * new.tanh()
+        self.hidden = show.sigmoid() * self.cell.tanh()
+        return self.model.head(self.hidden).float().log_softmax(1)
+
+
+def logit_of_log(log_probability: Tensor) -> Tensor:
+    """The logit of a probability p of which log p is given: log p - log(1 - p).
+
+    Finite, with finite gradients, for all p from 0 to 1.
+
+    >>> logit_of_log(torch.tensor([0.5]).log())
+    tensor([0.])
+    >>> logit_of_log(torch.tensor([-1000.0, 0.0]))
+    tensor([-1000.0000,    16.1181])
+    """
+    below = log_probability.clamp(max=_CERTAIN)
+    return below - (-below.expm1()).log()
+
+
+def caption_critic(model: CaptionModel, caption: str) -> CriticFunction:
+    """A critic D(z) = p(caption | z), so that -log D is what a search makes small.
+
+    Returns:
+        ``(B, Z)``, and a condition that does not count, to logits ``(B, 1)``.
+
+    Raises:
+        UsageError: see :meth:`CaptionModel.encode`.
+    """
+    tokens = model.encode([caption])
+
+    def critic(z: Tensor, y: Tensor | None) -> Tensor:
+        return logit_of_log(model.log_probability(z, tokens.expand(len(z), -1)))[:, None]
+
+    return critic
+
+
+def generate_from_caption(
+    model: ImageVAE,
+    captioner: CaptionModel,
+    caption: str,
+    n: int,
+    *,
+    seed: int = 0,
+    search: Search | None = None,
+) -> Tensor:
+    """Images ``(n, C, H, W)`` in [0, 1] of a caption.
+
+    Args:
+        search: from points of N(0, I); :data:`SEARCH` if not given.
+
+    Raises:
+        UsageError: no number of images, a caption that the captioner cannot read, or a captioner
+            for another number of latent dimensions.
+    """
+    if n < 1:
+        raise UsageError(f"n must be at least 1, got {n}")
+    if captioner.config.latent_dim != model.latent_dim:
+        raise UsageError(
+            f"the captioner reads points of {captioner.config.latent_dim} dimensions, "
+            f"the model's have {model.latent_dim}; give the model that it was trained on"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    critic = caption_critic(captioner, caption)
+    search = search or SEARCH
+    return model.decode(search(critic, z, sigma_bar=model.sigma_bar, generator=generator))
+
+
+def train_captions(
+    encodings: Encodings,
+    captions: Sequence[str],
+    settings: TrainingSettings = TRAINING,
+    *,
+    config: CaptionConfig | None = None,
+    callback: Callable[[TrainingState], None] | None = None,
+) -> CaptionModel:
+    """Learn p(caption | z) from points of the posteriors, drawn anew at every step.
+
+    The loss is -log p(caption | z), in nats a caption.
+
+    Args:
+        encodings: ``N`` of images, or twice as many with the mirror images behind.
+        captions: ``N``; where there are more encodings, they begin anew.
+        config: for the captions' own words and the default sizes if not given.
+
+    Raises:
+        UsageError: the numbers do not fit, or the configuration does not fit encodings and
+            captions.
+    """
+    count, latent_dim = encodings.means.shape
+    if not captions or count % len(captions):
+        raise UsageError(
+            f"{count} encodings need as many captions, or half of that with mirror images, "
+            f"got {len(captions)}"
+        )
+    config = config or CaptionConfig.of(captions, latent_dim)
+    if config.latent_dim != latent_dim:
+        raise UsageError(
+            f"the configuration is for {config.latent_dim} latent dimensions, "
+            f"the encodings have {latent_dim}"
+        )
+    torch.manual_seed(settings.seed)
+    device = encodings.means.device
+    model = CaptionModel(config).to(device)
+    objective = _CaptionLoss(model, encodings, model.encode(captions))
+    order = ImageBatches(encodings.means, settings.batch_size, settings.seed)
+    batch_at: Callable[[int], Tensor] = lambda step: order.rows(step).to(device)  # noqa: E731
+    train(model, objective, batch_at, settings, callback=callback)
+    return model.eval()
+
+
+class _CaptionLoss(Objective):
+    """-log p(caption | z); a batch is the numbers ``(B,)`` of encodings."""
+
+    def __init__(self, model: CaptionModel, encodings: Encodings, tokens: Tensor) -> None:
+        super().__init__()
+        self.model, self.encodings, self.tokens = model, encodings, tokens
+        self.noise_size = model.config.latent_dim
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
+        """The loss alone, in nats a caption."""
+        points = self.encodings.means[batch]
+        if self.encodings.scales is not None:
+            points = points + self.encodings.scales[batch] * noise
+        tokens = self.tokens[batch % len(self.tokens)]
+        return {"loss": -self.model.log_probability(points, tokens).mean()}
+
+
+def save_captioner(
+    captioner: CaptionModel,
+    model: ImageVAE,
+    folder: Path,
+    *,
+    card: str = "",
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a captioner folder, weights in half precision; it names its model.
+
+    Args:
+        model: whose points it reads.
+
+    Raises:
+        UsageError: the model was never saved.
+    """
+    if not model.folder:
+        raise UsageError("the captioner's model has no folder; save it first with save_model")
+    config = {
+        "model": {"folder": model.folder, "fingerprint": model.fingerprint},
+        "captioner": asdict(captioner.config),
+        "training": dict(training or {}),
+    }
+    save_artifact(folder, KIND, config, halved(captioner), card)
+
+
+def load_captioner(
+    folder: Path | str, *, model: ImageVAE | None = None
+) -> tuple[ImageVAE, CaptionModel]:
+    """Read a captioner folder and the model that it names.
+
+    Args:
+        model: in place of the one that it names; must be the same weights.
+
+    Raises:
+        ArtifactError: damaged or foreign, or trained on another model.
+    """
+    folder = Path(folder)
+    artifact = load_artifact(folder, KIND)
+    try:
+        place = str(artifact.config["model"]["folder"])
+        wanted = str(artifact.config["model"]["fingerprint"])
+        captioner = CaptionModel(CaptionConfig.from_json(artifact.config["captioner"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+    model = model or load_model(place)
+    if model.fingerprint != wanted:
+        raise ArtifactError(
+            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
+            "give that model, or train the captioner again"
+        )
+    fill(captioner, artifact.tensors, folder)
+    return model, captioner.to(model.sigma_bar.device)
