@@ -24,8 +24,8 @@ TABLE_3: dict[str, set[str]] = {
     "Male": {"Black_Hair", "Male", *_SMILING},
     "Facial Hair": {"Black_Hair", "Male", "Facial_Hair", *_SMILING},
     "Eyeglasses": {"Black_Hair", "Eyeglasses", "Male", "Facial_Hair", *_SMILING},
-    "Bald": {"Bald", "Eyeglasses", "Male", "Facial_Hair", *_SMILING},
-    "Aged": {"Bald", "Eyeglasses", "Male", "Facial_Hair"},
+    "Bald": {"Bald", "Male", "Facial_Hair", *_SMILING},
+    "Aged": {"Bald", "Male", "Facial_Hair"},
 }
 """Columns of the paper's grids of faces, and the attributes that hold in each."""
 STEPS = (0, 10, 30, 50, 100)
