@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 from torch import Tensor
 
 from melodyconstraints.errors import UsageError
@@ -28,8 +27,15 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     a, b = _double(first), _double(second)
     between = ((a.mean(0) - b.mean(0)) ** 2).sum()
     c1, c2 = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    root = np.real(sqrtm(c1 @ c2))
-    return float(max(between + np.trace(c1 + c2 - 2 * root), 0.0))
+    # The trace of (C1 C2)^(1/2): singular values exist where constant features leave no root.
+    common = np.linalg.svd(_root(c1) @ _root(c2), compute_uv=False).sum()
+    return float(max(between + np.trace(c1 + c2) - 2 * common, 0.0))
+
+
+def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The symmetric root of a symmetric matrix without negative eigenvalues but for rounding."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
 
 def _double(features: Tensor) -> NDArray[np.float64]:
