@@ -186,10 +186,11 @@ def evaluate_identity(
     result = transform(actor, images, wanted)
     before = classifier.predict(result.reconstructed)
     after = classifier.predict(result.transformed)
-    asked = wanted != labels
+    asked = wanted != labels  # of classes two: that which is left and that which is wanted
+    right = (after == wanted) | ~asked
     return Identity(
         name=name,
-        changed=float((after == wanted)[asked].float().mean()),
+        changed=float(right.all(-1).float().mean()),
         kept=float((after == before)[~asked].float().mean()),
         pixels=float(result.pixel_distance().mean()),
         latent=float(result.z_distance(actor.model.sigma_bar).mean()),
