@@ -191,7 +191,6 @@ def train_classifier_folder(
 
 
 def _score(model: Any, images: Tensor, wanted: Tensor) -> Scores:
-    model.eval()
     predicted = model.predict(images)
     config = model.config
     return scores(predicted, wanted, config.names, exclusive=config.exclusive)
