@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -117,7 +119,7 @@ class Scores:
 
     Args:
         accuracy: share of labels that are right; of classes, of images.
-        precision, recall, f1: of the label's presence.
+        precision, recall, f1: of the label's presence; 0 where nothing is found, or holds.
         by_label: accuracy and f1 of each label by its name.
     """
 
@@ -136,14 +138,12 @@ def scores(
     Raises:
         UsageError: no images.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     if not len(predicted):
         raise UsageError("there is no image to score")
     found, true = predicted.bool().cpu().numpy(), wanted.bool().cpu().numpy()
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        true, found, average=None, zero_division=0.0
-    )
+    hits = (found & true).sum(axis=0)
+    precision, recall = _share(hits, found.sum(axis=0)), _share(hits, true.sum(axis=0))
+    f1 = _share(2 * hits, found.sum(axis=0) + true.sum(axis=0))
     right = (found == true).mean(axis=0)
     accuracy = (found == true).all(axis=1).mean() if exclusive else right.mean()
     return Scores(
@@ -153,6 +153,11 @@ def scores(
         f1=float(f1.mean()),
         by_label={n: (float(a), float(f)) for n, a, f in zip(names, right, f1, strict=True)},
     )
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``(Y,)`` shares; 0 of nothing."""
+    return part / np.maximum(whole, 1)
 
 
 def train_classifier(
