@@ -124,7 +124,7 @@ class ImageActor:
             return shifted
         generator = torch.Generator().manual_seed(seed)
         search = search or default_search(self.method, len(self.names))
-        critic = signed(self.critic) if self.names else self.critic
+        critic = signed(self.critic) if self.names and self.actor is None else self.critic
         return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(self, y: Tensor | None = None, *, n: int | None = None, seed: int = 0) -> Tensor:
