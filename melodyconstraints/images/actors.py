@@ -227,7 +227,7 @@ def train_image_actor(
             search = GradientSearch(steps=recipe.actor_steps, weights=weights)
         else:
             search = GradientSearch(steps=0)
-    with products("auto", model.sigma_bar.device):
+    with products("auto", model.sigma_bar.device, weights_change=True):
         pair = train_actor_critic(
             model,
             settings=recipe,

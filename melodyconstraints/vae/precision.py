@@ -27,15 +27,23 @@ def require_precision(precision: str) -> None:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
 
 
-def products(precision: str, device: torch.device) -> torch.autocast:
+def products(
+    precision: str, device: torch.device, *, weights_change: bool = False
+) -> torch.autocast:
     """A context in which products have one of :data:`PRECISIONS`; ``auto`` is the fastest.
+
+    Args:
+        weights_change: inside one and the same context, as in a whole training; weights are then
+            converted anew for every product, where they are else converted once.
 
     Raises:
         UsageError: the precision is none of them.
     """
     require_precision(precision)
     bfloat16 = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=not weights_change
+    )
 
 
 def products_dtype(device: torch.device) -> torch.dtype:
