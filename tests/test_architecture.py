@@ -184,6 +184,8 @@ def test_the_core_knows_no_domain(module):
         "main(['rules', 'list'], standalone_mode=False)",
         "from melodyconstraints.cli.main import main; "
         "main(['train-actor', '--help'], standalone_mode=False)",
+        "from melodyconstraints.cli.main import main; "
+        "main(['images', 'train-vae', '--help'], standalone_mode=False)",
     ],
 )
 def test_a_fresh_process_does_not_load_torch_for(statement):
