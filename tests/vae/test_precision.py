@@ -83,3 +83,15 @@ def test_the_type_of_products_is_the_one_that_autocast_was_given():
         assert products_dtype(CPU) == torch.float16
     with torch.autocast("cpu", torch.float16, enabled=False):
         assert products_dtype(CPU) == torch.float32
+
+
+@pytest.mark.parametrize("weights_change", [False, True])
+def test_a_weight_that_changes_within_a_context_is_seen_if_that_is_said(weights_change):
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(layer.weight)
+    with products("bfloat16", CPU, weights_change=weights_change):
+        layer(torch.ones(1, 1))
+        with torch.no_grad():
+            layer.weight.fill_(2.0)
+        seen = float(layer(torch.ones(1, 1)).detach())
+    assert seen == (2.0 if weights_change else 1.0)
