@@ -241,7 +241,7 @@ def train_actor_folder(
         {},
     )
     actors.save_actor(actor, output, card=card)
-    heads = [*names, "realism"] if method != "actor" else ["D(G(z))"]
+    heads = {"actor": ["D(G(z))"], "gradient": [*names, "realism"], "langevin": names}[method]
     plot_actor_critic(actor.records, heads, output / "training-curves.png")
     return actor
 
