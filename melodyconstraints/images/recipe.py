@@ -15,7 +15,7 @@ from melodyconstraints.artifacts import check_free, markdown_table
 from melodyconstraints.curves import plot_actor_critic, plot_learning_curves
 from melodyconstraints.datasets.labelled_images import ImageData, LabelledImages
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images import actors, checkpoint
+from melodyconstraints.images import actors, captions, checkpoint
 from melodyconstraints.images.actors import ImageActor, encode_images, train_image_actor
 from melodyconstraints.images.classifier import (
     ClassifierConfig,
@@ -36,6 +36,8 @@ PANELS = {"held-out images: squared error a pixel": ("mse",), "nats an image": (
 """Of the picture of a model's learning curves."""
 DIGIT_SHIFT = 2
 """Pixels by which digits are moved in the training of their classifier."""
+READ = 500
+"""Test images whose captions are read back."""
 _CLASSIFIERS: dict[str, tuple[tuple[int, ...], int]] = {
     "small": ((32, 64, 128, 128), 128),
     "faces": ((256, 128, 64, 32), 0),
@@ -85,10 +87,12 @@ def train_model(
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     config = PRESETS[preset].config(shape_of(data.train), sigma_x)
     images, (held_out, _) = tensors(data.train)[0], tensors(data.test)
+    # an autoencoder has an error, and no nats
+    panels = {title: names for title, names in PANELS.items() if sigma_x or "mse" in names}
 
     def show(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, output / CURVES, PANELS)
+            plot_learning_curves(state.curves, output / CURVES, panels)
         if callback:
             callback(state)
 
@@ -244,6 +248,42 @@ def train_actor_folder(
     heads = {"actor": ["D(G(z))"], "gradient": [*names, "realism"], "langevin": names}[method]
     plot_actor_critic(actor.records, heads, output / "training-curves.png")
     return actor
+
+
+def train_captions_folder(
+    data: ImageData,
+    model: ImageVAE,
+    output: Path,
+    settings: TrainingSettings,
+    *,
+    callback: Callable[[TrainingState], None] | None = None,
+) -> list[str]:
+    """Train a captioner on images with captions and write the folder.
+
+    Returns:
+        What it reads in the points of the first test images.
+
+    Raises:
+        UsageError: images of another shape than the model's, or images without captions.
+    """
+    check_fits(model, data.train)
+    images, _ = tensors(data.train)
+    encodings = encode_images(model, images, flip=may_be_mirrored(data.train))
+    captioner = captions.train_captions(
+        encodings, data.train.captions, settings, callback=callback
+    )
+    held_out, _ = tensors(data.test)
+    found = captioner.describe_points(model.encode(held_out[:READ]).mean)
+    right = np.mean([a == b for a, b in zip(data.test.captions, found, strict=False)])
+    card = _card(
+        "Captioner of images",
+        f"Reads captions in points of the image model `{model.fingerprint[:12]}`.",
+        data,
+        asdict(settings),
+        {f"captions of the first {len(found)} read to the word": f"{right:.1%}"},
+    )
+    captions.save_captioner(captioner, model, output, card=card)
+    return found
 
 
 def check_fits(model: ImageVAE, images: LabelledImages) -> None:
