@@ -45,13 +45,18 @@ def plot_learning_curves(
     """What was measured against training steps.
 
     Args:
-        panels: titles, and the names of what is drawn under each; shares go from 0 to 1.
+        panels: titles, and the names of what is drawn under each where it was measured; shares go
+            from 0 to 1.
     """
     steps = [point["step"] for point in curves]
+    drawn = {
+        title: measured
+        for title, names in panels.items()
+        if (measured := [name for name in names if all(name in point for point in curves)])
+    }
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    every = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, names) in zip(every, panels.items(), strict=True):
-        measured = [name for name in names if all(name in point for point in curves)]
+    every = figure.subplots(1, max(len(drawn), 1), squeeze=False)[0]
+    for axes, (title, measured) in zip(every, drawn.items(), strict=False):
         for name in measured:
             _curve(axes, steps, [point[name] for point in curves], name.replace("_", " "))
         if all(0 <= point[name] <= 1 for point in curves for name in measured):

@@ -19,16 +19,19 @@ overwrite_option = click.option(
 )
 
 
-def earlier_run(output: Path, overwrite: bool) -> list[Path]:
+def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> list[Path]:
     """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
 
-    Nothing is removed until there are new melodies to write.
+    Nothing is removed until there is something new to write.
+
+    Args:
+        entries: key of the manifest's list of what was made.
     """
     if not output.is_dir() or not any(output.iterdir()):
         return []
     try:
         manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-        names = [Path(name).name for entry in manifest["melodies"] for name in _files(entry)]
+        names = [Path(name).name for entry in manifest[entries] for name in _files(entry)]
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{output} holds other files; choose an empty or new folder"
         raise click.UsageError(message) from error

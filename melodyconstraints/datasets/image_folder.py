@@ -30,7 +30,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from melodyconstraints.datasets.labelled_images import (
     Announce,
@@ -244,6 +244,10 @@ def decode_image(data: bytes, name: str, fit: Fit) -> tuple[NDArray[np.uint8], b
                     "save it with 8"
                 )
             image = ImageOps.exif_transpose(file).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise ImageDataError(
+            f"image {printable(name)} is of no format that is known here; save it as PNG or JPEG"
+        ) from error
     except (
         *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
         Image.DecompressionBombError,

@@ -36,7 +36,7 @@ def draw_grid(
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
     if title:
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, images in enumerate(rows):
         for column in range(columns):
@@ -48,9 +48,11 @@ def draw_grid(
                 continue
             show(cell, images[column])
             if row == 0 and column < len(column_names):
-                cell.set_title(column_names[column], fontsize=7)
+                cell.set_title(column_names[column], fontsize=7, parse_math=False)
         if row < len(row_names):
-            label = axes[row, 0].set_ylabel(row_names[row], fontsize=7, rotation=0)
+            label = axes[row, 0].set_ylabel(
+                row_names[row], fontsize=7, rotation=0, parse_math=False
+            )
             label.set_horizontalalignment("right")
             label.set_verticalalignment("center")
     figure.savefig(path, dpi=150)

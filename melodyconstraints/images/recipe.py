@@ -34,8 +34,10 @@ from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingSt
 
 PANELS = {"held-out images: squared error a pixel": ("mse",), "nats an image": ("ll", "elbo")}
 """Of the picture of a model's learning curves."""
-DIGIT_SHIFT = 2
-"""Pixels by which digits are moved in the training of their classifier."""
+SHIFT = 1 / 14
+"""Of its height, by which an image is moved at most in the training of a classifier."""
+SMALL_IMAGE = 16
+"""Pixels; of images below, four convolutions of stride 2 leave nothing."""
 READ = 500
 """Test images whose captions are read back."""
 _CLASSIFIERS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -159,10 +161,8 @@ def train_classifier_folder(
     check_device(device)
     remedy = "pass --overwrite to replace it"
     check_free(output, checkpoint.CLASSIFIER_KIND, overwrite=overwrite, remedy=remedy)
-    widths, hidden = _CLASSIFIERS[size]
     train = data.train
-    trunk = TrunkConfig(shape_of(train), "convolutional", widths)
-    config = ClassifierConfig(trunk, train.names, train.exclusive, hidden)
+    config = _classifier(train, size)
     images, labels = tensors(train)
     held_out, wanted = tensors(data.test)
 
@@ -176,7 +176,7 @@ def train_classifier_folder(
         labels,
         settings,
         flip=may_be_mirrored(train),
-        shift=DIGIT_SHIFT,
+        shift=round(shape_of(train)[1] * SHIFT) if config.hidden else 0,
         device=device,
         evaluate=evaluate,
         callback=callback,
@@ -192,6 +192,17 @@ def train_classifier_folder(
     )
     checkpoint.save_classifier(classifier, output, card=card, training={"settings": facts})
     return found
+
+
+def _classifier(images: LabelledImages, size: str) -> ClassifierConfig:
+    """Its layers for such images."""
+    widths, hidden = _CLASSIFIERS[size]
+    shape = shape_of(images)
+    if min(shape[1:]) < SMALL_IMAGE:
+        trunk, hidden = TrunkConfig(shape, "feed-forward", (256, 128)), 0
+    else:
+        trunk = TrunkConfig(shape, "convolutional", widths)
+    return ClassifierConfig(trunk, images.names, images.exclusive, hidden)
 
 
 def _score(model: Any, images: Tensor, wanted: Tensor) -> Scores:

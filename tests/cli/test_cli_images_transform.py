@@ -196,7 +196,7 @@ def test_a_hostile_image_is_one_line(transform, tmp_path):
         (tmp_path / "bob.jpg").write_bytes(data)
         result = transform("gradient", "--set", "smiling")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith("Error: image bob.jpg does not decode: ")
+        assert result.stderr.startswith("Error: image bob.jpg is of no format that is known")
         assert result.stderr.count("\n") == 1
         assert not (tmp_path / "out.png").exists()
 

@@ -11,8 +11,11 @@ COMMANDS = {
     "train-vae": ("train_vae", "Train a model on a folder of images."),
     "train-classifier": ("train_classifier", "Train the judge that measures actors."),
     "train-actor": ("train_actor", "Teach a model the labels, without retraining it."),
+    "train-captions": ("train_captions", "Teach it to read captions in a model's points."),
     "generate": ("generate", "Write images with the labels that you ask for."),
     "transform": ("transform", "Your own pictures with other labels."),
+    "evaluate": ("evaluate", "The paper's tables, for your models and actors."),
+    "figures": ("figures", "The paper's figures, for your models and actors."),
 }
 
 

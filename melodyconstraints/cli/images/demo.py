@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from melodyconstraints.images.model import ImageVAE
 
 MODEL_STEPS, JUDGE_STEPS, ROUNDS = 1500, 600, 400
-JUDGE_WIDTHS = (256, 128)
-"""Units of the classifier's layers; eight pixels are too few for convolutions."""
+"""How long each is trained."""
 ACROSS = 10
 """Images in a row of a picture."""
 JUDGED = 100
@@ -78,23 +77,18 @@ def _train_model(data: ImageData, folder: Path, seed: int) -> ImageVAE:
 
 
 def _train_judge(data: ImageData, folder: Path, seed: int) -> ImageClassifier:
-    from melodyconstraints.images.checkpoint import save_classifier
-    from melodyconstraints.images.classifier import ClassifierConfig, train_classifier
-    from melodyconstraints.images.config import TrunkConfig
-    from melodyconstraints.images.recipe import shape_of, tensors
+    from melodyconstraints.images.checkpoint import load_classifier
+    from melodyconstraints.images.recipe import train_classifier_folder
     from melodyconstraints.vae.training import TrainingSettings
 
     talk().print("a classifier: the judge")
-    trunk = TrunkConfig(shape_of(data.train), "feed-forward", JUDGE_WIDTHS)
-    config = ClassifierConfig(trunk, data.train.names, data.train.exclusive)
     settings = TrainingSettings(
         steps=JUDGE_STEPS, batch_size=64, learning_rate=1e-3, average=0.99, seed=seed
     )
     with training_bar() as bar:
         display = TrainingDisplay(bar, lambda point: "", digits=3)
-        judge = train_classifier(config, *tensors(data.train), settings, callback=display)
-    save_classifier(judge, folder, card="# Classifier of digits\n\nMade by `mc images demo`.\n")
-    return judge
+        train_classifier_folder(data, folder, settings, callback=display)
+    return load_classifier(folder)
 
 
 def _train_actor(data: ImageData, model: ImageVAE, folder: Path, seed: int) -> ImageActor:

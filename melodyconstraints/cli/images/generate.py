@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import seed_option, talk
+from melodyconstraints.cli.common import FOLDER, seed_option, talk
 from melodyconstraints.cli.images.common import (
     actor_option,
     attribute_places,
@@ -21,8 +20,8 @@ from melodyconstraints.cli.images.common import (
     refuse_labels,
 )
 from melodyconstraints.cli.output import (
-    MANIFEST,
     earlier_files,
+    earlier_run,
     overwrite_option,
     write_manifest,
 )
@@ -43,6 +42,10 @@ ENTRIES = "images"
 @label_option
 @names_option("--with", "present", "Attributes that hold; those not named do not.")
 @names_option("--without", "absent", "Attributes that do not hold, as those not named.")
+@click.option("--caption", help="What to see, of a captioner: 'a smiling young man'.")
+@click.option(
+    "--captioner", "captioner_folder", type=FOLDER, help="Folder of mc images train-captions."
+)
 @click.option(
     "-n",
     "count",
@@ -65,6 +68,8 @@ def command(
     labels: tuple[str, ...],
     present: tuple[str, ...],
     absent: tuple[str, ...],
+    caption: str | None,
+    captioner_folder: Path | None,
     count: int,
     output: Path,
     seed: int,
@@ -76,41 +81,37 @@ def command(
     mc images generate -o digits.png
     mc images generate --label 7 -n 100 -o sevens/
     mc images generate --actor actors/faces --with smiling,young -o faces.png
+    mc images generate --captioner captioners/faces --caption "a bald man" -o bald.png
 
     An actor of classes makes those of --label, or a row of each. One of attributes needs --with or
     --without: what is named in neither is absent. One of realism alone needs nothing.
     """  # noqa: D301 (click wants the character)
     one_picture = output.suffix.lower() == ".png"
     earlier = (
-        earlier_files([output], overwrite) if one_picture else _earlier_images(output, overwrite)
+        earlier_files([output], overwrite)
+        if one_picture
+        else earlier_run(output, overwrite, ENTRIES)
     )
-    actor = find_actor(actor_folder)
-    rows = _wishes(actor, labels, present, absent)
-    made = _made(actor, rows, count, seed)
+    if (caption is None) != (captioner_folder is None):
+        raise click.UsageError("--caption and --captioner go together: give both")
+    if caption is not None and captioner_folder is not None:
+        if actor_folder or labels or present or absent:
+            raise click.UsageError("--caption says it all: give no --actor and no labels with it")
+        facts, made = _captioned(captioner_folder, caption, count, seed)
+        rows = [_Wish(caption, {})]
+    else:
+        actor = find_actor(actor_folder)
+        facts = {"model": actor.model.fingerprint, "method": actor.method}
+        rows = _wishes(actor, labels, present, absent)
+        made = _made(actor, rows, count, seed)
     for path in earlier:
         path.unlink(missing_ok=True)
     if one_picture:
         _draw(made, rows, output)
         talk().print(f"{sum(map(len, made))} images in {output}")
         return
-    facts = {"model": actor.model.fingerprint, "method": actor.method, "seed": seed}
-    files = _write(made, rows, output, facts)
+    files = _write(made, rows, output, {**facts, "seed": seed})
     talk().print(f"{files} image{'s' if files > 1 else ''} in {output}")
-
-
-def _earlier_images(output: Path, overwrite: bool) -> list[Path]:
-    """What an earlier run left in a folder and may be replaced; refuses other files."""
-    if not output.is_dir() or not any(output.iterdir()):
-        return []
-    try:
-        manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-        names = [Path(entry["file"]).name for entry in manifest[ENTRIES]]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        message = f"{output} holds other files; choose an empty or new folder"
-        raise click.UsageError(message) from error
-    if not overwrite:
-        raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
-    return [*(output / name for name in names), output / MANIFEST]
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,17 @@ def _made(actor: ImageActor, wishes: Sequence[_Wish], count: int, seed: int) -> 
     asked = torch.tensor([list(wish.wanted.values()) for wish in wishes]).float()
     asked = asked.repeat_interleave(count, 0).to(actor.model.sigma_bar.device)
     return list(actor.generate(asked, seed=seed).split(count))
+
+
+def _captioned(
+    folder: Path, caption: str, count: int, seed: int
+) -> tuple[dict[str, Any], list[Tensor]]:
+    """What the manifest says of them, and images ``(count, C, H, W)``."""
+    from melodyconstraints.images.captions import generate_from_caption, load_captioner
+
+    model, captioner = load_captioner(folder)
+    made = generate_from_caption(model, captioner, caption, count, seed=seed)
+    return {"model": model.fingerprint, "method": "captions", "caption": caption}, [made]
 
 
 def _draw(made: Sequence[Tensor], wishes: Sequence[_Wish], output: Path) -> None:

@@ -1,0 +1,189 @@
+"""``mc images evaluate``: the paper's Tables 1 and 4, and what becomes of identity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from melodyconstraints.cli.common import FOLDER, json_option, print_json, print_table, talk
+from melodyconstraints.cli.images.common import (
+    attributes_option,
+    data_argument,
+    edge_option,
+    read_data,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from melodyconstraints.images.evaluation import Identity, Row
+    from melodyconstraints.vae.training import Metrics
+
+TRANSFORMED = 500
+"""Test images of which one label is changed."""
+
+Folders = tuple[Path, ...]
+Table = tuple[str, Sequence[str], list[Sequence[str]]]
+
+
+@click.command("evaluate")
+@data_argument
+@click.option(
+    "--model", "models", type=FOLDER, multiple=True, help="Model folders, for Table 4: ELBO."
+)
+@click.option(
+    "--actor", "actors", type=FOLDER, multiple=True, help="Actor folders, for Table 1: labels."
+)
+@click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
+@click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
+@attributes_option
+@edge_option
+@click.option("--seed", type=click.IntRange(0), default=301, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
+@json_option
+def command(
+    data: Path,
+    models: Folders,
+    actors: Folders,
+    classifier: Path | None,
+    count: int,
+    attributes: tuple[str, ...],
+    edge: int,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure models and actors on the test images of DATA.
+
+    Table 4 of the paper for every --model: ELBO, log-likelihood and divergence in nats. Table 1
+    for every --actor: how often a separate classifier finds the labels that were asked for and
+    how far the points were moved; beyond the paper the Fréchet distance to the test images in
+    that classifier's features, the diversity of images with the same labels, and what is left of
+    an image when one of its labels is changed.
+    """
+    if not models and not actors:
+        raise click.UsageError("give at least one --model or --actor")
+    if actors and classifier is None:
+        raise click.UsageError("--actor needs a --classifier to judge the images")
+    found = read_data(data, attributes, edge, talk().print)
+    from melodyconstraints.images.recipe import tensors
+
+    images, labels = tensors(found.test)
+    report: dict[str, Any] = {"test_images": len(images)}
+    tables: list[Table] = []
+    if models:
+        measured = _elbo(models, images)
+        report["table_4"] = measured
+        tables.append(_elbo_table(measured))
+    if actors and classifier is not None:
+        rows, identities = _labels(
+            actors, classifier, (images, labels), tensors(found.train)[0], count, seed
+        )
+        report |= {"n": count, "seed": seed}
+        report["table_1"] = [asdict(row) for row in rows]
+        report["identity"] = [asdict(one) for one in identities]
+        tables.append(_label_table(rows))
+        if identities:
+            tables.append(_identity_table(identities))
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(report)
+        return
+    for title, columns, lines in tables:
+        print_table(columns, lines, title)
+
+
+def _elbo(models: Folders, images: Tensor) -> dict[str, Metrics]:
+    from melodyconstraints.images.checkpoint import load_model
+    from melodyconstraints.images.training import measure_elbo
+
+    found = {}
+    for folder in models:
+        model = load_model(folder)
+        sigma = {"sigma_x": model.config.sigma_x}
+        found[str(folder)] = sigma | measure_elbo(model, images)
+    return found
+
+
+def _elbo_table(measured: Mapping[str, Metrics]) -> Table:
+    names = ("ll", "kl", "elbo")
+    lines = [
+        [folder, f"{values['sigma_x']:g}"]
+        + [f"{values[name]:,.0f}" if name in values else "-" for name in names]
+        + [f"{values['mse']:.5f}"]
+        for folder, values in measured.items()
+    ]
+    columns = ["model", "sigma_x", "LL, nats", "KL, nats", "ELBO, nats", "error a pixel"]
+    return "Table 4: test images", columns, [*lines]
+
+
+def _labels(
+    folders: Folders,
+    classifier: Path,
+    test: tuple[Tensor, Tensor],
+    train: Tensor,
+    count: int,
+    seed: int,
+) -> tuple[list[Row], list[Identity]]:
+    from melodyconstraints.images import evaluation
+    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.checkpoint import load_classifier
+
+    judge, (images, labels) = load_classifier(classifier), test
+    actors = {str(folder): load_actor(folder) for folder in folders}
+    rows = [evaluation.evaluate_data(judge, images, labels, train[: len(images)])]
+    first = next(iter(actors.values()))
+    rows.append(evaluation.evaluate_prior(first, judge, images, n=count, seed=seed))
+    identities = []
+    for name, actor in actors.items():
+        talk().print(f"measuring {name}")
+        rows.append(
+            evaluation.evaluate_actor(name, actor, judge, images, labels, n=count, seed=seed)
+        )
+        if actor.names and actor.method != "langevin":
+            some = images[:TRANSFORMED], labels[:TRANSFORMED]
+            identities.append(evaluation.evaluate_identity(name, actor, judge, *some, seed=seed))
+    return rows, identities
+
+
+def _label_table(rows: Sequence[Row]) -> Table:
+    lines = []
+    for row in rows:
+        scores = row.scores
+        cells = ["-"] * 4
+        if scores:
+            values = (scores.accuracy, scores.precision, scores.recall, scores.f1)
+            cells = [f"{value:.3f}" for value in values]
+        cells.append("-" if row.z_mse is None else f"{row.z_mse:.1f}")
+        cells.append(f"{row.frechet:.1f}")
+        diverse = row.diversity
+        cells.append(
+            f"{diverse.mean:.4f} ({diverse.interval[0]:.4f} to {diverse.interval[1]:.4f})"
+            if diverse
+            else "-"
+        )
+        lines.append([row.name, *cells])
+    columns = ["", "accuracy", "precision", "recall", "F1", "z_MSE", "Fréchet", "diversity"]
+    return "Table 1: a separate classifier's labels", columns, [*lines]
+
+
+def _identity_table(identities: Sequence[Identity]) -> Table:
+    lines = [
+        [
+            one.name,
+            f"{one.changed:.3f}",
+            f"{one.kept:.3f}",
+            f"{one.pixels:.4f}",
+            f"{one.latent:.2f}",
+        ]
+        for one in identities
+    ]
+    columns = ["one label changed", "changed", "others kept", "pixels", "z_MSE"]
+    return "Identity: distance to the image's reconstruction", columns, [*lines]

@@ -1,0 +1,101 @@
+"""``mc images train-captions``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from melodyconstraints.cli.common import FOLDER, print_table, seed_option, talk
+from melodyconstraints.cli.images.common import (
+    REMEDY,
+    attributes_option,
+    data_argument,
+    edge_option,
+    read_data,
+)
+from melodyconstraints.cli.output import overwrite_option
+from melodyconstraints.cli.training import TrainingDisplay, training_bar
+
+if TYPE_CHECKING:
+    from melodyconstraints.datasets.labelled_images import LabelledImages
+    from melodyconstraints.vae.training import Metrics
+
+SHOWN = 5
+"""Test images whose captions are read back."""
+
+
+@click.command("train-captions")
+@data_argument
+@click.option("-o", "--output", type=FOLDER, required=True, help="Captioner folder to make.")
+@click.option("--model", type=FOLDER, help="Model folder.  [default: the bundled model of digits]")
+@click.option(
+    "--captions",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV of file,caption.  [default: those of DATA, else made from its labels]",
+)
+@click.option("--steps", type=click.IntRange(1), default=3000, show_default=True)
+@attributes_option
+@edge_option
+@seed_option
+@overwrite_option
+def command(
+    data: Path,
+    output: Path,
+    model: Path | None,
+    captions: Path | None,
+    steps: int,
+    attributes: tuple[str, ...],
+    edge: int,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Teach a network to read captions in a model's latent points, for generate --caption.
+
+    Without captions in DATA or a CSV they are made from the labels, such as "a smiling young
+    woman with blond hair" or "the digit seven".
+    """
+    from melodyconstraints.artifacts import check_free
+    from melodyconstraints.images import captions as library
+    from melodyconstraints.images.checkpoint import load_model
+    from melodyconstraints.images.recipe import train_captions_folder
+
+    check_free(output, library.KIND, overwrite=overwrite, remedy=REMEDY)
+    settings = replace(library.TRAINING, steps=steps, seed=seed)
+    with training_bar() as bar:
+        images = read_data(data, attributes, edge, bar.console.print)
+        train, test = (captioned(part, captions) for part in (images.train, images.test))
+        found = train_captions_folder(
+            replace(images, train=train, test=test),
+            load_model(model),
+            output,
+            settings,
+            callback=TrainingDisplay(bar, line, digits=2),
+        )
+    rows = list(zip(test.captions[:SHOWN], found[:SHOWN], strict=True))
+    right = sum(a == b for a, b in zip(test.captions, found, strict=True)) / len(found)
+    print_table(["caption of a test image", "read in its point"], rows, text_columns=2)
+    talk().print(f"{right:.1%} of the first {len(found)} are read to the word")
+    talk().print(f"captioner in {output}")
+
+
+def captioned(images: LabelledImages, table: Path | None) -> LabelledImages:
+    """Images with captions: of a table, their own, or made from their labels."""
+    from melodyconstraints.datasets.image_folder import read_captions, with_captions
+    from melodyconstraints.images.grammar import describe
+
+    if table is not None:
+        return with_captions(images, read_captions(table))
+    if images.captions:
+        return images
+    made = tuple(
+        describe(images.names, labels, exclusive=images.exclusive) for labels in images.labels
+    )
+    return replace(images, captions=made)
+
+
+def line(point: Metrics) -> str:
+    """Nothing is measured on the way."""
+    return ""
