@@ -28,8 +28,10 @@ from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.vae.training import TrainingSettings
 
 
-def labelled(bars, *, exclusive=True, channels=1) -> LabelledImages:
-    images = bars.images.movedim(1, -1).repeat(1, 1, 1, channels).numpy()
+def labelled(bars, *, exclusive=True, channels=1, scale=1) -> LabelledImages:
+    """Bars as the readers of data sets give them."""
+    larger = bars.images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    images = larger.movedim(1, -1).repeat(1, 1, 1, channels).numpy()
     return LabelledImages(
         images=images,
         labels=bars.labels.bool().numpy(),
@@ -51,8 +53,14 @@ def _tiny(monkeypatch):
 
 @pytest.fixture
 def data(bars, other_bars) -> ImageData:
-    """Bars as the readers of data sets give them."""
+    """Classes of 8x8 pixels."""
     return ImageData(labelled(bars), labelled(other_bars))
+
+
+@pytest.fixture
+def large(bars, other_bars) -> ImageData:
+    """The same of 16x16 pixels."""
+    return ImageData(labelled(bars, scale=2), labelled(other_bars, scale=2))
 
 
 @pytest.fixture
@@ -194,25 +202,31 @@ def test_a_folder_with_other_files_is_refused(data, tmp_path):
 # Classifiers
 
 
-def test_a_classifier_is_left_with_its_scores(data, tmp_path):
-    found = train_classifier_folder(data, tmp_path / "judge", settings(30))
+def test_a_classifier_is_left_with_its_scores(large, tmp_path):
+    found = train_classifier_folder(large, tmp_path / "judge", settings(30))
     judge = load_classifier(tmp_path / "judge")
     assert judge.config.trunk.widths == (2, 3, 4, 5)
     assert (judge.config.hidden, judge.config.exclusive) == (6, True)
     assert judge.config.names == tuple("abcd")
-    images, labels = tensors(data.test)
+    images, labels = tensors(large.test)
     again = scores(judge.predict(images), labels, judge.config.names, exclusive=True)
     assert found.accuracy == pytest.approx(again.accuracy, abs=0.02)
     assert f"| accuracy | {found.accuracy:.4f} |" in card(tmp_path / "judge")
 
 
 def test_attributes_have_another_classifier_than_classes(bars, other_bars, tmp_path):
-    data = ImageData(labelled(bars, exclusive=False), labelled(other_bars, exclusive=False))
+    train, test = (labelled(of, exclusive=False, scale=2) for of in (bars, other_bars))
+    data = ImageData(train, test)
     train_classifier_folder(data, tmp_path, settings())
     config = load_classifier(tmp_path).config
     assert (config.trunk.widths, config.hidden, config.exclusive) == ((5, 4, 3, 2), 0, False)
     train_classifier_folder(data, tmp_path, settings(), size="small", overwrite=True)
     assert load_classifier(tmp_path).config.hidden == 6
+
+
+def test_images_that_four_halvings_leave_nothing_of_have_linear_layers(data, tmp_path):
+    train_classifier_folder(data, tmp_path, settings(1))
+    assert load_classifier(tmp_path).config.trunk.architecture == "feed-forward"
 
 
 def test_to_watch_a_classifier_changes_nothing(data, tmp_path):
