@@ -23,6 +23,7 @@ from melodyconstraints.images.checkpoint import load_model, save_model
 from melodyconstraints.images.model import as_pixels
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, reached
+from melodyconstraints.vae import precision
 
 NAMES = tuple("abcd")
 ASKED = torch.eye(4).repeat(100, 1)
@@ -47,6 +48,14 @@ def nearest(images: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
 def test_the_asked_bar_is_made(trained, place_of, method):
     made = trained(method).generate(ASKED, seed=5)
     assert made.shape == (400, 1, 8, 8)
+    assert (place_of(made) == ASKED.argmax(-1)).float().mean() > 0.9
+
+
+def test_fast_products_learn_the_same(bar_model, bar_encodings, quick, place_of, monkeypatch):
+    """Weights that change in one long context must not be converted once for all of it."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    actor = train_image_actor(bar_model, bar_encodings, NAMES, settings=quick)
+    made = actor.generate(ASKED, seed=5)
     assert (place_of(made) == ASKED.argmax(-1)).float().mean() > 0.9
 
 
@@ -90,6 +99,25 @@ def test_critics_of_attributes_know_what_encodings_show(trained, bar_model, othe
         logits = actor.critic(z)
     assert logits.shape[1] == (5 if method == "gradient" else 4)
     assert ((logits[:, :4] > 0) == (other_bars.labels == 1)).float().mean() > 0.97
+
+
+@pytest.mark.parametrize(
+    ("method", "labelled"),
+    [
+        ("actor", True),
+        ("actor", False),
+        ("gradient", True),
+        ("gradient", False),
+        ("langevin", True),
+    ],
+)
+def test_each_of_the_critics_heads_has_a_name(trained, bar_model, method, labelled):
+    actor = trained(method, labelled=labelled)
+    y = ASKED[:1] if method == "actor" and labelled else None
+    logits = actor.critic(prior_points(bar_model, 1, seed=0), y)
+    assert len(actor.heads) == logits.shape[1]
+    if method != "actor":
+        assert actor.heads[: len(actor.names)] == actor.names
 
 
 def test_the_realism_critic_knows_encodings_from_the_prior(trained, bar_model, other_bars):

@@ -12,6 +12,7 @@ from melodyconstraints.datasets.labelled_images import ImageData, LabelledImages
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images import recipe
 from melodyconstraints.images.actors import load_actor, train_image_actor
+from melodyconstraints.images.captions import load_captioner
 from melodyconstraints.images.checkpoint import load_classifier, load_model, save_model
 from melodyconstraints.images.classifier import scores
 from melodyconstraints.images.config import PRESETS, Preset
@@ -21,6 +22,7 @@ from melodyconstraints.images.recipe import (
     shape_of,
     tensors,
     train_actor_folder,
+    train_captions_folder,
     train_classifier_folder,
     train_model,
 )
@@ -287,6 +289,29 @@ def test_realism_alone_has_no_labels(data, saved, quick, tmp_path, method):
     train_actor_folder(data, saved, out, method=method, labelled=False, settings=short(quick))
     assert load_actor(out).names == ()
     assert "| labels | none: realism alone |" in card(out)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_captioner_is_left_with_what_it_reads(bars, other_bars, saved, tmp_path, exclusive):
+    def captioned(of, count) -> LabelledImages:
+        words = tuple(f"a bar at {'abcd'[place]}" for place in of.labels.argmax(1))
+        return replace(labelled(of, exclusive=exclusive), captions=words).take(range(count))
+
+    data, told = ImageData(captioned(bars, 60), captioned(other_bars, 20)), []
+    found = train_captions_folder(
+        data,
+        saved,
+        tmp_path / "words",
+        settings(3),
+        callback=lambda state: told.append(state.step),
+    )
+    assert told == [1, 2, 3]
+    _, captioner = load_captioner(tmp_path / "words", model=saved)
+    assert set(captioner.config.words) >= {"a", "bar", "at", "b", "c", "d"}
+    right = sum(a == b for a, b in zip(found, data.test.captions, strict=True)) / 20
+    text = card(tmp_path / "words")
+    assert f"| captions of the first 20 read to the word | {right:.1%} |" in text
+    assert f"points of the image model `{saved.fingerprint[:12]}`" in text
 
 
 def test_an_actor_is_not_replaced_unasked(data, saved, quick, tmp_path):
