@@ -89,12 +89,10 @@ def train_model(
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     config = PRESETS[preset].config(shape_of(data.train), sigma_x)
     images, (held_out, _) = tensors(data.train)[0], tensors(data.test)
-    # an autoencoder has an error, and no nats
-    panels = {title: names for title, names in PANELS.items() if sigma_x or "mse" in names}
 
     def show(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, output / CURVES, panels)
+            plot_learning_curves(state.curves, output / CURVES, PANELS)
         if callback:
             callback(state)
 
