@@ -78,7 +78,14 @@ def command(
     print_table(["caption of a test image", "read in its point"], pairs[:SHOWN], text_columns=2)
     right = sum(a == b for a, b in pairs) / len(pairs)
     talk().print(f"{right:.1%} of the first {len(pairs)} are read to the word")
-    talk().print(f"captioner in {output}")
+    # what the training never saw may have words that cannot be asked for
+    example = test.captions[0] if test.captions[0] in train.captions else train.captions[0]
+    words = " ".join(library.words_of(example)).replace(" ,", ",")  # nothing that a shell reads
+    talk().print(
+        f"captioner in {output}; see it with: "
+        f'mc images generate --captioner {output} --caption "{words}"',
+        soft_wrap=True,
+    )
 
 
 def captioned(images: LabelledImages, table: Path | None) -> LabelledImages:
