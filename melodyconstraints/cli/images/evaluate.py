@@ -21,7 +21,11 @@ from melodyconstraints.cli.images.common import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from melodyconstraints.datasets.labelled_images import LabelledImages
+    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.classifier import ImageClassifier
     from melodyconstraints.images.evaluation import Identity, Row
+    from melodyconstraints.images.model import ImageVAE
     from melodyconstraints.vae.training import Metrics
 
 TRANSFORMED = 500
@@ -73,16 +77,21 @@ def command(
     found = read_data(data, attributes, edge, talk().print)
     from melodyconstraints.images.recipe import tensors
 
+    loaded = {str(folder): fitting_model(folder, found.test) for folder in models}
+    asked = {str(folder): fitting_actor(folder, found.test) for folder in actors}
+    judge = None
+    if asked and classifier is not None:
+        judge = _fitting_judge(classifier, list(asked.values()), found.test)
     images, labels = tensors(found.test)
     report: dict[str, Any] = {"test_images": len(images)}
     tables: list[Table] = []
-    if models:
-        measured = _elbo(models, images)
+    if loaded:
+        measured = _elbo(loaded, images)
         report["table_4"] = measured
         tables.append(_elbo_table(measured))
-    if actors and classifier is not None:
+    if judge is not None:
         rows, identities = _labels(
-            actors, classifier, (images, labels), tensors(found.train)[0], count, seed
+            asked, judge, (images, labels), tensors(found.train)[0], count, seed
         )
         report |= {"n": count, "seed": seed}
         report["table_1"] = [asdict(row) for row in rows]
@@ -100,16 +109,75 @@ def command(
         print_table(columns, lines, title)
 
 
-def _elbo(models: Folders, images: Tensor) -> dict[str, Metrics]:
+def fitting_model(folder: Path, images: LabelledImages) -> ImageVAE:
+    """The model of a folder.
+
+    Raises:
+        UsageError: it makes images of another shape.
+    """
     from melodyconstraints.images.checkpoint import load_model
+    from melodyconstraints.images.recipe import check_fits
+
+    model = load_model(folder)
+    check_fits(model, images)
+    return model
+
+
+def fitting_actor(folder: Path, images: LabelledImages) -> ImageActor:
+    """The actor of a folder.
+
+    Raises:
+        UsageError: its model makes images of another shape, or it knows other labels than these
+            images have, or in another order.
+    """
+    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.recipe import check_fits
+
+    actor = load_actor(folder)
+    check_fits(actor.model, images)
+    if actor.names:
+        _check_names(f"the actor {folder}", actor.names, images)
+    return actor
+
+
+def _fitting_judge(
+    folder: Path, actors: Sequence[ImageActor], images: LabelledImages
+) -> ImageClassifier:
+    """The classifier of a folder, of the labels of actors and images and of these images."""
+    from melodyconstraints.images.checkpoint import load_classifier
+    from melodyconstraints.images.evaluation import check_labels
+    from melodyconstraints.images.recipe import shape_of
+
+    judge = load_classifier(folder)
+    for actor in actors:
+        if actor.names:
+            check_labels(actor, judge)
+    _check_names(f"the classifier {folder}", judge.config.names, images)
+    wanted, found = judge.config.trunk.shape, shape_of(images)
+    if wanted != found:
+        raise click.UsageError(
+            f"the classifier {folder} is for images of {'x'.join(map(str, wanted))} (channels, "
+            f"rows, columns), the data has {'x'.join(map(str, found))}; train one with: "
+            "mc images train-classifier"
+        )
+    return judge
+
+
+def _check_names(who: str, names: Sequence[str], images: LabelledImages) -> None:
+    if tuple(names) != images.names:
+        raise click.UsageError(
+            f"{who} knows {', '.join(names)}, the data has {', '.join(images.names)}; give the "
+            "data that it was trained on, and its attributes in this order by --attributes"
+        )
+
+
+def _elbo(models: Mapping[str, ImageVAE], images: Tensor) -> dict[str, Metrics]:
     from melodyconstraints.images.training import measure_elbo
 
-    found = {}
-    for folder in models:
-        model = load_model(folder)
-        sigma = {"sigma_x": model.config.sigma_x}
-        found[str(folder)] = sigma | measure_elbo(model, images)
-    return found
+    return {
+        name: {"sigma_x": model.config.sigma_x} | measure_elbo(model, images)
+        for name, model in models.items()
+    }
 
 
 def _elbo_table(measured: Mapping[str, Metrics]) -> Table:
@@ -125,19 +193,16 @@ def _elbo_table(measured: Mapping[str, Metrics]) -> Table:
 
 
 def _labels(
-    folders: Folders,
-    classifier: Path,
+    actors: Mapping[str, ImageActor],
+    judge: ImageClassifier,
     test: tuple[Tensor, Tensor],
     train: Tensor,
     count: int,
     seed: int,
 ) -> tuple[list[Row], list[Identity]]:
     from melodyconstraints.images import evaluation
-    from melodyconstraints.images.actors import load_actor
-    from melodyconstraints.images.checkpoint import load_classifier
 
-    judge, (images, labels) = load_classifier(classifier), test
-    actors = {str(folder): load_actor(folder) for folder in folders}
+    images, labels = test
     rows = [evaluation.evaluate_data(judge, images, labels, train[: len(images)])]
     first = next(iter(actors.values()))
     rows.append(evaluation.evaluate_prior(first, judge, images, n=count, seed=seed))
