@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,11 @@ from melodyconstraints.cli.images.common import (
     edge_option,
     read_data,
 )
+from melodyconstraints.cli.images.evaluate import fitting_actor, fitting_model
+
+if TYPE_CHECKING:
+    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.model import ImageVAE
 
 TRANSFORMED = 8
 """Test images that are transformed, one a row."""
@@ -60,12 +67,18 @@ def command(
     """Draw the paper's figures from the test images of DATA, into OUTPUT."""
     if not (models or actors or search):
         raise click.UsageError("give at least one --model, --actor or --search")
+    if realism and not models:
+        raise click.UsageError("--realism is for Figure 2, of models: give a --model with it")
     found = read_data(data, attributes, edge, talk().print)
     from melodyconstraints.images import figures
-    from melodyconstraints.images.actors import load_actor
-    from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.grids import draw_posterior_scales
     from melodyconstraints.images.recipe import tensors
+
+    named = _named([fitting_model(folder, found.test) for folder in models], models)
+    realistic = fitting_actor(realism, found.test) if realism else None
+    asked = {folder: fitting_actor(folder, found.test) for folder in actors}
+    critics = fitting_actor(search, found.test) if search else None
+    _check_kinds(realistic, asked, critics)
 
     images, labels = tensors(found.test)
     some = images[:TRANSFORMED], labels[:TRANSFORMED]
@@ -76,25 +89,49 @@ def command(
         written.append(output / f"{name}.png")
         return written[-1]
 
-    if models:
-        loaded = {folder.name: load_model(folder) for folder in models}
-        named = {f"sigma_x {m.config.sigma_x:g}": m for m in loaded.values()}
-        if len(named) < len(loaded):
-            named = loaded
-        actor = load_actor(realism) if realism else None
-        figures.draw_samples(named, actor, images, path("samples"), seed=seed)
+    if named:
+        figures.draw_samples(named, realistic, images, path("samples"), seed=seed)
         scales = {name: model.sigma_bar for name, model in named.items()}
         draw_posterior_scales(scales, path("posterior-scales"))
-    for folder in actors:
-        actor = load_actor(folder)
-        figures.draw_conditional(actor, path(f"labels-{folder.name}"), seed=seed)
-        if actor.names and actor.actor is not None:
-            figures.draw_transformations(actor, *some, path(f"transformed-{folder.name}"))
-    if search:
-        critics = load_actor(search)
+    for folder, actor in asked.items():
+        name = _name(folder)
+        figures.draw_conditional(actor, path(f"labels-{name}"), seed=seed)
+        if actor.actor is not None:
+            figures.draw_transformations(actor, *some, path(f"transformed-{name}"))
+    if search and critics:
         figures.draw_realism_maps(critics, images, path("critic-map"), seed=seed)
         if critics.names:
-            figures.draw_transformations(critics, *some, path(f"transformed-{search.name}"))
+            figures.draw_transformations(critics, *some, path(f"transformed-{_name(search)}"))
             figures.draw_search(critics, some[1], path("search-from-prior"), seed=seed)
     for file in written:
         click.echo(file)
+
+
+def _name(folder: Path) -> str:
+    return folder.absolute().name
+
+
+def _named(models: Sequence[ImageVAE], folders: Folders) -> dict[str, ImageVAE]:
+    """Models by their sigma_x; where several have the same, by their folders."""
+    named = {f"sigma_x {model.config.sigma_x:g}": model for model in models}
+    if len(named) == len(models):
+        return named
+    return {folder.name: model for folder, model in zip(folders, models, strict=True)}
+
+
+def _check_kinds(
+    realism: ImageActor | None, actors: Mapping[Path, ImageActor], search: ImageActor | None
+) -> None:
+    """Refuse actors of which an option's pictures cannot be drawn."""
+    if realism and realism.names:
+        known = ", ".join(realism.names)
+        raise click.UsageError(f"--realism needs one of --realism-only; this one knows {known}")
+    for folder, actor in actors.items():
+        if not actor.names:
+            raise click.UsageError(
+                f"{folder} knows no labels; give it by --realism, with a --model"
+            )
+    if search and search.method != "gradient":
+        raise click.UsageError(
+            f"--search needs an actor of --method gradient; this one is of {search.method}"
+        )
