@@ -69,6 +69,7 @@ def command(
         raise click.UsageError("give at least one --model, --actor or --search")
     if realism and not models:
         raise click.UsageError("--realism is for Figure 2, of models: give a --model with it")
+    _check_apart([*actors, *([search] if search else [])])
     found = read_data(data, attributes, edge, talk().print)
     from melodyconstraints.images import figures
     from melodyconstraints.images.grids import draw_posterior_scales
@@ -116,7 +117,18 @@ def _named(models: Sequence[ImageVAE], folders: Folders) -> dict[str, ImageVAE]:
     named = {f"sigma_x {model.config.sigma_x:g}": model for model in models}
     if len(named) == len(models):
         return named
-    return {folder.name: model for folder, model in zip(folders, models, strict=True)}
+    return {str(folder): model for folder, model in zip(folders, models, strict=True)}
+
+
+def _check_apart(folders: Sequence[Path]) -> None:
+    """Refuse actors whose pictures would have one name."""
+    names = [_name(folder) for folder in dict.fromkeys(folders)]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(
+                f"several actors are in folders called {name}, so that their pictures would have "
+                "one name; draw one at a time, each into an OUTPUT of its own"
+            )
 
 
 def _check_kinds(
