@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from melodyconstraints.curves import plot_actor_critic, plot_learning_curves
-from melodyconstraints.recipe import PANELS
 from melodyconstraints.latent.training import RoundRecord
+from melodyconstraints.recipe import PANELS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

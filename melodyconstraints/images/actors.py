@@ -37,6 +37,8 @@ from melodyconstraints.vae.precision import products
 
 KIND = "image-actor"
 METHODS = ("actor", "gradient", "langevin")
+_NOISE = 1 << 40
+"""Added to the seed of a search's noise, which else began as the prior's points did."""
 REALISM_WEIGHT = 0.1
 """Of the realism critic beside each attribute's, in a search (the paper, Figure 5)."""
 
@@ -118,11 +120,12 @@ class ImageActor:
             UsageError: labels that do not fit the names.
         """
         self._check(z, y)
+        y = None if y is None else y.to(z.device, z.dtype)
         if self.actor is not None and search is None:
             with torch.no_grad():
                 shifted: Tensor = self.actor(z, y)
             return shifted
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(_NOISE + seed)
         search = search or default_search(self.method, len(self.names))
         critic = signed(self.critic) if self.names and self.actor is None else self.critic
         return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
@@ -208,10 +211,13 @@ def train_image_actor(
         settings: the recipe; ``PRESETS["small"]`` if not given.
 
     Raises:
-        UsageError: an unknown method, or another number of labels than names.
+        UsageError: an unknown method, langevin without names, or another number of labels than
+            names.
     """
     if method not in METHODS:
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method == "langevin" and not names:
+        raise UsageError("langevin follows labels and has none; name some, or choose actor")
     recipe = settings or PRESETS["small"]
     generator = torch.Generator().manual_seed(seed)
     plain = Encodings(encodings.means, encodings.scales)

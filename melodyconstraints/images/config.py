@@ -27,7 +27,7 @@ class TrunkConfig:
         widths: units of each linear layer, or output channels of the four convolutions.
 
     Raises:
-        UsageError: an unknown architecture, or another number of channels than four.
+        UsageError: an unknown architecture, no hidden layer, or not four convolutions.
     """
 
     shape: Shape
@@ -38,6 +38,8 @@ class TrunkConfig:
         if self.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise UsageError(f"architecture must be one of {known}, got {self.architecture!r}")
+        if not self.widths:
+            raise UsageError("a network needs at least one hidden layer; give its widths")
         if self.architecture == "convolutional" and len(self.widths) != CONVOLUTIONS:
             raise UsageError(
                 f"a convolutional network has {CONVOLUTIONS} widths, got {len(self.widths)}"
@@ -54,13 +56,13 @@ class ImageVAEConfig:
     """A variational autoencoder of images.
 
     Args:
-        trunk: of the encoder; the decoder mirrors it.
+        trunk: of the encoder; the decoder has the same widths in the same order.
         latent_dim: Z.
         sigma_x: standard deviation of the Gaussian likelihood N(x; g(z), sigma_x^2 I), of pixels
             in [0, 1]. 0 makes it a vanilla autoencoder: no noise, no divergence.
 
     Raises:
-        UsageError: a negative sigma_x, or a size that four deconvolutions cannot make.
+        UsageError: no dimension, a negative sigma_x, or sides that deconvolutions cannot make.
     """
 
     trunk: TrunkConfig
@@ -68,6 +70,8 @@ class ImageVAEConfig:
     sigma_x: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.latent_dim < 1:
+            raise UsageError(f"latent_dim must be at least 1, got {self.latent_dim}")
         if not 0 <= self.sigma_x < math.inf:
             raise UsageError(f"sigma_x must be a number of at least 0, got {self.sigma_x}")
         _, height, width = self.trunk.shape
@@ -113,7 +117,8 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "paper-digits": Preset("feed-forward", (1024, 1024, 1024), 1024, "the paper's for MNIST"),
-    "digits": Preset("feed-forward", (512, 512, 512), 128, "small enough to be bundled"),
+    "digits": Preset("feed-forward", (384, 384, 384), 1024, "small enough to be bundled"),
+    "tiny": Preset("feed-forward", (512, 512, 512), 128, "for digits of 8x8 pixels"),
     "paper": Preset("convolutional", (2048, 1024, 512, 256), 1024, "the paper's for CelebA"),
     "small": Preset("convolutional", (256, 128, 64, 32), 1024, "an eighth of its channels"),
 }

@@ -129,7 +129,7 @@ def diversity(actor: ImageActor, labels: Tensor, *, seed: int) -> Diversity:
     """How different images are for which the same labels are asked.
 
     Args:
-        labels: ``(N, Y)`` of data; of their distinct rows some are drawn at random.
+        labels: ``(N, Y)`` of data; of their distinct rows some are drawn, always the same.
     """
     kinds = torch.unique(labels, dim=0)
     order = torch.randperm(len(kinds), generator=torch.Generator().manual_seed(0))

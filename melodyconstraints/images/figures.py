@@ -16,15 +16,15 @@ from melodyconstraints.images.grids import draw_critic_maps, draw_grid
 from melodyconstraints.images.model import ImageVAE, as_pixels
 from melodyconstraints.images.transformation import transform, transform_points
 
-_SMILING = {"Smiling", "Young"}
+_SMILING_YOUNG = {"Smiling", "Young"}
 TABLE_3: dict[str, set[str]] = {
-    "Blond Hair": {"Blond_Hair", *_SMILING},
-    "Brown Hair": {"Brown_Hair", *_SMILING},
-    "Black Hair": {"Black_Hair", *_SMILING},
-    "Male": {"Black_Hair", "Male", *_SMILING},
-    "Facial Hair": {"Black_Hair", "Male", "Facial_Hair", *_SMILING},
-    "Eyeglasses": {"Black_Hair", "Eyeglasses", "Male", "Facial_Hair", *_SMILING},
-    "Bald": {"Bald", "Male", "Facial_Hair", *_SMILING},
+    "Blond Hair": {"Blond_Hair", *_SMILING_YOUNG},
+    "Brown Hair": {"Brown_Hair", *_SMILING_YOUNG},
+    "Black Hair": {"Black_Hair", *_SMILING_YOUNG},
+    "Male": {"Black_Hair", "Male", *_SMILING_YOUNG},
+    "Facial Hair": {"Black_Hair", "Male", "Facial_Hair", *_SMILING_YOUNG},
+    "Eyeglasses": {"Black_Hair", "Eyeglasses", "Male", "Facial_Hair", *_SMILING_YOUNG},
+    "Bald": {"Bald", "Male", "Facial_Hair", *_SMILING_YOUNG},
     "Aged": {"Bald", "Male", "Facial_Hair"},
 }
 """Columns of the paper's grids of faces, and the attributes that hold in each."""
@@ -111,7 +111,8 @@ def draw_transformations(
         result = transform(actor, image.expand(len(wanted), -1, -1, -1), wanted)
         made = result.transformed.clone()
         made[(wanted == own).all(-1)] = 0
-        rows.append(torch.cat([as_pixels(image)[None], result.reconstructed[:1], made]))
+        original = as_pixels(image)[None].to(made.device)
+        rows.append(torch.cat([original, result.reconstructed[:1], made]))
     names = ["image", "reconstruction", *(name.replace("_", " ") for name in actor.names)]
     draw_grid(rows, path, column_names=names, title=title)
 

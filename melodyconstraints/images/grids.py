@@ -108,7 +108,11 @@ def draw_critic_maps(
         places = torch.stack([point, plane[values.argmax()], plane[values.argmin()]])
         grid = part.subplot_mosaic([["map", "0"], ["map", "1"], ["map", "2"]], width_ratios=[3, 1])
         filled = grid["map"].contourf(
-            along, along, values.reshape(MAP_SIDE, MAP_SIDE).numpy(), levels=12, cmap="viridis"
+            along,
+            along,
+            values.reshape(MAP_SIDE, MAP_SIDE).cpu().numpy(),
+            levels=12,
+            cmap="viridis",
         )
         part.colorbar(filled, ax=grid["map"], shrink=0.7)
         for number, (mark, place, image) in enumerate(

@@ -41,7 +41,7 @@ class Trunk(nn.Module):
 
 
 class Decoder(nn.Module):
-    """g(z): a latent point to an image, through a sigmoid; the mirror of a :class:`Trunk`."""
+    """g(z): a latent point to an image, through layers as wide as a :class:`Trunk`'s."""
 
     def __init__(self, config: TrunkConfig, latent_dim: int) -> None:
         super().__init__()

@@ -28,12 +28,16 @@ from melodyconstraints.vae.training import (
     train,
 )
 
+_MIRRORS = 1 << 40
+"""Added to seeds, so that what is mirrored has nothing to do with the training loop's noise."""
 WATCHED = 512
 """Held-out images that are measured during the training."""
 
 
 class ImageBatches:
-    """Batches that go through all images in an order anew each epoch, a function of the step.
+    """Batches that go through the images in an order anew each epoch, a function of the step.
+
+    What is left of an epoch and fills no batch is left out.
 
     Args:
         images: ``(N, C, H, W)`` bytes.
@@ -63,7 +67,7 @@ class ImageBatches:
         """``(size, C, H, W)`` pixels in [0, 1]."""
         pixels = as_pixels(self._images[self.rows(step)])
         if self._flip:
-            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
+            generator = torch.Generator().manual_seed(_MIRRORS + self._seed * 1_000_003 + step)
             mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
             pixels = torch.where(mirrored, pixels.flip(-1), pixels)
         return pixels
@@ -185,7 +189,7 @@ def settle(model: ImageVAE, images: Tensor) -> None:
         return
     deviation, mean = torch.std_mean(posterior.mean, 0)
     model.code_mean.add_(mean * model.code_scale)
-    model.code_scale.mul_(deviation.clamp(min=1e-6))
+    model.code_scale.mul_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
 
 def with_sigma(config: ImageVAEConfig, sigma_x: float) -> ImageVAEConfig:

@@ -80,7 +80,7 @@ def transform_points(
     distance_weight: float | None = None,
 ) -> Transformation:
     """The same from latent points ``(B, Z)``, of images or of the prior (Figure 9)."""
-    search, y = None, y.float()
+    search, y = None, y.to(start.device, start.dtype)
     if actor.actor is None:
         search = default_search(actor.method, len(actor.names))
         if steps is not None:

@@ -239,7 +239,8 @@ def test_listed_images_must_all_be_there(folder, unpacked):
 @pytest.mark.parametrize("data", [b"", b"no image", FILES["b.png"][:-20]])
 def test_an_image_that_does_not_decode_is_named(folder, data):
     write_zip(folder, FILES | {"b.png": data})
-    with pytest.raises(ImageDataError, match=r"image b.png (does not decode: .*; replace it|is of no format that .*)"):
+    told = r"image b.png (does not decode: .*; replace it|is of no format .*; save it as PNG)"
+    with pytest.raises(ImageDataError, match=told):
         read_images(folder, ATTRIBUTES, size=4)
 
 

@@ -173,7 +173,8 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
     ],
 )
 def test_an_image_that_does_not_decode_is_named(data):
-    with pytest.raises(ImageDataError, match=r"image a�.png (does not decode: .*; replace it|is of no format that .*; save)"):
+    told = r"image a�.png (does not decode: .*; replace it|is of no format .*; save it as PNG)"
+    with pytest.raises(ImageDataError, match=told):
         decode_image(data, "a\x1b.png", lambda image: image)
 
 

@@ -72,7 +72,7 @@ def _train_model(data: ImageData, folder: Path, seed: int) -> ImageVAE:
         steps=MODEL_STEPS, batch_size=64, learning_rate=2e-3, average=0.995, seed=seed
     )
     with training_bar() as bar:
-        train_model(data, folder, "digits", settings, callback=TrainingDisplay(bar, line))
+        train_model(data, folder, "tiny", settings, callback=TrainingDisplay(bar, line))
     return load_model(folder)
 
 
