@@ -45,7 +45,7 @@ POINTS, EVENTS, SEARCH = "points", "events", "search"
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
 LIKE = "like the examples"
 
-REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.98, shell_weight=1.0)
+REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.975, shell_weight=1.0)
 """What a refined actor adds: some steps up the critic, for the points that need them."""
 SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),

@@ -59,6 +59,7 @@ SETTINGS = ActorCriticSettings(
     actor_points=128,
     memory=60_000,
     batch_size=256,
+    distance_weight=0.05,
     prior_weight=0.3,
     gradient_penalty=0.0,
     validation=512,

@@ -71,7 +71,7 @@ class ActorCriticSettings:
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.9)
     final_share: float = 0.02
-    distance_weight: float = 0.05
+    distance_weight: float = 0.02
     prior_weight: float = 0.35
     gradient_penalty: float = 0.1
     penalty_points: int = 64
