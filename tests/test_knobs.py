@@ -17,6 +17,7 @@ from melodyconstraints.knobs import (
     FOLDER_OF_KNOBS,
     HIGHEST_DENSITY,
     KIND,
+    SETTINGS,
     ScaleAndDensity,
     condition,
     draw_conditions,
@@ -392,3 +393,7 @@ def test_the_bundled_knobs_turn():
         actor = found.at(scale, density)
         rewards = rewards_of(actor.rules, actor.generate(32, seed=1))
         assert (rewards.mean(axis=0) > 0.95).all()
+
+
+def test_the_bundled_knobs_were_trained_by_the_recipe_that_is_here():
+    assert load_knobs().settings == SETTINGS  # the defaults of other trainings may change
