@@ -46,13 +46,14 @@ _SMALL = ActorCriticSettings(
     actor_hidden=(256, 256, 256),
     critic_hidden=(256, 256, 256),
     condition_units=256,
+    gate_bias=0.0,
     bank=0,
     warmup_steps=0,
-    rounds=4000,
+    rounds=2500,
     actor_points=128,
     prior_points=0,
     critic_steps=2,
-    actor_steps=1,
+    actor_steps=2,
     batch_size=256,
     learning_rate=5e-4,
     betas=(0.5, 0.9),
@@ -74,10 +75,12 @@ PRESETS: dict[str, ActorCriticSettings] = {
         critic_hidden=(2048,) * 4,
         condition_units=2048,
         learning_rate=2e-4,
-        rounds=2000,
+        rounds=1000,
     ),
 }
 """Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``."""
+SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8
+"""Of a search's critics: a round costs a whole search, and they have no actor to keep up with."""
 
 
 @dataclass
@@ -156,6 +159,19 @@ class ImageActor:
             raise UsageError(f"labels must have shape {wanted} for this actor, got {found}")
 
 
+def recipe_of(preset: str, method: str) -> ActorCriticSettings:
+    """The settings of a preset for a method; critics of a search learn in fewer rounds.
+
+    >>> recipe_of("small", "gradient").rounds
+    400
+    """
+    settings = PRESETS[preset]
+    if method == "actor":
+        return settings
+    rounds = min(settings.rounds, SEARCH_ROUNDS)
+    return replace(settings, rounds=rounds, critic_steps=SEARCH_CRITIC_STEPS)
+
+
 def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
     """A method's search for so many labels; all have to be likely, and realism more than not."""
     if method == "langevin":
@@ -208,7 +224,7 @@ def train_image_actor(
 
     Args:
         encodings: with labels ``(N, Y)`` for ``Y`` names; without names their labels do not count.
-        settings: the recipe; ``PRESETS["small"]`` if not given.
+        settings: the recipe; that of the preset ``small`` if not given.
 
     Raises:
         UsageError: an unknown method, langevin without names, or another number of labels than
@@ -218,7 +234,7 @@ def train_image_actor(
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method == "langevin" and not names:
         raise UsageError("langevin follows labels and has none; name some, or choose actor")
-    recipe = settings or PRESETS["small"]
+    recipe = settings or recipe_of("small", method)
     generator = torch.Generator().manual_seed(seed)
     plain = Encodings(encodings.means, encodings.scales)
     if names and encodings.labels.shape[1] != len(names):
@@ -236,8 +252,8 @@ def train_image_actor(
             constraints.append(AttributeConstraint(encodings, names))
         if method == "gradient":
             constraints.append(RealismConstraint(plain))
-            weights = (0.0,) * len(names) + (1.0,)
-            search = GradientSearch(steps=recipe.actor_steps, weights=weights)
+            unasked = (0.0,) * len(names)
+            search = GradientSearch(weights=(*unasked, 1.0), thresholds=(*unasked, 0.5))
         else:
             search = GradientSearch(steps=0)
     with products("auto", model.sigma_bar.device, weights_change=True):

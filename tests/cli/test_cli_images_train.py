@@ -177,7 +177,7 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     actor = load_actor(tmp_path / "actor")
     assert (actor.method, actor.names) == (method, ("Smiling", "Wearing_Hat"))
     assert not actor.exclusive
-    assert actor.settings == TINY
+    assert actor.settings == actors.recipe_of("small", method)
     assert (tmp_path / "actor" / "training-curves.png").is_file()
 
 

@@ -88,14 +88,14 @@ def command(
         raise click.UsageError(f"--distance is for --method actor; {method} trains no actor")
 
     from melodyconstraints.artifacts import check_free
-    from melodyconstraints.images.actors import KIND, PRESETS
+    from melodyconstraints.images.actors import KIND, recipe_of
     from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.recipe import train_actor_folder
     from melodyconstraints.vae.folders import check_device
 
     check_free(output, KIND, overwrite=overwrite, remedy=REMEDY)
     check_device(device)
-    settings = PRESETS[preset]
+    settings = recipe_of(preset, method)
     if distance is not None:
         settings = replace(settings, distance_weight=distance)
     if rounds is not None:
