@@ -97,7 +97,7 @@ def _train_actor(data: ImageData, model: ImageVAE, folder: Path, seed: int) -> I
 
     talk().print("an actor: it learns where in the model the digits are; the model stays as it is")
     settings = replace(
-        PRESETS["small"],
+        PRESETS["digits"],
         rounds=ROUNDS,
         actor_steps=2,
         learning_rate=1e-3,

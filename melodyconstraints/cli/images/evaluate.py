@@ -230,9 +230,7 @@ def _label_table(rows: Sequence[Row]) -> Table:
         cells.append(f"{row.frechet:.1f}")
         diverse = row.diversity
         cells.append(
-            f"{diverse.mean:.4f} ({diverse.interval[0]:.4f} to {diverse.interval[1]:.4f})"
-            if diverse
-            else "-"
+            f"{diverse.mean:.3f} ± {diverse.interval[1] - diverse.mean:.3f}" if diverse else "-"
         )
         lines.append([row.name, *cells])
     columns = ["", "accuracy", "precision", "recall", "F1", "z_MSE", "Fréchet", "diversity"]

@@ -41,10 +41,9 @@ from melodyconstraints.cli.training import device_option
 )
 @click.option(
     "--preset",
-    type=click.Choice(["small", "large"]),
-    default="small",
-    show_default=True,
-    help="large: networks of 4 x 2048, as the paper's; slow.",
+    type=click.Choice(["small", "digits", "large"]),
+    help="digits: the same networks, trained more slowly. large: networks of 4 x 2048, as the "
+    "paper's; slow.  [default: digits for classes, small for attributes]",
 )
 @click.option(
     "--distance",
@@ -64,7 +63,7 @@ def command(
     model_folder: Path | None,
     method: str,
     realism_only: bool,
-    preset: str,
+    preset: str | None,
     distance: float | None,
     rounds: int | None,
     attributes: tuple[str, ...],
@@ -95,17 +94,15 @@ def command(
 
     check_free(output, KIND, overwrite=overwrite, remedy=REMEDY)
     check_device(device)
-    settings = recipe_of(preset, method)
+    model = load_model(model_folder, device=device)
+    images = read_data(data, attributes, model.config.trunk.shape[1], talk().print)
+    settings = recipe_of(preset or ("digits" if images.train.exclusive else "small"), method)
     if distance is not None:
         settings = replace(settings, distance_weight=distance)
     if rounds is not None:
         settings = replace(settings, rounds=rounds)
-    model = load_model(model_folder, device=device)
     with progress_bar("rounds") as bar:
-        task = bar.add_task("reading the images", total=settings.rounds)
-        edge = model.config.trunk.shape[1]
-        images = read_data(data, attributes, edge, bar.console.print)
-        bar.update(task, description="encoding the images")
+        task = bar.add_task("encoding the images", total=settings.rounds)
         actor = train_actor_folder(
             images,
             model,
