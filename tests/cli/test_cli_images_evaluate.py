@@ -58,7 +58,7 @@ def test_table_1_of_an_actor_that_does_what_it_is_told(evaluate, table, tmp_path
     assert float(prior[6]) > 1
     z = prior_points(load_model(tmp_path / "model"), 8, seed=7)
     moved = ((torch.eye(4).repeat(2, 1) - z) / 0.5).square().mean()
-    same = "0.0000 (0.0000 to 0.0000)"
+    same = "0.000 ± 0.000"
     assert actor == ["actor", *["1.000"] * 4, f"{moved:.1f}", "0.0", same]
     assert identity[0] == ["one label changed", "changed", "others kept", "pixels", "z_MSE"]
 
