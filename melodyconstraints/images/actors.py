@@ -49,7 +49,7 @@ _SMALL = ActorCriticSettings(
     gate_bias=0.0,
     bank=0,
     warmup_steps=0,
-    rounds=2500,
+    rounds=3500,
     actor_points=128,
     prior_points=0,
     critic_steps=2,
@@ -58,9 +58,9 @@ _SMALL = ActorCriticSettings(
     learning_rate=5e-4,
     betas=(0.5, 0.9),
     final_share=0.05,
-    distance_weight=0.0,
+    distance_weight=0.1,
     prior_weight=0.0,
-    gradient_penalty=1.0,
+    gradient_penalty=10.0,
     penalty_points=64,
     one_sided=False,
     sharpness=0.0,
@@ -69,14 +69,16 @@ _SMALL = ActorCriticSettings(
 )
 PRESETS: dict[str, ActorCriticSettings] = {
     "small": _SMALL,
-    "digits": replace(_SMALL, gate_bias=-3.0, actor_steps=1, rounds=4000),
+    "digits": replace(_SMALL, gate_bias=-3.0, actor_steps=1, rounds=4000, gradient_penalty=1.0),
     "large": replace(
         _SMALL,
         actor_hidden=(2048,) * 4,
         critic_hidden=(2048,) * 4,
         condition_units=2048,
         learning_rate=2e-4,
-        rounds=1000,
+        batch_size=128,
+        rounds=800,
+        gradient_penalty=1.0,
     ),
 }
 """Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``.
@@ -174,8 +176,12 @@ def recipe_of(preset: str, method: str) -> ActorCriticSettings:
     settings = PRESETS[preset]
     if method == "actor":
         return settings
-    rounds = min(settings.rounds, SEARCH_ROUNDS)
-    return replace(settings, rounds=rounds, critic_steps=SEARCH_CRITIC_STEPS)
+    return replace(
+        settings,
+        rounds=min(settings.rounds, SEARCH_ROUNDS),
+        critic_steps=SEARCH_CRITIC_STEPS,
+        gradient_penalty=1.0,
+    )
 
 
 def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:

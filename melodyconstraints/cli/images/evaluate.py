@@ -77,8 +77,12 @@ def command(
     found = read_data(data, attributes, edge, talk().print)
     from melodyconstraints.images.recipe import tensors
 
-    loaded = {str(folder): fitting_model(folder, found.test) for folder in models}
-    asked = {str(folder): fitting_actor(folder, found.test) for folder in actors}
+    loaded = dict(
+        zip(_told(models), (fitting_model(each, found.test) for each in models), strict=True)
+    )
+    asked = dict(
+        zip(_told(actors), (fitting_actor(each, found.test) for each in actors), strict=True)
+    )
     judge = None
     if asked and classifier is not None:
         judge = _fitting_judge(classifier, list(asked.values()), found.test)
@@ -107,6 +111,12 @@ def command(
         return
     for title, columns, lines in tables:
         print_table(columns, lines, title)
+
+
+def _told(folders: Folders) -> list[str]:
+    """What folders are called: by their names where these differ, else by their paths."""
+    names = [folder.name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def fitting_model(folder: Path, images: LabelledImages) -> ImageVAE:
