@@ -185,14 +185,17 @@ def recipe_of(preset: str, method: str) -> ActorCriticSettings:
 
 
 def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
-    """A method's search for so many labels; all have to be likely, and realism more than not."""
+    """A method's search for so many labels; all have to be likely, and realism more than not.
+
+    Where realism is all that is wanted, it has to be as likely as labels are.
+    """
     if method == "langevin":
         return LangevinSearch(step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.95)
     return GradientSearch(
         steps=100,
         learning_rate=0.1,
         weights=(1.0,) * labels + (REALISM_WEIGHT if labels else 1.0,),
-        thresholds=(0.9,) * labels + (0.5,),
+        thresholds=(0.9,) * labels + (0.5 if labels else 0.9,),
     )
 
 
