@@ -162,6 +162,13 @@ def test_nothing_reached_is_a_failure_that_says_what_to_try(transform, tmp_path)
     assert (tmp_path / "out.png").is_file()
 
 
+def test_a_network_is_not_judged_by_the_critic_that_taught_it(transform):
+    result = transform("classes", "--label", "Male", "--json")
+    assert result.exit_code == 0
+    assert {row["reached"] for row in json.loads(result.stdout)["images"]} == {None}
+    assert "│ -       │" in transform("classes", "--label", "Male", "--overwrite").stdout
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
@@ -196,7 +203,8 @@ def test_a_hostile_image_is_one_line(transform, tmp_path):
         (tmp_path / "bob.jpg").write_bytes(data)
         result = transform("gradient", "--set", "smiling")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.startswith("Error: image bob.jpg is of no format that is known")
+        assert result.stderr.startswith("Error: image bob.jpg ")
+        assert result.stderr.endswith(("; replace it\n", "; save it as PNG or JPEG\n"))
         assert result.stderr.count("\n") == 1
         assert not (tmp_path / "out.png").exists()
 

@@ -116,8 +116,8 @@ def command(
         print_json({"model": actor.model.fingerprint, "method": actor.method, "images": rows})
     else:
         _print(rows)
-    if not result.reached.any():
-        click.echo(f"Error: {_shortcoming(actor, distance)}", err=True)
+    if actor.actor is None and not result.reached.any():
+        click.echo(f"Error: {_shortcoming(distance)}", err=True)
         context.exit(1)
 
 
@@ -210,7 +210,8 @@ def _rows(
         {
             "file": str(path),
             "labels": [name for name, holds in zip(actor.names, y, strict=True) if holds],
-            "reached": reached,
+            # a network's critic learned to tell its points from real ones; it is no judge
+            "reached": reached if actor.actor is None else None,
             "pixel_distance": pixels,
             "latent_distance": z,
         }
@@ -227,7 +228,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
             [
                 printable(row["file"]),
                 printable(", ".join(row["labels"]) or "none"),
-                "yes" if row["reached"] else "no",
+                {True: "yes", False: "no", None: "-"}[row["reached"]],
                 f"{row['pixel_distance']:.3f}",
                 f"{row['latent_distance']:.2f}",
             ]
@@ -253,9 +254,7 @@ def _draw(pictures: Sequence[Path], images: Tensor, result: Transformation, outp
     )
 
 
-def _shortcoming(actor: ImageActor, distance: float | None) -> str:
-    """What to try where no picture got its labels."""
+def _shortcoming(distance: float | None) -> str:
+    """What to try where a search left every picture without its labels."""
     told = "the critics are content with none of the pictures; try "
-    if actor.actor is not None:
-        return told + "an actor of --method gradient, which goes on until they are"
     return told + ("a lower --distance or " if distance else "") + "more --steps"
