@@ -285,11 +285,14 @@ def generate_from_caption(
     *,
     seed: int = 0,
     search: Search | None = None,
+    start: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Images ``(n, C, H, W)`` in [0, 1] of a caption.
 
     Args:
         search: from points of N(0, I); :data:`SEARCH` if not given.
+        start: moves these points before the search, ``(n, Z)`` to ``(n, Z)``: to where images are
+            realistic, for instance.
 
     Raises:
         UsageError: no number of images, a caption that the captioner cannot read, or a captioner
@@ -304,6 +307,7 @@ def generate_from_caption(
         )
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    z = z if start is None else start(z)
     critic = caption_critic(captioner, caption)
     search = search or SEARCH
     return model.decode(search(critic, z, sigma_bar=model.sigma_bar, generator=generator))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from melodyconstraints.images import captions, recipe
+from melodyconstraints.images.actors import ImageActor
 from melodyconstraints.images.captions import (
     CaptionConfig,
     CaptionModel,
@@ -179,14 +180,17 @@ def test_an_unknown_word_is_told_in_one_line(generate, tmp_path):
         *(
             (
                 ["--captioner", "captioner", "--caption", "the digit one", option, value],
-                "--caption says it all: give no --actor and no labels with it",
+                "--caption says what to see: give no labels with it",
             )
             for option, value in (
                 ("--label", "1"),
                 ("--with", "smiling"),
                 ("--without", "smiling"),
-                ("--actor", "actor"),
             )
+        ),
+        (
+            ["--captioner", "captioner", "--caption", "the digit one", "--actor", "actor"],
+            "with --caption the actor actor must be one of --realism-only; this one knows 0, 1",
         ),
         (["--captioner", "captioner", "--caption", "!"], "a caption needs at least one word"),
         (
@@ -201,3 +205,12 @@ def test_wrong_usage_is_told(generate, options, message, tmp_path):
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_search_sets_out_from_realistic_points_if_asked(generate, monkeypatch):
+    started = []
+    shift = ImageActor.shift
+    monkeypatch.setattr(ImageActor, "shift", lambda self, z: started.append(z) or shift(self, z))
+    options = ("--captioner", "captioner", "--caption", "the digit one", "-n", 3)
+    assert generate(*options, "--actor", "realism").exit_code == 0
+    assert [tuple(z.shape) for z in started] == [(3, 4)]

@@ -84,7 +84,8 @@ def command(
     mc images generate --captioner captioners/faces --caption "a bald man" -o bald.png
 
     An actor of classes makes those of --label, or a row of each. One of attributes needs --with or
-    --without: what is named in neither is absent. One of realism alone needs nothing.
+    --without: what is named in neither is absent. One of realism alone needs nothing; beside a
+    --caption it makes the points realistic before they are searched from.
     """  # noqa: D301 (click wants the character)
     one_picture = output.suffix.lower() == ".png"
     earlier = (
@@ -95,9 +96,9 @@ def command(
     if (caption is None) != (captioner_folder is None):
         raise click.UsageError("--caption and --captioner go together: give both")
     if caption is not None and captioner_folder is not None:
-        if actor_folder or labels or present or absent:
-            raise click.UsageError("--caption says it all: give no --actor and no labels with it")
-        facts, made = _captioned(captioner_folder, caption, count, seed)
+        if labels or present or absent:
+            raise click.UsageError("--caption says what to see: give no labels with it")
+        facts, made = _captioned(captioner_folder, actor_folder, caption, count, seed)
         rows = [_Wish(caption, {})]
     else:
         actor = find_actor(actor_folder)
@@ -162,13 +163,27 @@ def _made(actor: ImageActor, wishes: Sequence[_Wish], count: int, seed: int) -> 
 
 
 def _captioned(
-    folder: Path, caption: str, count: int, seed: int
+    folder: Path, realism: Path | None, caption: str, count: int, seed: int
 ) -> tuple[dict[str, Any], list[Tensor]]:
-    """What the manifest says of them, and images ``(count, C, H, W)``."""
+    """What the manifest says of them, and images ``(count, C, H, W)``.
+
+    Args:
+        realism: folder of an actor without labels, from whose points the search sets out.
+    """
+    from melodyconstraints.images.actors import load_actor
     from melodyconstraints.images.captions import generate_from_caption, load_captioner
 
     model, captioner = load_captioner(folder)
-    made = generate_from_caption(model, captioner, caption, count, seed=seed)
+    start = None
+    if realism is not None:
+        actor = load_actor(realism, model=model)
+        if actor.names:
+            raise click.UsageError(
+                f"with --caption the actor {realism} must be one of --realism-only; this one "
+                f"knows {', '.join(actor.names)}"
+            )
+        start = actor.shift
+    made = generate_from_caption(model, captioner, caption, count, seed=seed, start=start)
     return {"model": model.fingerprint, "method": "captions", "caption": caption}, [made]
 
 
