@@ -14,14 +14,10 @@ from melodyconstraints.datasets.celeba import PAPER_ATTRIBUTES
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.images import captions
 from melodyconstraints.images.captions import (
-    BEGIN,
-    END,
     KIND,
-    PADDING,
     SEARCH,
     CaptionConfig,
     CaptionModel,
-    Vocabulary,
     caption_critic,
     generate_from_caption,
     load_captioner,
@@ -33,6 +29,7 @@ from melodyconstraints.images.checkpoint import save_model
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.grammar import describe
 from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.vae.training import TrainingSettings

@@ -61,6 +61,7 @@ def command(
     from melodyconstraints.images import captions as library
     from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.recipe import train_captions_folder
+    from melodyconstraints.images.vocabulary import words_of
 
     check_free(output, library.KIND, overwrite=overwrite, remedy=REMEDY)
     settings = replace(library.TRAINING, steps=steps, seed=seed)
@@ -80,7 +81,7 @@ def command(
     talk().print(f"{right:.1%} of the first {len(pairs)} are read to the word")
     # what the training never saw may have words that cannot be asked for
     example = test.captions[0] if test.captions[0] in train.captions else train.captions[0]
-    words = " ".join(library.words_of(example)).replace(" ,", ",")  # nothing that a shell reads
+    words = " ".join(words_of(example)).replace(" ,", ",")  # nothing that a shell reads
     talk().print(
         f"captioner in {output}; see it with: "
         f'mc images generate --captioner {output} --caption "{words}"',
