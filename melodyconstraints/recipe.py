@@ -16,8 +16,9 @@ from melodyconstraints.curves import plot_learning_curves
 from melodyconstraints.datasets.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.card import model_card
-from melodyconstraints.melody.checkpoint import KIND, save_model
+from melodyconstraints.melody.checkpoint import KIND, load_model, save_model
 from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.melody.reconstruction import measure_reconstruction
 from melodyconstraints.melody.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae.distributed import processes
@@ -46,6 +47,7 @@ def train_model(
     settings: TrainingSettings,
     elbo: ElboSettings,
     *,
+    start_from: Path | str | None = None,
     device: str = "cpu",
     resume: bool = False,
     notes: str = "",
@@ -55,6 +57,7 @@ def train_model(
     """Train a preset on a store and write the model folder with its card.
 
     Args:
+        start_from: a model folder, or ``bundled``, whose weights are trained further.
         notes: Markdown that is added to the card.
         announce: told what goes on after the training.
 
@@ -63,7 +66,8 @@ def train_model(
 
     Raises:
         UsageError: ``output`` already holds a model, or a training and ``resume`` is false; an
-            unknown preset; a device that is not there.
+            unknown preset, or one that ``start_from`` is not of; a device that is not there.
+        ArtifactError: ``start_from`` holds no melody VAE.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
 
@@ -79,6 +83,8 @@ def train_model(
             if preset not in PRESETS:
                 raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
             claim(output, KIND, resume=resume)
+        start = _model_to_train_further(start_from, preset) if start_from else None
+        elbo = elbo.further() if start else elbo
         data = _training_data(store)
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
@@ -89,6 +95,7 @@ def train_model(
             choose(data["validation"].events, WATCHED),
             settings,
             elbo=elbo,
+            start=start,
             device=device,
             processes=place,
             folder=output / CHECKPOINTS,
@@ -107,6 +114,8 @@ def train_model(
         if len(data[split])
     }
     everything = {**asdict(settings), **asdict(elbo)}
+    if start is not None:
+        everything["start_from"] = start.fingerprint
     card = model_card(
         preset=preset,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -123,6 +132,13 @@ def train_model(
         announce("decoding the bank, on which rules are tried")
     write_bank(output, store, device=device, size=BANKED)
     return measured
+
+
+def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
+    model = load_model(folder)
+    if model.config != PRESETS[preset]:
+        raise UsageError(f"{folder} is not of preset {preset}; choose the one it was made with")
+    return model
 
 
 def _training_data(store: Path) -> dict[str, StoredMelodies]:

@@ -96,6 +96,35 @@ def test_a_training_of_another_preset_is_not_resumed(tiny_store, tmp_path, monke
         train_model(tiny_store, tmp_path, "small", settings(4), ElboSettings(), resume=True)
 
 
+def test_a_model_can_be_trained_further_into_another_folder(tiny_store, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    train_model(tiny_store, first, "small", settings(3), ElboSettings(beta=0.3))
+    train_model(
+        tiny_store, second, "small", settings(2), ElboSettings(beta=0.4), start_from=first
+    )
+    training = json.loads((second / "config.json").read_text())["training"]
+    assert training["settings"]["start_from"] == load_model(first).fingerprint
+    assert (training["settings"]["bars_share"], training["settings"]["first_beta"]) == (None, 0.4)
+    card = (second / "README.md").read_text()
+    assert f"| start_from | {load_model(first).fingerprint} |" in card
+    with pytest.raises(ArtifactError, match="nowhere is not a finished melody-vae folder"):
+        train_model(
+            *(tiny_store, tmp_path / "third", "small", settings(2), ElboSettings()),
+            start_from=tmp_path / "nowhere",
+        )
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_model_is_trained_further_by_its_own_preset(tiny_store, tmp_path, monkeypatch):
+    train_model(tiny_store, tmp_path / "first", "small", settings(1), ElboSettings())
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="first is not of preset small; choose the one it was ma"):
+        train_model(
+            *(tiny_store, tmp_path / "second", "small", settings(1), ElboSettings()),
+            start_from=tmp_path / "first",
+        )
+
+
 def test_a_process_that_only_helps_measures_and_writes_nothing(tiny_store, tmp_path, monkeypatch):
     @contextmanager
     def helping(device, batch_size):

@@ -32,6 +32,11 @@ LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
 @click.option(
     "--preset", type=click.Choice(["small", "paper"]), default="small", show_default=True
 )
+@click.option(
+    "--start-from",
+    metavar="MODEL",
+    help="Train a model further: its folder, or 'bundled' for the one that comes along.",
+)
 @length_options(BUDGET)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option(
@@ -66,6 +71,7 @@ def command(
     melodies: Path,
     output: Path,
     preset: str,
+    start_from: str | None,
     time_budget: float | None,
     steps: int | None,
     batch_size: int,
@@ -104,6 +110,7 @@ def command(
             preset,
             settings,
             elbo,
+            start_from=start_from,
             device=device,
             resume=resume,
             notes=notes.read() if notes else "",

@@ -11,7 +11,7 @@ starts as the principal components of the codes, and everything is trained throu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -52,7 +52,9 @@ class ElboSettings:
         free_nats: divergence that costs nothing. MusicVAE, 16 bars: beta 0.2, 256 bits = 177 nats.
         first_beta: weight at the start of the melody stage; rises linearly to ``beta`` over the
             stage's first half.
-        bars_share: share of the training spent on bars alone (residual models).
+        bars_share: share of the training spent on bars alone, after which the linear path is
+            started (residual models); None for a model that has learned already, see
+            :meth:`further`.
         match_shares: shares of the training after which the posterior is matched to the prior
             (residual models); see :func:`match_prior`.
     """
@@ -60,8 +62,12 @@ class ElboSettings:
     beta: float = 0.3
     free_nats: float = 0.0
     first_beta: float = 0.02
-    bars_share: float = 0.05
+    bars_share: float | None = 0.05
     match_shares: tuple[float, ...] = (0.45, 0.9, 0.98)
+
+    def further(self) -> ElboSettings:
+        """For a model that is trained already: melodies at once, at the full ``beta``."""
+        return replace(self, bars_share=None, first_beta=self.beta)
 
 
 class MelodyBatches:
@@ -120,13 +126,13 @@ class MelodyObjective(Objective):
         self.model, self.settings, self._sample = model, settings, sample
         self.noise_size = model.latent_dim
         self._path = residual_path(model)
-        self._bars_share = settings.bars_share if self._path else 0.0
+        self._bars_share = (settings.bars_share or 0.0) if self._path else 0.0
 
     def prepare(self, since: float, progress: float) -> bool:
         """Between the stages, start the linear path; later, match the posterior to the prior."""
         if self._path is None:
             return False
-        if since < self._bars_share <= progress:
+        if self.settings.bars_share is not None and since < self._bars_share <= progress:
             start_from_principal_components(self._path, self._sample)
             return True
         if any(since < share <= progress for share in self.settings.match_shares):
@@ -184,6 +190,7 @@ def train_melody_vae(
     settings: TrainingSettings,
     *,
     elbo: ElboSettings | None = None,
+    start: MelodyVAE | None = None,
     device: str = "cpu",
     processes: Processes | None = None,
     folder: Path | None = None,
@@ -196,6 +203,8 @@ def train_melody_vae(
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` collection of each, for balance.
         held_out: ``(M, 256)`` melodies of files that the training does not see.
+        start: a model of this ``config`` whose weights are the first ones; for ``elbo`` then see
+            :meth:`ElboSettings.further`. A checkpoint goes before it.
         processes, folder: see :func:`melodyconstraints.vae.training.train`.
 
     Returns:
@@ -203,6 +212,8 @@ def train_melody_vae(
     """
     torch.manual_seed(settings.seed)
     model = MelodyVAE(config).to(device)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     generator = np.random.default_rng(settings.seed)
     picked = generator.choice(len(events), min(len(events), PATH_SAMPLE), replace=False)
     sample = transpose_randomly(events[np.sort(picked)], generator)

@@ -132,6 +132,18 @@ def test_a_finished_training_can_be_resumed_without_harm(train, tmp_path):
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
+def test_a_model_is_trained_further_from_the_command_line(mc, train, tiny_store, tmp_path):
+    train("--steps", 2)
+    mc_again = ("train-vae", tiny_store, "-o", "further", "--start-from", "model", "--steps", 1)
+    assert mc(*mc_again).exit_code == 0
+    settings = settings_in(tmp_path / "further")
+    assert settings["start_from"] == load_model(tmp_path / "model").fingerprint
+    refused = mc("train-vae", tiny_store, "-o", "other", "--start-from", "none", "--steps", 1)
+    assert refused.exit_code == 1
+    assert "none is not a finished melody-vae folder" in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_missing_store_is_told(mc):
     result = mc("train-vae", "none", "-o", "model")
     assert result.exit_code == 1

@@ -267,6 +267,32 @@ def test_each_border_of_the_training_is_prepared_for_once(
         assert sample is some_melodies.events
 
 
+def test_a_model_that_is_trained_further_has_no_stage_on_bars_and_keeps_its_linear_path(
+    tiny_model, some_melodies, batch
+):
+    settings = ElboSettings(beta=0.4, match_shares=(0.9,)).further()
+    objective = MelodyObjective(tiny_model, settings, some_melodies.events)
+    before = weights(tiny_model)
+    assert not objective.prepare(-1, 0.0)
+    assert not objective.prepare(0.0, 0.8)
+    assert not changed(before, tiny_model)
+    assert objective.prepare(0.8, 0.9)
+    for progress in (0.0, 0.2, 1.0):
+        losses = objective(batch, progress, noise())
+        expected = (losses["reconstruction"] + 0.4 * losses["kl"]) / 256
+        torch.testing.assert_close(losses["loss"], expected)
+
+
+def test_a_model_that_is_trained_further_begins_with_its_weights(train_tiny):
+    start, _ = train_tiny(3)
+    elbo = ElboSettings(match_shares=())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingSettings, "rate", lambda *_: 0.0)
+        model, _ = train_tiny(2, elbo=elbo.further(), start=start)
+    for name, parameter in start.named_parameters():
+        assert torch.equal(parameter, dict(model.named_parameters())[name])
+
+
 def test_a_model_without_a_linear_path_is_never_prepared(tiny_config, some_melodies):
     model = MelodyVAE(replace(tiny_config, residual=False))
     objective = MelodyObjective(model, ElboSettings(bars_share=0.5), some_melodies.events)
