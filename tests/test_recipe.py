@@ -99,9 +99,7 @@ def test_a_training_of_another_preset_is_not_resumed(tiny_store, tmp_path, monke
 def test_a_model_can_be_trained_further_into_another_folder(tiny_store, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     train_model(tiny_store, first, "small", settings(3), ElboSettings(beta=0.3))
-    train_model(
-        tiny_store, second, "small", settings(2), ElboSettings(beta=0.4), start_from=first
-    )
+    train_model(tiny_store, second, "small", settings(2), ElboSettings(beta=0.4), start_from=first)
     training = json.loads((second / "config.json").read_text())["training"]
     assert training["settings"]["start_from"] == load_model(first).fingerprint
     assert (training["settings"]["bars_share"], training["settings"]["first_beta"]) == (None, 0.4)
