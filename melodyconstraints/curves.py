@@ -12,31 +12,41 @@ from melodyconstraints.latent.training import RoundRecord
 
 
 def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:
-    """Losses of both, rewards, satisfaction and distance against rounds.
+    """Losses of both, rewards, satisfaction and distance against rounds, where there are any.
 
     Args:
         names: of the rewards, in the order of the records.
     """
-    rounds = [record.round + 1 for record in records]
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    (losses, rewards), (distance, satisfied) = figure.subplots(2, 2)
-    _curve(losses, rounds, [r.critic_loss for r in records], "critic D, cross-entropy")
-    _curve(losses, rounds, [r.actor_loss for r in records], "actor G, -log D(G(z))")
-    _curve(distance, rounds, [r.distance for r in records], "L_dist(G(z), z)")
-    for index, name in enumerate(names):
-        _curve(rewards, rounds, [r.rewards[index] for r in records], name)
-        _curve(satisfied, rounds, [r.satisfied[index] for r in records], name)
+    satisfied = {name: [r.satisfied[i] for r in records] for i, name in enumerate(names)}
     if len(names) > 1:
-        _curve(satisfied, rounds, [r.all_satisfied for r in records], "all")
-    titles = {
-        losses: "losses",
-        rewards: "mean reward of decoded G(z)",
-        distance: "distance penalty",
-        satisfied: "share satisfied",
+        satisfied["all"] = [record.all_satisfied for record in records]
+    panels = {
+        "losses": {
+            "critic D, cross-entropy": [record.critic_loss for record in records],
+            "actor G, -log D(G(z))": [record.actor_loss for record in records],
+        },
+        "mean reward of decoded G(z)": {
+            name: [record.rewards[i] for record in records] for i, name in enumerate(names)
+        },
+        "distance penalty": {"L_dist(G(z), z)": [record.distance for record in records]},
+        "share satisfied": satisfied,
     }
-    for axes, title in titles.items():
+    rounds = [record.round + 1 for record in records]
+    drawn = {title: lines for title, lines in panels.items() if _measured(lines)}
+    figure = Figure(figsize=(11, 3 * -(-len(drawn) // 2)), layout="constrained")
+    every = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
+    for axes, (title, lines) in zip(every, drawn.items(), strict=False):
+        for label, values in _measured(lines).items():
+            _curve(axes, rounds, values, label)
         _finish(axes, title, "round")
+    for axes in every[len(drawn) :]:
+        axes.remove()
     figure.savefig(path, dpi=110)
+
+
+def _measured(lines: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """Without those that are NaN throughout."""
+    return {label: values for label, values in lines.items() if any(v == v for v in values)}
 
 
 def plot_learning_curves(

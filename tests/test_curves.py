@@ -63,6 +63,13 @@ def test_actor_critic_curves_show_every_round_and_skip_what_was_not_measured(fig
     }
 
 
+def test_what_was_never_measured_has_no_panel(figures, tmp_path):
+    records = [RoundRecord(n, 0.9, math.nan, math.nan, [], [], math.nan) for n in range(2)]
+    plot_actor_critic(records, [], tmp_path / "curves.png")
+    lines = {"critic D, cross-entropy": [(1, 0.9), (2, 0.9)]}
+    assert lines_of(figures[0]) == {"losses": lines}
+
+
 def test_a_single_rule_has_no_line_for_all(figures, tmp_path):
     records = [RoundRecord(0, 0.9, 1.0, 0.1, [0.5], [0.2], 0.2)]
     plot_actor_critic(records, ["cmajor"], tmp_path / "curves.png")

@@ -12,6 +12,7 @@ Shapes: ``B`` points, ``Z`` latent dimensions, ``Y`` labels of 0 and 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -206,12 +207,18 @@ def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
 
 
 def encode_images(
-    model: ImageVAE, images: Tensor, labels: Tensor | None = None, *, flip: bool = False
+    model: ImageVAE,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    flip: bool = False,
+    balance: bool = False,
 ) -> Encodings:
     """Posteriors of ``(N, C, H, W)`` images with their labels ``(N, Y)``.
 
     Args:
         flip: with the mirror images too.
+        balance: drawn more often the rarer their labels are; see :func:`rarities`.
     """
     posterior = model.encode(images)
     means, scales = [posterior.mean], [posterior.scale]
@@ -221,7 +228,22 @@ def encode_images(
         scales.append(mirrored.scale)
     if labels is not None:
         labels = labels.float().to(posterior.mean.device).repeat(len(means), 1)
-    return Encodings(torch.cat(means), torch.cat(scales), labels)
+    shares = rarities(labels) if balance and labels is not None else None
+    return Encodings(torch.cat(means), torch.cat(scales), labels, shares)
+
+
+def rarities(labels: Tensor) -> Tensor:
+    """``(N,)`` shares by which to draw rows of ``(N, Y)`` labels so that rare ones are learned.
+
+    Drawn in proportion to 1 / how many rows agree with it in an attribute, the attribute would be
+    there in every other row. This is the mean of that over all attributes; its own mean is 1.
+
+    >>> rarities(torch.tensor([[1.0], [0.0], [0.0], [0.0]]))
+    tensor([2.0000, 0.6667, 0.6667, 0.6667])
+    """
+    present = labels.mean(0)
+    chance = torch.where(labels > 0.5, present, 1 - present)
+    return (0.5 / chance).mean(1)
 
 
 def train_image_actor(
@@ -271,6 +293,12 @@ def train_image_actor(
             search = GradientSearch(weights=(*unasked, 1.0), thresholds=(*unasked, 0.5))
         else:
             search = GradientSearch(steps=0)
+    unasked_heads = 0 if method == "actor" else len(names)
+
+    def tell(record: RoundRecord) -> None:
+        if callback:
+            callback(_without_heads(record, unasked_heads))
+
     with products("auto", model.sigma_bar.device, weights_change=True):
         pair = train_actor_critic(
             model,
@@ -279,7 +307,7 @@ def train_image_actor(
             conditions=conditions,
             search=search,
             generator=generator,
-            callback=callback,
+            callback=tell,
         )
     return ImageActor(
         model=model,
@@ -289,7 +317,20 @@ def train_image_actor(
         critic=pair.critic,
         settings=recipe,
         method=method,
-        records=pair.records,
+        records=[_without_heads(record, unasked_heads) for record in pair.records],
+    )
+
+
+def _without_heads(record: RoundRecord, count: int) -> RoundRecord:
+    """What a round saw, without the first heads: in a search's training no attribute is wanted."""
+    if not count:
+        return record
+    satisfied = record.satisfied[count:]
+    return replace(
+        record,
+        rewards=record.rewards[count:],
+        satisfied=satisfied,
+        all_satisfied=min(satisfied, default=math.nan),
     )
 
 

@@ -17,10 +17,10 @@ the vocabulary, ``U`` units of the LSTM.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -29,18 +29,25 @@ from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.images.checkpoint import fill, halved, load_model
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.images.training import ImageBatches
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
+from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
 
+if TYPE_CHECKING:
+    from melodyconstraints.images.actors import ImageActor
+
 KIND = "image-captioner"
 SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)
 """Of :func:`generate_from_caption`: until p(caption | z), of all words together, is 0.9."""
-TRAINING = TrainingSettings(steps=3000, batch_size=256, warmup_steps=100, average=0.99)
-"""Of :func:`train_captions`."""
+REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
+"""The same beside a critic of realism."""
+TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, average=0.99)
+"""Of :func:`train_captions`: what it learns by heart leads a search astray."""
+_PENALTY_POINTS = 48
+"""Of a batch, at which the slope of a caption's logit costs."""
 _CERTAIN = -1e-7
 """The largest log-probability that has a logit in single precision."""
 
@@ -206,18 +213,18 @@ def generate_from_caption(
     *,
     seed: int = 0,
     search: Search | None = None,
-    start: Callable[[Tensor], Tensor] | None = None,
+    realism: ImageActor | None = None,
 ) -> Tensor:
     """Images ``(n, C, H, W)`` in [0, 1] of a caption.
 
     Args:
-        search: from points of N(0, I); :data:`SEARCH` if not given.
-        start: moves these points before the search, ``(n, Z)`` to ``(n, Z)``: to where images are
-            realistic, for instance.
+        search: from points of N(0, I); :data:`SEARCH`, or :data:`REALISTIC_SEARCH`, if not given.
+        realism: an actor for realism alone. The search sets out from its points, and its critic
+            is a second head.
 
     Raises:
-        UsageError: no number of images, a caption that the captioner cannot read, or a captioner
-            for another number of latent dimensions.
+        UsageError: no number of images, a caption that the captioner cannot read, a captioner
+            for another number of latent dimensions, or an actor for labels.
     """
     if n < 1:
         raise UsageError(f"n must be at least 1, got {n}")
@@ -228,10 +235,20 @@ def generate_from_caption(
         )
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
-    z = z if start is None else start(z)
     critic = caption_critic(captioner, caption)
-    search = search or SEARCH
+    if realism is not None:
+        if realism.names:
+            raise UsageError(
+                "captions need an actor of realism alone, trained with --realism-only; "
+                f"this one knows {', '.join(realism.names)}"
+            )
+        z, critic = realism.shift(z, seed=seed), _both(critic, realism.critic)
+    search = search or (SEARCH if realism is None else REALISTIC_SEARCH)
     return model.decode(search(critic, z, sigma_bar=model.sigma_bar, generator=generator))
+
+
+def _both(first: CriticFunction, second: CriticFunction) -> CriticFunction:
+    return lambda z, y: torch.cat([first(z, None), second(z, None)], -1)
 
 
 def train_captions(
@@ -240,6 +257,7 @@ def train_captions(
     settings: TrainingSettings = TRAINING,
     *,
     config: CaptionConfig | None = None,
+    gradient_penalty: float = 1.0,
     callback: Callable[[TrainingState], None] | None = None,
 ) -> CaptionModel:
     """Learn p(caption | z) from points of the posteriors, drawn anew at every step.
@@ -250,6 +268,10 @@ def train_captions(
         encodings: ``N`` of images, or twice as many with the mirror images behind.
         captions: ``N``; where there are more encodings, they begin anew.
         config: for the captions' own words and the default sizes if not given.
+        gradient_penalty: of a slope other than 1 of the caption's logit, which a search follows
+            (:func:`melodyconstraints.latent.losses.gradient_penalty`). It pulls probabilities away
+            from the truth; without it a search finds what the network takes for a caption and no
+            image has.
 
     Raises:
         UsageError: the numbers do not fit, or the configuration does not fit encodings and
@@ -270,9 +292,12 @@ def train_captions(
     torch.manual_seed(settings.seed)
     device = encodings.means.device
     model = CaptionModel(config).to(device)
-    objective = _CaptionLoss(model, encodings, model.encode(captions))
-    order = ImageBatches(encodings.means, settings.batch_size, settings.seed)
-    batch_at: Callable[[int], Tensor] = lambda step: order.rows(step).to(device)  # noqa: E731
+    objective = _CaptionLoss(model, encodings, model.encode(captions), gradient_penalty)
+
+    def batch_at(step: int) -> Tensor:
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        return encodings.rows(settings.batch_size, generator).to(device)
+
     train(model, objective, batch_at, settings, callback=callback)
     return model.eval()
 
@@ -280,18 +305,35 @@ def train_captions(
 class _CaptionLoss(Objective):
     """-log p(caption | z); a batch is the numbers ``(B,)`` of encodings."""
 
-    def __init__(self, model: CaptionModel, encodings: Encodings, tokens: Tensor) -> None:
+    def __init__(
+        self, model: CaptionModel, encodings: Encodings, tokens: Tensor, penalty: float = 0.0
+    ) -> None:
         super().__init__()
         self.model, self.encodings, self.tokens = model, encodings, tokens
+        self.penalty = penalty
         self.noise_size = model.config.latent_dim
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """The loss alone, in nats a caption."""
+        """The loss; ``caption``, -log p in nats, without its penalty."""
         points = self.encodings.means[batch]
         if self.encodings.scales is not None:
             points = points + self.encodings.scales[batch] * noise
         tokens = self.tokens[batch % len(self.tokens)]
-        return {"loss": -self.model.log_probability(points, tokens).mean()}
+        unlikely = -self.model.log_probability(points, tokens).mean()
+        loss = unlikely
+        if self.penalty:
+            loss = loss + self.penalty * self._slope(points, tokens)
+        return {"loss": loss, "caption": unlikely}
+
+    def _slope(self, points: Tensor, tokens: Tensor) -> Tensor:
+        """The penalty at points between those of the batch, with the first one's caption."""
+        some = tokens[:_PENALTY_POINTS]
+
+        def logit(z: Tensor) -> Tensor:
+            return logit_of_log(self.model.log_probability(z, some))[:, None]
+
+        others = points.roll(1, 0)[:_PENALTY_POINTS]
+        return losses.gradient_penalty(logit, points[:_PENALTY_POINTS], others)
 
 
 def save_captioner(

@@ -5,6 +5,7 @@ Shapes: ``B`` images, ``Y`` labels of 0 and 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,10 +29,30 @@ LABEL_SETS = 40
 
 @dataclass(frozen=True)
 class Diversity:
-    """Mean pixel distance of pairs with the same labels, with its 95% interval over label sets."""
+    """Mean pixel distance of pairs with the same labels, with its 95% interval over label sets.
+
+    Args:
+        each: of every set of labels.
+    """
 
     mean: float
     interval: Interval
+    each: tuple[float, ...]
+
+    @classmethod
+    def of(cls, each: Sequence[float]) -> Diversity:
+        """Of the mean distances in every set."""
+        return cls(float(np.mean(each)), mean_interval(each), tuple(each))
+
+    def over(self, other: Diversity) -> tuple[float, Interval]:
+        """How many times as diverse as another for the same sets of labels, with its 95% interval.
+
+        The geometric mean over the sets, in pairs: what a set's labels have to do with how
+        different its images are does not widen the interval.
+        """
+        logs = [math.log(a / b) for a, b in zip(self.each, other.each, strict=True)]
+        low, high = mean_interval(logs)
+        return math.exp(float(np.mean(logs))), (math.exp(low), math.exp(high))
 
 
 @dataclass(frozen=True)
@@ -136,7 +157,7 @@ def diversity(actor: ImageActor, labels: Tensor, *, seed: int) -> Diversity:
     kinds = kinds[order[:LABEL_SETS]]
     made = actor.generate(kinds.repeat_interleave(SAME_LABELS, 0), seed=seed)
     each = [float(pairwise_distances(group).mean()) for group in made.split(SAME_LABELS)]
-    return Diversity(float(np.mean(each)), mean_interval(each))
+    return Diversity.of(each)
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -155,14 +176,15 @@ class Identity:
     Args:
         name: of the actor.
         changed: share of images whose changed label the classifier finds.
-        kept: share of the other labels that are as the classifier found them before.
+        kept: share of the other labels that are as the classifier found them before; None where
+            there are no others, as with two classes.
         pixels: mean root mean squared difference of pixels from the reconstruction.
         latent: mean over images of the squared shift in posterior scales.
     """
 
     name: str
     changed: float
-    kept: float
+    kept: float | None
     pixels: float
     latent: float
 
@@ -188,10 +210,11 @@ def evaluate_identity(
     after = classifier.predict(result.transformed)
     asked = wanted != labels  # of classes two: that which is left and that which is wanted
     right = (after == wanted) | ~asked
+    others = (after == before)[~asked]
     return Identity(
         name=name,
         changed=float(right.all(-1).float().mean()),
-        kept=float((after == before)[~asked].float().mean()),
+        kept=float(others.float().mean()) if len(others) else None,
         pixels=float(result.pixel_distance().mean()),
         latent=float(result.z_distance(actor.model.sigma_bar).mean()),
     )

@@ -26,6 +26,7 @@ from melodyconstraints.images.classifier import (
 from melodyconstraints.images.config import PRESETS, Shape, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo, train_image_vae
+from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import RoundRecord
 from melodyconstraints.vae.distributed import processes
@@ -38,6 +39,12 @@ SHIFT = 1 / 14
 """Of its height, by which an image is moved at most in the training of a classifier."""
 SMALL_IMAGE = 16
 """Pixels; of images below, four convolutions of stride 2 leave nothing."""
+_WATCHED: dict[str, tuple[str, ...]] = {
+    "actor": ("D(G(z))",),
+    "gradient": ("realism",),
+    "langevin": (),
+}
+"""What the rounds of a method's training tell of."""
 READ = 500
 """Test images whose captions are read back."""
 _CLASSIFIERS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -232,8 +239,7 @@ def train_actor_folder(
     remedy = "pass --overwrite to replace it"
     check_free(output, actors.KIND, overwrite=overwrite, remedy=remedy)
     check_fits(model, data.train)
-    images, labels = tensors(data.train)
-    encodings = encode_images(model, images, labels, flip=may_be_mirrored(data.train))
+    encodings = _encodings(model, data.train)
     names = data.train.names if labelled else ()
     actor = train_image_actor(
         model,
@@ -254,9 +260,15 @@ def train_actor_folder(
         {},
     )
     actors.save_actor(actor, output, card=card)
-    heads = {"actor": ["D(G(z))"], "gradient": [*names, "realism"], "langevin": names}[method]
-    plot_actor_critic(actor.records, heads, output / "training-curves.png")
+    plot_actor_critic(actor.records, _WATCHED[method], output / "training-curves.png")
     return actor
+
+
+def _encodings(model: ImageVAE, images: LabelledImages) -> Encodings:
+    """Of training images and their labels; rare attributes are drawn more often."""
+    attributes = not images.exclusive
+    flip = may_be_mirrored(images)
+    return encode_images(model, *tensors(images), flip=flip, balance=attributes)
 
 
 def train_captions_folder(
@@ -276,20 +288,19 @@ def train_captions_folder(
         UsageError: images of another shape than the model's, or images without captions.
     """
     check_fits(model, data.train)
-    images, _ = tensors(data.train)
-    encodings = encode_images(model, images, flip=may_be_mirrored(data.train))
+    encodings = _encodings(model, data.train)
     captioner = captions.train_captions(
         encodings, data.train.captions, settings, callback=callback
     )
     held_out, _ = tensors(data.test)
     found = captioner.describe_points(model.encode(held_out[:READ]).mean)
-    right = np.mean([a == b for a, b in zip(data.test.captions, found, strict=False)])
+    right = sum(a == b for a, b in zip(data.test.captions, found, strict=False))
     card = _card(
         "Captioner of images",
         f"Reads captions in points of the image model `{model.fingerprint[:12]}`.",
         data,
         asdict(settings),
-        {f"captions of the first {len(found)} read to the word": f"{right:.1%}"},
+        {f"captions of the first {len(found)} read to the word": f"{right / len(found):.1%}"},
     )
     captions.save_captioner(captioner, model, output, card=card)
     return found

@@ -182,27 +182,42 @@ class Encodings:
         means: ``(N, Z)``.
         scales: ``(N, Z)`` standard deviations; None where the means are samples already.
         labels: ``(N, Y)``, or None.
+        shares: ``(N,)``, at least 0, in proportion to which they are drawn; alike if not given.
 
     Raises:
-        UsageError: no encodings.
+        UsageError: no encodings, or shares that do not fit them.
     """
 
     def __init__(
-        self, means: Tensor, scales: Tensor | None = None, labels: Tensor | None = None
+        self,
+        means: Tensor,
+        scales: Tensor | None = None,
+        labels: Tensor | None = None,
+        shares: Tensor | None = None,
     ) -> None:
         if not len(means):
             raise UsageError("give at least one encoding")
+        if shares is not None and (shares.shape != means.shape[:1] or not _are_shares(shares)):
+            raise UsageError(f"give a share of at least 0 for each of {len(means)} encodings")
         self.means, self.scales = means, scales
         self.labels = means.new_empty(len(means), 0) if labels is None else labels
+        self._up_to = None if shares is None else shares.cpu().double().cumsum(0)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """``(count, Z)`` points of q(z) and their labels ``(count, Y)``; Y is 0 without any."""
-        rows = torch.randint(len(self.means), (count,), generator=generator)
+        rows = self.rows(count, generator)
         points = self.means[rows]
         if self.scales is not None:
             noise = torch.randn(points.shape, generator=generator)
             points = points + self.scales[rows] * noise.to(points.device)
         return points, self.labels[rows]
+
+    def rows(self, count: int, generator: torch.Generator) -> Tensor:
+        """``(count,)`` numbers of encodings, drawn by their shares."""
+        if self._up_to is None:
+            return torch.randint(len(self.means), (count,), generator=generator)
+        places = torch.rand(count, generator=generator, dtype=torch.double) * self._up_to[-1]
+        return torch.searchsorted(self._up_to, places, right=True).clamp(max=len(self.means) - 1)
 
 
 class AttributeConstraint:
@@ -308,6 +323,10 @@ class RealismConstraint:
 def _newest(old: Tensor | None, new: Tensor, kept: int) -> Tensor:
     """What is new behind the newest of what is old."""
     return new if old is None or not kept else torch.cat([old[-kept:], new])
+
+
+def _are_shares(shares: Tensor) -> bool:
+    return bool((shares >= 0).all() and 0 < shares.sum() < float("inf"))
 
 
 def _weights(weights: Sequence[float] | None, names: Sequence[str]) -> tuple[float, ...]:

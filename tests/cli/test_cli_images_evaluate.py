@@ -16,7 +16,7 @@ JUDGED = ("--classifier", "judge", "-n", 8)
 @pytest.fixture
 def evaluate(mc, bars):
     """Measures on the bars."""
-    return lambda *options: mc("images", "evaluate", "data", "--pixels", 8, *options)
+    return lambda *options: mc("images", "evaluate", "data", *options)
 
 
 def numbers(line: list[str]) -> list[float]:
@@ -69,7 +69,10 @@ def test_identity_is_what_a_changed_class_leaves(evaluate, table, bars):
     result = evaluate(*asked, *JUDGED)
     assert "Table 1: a separate classifier's labels" in result.stdout
     assert "Identity: distance to the image's reconstruction" in result.stdout
-    _, _, _, actor, langevin, realism, search, _, network, found = table(result.stdout)
+    _, _, _, actor, langevin, realism, search, *others = table(result.stdout)
+    diversity, diverse, _, network, found = others
+    assert diversity == ["same labels", "times as diverse as langevin", "95%"]
+    assert (diverse[0], float(diverse[1]) > 0) == ("search", True)
     assert [row[0] for row in (actor, langevin, realism, search)] == list(names)
     assert realism[1:5] + realism[7:] == ["-"] * 5
     assert min(numbers(search[1:5])) == 1.0
@@ -125,7 +128,10 @@ def test_without_labels_there_is_no_identity(evaluate, table):
             "the classifier other-judge is for images of 1x6x6 (channels, rows, columns), the",
         ),
         (["--model", "model", "--model", "other"], "the model makes images of 6x6 pixels in grey"),
-        (["--actor", "other-actor", "--classifier", "judge"], "the model makes images of 6x6 pix"),
+        (
+            ["--actor", "actor", "--actor", "other-actor", "--classifier", "judge"],
+            "the model makes images of 6x6 pix",
+        ),
         (["--model", "model", "-n", 1], "1 is not in the range x>=2"),
     ],
     ids=str,
@@ -138,7 +144,7 @@ def test_wrong_usage_is_told(evaluate, options, message):
 
 
 def test_data_of_other_labels_are_told(mc, bars):
-    start = ("images", "evaluate", "letters", "--pixels", 8)
+    start = ("images", "evaluate", "letters")
     result = mc(*start, "--actor", "actor", "--classifier", "judge")
     assert result.exit_code == 2
     assert "the actor actor knows 0, 1, 2, 3, the data has a, b, c, d; give the" in result.stderr
@@ -150,7 +156,7 @@ def test_attributes_have_to_be_in_the_actors_order(mc, bars, tmp_path):
     for number in range(10):
         (tmp_path / "mixed" / f"{number}.png").symlink_to(tmp_path / "data" / f"{number}.png")
     (tmp_path / "mixed" / "labels.csv").write_text("\n".join(lines))
-    start = ("images", "evaluate", "mixed", "--pixels", 8, "--actor", "actor", *JUDGED)
+    start = ("images", "evaluate", "mixed", "--actor", "actor", *JUDGED)
     result = mc(*start)
     assert result.exit_code == 2
     assert "knows 0, 1, 2, 3, the data has 1, 0, 3, 2; give" in result.stderr

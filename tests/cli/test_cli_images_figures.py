@@ -10,7 +10,7 @@ from melodyconstraints.images import figures as library
 @pytest.fixture
 def figures(mc, bars):
     """Draws the bars' figures into ``out``."""
-    return lambda *options: mc("images", "figures", "data", "--pixels", 8, "-o", "out", *options)
+    return lambda *options: mc("images", "figures", "data", "-o", "out", *options)
 
 
 @pytest.fixture
@@ -110,13 +110,11 @@ def test_a_seed_makes_other_samples(figures, drawn):
             "--search needs an actor of --method gradient; this one is of",
         ),
         (["--search", "langevin"], "--search needs an actor of --method gradient; this one is of"),
-        (["--model", "other"], "the model makes images of 6x6 pixels in grey, the data has 8x8 "),
-        (["--actor", "actor", "--actor", "other-actor"], "the model makes images of 6x6 pixels "),
-        (["--search", "other-actor"], "the model makes images of 6x6 pixels in grey, the data "),
         (
-            ["--model", "model", "--realism", "other-actor"],
+            ["--model", "model", "--model", "other"],
             "the model makes images of 6x6 pixels in grey, the data has 8x8 pixels",
         ),
+        (["--actor", "actor", "--actor", "other-actor"], "the model makes images of 6x6 pixels "),
     ],
     ids=str,
 )
@@ -125,6 +123,11 @@ def test_wrong_usage_is_told(figures, options, message, tmp_path):
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_images_are_as_large_as_the_model_makes_them(figures, tmp_path):
+    assert figures("--model", "other").exit_code == 0
+    assert (tmp_path / "out" / "samples.png").exists()
 
 
 def test_pictures_of_two_actors_would_have_one_name(figures, tmp_path):
@@ -136,6 +139,6 @@ def test_pictures_of_two_actors_would_have_one_name(figures, tmp_path):
 
 
 def test_data_of_other_labels_are_told(mc, bars):
-    result = mc("images", "figures", "letters", "--pixels", 8, "-o", "out", "--search", "search")
+    result = mc("images", "figures", "letters", "-o", "out", "--search", "search")
     assert result.exit_code == 2
     assert "the actor search knows 0, 1, 2, 3, the data has a, b, c, d; give" in result.stderr

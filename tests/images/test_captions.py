@@ -13,6 +13,7 @@ from melodyconstraints.artifacts import save_artifact
 from melodyconstraints.datasets.celeba import PAPER_ATTRIBUTES
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.images import captions
+from melodyconstraints.images.actors import ImageActor
 from melodyconstraints.images.captions import (
     KIND,
     SEARCH,
@@ -31,7 +32,9 @@ from melodyconstraints.images.grammar import describe
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary
 from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.latent.search import LangevinSearch
+from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.vae.training import TrainingSettings
 
 SIZES = {"hidden": (8, 7), "units": 6, "embedding": 5}
@@ -70,6 +73,7 @@ def two_clusters() -> CaptionModel:
         TWO * 200,
         SETTINGS,
         config=CaptionConfig.of(TWO, 2, hidden=(16, 16), units=16, embedding=8),
+        gradient_penalty=0.0,
     )
 
 
@@ -262,10 +266,37 @@ def test_a_point_is_drawn_from_its_posterior_and_mirror_images_have_the_same_cap
     objective = captions._CaptionLoss(tiny, Encodings(means, scales), tokens)
     drawn = (means + scales * noise[[1, 3, 2, 0]])[rows]
     expected = -tiny.log_probability(drawn, tokens[[1, 0, 0, 1]]).mean()
-    torch.testing.assert_close(objective(rows, 0.0, noise)["loss"], expected)
-    without = captions._CaptionLoss(tiny, Encodings(means), tokens)(rows, 0.0, noise)["loss"]
+    torch.testing.assert_close(objective(rows, 0.0, noise)["caption"], expected)
+    without = captions._CaptionLoss(tiny, Encodings(means), tokens)(rows, 0.0, noise)["caption"]
     expected = -tiny.log_probability(means[rows], tokens[[1, 0, 0, 1]]).mean()
     torch.testing.assert_close(without, expected)
+
+
+def test_the_slope_of_a_logit_that_is_not_1_costs(tiny, monkeypatch):
+    means, tokens = points(4), tiny.encode(TWO * 2)
+    monkeypatch.setattr(captions, "_PENALTY_POINTS", 3)
+    objective = captions._CaptionLoss(tiny, Encodings(means), tokens, 2.0)
+    torch.manual_seed(0)
+    losses = objective(torch.arange(4), 0.0, points(4))
+    torch.manual_seed(0)
+    share = torch.rand(3, 1)
+    between = (share * means[:3] + (1 - share) * means[[3, 0, 1]]).requires_grad_(True)
+    logits = logit_of_log(tiny.log_probability(between, tokens[:3]))
+    (slope,) = torch.autograd.grad(logits.sum(), between)
+    expected = (slope.norm(dim=1) - 1).square().mean()
+    torch.testing.assert_close(losses["loss"] - losses["caption"], 2 * expected)
+
+
+def test_rare_encodings_are_learned_by_their_shares():
+    shares = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    far = torch.tensor([[9.0, 0], [-9.0, 0], [9.0, 0], [-9.0, 0]])
+    encodings = Encodings(far, shares=shares)
+    config = CaptionConfig.of(TWO, 2, **SIZES)
+    model = train_captions(encodings, TWO, SETTINGS, config=config, gradient_penalty=0.0)
+    # of the first caption nothing was ever drawn
+    cat, dog = model.log_probability(far[:2], model.encode(TWO)).exp()
+    assert cat < 0.01
+    assert dog > 0.99
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -320,6 +351,37 @@ def test_images_are_decoded_once_and_depend_on_the_seed_alone(two_clusters, monk
     )
     other = generate_from_caption(model, two_clusters, "a cat", 7, seed=2)
     assert not torch.allclose(images, other)
+
+
+def test_a_critic_of_realism_is_a_second_head(two_clusters):
+    """To the left of x = 3, where both cats and dogs are, nothing is real."""
+    model = tiny_vae()
+    real = Critic(2, 1, ())
+    with torch.no_grad():
+        real.layers[0].weight.copy_(torch.tensor([[4.0, 0.0]]))
+        real.layers[0].bias.fill_(-12.0)
+    settings = ActorCriticSettings(critic_hidden=())
+    realism = ImageActor(model, (), False, None, Critics([real]), settings, "gradient")
+    asked = []
+
+    def search(critic, z, *, sigma_bar, generator):
+        asked.append((z, critic(z, None)))
+        return z
+
+    generate_from_caption(model, two_clusters, "a cat", 5, seed=1, search=search, realism=realism)
+    ((z, logits),) = asked
+    assert (z[:, 0] > 3).all()
+    torch.testing.assert_close(logits[:, :1], caption_critic(two_clusters, "a cat")(z, None))
+    torch.testing.assert_close(logits[:, 1:], real(z))
+
+
+def test_an_actor_for_labels_is_refused(two_clusters):
+    model = tiny_vae()
+    settings = ActorCriticSettings(critic_hidden=())
+    critics = Critics([Critic(2, 1, (), 1)])
+    actor = ImageActor(model, ("Bald",), False, None, critics, settings, "gradient")
+    with pytest.raises(UsageError, match="realism alone, trained with --realism-only; this one k"):
+        generate_from_caption(model, two_clusters, "a cat", 5, realism=actor)
 
 
 def test_another_search_can_be_given(two_clusters):

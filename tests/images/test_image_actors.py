@@ -197,6 +197,22 @@ def test_mirror_images_have_the_same_labels(bar_model, bars):
     assert torch.equal(encodings.labels, bars.labels[:5].repeat(2, 1))
 
 
+def test_rare_labels_are_drawn_more_often_if_asked(bar_model, bars):
+    labels = torch.zeros(800, 4)
+    labels[:80, 0] = labels[400:, 1] = 1
+    _, drawn = encode_images(bar_model, bars.images, labels, balance=True).draw(
+        20_000, torch.Generator().manual_seed(0)
+    )
+    # shares of rows: 80 of (5 + 1 + .5 + .5) / 4, 320 of (.556 + 1 + .5 + .5) / 4, 400 of the same
+    rare, common = 80 * 7, 320 * (5 / 9 + 2) + 400 * (5 / 9 + 2)
+    assert float(drawn[:, 0].mean()) == pytest.approx(rare / (rare + common), abs=0.018)
+    assert float(drawn[:, 2].mean()) == 0
+    _, plain = encode_images(bar_model, bars.images, labels).draw(
+        20_000, torch.Generator().manual_seed(0)
+    )
+    assert float(plain[:, 0].mean()) == pytest.approx(0.1, abs=0.011)
+
+
 def test_points_of_the_prior_are_a_function_of_the_seed(bar_model):
     z = prior_points(bar_model, 4000, seed=2)
     assert torch.equal(z, prior_points(bar_model, 4000, seed=2))

@@ -11,6 +11,7 @@ from melodyconstraints.images.actors import prior_points
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.distances import frechet_distance, pairwise_distances
 from melodyconstraints.images.evaluation import (
+    Diversity,
     check_labels,
     diversity,
     evaluate_actor,
@@ -134,6 +135,18 @@ def test_diversity_is_the_mean_over_sets_of_labels(trained, by_turns, monkeypatc
     assert found.mean == pytest.approx(np.mean(each))
     assert found.interval == pytest.approx(mean_interval(each))
     assert found.mean > 0
+
+
+def test_diversities_are_compared_set_by_set():
+    few, many = Diversity.of([1.0, 2.0, 4.0]), Diversity.of([2.0, 4.0, 8.0])
+    assert few.each == (1.0, 2.0, 4.0)
+    ratio, interval = many.over(few)
+    assert ratio == pytest.approx(2)
+    assert interval == pytest.approx((2, 2))  # sets differ by far more than that
+    ratio, interval = Diversity.of([1.0, 2.0, 8.0]).over(few)
+    assert ratio == pytest.approx(2 ** (1 / 3))
+    half = stats.t.ppf(0.975, 2) * stats.sem([0, 0, 1])
+    assert interval == pytest.approx((2 ** (1 / 3 - half), 2 ** (1 / 3 + half)))
 
 
 def test_only_some_sets_of_labels_are_asked_for(stamp, canvas, by_turns, monkeypatch):

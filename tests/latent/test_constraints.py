@@ -178,6 +178,21 @@ def test_samples_are_drawn_as_they_are_and_with_their_labels(seeded):
     assert torch.equal(labels, LABELS[rows])
 
 
+def test_encodings_are_drawn_in_proportion_to_their_shares(seeded):
+    means = torch.arange(4.0)[:, None]
+    points, _ = Encodings(means, shares=torch.tensor([0.0, 2.0, 1.0, 5.0])).draw(20_000, seeded())
+    found = torch.bincount(points[:, 0].long(), minlength=4) / 20_000
+    assert found[0] == 0
+    # 5 standard errors of 20000 draws
+    assert found.tolist() == pytest.approx([0, 0.25, 0.125, 0.625], abs=5 * 0.5 / 20_000**0.5)
+
+
+@pytest.mark.parametrize("shares", [[1.0], [1.0, -0.1], [0.0, 0.0], [1.0, float("nan")]])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(UsageError, match="give a share of at least 0 for each of 2 encodings"):
+        Encodings(torch.zeros(2, 1), shares=torch.tensor(shares))
+
+
 def test_no_encodings_are_refused():
     with pytest.raises(UsageError, match="give at least one encoding"):
         Encodings(torch.empty(0, 2))

@@ -13,8 +13,9 @@ from melodyconstraints.cli.common import FOLDER, Command
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from melodyconstraints.datasets.labelled_images import Announce, ImageData
+    from melodyconstraints.datasets.labelled_images import Announce, ImageData, LabelledImages
     from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.model import ImageVAE
     from melodyconstraints.latent.training import RoundRecord
 
 EDGE = 64
@@ -91,11 +92,45 @@ def read_data(
     return read_images(data, attributes or None, size=edge, announce=announce)
 
 
+def read_data_of(
+    models: Sequence[ImageVAE],
+    data: Path,
+    attributes: Sequence[str],
+    announce: Announce | None = None,
+) -> ImageData:
+    """The same, as large as models make them.
+
+    Raises:
+        UsageError: a model makes images of another shape.
+    """
+    from melodyconstraints.images.recipe import check_fits
+
+    found = read_data(data, attributes, models[0].config.trunk.shape[1], announce)
+    for model in models:
+        check_fits(model, found.test)
+    return found
+
+
+def check_names(who: str, names: Sequence[str], images: LabelledImages) -> None:
+    """Make sure that images have the labels that somebody knows, in the same order.
+
+    Raises:
+        UsageError: they have others.
+    """
+    if tuple(names) != images.names:
+        raise click.UsageError(
+            f"{who} knows {', '.join(names)}, the data has {', '.join(images.names)}; give the "
+            "data that it was trained on, and its attributes in this order by --attributes"
+        )
+
+
 def show_rounds(bar: Progress, task: TaskID) -> Callable[[RoundRecord], None]:
     """What shows the rounds of an actor's training on a bar."""
 
     def show(record: RoundRecord) -> None:
-        told = f"content {record.all_satisfied:.0%}, critics' loss {record.critic_loss:.2f}"
+        told = f"critics' loss {record.critic_loss:.2f}"
+        if record.satisfied:
+            told = f"content {record.all_satisfied:.0%}, {told}"
         bar.update(task, completed=record.round + 1, description=told)
 
     return show

@@ -13,9 +13,9 @@ import click
 from melodyconstraints.cli.common import FOLDER, json_option, print_json, print_table, talk
 from melodyconstraints.cli.images.common import (
     attributes_option,
+    check_names,
     data_argument,
-    edge_option,
-    read_data,
+    read_data_of,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 @click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
 @click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
 @attributes_option
-@edge_option
 @click.option("--seed", type=click.IntRange(0), default=301, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
 @json_option
@@ -57,7 +56,6 @@ def command(
     classifier: Path | None,
     count: int,
     attributes: tuple[str, ...],
-    edge: int,
     seed: int,
     output: Path | None,
     as_json: bool,
@@ -74,15 +72,17 @@ def command(
         raise click.UsageError("give at least one --model or --actor")
     if actors and classifier is None:
         raise click.UsageError("--actor needs a --classifier to judge the images")
-    found = read_data(data, attributes, edge, talk().print)
+    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.recipe import tensors
 
-    loaded = dict(
-        zip(_told(models), (fitting_model(each, found.test) for each in models), strict=True)
-    )
-    asked = dict(
-        zip(_told(actors), (fitting_actor(each, found.test) for each in actors), strict=True)
-    )
+    loaded = {name: load_model(folder) for name, folder in _told(models).items()}
+    asked = {name: load_actor(folder) for name, folder in _told(actors).items()}
+    everyone = [*loaded.values(), *(actor.model for actor in asked.values())]
+    found = read_data_of(everyone, data, attributes, talk().print)
+    for name, actor in asked.items():
+        if actor.names:
+            check_names(f"the actor {name}", actor.names, found.test)
     judge = None
     if asked and classifier is not None:
         judge = _fitting_judge(classifier, list(asked.values()), found.test)
@@ -101,6 +101,9 @@ def command(
         report["table_1"] = [asdict(row) for row in rows]
         report["identity"] = [asdict(one) for one in identities]
         tables.append(_label_table(rows))
+        if len(compared := _diversities(rows)) > 1:
+            report["diversity_over_first"] = [list(line) for line in compared]
+            tables.append(_diversity_table(compared))
         if identities:
             tables.append(_identity_table(identities))
     if output:
@@ -113,41 +116,12 @@ def command(
         print_table(columns, lines, title)
 
 
-def _told(folders: Folders) -> list[str]:
-    """What folders are called: by their names where these differ, else by their paths."""
+def _told(folders: Folders) -> dict[str, Path]:
+    """Folders by their names where these differ, else by their paths."""
     names = [folder.name for folder in folders]
-    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
-
-
-def fitting_model(folder: Path, images: LabelledImages) -> ImageVAE:
-    """The model of a folder.
-
-    Raises:
-        UsageError: it makes images of another shape.
-    """
-    from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.images.recipe import check_fits
-
-    model = load_model(folder)
-    check_fits(model, images)
-    return model
-
-
-def fitting_actor(folder: Path, images: LabelledImages) -> ImageActor:
-    """The actor of a folder.
-
-    Raises:
-        UsageError: its model makes images of another shape, or it knows other labels than these
-            images have, or in another order.
-    """
-    from melodyconstraints.images.actors import load_actor
-    from melodyconstraints.images.recipe import check_fits
-
-    actor = load_actor(folder)
-    check_fits(actor.model, images)
-    if actor.names:
-        _check_names(f"the actor {folder}", actor.names, images)
-    return actor
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    return dict(zip(names, folders, strict=True))
 
 
 def _fitting_judge(
@@ -162,7 +136,7 @@ def _fitting_judge(
     for actor in actors:
         if actor.names:
             check_labels(actor, judge)
-    _check_names(f"the classifier {folder}", judge.config.names, images)
+    check_names(f"the classifier {folder}", judge.config.names, images)
     wanted, found = judge.config.trunk.shape, shape_of(images)
     if wanted != found:
         raise click.UsageError(
@@ -171,14 +145,6 @@ def _fitting_judge(
             "mc images train-classifier"
         )
     return judge
-
-
-def _check_names(who: str, names: Sequence[str], images: LabelledImages) -> None:
-    if tuple(names) != images.names:
-        raise click.UsageError(
-            f"{who} knows {', '.join(names)}, the data has {', '.join(images.names)}; give the "
-            "data that it was trained on, and its attributes in this order by --attributes"
-        )
 
 
 def _elbo(models: Mapping[str, ImageVAE], images: Tensor) -> dict[str, Metrics]:
@@ -247,12 +213,28 @@ def _label_table(rows: Sequence[Row]) -> Table:
     return "Table 1: a separate classifier's labels", columns, [*lines]
 
 
+def _diversities(rows: Sequence[Row]) -> list[tuple[str, float, float, float]]:
+    """Actors and how many times as diverse as the first they are, with the interval's ends."""
+    found = [
+        (row.name, row.diversity) for row in rows if row.diversity and all(row.diversity.each)
+    ]
+    ratios = [(name, diverse.over(found[0][1])) for name, diverse in found]
+    return [(name, ratio, *interval) for name, (ratio, interval) in ratios]
+
+
+def _diversity_table(compared: Sequence[tuple[str, float, float, float]]) -> Table:
+    (first, *_), *others = compared
+    lines = [[name, f"{ratio:.2f}", f"{low:.2f}-{high:.2f}"] for name, ratio, low, high in others]
+    columns = ["same labels", f"times as diverse as {first}", "95%"]
+    return "Diversity: pixel distance of images with the same labels", columns, [*lines]
+
+
 def _identity_table(identities: Sequence[Identity]) -> Table:
     lines = [
         [
             one.name,
             f"{one.changed:.3f}",
-            f"{one.kept:.3f}",
+            "-" if one.kept is None else f"{one.kept:.3f}",
             f"{one.pixels:.4f}",
             f"{one.latent:.2f}",
         ]

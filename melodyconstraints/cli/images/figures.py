@@ -11,11 +11,10 @@ import click
 from melodyconstraints.cli.common import FOLDER, seed_option, talk
 from melodyconstraints.cli.images.common import (
     attributes_option,
+    check_names,
     data_argument,
-    edge_option,
-    read_data,
+    read_data_of,
 )
-from melodyconstraints.cli.images.evaluate import fitting_actor, fitting_model
 
 if TYPE_CHECKING:
     from melodyconstraints.images.actors import ImageActor
@@ -51,7 +50,6 @@ Folders = tuple[Path, ...]
     help="Folder of --method gradient: the critic's map (3), transformations (5), a search (9).",
 )
 @attributes_option
-@edge_option
 @seed_option
 def command(
     data: Path,
@@ -61,7 +59,6 @@ def command(
     actors: Folders,
     search: Path | None,
     attributes: tuple[str, ...],
-    edge: int,
     seed: int,
 ) -> None:
     """Draw the paper's figures from the test images of DATA, into OUTPUT."""
@@ -70,16 +67,24 @@ def command(
     if realism and not models:
         raise click.UsageError("--realism is for Figure 2, of models: give a --model with it")
     _check_apart([*actors, *([search] if search else [])])
-    found = read_data(data, attributes, edge, talk().print)
     from melodyconstraints.images import figures
+    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.grids import draw_posterior_scales
     from melodyconstraints.images.recipe import tensors
 
-    named = _named([fitting_model(folder, found.test) for folder in models], models)
-    realistic = fitting_actor(realism, found.test) if realism else None
-    asked = {folder: fitting_actor(folder, found.test) for folder in actors}
-    critics = fitting_actor(search, found.test) if search else None
+    named = _named([load_model(folder) for folder in models], models)
+    realistic = load_actor(realism) if realism else None
+    asked = {folder: load_actor(folder) for folder in actors}
+    critics = load_actor(search) if search else None
     _check_kinds(realistic, asked, critics)
+    labelled = asked | ({search: critics} if search and critics else {})
+    everyone = [*named.values(), *(actor.model for actor in labelled.values())]
+    everyone += [realistic.model] if realistic else []
+    found = read_data_of(everyone, data, attributes, talk().print)
+    for folder, actor in labelled.items():
+        if actor.names:
+            check_names(f"the actor {folder}", actor.names, found.test)
 
     images, labels = tensors(found.test)
     some = images[:TRANSFORMED], labels[:TRANSFORMED]

@@ -85,7 +85,7 @@ def command(
 
     An actor of classes makes those of --label, or a row of each. One of attributes needs --with or
     --without: what is named in neither is absent. One of realism alone needs nothing; beside a
-    --caption it makes the points realistic before they are searched from.
+    --caption it keeps the search where images are real.
     """  # noqa: D301 (click wants the character)
     one_picture = output.suffix.lower() == ".png"
     earlier = (
@@ -168,22 +168,14 @@ def _captioned(
     """What the manifest says of them, and images ``(count, C, H, W)``.
 
     Args:
-        realism: folder of an actor without labels, from whose points the search sets out.
+        realism: folder of an actor without labels, which keeps the search where images are real.
     """
     from melodyconstraints.images.actors import load_actor
     from melodyconstraints.images.captions import generate_from_caption, load_captioner
 
     model, captioner = load_captioner(folder)
-    start = None
-    if realism is not None:
-        actor = load_actor(realism, model=model)
-        if actor.names:
-            raise click.UsageError(
-                f"with --caption the actor {realism} must be one of --realism-only; this one "
-                f"knows {', '.join(actor.names)}"
-            )
-        start = actor.shift
-    made = generate_from_caption(model, captioner, caption, count, seed=seed, start=start)
+    actor = None if realism is None else load_actor(realism, model=model)
+    made = generate_from_caption(model, captioner, caption, count, seed=seed, realism=actor)
     return {"model": model.fingerprint, "method": "captions", "caption": caption}, [made]
 
 

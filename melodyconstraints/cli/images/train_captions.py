@@ -13,8 +13,7 @@ from melodyconstraints.cli.images.common import (
     REMEDY,
     attributes_option,
     data_argument,
-    edge_option,
-    read_data,
+    read_data_of,
 )
 from melodyconstraints.cli.output import overwrite_option
 from melodyconstraints.cli.training import TrainingDisplay, training_bar
@@ -30,25 +29,28 @@ SHOWN = 5
 @click.command("train-captions")
 @data_argument
 @click.option("-o", "--output", type=FOLDER, required=True, help="Captioner folder to make.")
-@click.option("--model", type=FOLDER, help="Model folder.  [default: the bundled model of digits]")
+@click.option(
+    "--model",
+    "model_folder",
+    type=FOLDER,
+    help="Folder of mc images train-vae.  [default: the bundled model of digits]",
+)
 @click.option(
     "--captions",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="CSV of file,caption.  [default: those of DATA, else made from its labels]",
 )
-@click.option("--steps", type=click.IntRange(1), default=3000, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=600, show_default=True)
 @attributes_option
-@edge_option
 @seed_option
 @overwrite_option
 def command(
     data: Path,
     output: Path,
-    model: Path | None,
+    model_folder: Path | None,
     captions: Path | None,
     steps: int,
     attributes: tuple[str, ...],
-    edge: int,
     seed: int,
     overwrite: bool,
 ) -> None:
@@ -66,11 +68,12 @@ def command(
     check_free(output, library.KIND, overwrite=overwrite, remedy=REMEDY)
     settings = replace(library.TRAINING, steps=steps, seed=seed)
     with training_bar() as bar:
-        images = read_data(data, attributes, edge, bar.console.print)
+        model = load_model(model_folder)
+        images = read_data_of([model], data, attributes, bar.console.print)
         train, test = (captioned(part, captions) for part in (images.train, images.test))
         found = train_captions_folder(
             replace(images, train=train, test=test),
-            load_model(model),
+            model,
             output,
             settings,
             callback=TrainingDisplay(bar, line, digits=2),
