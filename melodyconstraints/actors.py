@@ -138,14 +138,14 @@ class MelodyActor:
             The melodies and how many were drawn for them.
 
         Raises:
-            TrainingError: fewer than ``n`` among ``max_draws``.
+            TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
         """
         _check_count(n)
         generator = torch.Generator().manual_seed(stream(POINTS, seed))
         sampler = self.sampler(seed, temperature, top_k=top_k, top_p=top_p)
         kept, drawn, found = [], 0, 0
         while found < n:
-            if drawn >= max_draws:
+            if drawn >= (max_draws if found else max_draws / 10):
                 raise TrainingError(
                     f"{found} of {drawn} melodies satisfy every rule, {n} were asked for; "
                     "train the actor longer or ask for less"

@@ -296,7 +296,7 @@ def test_rare_encodings_are_learned_by_their_shares():
     # of the first caption nothing was ever drawn
     cat, dog = model.log_probability(far[:2], model.encode(TWO)).exp()
     assert cat < 0.01
-    assert dog > 0.99
+    assert dog > 0.5
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
