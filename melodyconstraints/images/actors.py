@@ -50,7 +50,7 @@ _SMALL = ActorCriticSettings(
     gate_bias=0.0,
     bank=0,
     warmup_steps=0,
-    rounds=3500,
+    rounds=2500,
     actor_points=128,
     prior_points=0,
     critic_steps=2,
@@ -58,7 +58,7 @@ _SMALL = ActorCriticSettings(
     batch_size=256,
     learning_rate=5e-4,
     betas=(0.5, 0.9),
-    final_share=0.05,
+    final_share=0.25,
     distance_weight=0.1,
     prior_weight=0.0,
     gradient_penalty=10.0,
@@ -70,7 +70,14 @@ _SMALL = ActorCriticSettings(
 )
 PRESETS: dict[str, ActorCriticSettings] = {
     "small": _SMALL,
-    "digits": replace(_SMALL, gate_bias=-3.0, actor_steps=1, rounds=4000, gradient_penalty=1.0),
+    "digits": replace(
+        _SMALL,
+        gate_bias=-3.0,
+        actor_steps=1,
+        rounds=4000,
+        final_share=0.05,
+        gradient_penalty=1.0,
+    ),
     "large": replace(
         _SMALL,
         actor_hidden=(2048,) * 4,
@@ -79,13 +86,14 @@ PRESETS: dict[str, ActorCriticSettings] = {
         learning_rate=2e-4,
         batch_size=128,
         rounds=800,
-        gradient_penalty=1.0,
+        final_share=1.0,
     ),
 }
 """Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``.
 
 ``digits`` learns more slowly and from closer to the identity: classes need no more, and it keeps
-them diverse. Ten attributes at once need the others.
+them diverse. Ten attributes at once need the others, whose learning rate must not fall far: a
+critic that learns slowly does not keep up with an actor that nothing holds, which then runs away.
 """
 _KEPT_RECORDS = 500
 SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8
@@ -181,6 +189,7 @@ def recipe_of(preset: str, method: str) -> ActorCriticSettings:
         settings,
         rounds=min(settings.rounds, SEARCH_ROUNDS),
         critic_steps=SEARCH_CRITIC_STEPS,
+        final_share=0.05,
         gradient_penalty=1.0,
     )
 
