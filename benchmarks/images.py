@@ -1,6 +1,8 @@
-"""What docs/images.md says beyond ``mc images evaluate``: speed of two ways to search.
+"""What docs/images.md says beyond ``mc images evaluate``.
 
-python benchmarks/images.py langevin DATA --model DIR --actor DIR --classifier DIR
+python benchmarks/images.py langevin DATA --actor DIR --classifier DIR     two ways to search
+python benchmarks/images.py captions --captioner DIR --actor DIR --classifier DIR
+                                                        what comes true of captions
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from torch import Tensor
 
 from melodyconstraints.datasets.labelled_images import read_images
 from melodyconstraints.images.actors import default_search, load_actor, prior_points
+from melodyconstraints.images.captions import generate_from_caption, load_captioner
 from melodyconstraints.images.checkpoint import load_classifier
 from melodyconstraints.images.classifier import ImageClassifier
+from melodyconstraints.images.grammar import attributes_of
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.recipe import tensors
 from melodyconstraints.latent.search import signed
@@ -65,6 +69,46 @@ def langevin(data: Path, folder: Path, classifier: Path, count: int) -> None:
     table = Table("gradient", "time", "accepted", "labels right", "a sample accepted")
     for row in rows:
         table.add_row(*row)
+    Console().print(table)
+
+
+CAPTIONS = (
+    "a smiling young woman with blond hair",
+    "a smiling young man with black hair",
+    "an older man with facial hair, wearing eyeglasses",
+)
+
+
+@main.command()
+@click.option("--captioner", "folder", type=FOLDER, required=True)
+@click.option("--actor", "realism", type=FOLDER, required=True, help="For realism alone.")
+@click.option("--classifier", type=FOLDER, required=True, help="Of the paper's ten attributes.")
+@click.option("-n", "count", default=64, show_default=True)
+def captions(folder: Path, realism: Path, classifier: Path, count: int) -> None:
+    """Of images made for three captions, the labels that a classifier finds as they should be.
+
+    Named are those that the caption asks for, and their share.
+    """
+    model, captioner = load_captioner(folder)
+    judge, actor = load_classifier(classifier), load_actor(realism, model=model)
+    names = judge.config.names
+    table = Table("caption", "search", "labels right", "all right", "asked for")
+    for caption in CAPTIONS:
+        wanted = torch.tensor([attributes_of(caption, names)]).float()
+        for told, beside in (("from the prior", None), ("with realism", actor)):
+            images = generate_from_caption(
+                model, captioner, caption, count, seed=301, realism=beside
+            )
+            right = (judge.predict(images) == wanted).float()
+            asked = [
+                f"{name} {share:.0%}"
+                for name, share, holds in zip(
+                    names, right.mean(0).tolist(), wanted[0].tolist(), strict=True
+                )
+                if holds
+            ]
+            every = float(right.all(-1).float().mean())
+            table.add_row(caption, told, f"{right.mean():.1%}", f"{every:.1%}", ", ".join(asked))
     Console().print(table)
 
 
