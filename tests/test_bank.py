@@ -282,6 +282,7 @@ def test_the_bundled_model_comes_with_a_bank(no_decoding):
     no_decoding()
     bank = load_bank(load_model())
     assert len(bank.points) == 2_048
-    assert 900 <= len(bank.encodings) == len(bank.reconstructions)
+    # of 2,048; the others came back so well that they would be copies of training melodies
+    assert 700 <= len(bank.encodings) == len(bank.reconstructions)
     files = [*banks.BUNDLED.glob("*.*"), *(banks.BUNDLED / "bank").glob("*")]
     assert sum(path.stat().st_size for path in files) < 16_000_000
