@@ -148,7 +148,7 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
     model = load_model()
     held_out = Melodies(read_store(store, "test").events[::37][:count])
     rows, points = [], []
-    for weight in (0.0, 0.05, 0.2, 0.8):
+    for weight in (0.0, 0.02, 0.2, 0.8):
         settings = replace(PRESETS["default"], distance_weight=weight, rounds=rounds)
         actor = train_actor(model, rules, settings=settings, bank=bank_of(model), seed=1)
         measured = evaluate_actor(actor, count, held_out=held_out, seed=EVALUATION_SEED)
