@@ -21,6 +21,7 @@ from melodyconstraints.images.evaluation import (
     mean_interval,
     one_changed,
 )
+from melodyconstraints.images.transformation import transform
 
 FAILURES = 1e-6
 """Failure rate of a statistical test; the seeds are fixed, so it passes always or never."""
@@ -202,6 +203,23 @@ def test_a_class_counts_as_changed_only_where_the_wanted_one_is_found(stamp, jud
     wanted = one_changed(bars.labels, exclusive=True, seed=3)
     found = evaluate_identity("deaf", stamp(always=0), judge, *bars, seed=3)
     assert found.changed == pytest.approx(float(wanted[:, 0].mean()))
+
+
+def test_of_two_classes_there_are_no_other_labels_to_keep(stamp, bars, monkeypatch):
+    class Judge:
+        config = ClassifierConfig(None, ("a", "b"), exclusive=True)
+
+        def predict(self, images):
+            return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
+
+    actor = stamp()
+    actor.names = ("a", "b")
+    monkeypatch.setattr(
+        evaluation, "transform", lambda actor, images, wanted: transform(stamp(), *bars)
+    )
+    labels = torch.tensor([[0.0, 1.0]]).repeat(len(bars.images), 1)
+    found = evaluate_identity("two", actor, Judge(), bars.images, labels, seed=3)
+    assert (found.changed, found.kept) == (1.0, None)
 
 
 class _Lamps(torch.nn.Module):

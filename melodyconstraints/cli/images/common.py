@@ -98,7 +98,7 @@ def read_data_of(
     attributes: Sequence[str],
     announce: Announce | None = None,
 ) -> ImageData:
-    """The same, as large as models make them.
+    """The images of a folder, or of a word, as large as models make them.
 
     Raises:
         UsageError: a model makes images of another shape.
