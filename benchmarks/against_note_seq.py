@@ -54,7 +54,13 @@ from rich.table import Table
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST, Events, canonical_events
-from melodyconstraints.melody.scores import FOUR_QUARTER_BARS, Part, Score, Segment, read_score
+from melodyconstraints.melody.midi.scores import (
+    FOUR_QUARTER_BARS,
+    Part,
+    Score,
+    Segment,
+    read_score,
+)
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER, ticks_to_steps
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi"})

@@ -20,13 +20,13 @@ from unittest.mock import patch
 
 import click
 
-from melodyconstraints.datasets.store import read_store
-from melodyconstraints.melody import training
-from melodyconstraints.melody.config import PRESETS
-from melodyconstraints.melody.linear_path import ResidualPath
-from melodyconstraints.melody.reconstruction import measure_reconstruction
-from melodyconstraints.recipe import MEASURED, choose
+from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.melody.vae import training
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.residual_path import ResidualPath
 from melodyconstraints.vae import training as loop
+from melodyconstraints.workflows.train_vae import MEASURED, choose
 
 NEVER = 10**9
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -21,7 +21,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from melodyconstraints.actors import (
+from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.settings import PRESETS
+from melodyconstraints.latent.training import RoundRecord
+from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.workflows.actor import (
     EVENTS,
     METHODS,
     SEARCHES,
@@ -31,20 +41,10 @@ from melodyconstraints.actors import (
     stream,
     train_actor,
 )
-from melodyconstraints.bank import load_bank
-from melodyconstraints.datasets.store import read_store
-from melodyconstraints.evaluation import evaluate_actor
-from melodyconstraints.knobs import ScaleAndDensity, condition, load_knobs
-from melodyconstraints.latent.constraints import SATISFIED
-from melodyconstraints.latent.settings import PRESETS
-from melodyconstraints.latent.training import RoundRecord
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.model import MelodyVAE
-from melodyconstraints.melody.sampler import MelodySampler
-from melodyconstraints.rules import Rule, find_rules
-from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.transformation import transform
+from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.conditional import ScaleAndDensity, condition, load_knobs
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.transform import transform
 
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")
@@ -143,7 +143,7 @@ def best_of(
 @click.option("--picture", type=click.Path(path_type=Path), default=Path("tradeoff.png"))
 def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture: Path) -> None:
     """Reward and satisfaction against latent distance and realism, over lambda_dist."""
-    from melodyconstraints.curves import plot_tradeoff
+    from melodyconstraints.latent.curves import plot_tradeoff
 
     model = load_model()
     held_out = Melodies(read_store(store, "test").events[::37][:count])
@@ -328,7 +328,7 @@ def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
 
 def _cmajor(folder: Path | None) -> MelodyActor:
     if folder is not None:
-        from melodyconstraints.actor_checkpoint import load_actor
+        from melodyconstraints.workflows.actor_folder import load_actor
 
         return load_actor(folder)
     model = load_model()

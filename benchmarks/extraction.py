@@ -31,10 +31,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from melodyconstraints.datasets.building import LocalEngine, extract_store
-from melodyconstraints.datasets.extraction import Reject
-from melodyconstraints.datasets.files import LocalFolder, find_midi_files
-from melodyconstraints.disk import unicode_name
+from melodyconstraints.datasets.melodies.extract_store import LocalEngine, extract_store
+from melodyconstraints.datasets.melodies.extraction import Reject
+from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
+from melodyconstraints.storage.text import unicode_name
 
 NOT_READ = {Reject.UNREADABLE, Reject.TOO_LARGE, Reject.TOO_MANY_NOTES, Reject.NO_NOTES}
 FAULTS = {Reject.CRASHED, Reject.TIME, Reject.MEMORY}
@@ -46,7 +46,7 @@ FEW, MANY, VERY_MANY = 5_000, 50_000, 200_000
 _MAIN_PROCESS = """
 import json, re, sys, time
 from pathlib import Path
-from melodyconstraints.datasets.building import LocalEngine, extract_store
+from melodyconstraints.datasets.melodies.extract_store import LocalEngine, extract_store
 
 def hear(progress):
     if progress.stage == "reading":

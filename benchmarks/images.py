@@ -17,15 +17,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from melodyconstraints.datasets.labelled_images import read_images
-from melodyconstraints.images.actors import default_search, load_actor, prior_points
+from melodyconstraints.datasets.images.read_images import read_images
+from melodyconstraints.images.actor import default_search, load_actor, prior_points
 from melodyconstraints.images.captions import generate_from_caption, load_captioner
 from melodyconstraints.images.checkpoint import load_classifier
 from melodyconstraints.images.classifier import ImageClassifier
 from melodyconstraints.images.grammar import attributes_of
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.images.recipe import tensors
 from melodyconstraints.latent.search import signed
+from melodyconstraints.workflows.images.training_folders import tensors
 
 FOLDER = click.Path(path_type=Path, exists=True)
 

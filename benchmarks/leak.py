@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from melodyconstraints.datasets.store import events_of, read_table
-from melodyconstraints.datasets.tunes import SPLITS, sequence_hashes, splits_of
+from melodyconstraints.datasets.melodies.splits import SPLITS, sequence_hashes, splits_of
+from melodyconstraints.datasets.melodies.store import events_of, read_table
 from melodyconstraints.melody.events import PITCHES, Events
 
 TRAIN, VALIDATION = SPLITS.index("train"), SPLITS.index("validation")

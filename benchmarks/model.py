@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.config import PRESETS
 from melodyconstraints.melody.events import START, VOCABULARY
-from melodyconstraints.melody.model import MelodyVAE
-from melodyconstraints.melody.training import ElboSettings, MelodyObjective
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.precision import products, products_dtype
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from melodyconstraints.melody.events import HOLD, REST, Melodies
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule, find_rule, library
 
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])

@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from melodyconstraints.datasets.building import LocalEngine, Progress, extract_store
-from melodyconstraints.datasets.ray_engine import RayEngine
-from melodyconstraints.datasets.windows import Drop
+from melodyconstraints.datasets.melodies.extract_store import LocalEngine, Progress, extract_store
+from melodyconstraints.datasets.melodies.ray_engine import RayEngine
+from melodyconstraints.melody.midi.windows import Drop
 
 BATCHES, KEYS_PER_BATCH = 1_000, 6_000
 

@@ -14,56 +14,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from melodyconstraints.actor_checkpoint import load_actor
-    from melodyconstraints.actors import MelodyActor, generate, train_actor
-    from melodyconstraints.bank import load_bank
-    from melodyconstraints.datasets.building import extract_store
-    from melodyconstraints.datasets.extraction import extract_melodies
-    from melodyconstraints.datasets.store import read_store, read_table
-    from melodyconstraints.datasets.torch_dataset import MelodyDataset
-    from melodyconstraints.evaluation import evaluate_actor
-    from melodyconstraints.knobs import load_knobs
-    from melodyconstraints.melody.checkpoint import load_model, save_model
+    from melodyconstraints.datasets.melodies.extract_store import extract_store
+    from melodyconstraints.datasets.melodies.extraction import extract_melodies
+    from melodyconstraints.datasets.melodies.store import read_store, read_table
+    from melodyconstraints.datasets.melodies.torch_dataset import MelodyDataset
     from melodyconstraints.melody.events import Melodies, Melody
-    from melodyconstraints.melody.midi import write_melody
-    from melodyconstraints.melody.points import interpolate, reconstruct, vary
-    from melodyconstraints.quality import evaluate_model
-    from melodyconstraints.reading import read_melody
+    from melodyconstraints.melody.midi.selection import read_melody
+    from melodyconstraints.melody.midi.writing import write_melody
+    from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
-    from melodyconstraints.transformation import transform
+    from melodyconstraints.workflows.actor import MelodyActor, generate, train_actor
+    from melodyconstraints.workflows.actor_folder import load_actor
+    from melodyconstraints.workflows.bank import load_bank
+    from melodyconstraints.workflows.conditional import load_knobs
+    from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+    from melodyconstraints.workflows.evaluate_vae import evaluate_model
+    from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.reconstruct import reconstruct, vary
+    from melodyconstraints.workflows.transform import transform
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Melodies": "melody.events",
     "Melody": "melody.events",
-    "MelodyActor": "actors",
-    "MelodyDataset": "datasets.torch_dataset",
+    "MelodyActor": "workflows.actor",
+    "MelodyDataset": "datasets.melodies.torch_dataset",
     "Rule": "rules",
     "all_of": "rules",
     "any_of": "rules",
-    "evaluate_actor": "evaluation",
-    "evaluate_model": "quality",
-    "extract_melodies": "datasets.extraction",
-    "extract_store": "datasets.building",
+    "evaluate_actor": "workflows.evaluate_actor",
+    "evaluate_model": "workflows.evaluate_vae",
+    "extract_melodies": "datasets.melodies.extraction",
+    "extract_store": "datasets.melodies.extract_store",
     "find_rule": "rules",
-    "generate": "actors",
-    "interpolate": "melody.points",
-    "load_actor": "actor_checkpoint",
-    "load_bank": "bank",
-    "load_knobs": "knobs",
-    "load_model": "melody.checkpoint",
+    "generate": "workflows.actor",
+    "interpolate": "workflows.interpolate",
+    "load_actor": "workflows.actor_folder",
+    "load_bank": "workflows.bank",
+    "load_knobs": "workflows.conditional",
+    "load_model": "melody.vae.checkpoint",
     "negate": "rules",
-    "read_melody": "reading",
-    "read_store": "datasets.store",
-    "read_table": "datasets.store",
-    "reconstruct": "melody.points",
+    "read_melody": "melody.midi.selection",
+    "read_store": "datasets.melodies.store",
+    "read_table": "datasets.melodies.store",
+    "reconstruct": "workflows.reconstruct",
     "rule": "rules",
-    "save_model": "melody.checkpoint",
-    "train_actor": "actors",
-    "transform": "transformation",
-    "vary": "melody.points",
-    "write_melody": "melody.midi",
+    "save_model": "melody.vae.checkpoint",
+    "train_actor": "workflows.actor",
+    "transform": "workflows.transform",
+    "vary": "workflows.reconstruct",
+    "write_melody": "melody.midi.writing",
 }
 
 __all__ = [

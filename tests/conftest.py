@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from melodyconstraints import transformation
-from melodyconstraints.actors import train_actor
-from melodyconstraints.datasets.store import SCHEMA, write_part, write_summary
+from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody.checkpoint import load_model, save_model
-from melodyconstraints.melody.config import MelodyVAEConfig
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.model import MelodyVAE
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.melody.vae.config import MelodyVAEConfig
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.workflows import transform
+from melodyconstraints.workflows.actor import train_actor
 
 REAL_MIDI = Path(__file__).parents[2] / "shared" / "data" / "midi"
 
@@ -91,10 +91,10 @@ def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
         "THRESHOLDS": (0.95,),
         "NEIGHBOURS": 4,
         "CRITIC_STEPS": 2,
-        "invert": partial(transformation.invert, steps=2),
+        "invert": partial(transform.invert, steps=2),
     }
     for name, value in short.items():
-        monkeypatch.setattr(transformation, name, value)
+        monkeypatch.setattr(transform, name, value)
 
 
 def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.4) -> Melodies:

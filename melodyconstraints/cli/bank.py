@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, model_option, progress_bar, talk
+from melodyconstraints.cli._common import FOLDER, model_option, progress_bar, talk
 
 
 @click.command("bank")
@@ -20,8 +20,8 @@ def command(model_folder: Path | None, data: Path, device: str) -> None:
 
     On them, mc rules check tries a rule. Without a bank they are decoded when they are needed.
     """
-    from melodyconstraints.bank import write_bank
     from melodyconstraints.vae.folders import check_device
+    from melodyconstraints.workflows.bank import write_bank
 
     check_device(device)
     with progress_bar("melodies decoded") as bar:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
     model_option,
@@ -20,9 +20,9 @@ from melodyconstraints.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.evaluation import Evaluation
     from melodyconstraints.latent.evaluation import RewardStatistics
     from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.workflows.evaluate_actor import Evaluation
 
 _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
 """Parameters that only one of the two measurements has."""
@@ -124,9 +124,9 @@ def _evaluate_actor(
     seed: int,
     as_json: bool,
 ) -> None:
-    from melodyconstraints.actor_checkpoint import load_actor
-    from melodyconstraints.evaluation import evaluate_actor
-    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.actor_folder import load_actor
+    from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 
     model = None if model_folder is None else load_model(model_folder)
     actor = load_actor(folder, model=model)
@@ -142,10 +142,10 @@ def _evaluate_actor(
 
 
 def _held_out(store: Path, count: int) -> Melodies:
-    from melodyconstraints.datasets.store import read_store
+    from melodyconstraints.datasets.melodies.store import read_store
     from melodyconstraints.errors import StoreError
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.recipe import choose
+    from melodyconstraints.workflows.train_vae import choose
 
     events = choose(read_store(store, "test").events, count)
     if len(events) < 2:
@@ -163,10 +163,10 @@ def _evaluate_model(
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    from melodyconstraints.actors import DEFAULT_TEMPERATURE
-    from melodyconstraints.cli.quality_tables import print_quality
-    from melodyconstraints.melody.checkpoint import load_model
-    from melodyconstraints.quality import evaluate_model, plot_quality
+    from melodyconstraints.cli._vae_tables import print_quality
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.actor import DEFAULT_TEMPERATURE
+    from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
 
     model = load_model() if model_folder is None else load_model(model_folder)
     with talk().status("measuring") as status:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     FOLDER,
     Command,
     json_option,
@@ -18,12 +18,17 @@ from melodyconstraints.cli.common import (
     progress_bar,
     talk,
 )
-from melodyconstraints.datasets.accounting import ExtractionSummary
-from melodyconstraints.datasets.building import Engine, LocalEngine, Progress, extract_store
-from melodyconstraints.datasets.extraction import FileLimits
-from melodyconstraints.datasets.hashing import KEYS
-from melodyconstraints.datasets.windows import WindowSettings
-from melodyconstraints.melody.grid import POLYPHONY
+from melodyconstraints.datasets.melodies.extract_store import (
+    Engine,
+    LocalEngine,
+    Progress,
+    extract_store,
+)
+from melodyconstraints.datasets.melodies.extraction import FileLimits
+from melodyconstraints.datasets.melodies.hashing import KEYS
+from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
+from melodyconstraints.melody.midi.windows import WindowSettings
+from melodyconstraints.melody.quantising import POLYPHONY
 
 MEGABYTE = 2**20
 _SETTINGS = WindowSettings()
@@ -182,7 +187,7 @@ def command(
 def _engine(name: str, jobs: int) -> Engine:
     if name == "local":
         return LocalEngine(jobs)
-    from melodyconstraints.datasets.ray_engine import RayEngine
+    from melodyconstraints.datasets.melodies.ray_engine import RayEngine
 
     return RayEngine(jobs)
 

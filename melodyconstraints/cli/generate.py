@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.actors import actor_option, check_one_source, find_actor
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
+from melodyconstraints.cli._common import (
     FOLDER,
     drawing_options,
     model_option,
@@ -18,7 +18,7 @@ from melodyconstraints.cli.common import (
     talk,
     temperature_option,
 )
-from melodyconstraints.cli.output import (
+from melodyconstraints.cli._output import (
     PICTURE,
     earlier_run,
     overwrite_option,
@@ -27,9 +27,9 @@ from melodyconstraints.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.actors import MelodyActor
-    from melodyconstraints.knobs import KnobActor
     from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.workflows.actor import MelodyActor
+    from melodyconstraints.workflows.conditional import KnobActor
 
 
 @click.command("generate")
@@ -105,9 +105,9 @@ def command(
         raise click.UsageError("--only-satisfying needs --actor, --scale, --rule or --density")
     earlier = earlier_run(output, overwrite)
 
-    from melodyconstraints.actors import DEFAULT_TEMPERATURE, generate
-    from melodyconstraints.knobs import HIGHEST_DENSITY
-    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.actor import DEFAULT_TEMPERATURE, generate
+    from melodyconstraints.workflows.conditional import HIGHEST_DENSITY
 
     actor = None
     only_dense = density is not None and density <= HIGHEST_DENSITY and not rules
@@ -149,8 +149,8 @@ def command(
 
 def _knobs(model_folder: Path | None) -> KnobActor:
     """Those of a model, if they lie in its folder, else the bundled model's."""
-    from melodyconstraints.knobs import FOLDER_OF_KNOBS, load_knobs
-    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.conditional import FOLDER_OF_KNOBS, load_knobs
 
     if model_folder is None:
         return load_knobs()
@@ -167,9 +167,9 @@ def write(
     plot: bool,
 ) -> None:
     """MIDI files, manifest and, if asked for, the picture."""
-    from melodyconstraints.actors import rewards_of
-    from melodyconstraints.latent.constraints import SATISFIED
-    from melodyconstraints.melody.midi import write_melody
+    from melodyconstraints.latent.satisfaction import SATISFIED
+    from melodyconstraints.melody.midi.writing import write_melody
+    from melodyconstraints.workflows.actor import rewards_of
 
     output.mkdir(parents=True, exist_ok=True)
     rules = actor.rules if actor else []

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     FOLDER,
     likeliest_option,
     model_option,
     print_table,
     seed_option,
 )
-from melodyconstraints.cli.inputs import MIDI_FILE, polyphony_option, tell
-from melodyconstraints.cli.output import (
+from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, tell
+from melodyconstraints.cli._output import (
     PICTURE,
     check_inputs,
     earlier_run,
@@ -26,7 +26,7 @@ from melodyconstraints.cli.output import (
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.reading import FoundMelody
+    from melodyconstraints.melody.midi.selection import FoundMelody
 
 Value = TypeVar("Value")
 
@@ -96,9 +96,9 @@ def command(
     Of each file the 16 bars are taken that are most a melody; --bar and --track choose others. The
     first step is what the model makes of A, the last what it makes of B.
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.melody.checkpoint import load_model
-    from melodyconstraints.melody.points import interpolate
-    from melodyconstraints.reading import read_melody
+    from melodyconstraints.melody.midi.selection import read_melody
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.interpolate import interpolate
 
     earlier = earlier_run(output, overwrite)
     check_inputs([start, end], earlier)
@@ -151,8 +151,8 @@ def write(
     program: int | None,
 ) -> list[dict[str, Any]]:
     """The MIDI files; returns what the manifest says of them."""
-    from melodyconstraints.melody.agreement import agreement
-    from melodyconstraints.melody.midi import write_melody
+    from melodyconstraints.melody.metrics.agreement import agreement
+    from melodyconstraints.melody.midi.writing import write_melody
 
     output.mkdir(parents=True, exist_ok=True)
     steps = []

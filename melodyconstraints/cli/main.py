@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from melodyconstraints import __version__
-from melodyconstraints.cli.table import CommandTable
+from melodyconstraints.cli._table import CommandTable
 
 COMMANDS = {
     "extract-melodies": ("extract_melodies", "16-bar melodies from a folder of MIDI files."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     json_option,
     likeliest_option,
     model_option,
@@ -17,8 +17,8 @@ from melodyconstraints.cli.common import (
     print_table,
     seed_option,
 )
-from melodyconstraints.cli.inputs import MIDI_PATH, choice_options, midi_files, read_melodies
-from melodyconstraints.cli.output import (
+from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, midi_files, read_melodies
+from melodyconstraints.cli._output import (
     check_inputs,
     earlier_files,
     earlier_run,
@@ -26,12 +26,12 @@ from melodyconstraints.cli.output import (
     plot_option,
     write_manifest,
 )
-from melodyconstraints.disk import printable
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.melody.model import MelodyVAE
-    from melodyconstraints.reading import FoundMelody
+    from melodyconstraints.melody.midi.selection import FoundMelody
+    from melodyconstraints.melody.vae.model import MelodyVAE
 
 RECONSTRUCTED = "reconstructed"
 _MIDI_SUFFIXES = {".mid", ".midi"}
@@ -82,7 +82,7 @@ def command(
     Of each file the 16 bars are taken that are most a melody; --bar and --track choose others.
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.melody.vae.checkpoint import load_model
 
     files = list(dict.fromkeys(midi_files(paths)))
     targets = _targets(files, output, variations)
@@ -164,7 +164,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 def _decode(
     model: MelodyVAE, found: FoundMelody, variations: int | None, temperature: float, seed: int
 ) -> Melodies:
-    from melodyconstraints.melody.points import reconstruct, vary
+    from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
     if variations is None:
         return reconstruct(model, [found.melody], temperature=temperature, seed=seed)
@@ -175,8 +175,8 @@ def _write(
     file: Path, found: FoundMelody, results: Melodies, target: _Target, *, plot: bool
 ) -> list[dict[str, Any]]:
     """MIDI files and, if asked for, the picture; returns what the manifest says of them."""
-    from melodyconstraints.melody.agreement import agreement
-    from melodyconstraints.melody.midi import write_melody
+    from melodyconstraints.melody.metrics.agreement import agreement
+    from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.plots import plot_melodies
 
     target.original.parent.mkdir(parents=True, exist_ok=True)

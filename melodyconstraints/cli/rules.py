@@ -8,7 +8,7 @@ from textwrap import fill
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, json_option, model_option, print_table
+from melodyconstraints.cli._common import FOLDER, json_option, model_option, print_table
 from melodyconstraints.errors import UsageError
 
 _LEGEND = """\
@@ -64,7 +64,7 @@ def new_rule(file: Path) -> None:
     """Write FILE, a rule to start from, with all that there is to know about rules."""
     if file.suffix != ".py":
         raise UsageError(f"a rule file is called NAME.py, got {file}")
-    text = Path(__file__).with_name("rule_template.py").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("_rule_template.py").read_text(encoding="utf-8")
     text = text.replace("  # noqa: D415", "").replace("FILE", file.as_posix())
     try:
         with file.open("x", encoding="utf-8") as new:
@@ -86,9 +86,9 @@ def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json:
 
     Ends with 1 if the rule breaks the contract of rules or cannot be learned.
     """
-    from melodyconstraints.cli import rule_check
+    from melodyconstraints.cli import _rule_check
     from melodyconstraints.rules import find_rule
 
-    report = rule_check.examine(find_rule(rule), model_folder, data)
-    rule_check.show(report, as_json)
+    report = _rule_check.examine(find_rule(rule), model_folder, data)
+    _rule_check.show(report, as_json)
     click.get_current_context().exit(0 if report.passed else 1)

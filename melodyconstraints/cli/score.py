@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     json_option,
     print_json,
     print_table,
     rule_options,
     rule_specs,
 )
-from melodyconstraints.cli.inputs import MIDI_PATH, choice_options, midi_files, read_melodies
-from melodyconstraints.disk import printable
+from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, midi_files, read_melodies
+from melodyconstraints.storage.text import printable
 
 
 @click.command("score")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._common import (
     FOLDER,
     model_option,
     progress_bar,
@@ -18,15 +18,15 @@ from melodyconstraints.cli.common import (
     seed_option,
     talk,
 )
-from melodyconstraints.cli.inputs import midi_files, read_melodies
+from melodyconstraints.cli._inputs import midi_files, read_melodies
 
 if TYPE_CHECKING:
-    from melodyconstraints.actors import MelodyActor
-    from melodyconstraints.bank import Bank
     from melodyconstraints.latent.constraints import Encodings
     from melodyconstraints.latent.training import RoundRecord
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.rules import Rule
+    from melodyconstraints.workflows.actor import MelodyActor
+    from melodyconstraints.workflows.bank import Bank
 
 CURVES = "training-curves.png"
 
@@ -114,9 +114,9 @@ def command(
 
     Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.actor_checkpoint import KIND
-    from melodyconstraints.artifacts import check_free
-    from melodyconstraints.curves import plot_actor_critic
+    from melodyconstraints.latent.curves import plot_actor_critic
+    from melodyconstraints.storage.artifacts import check_free
+    from melodyconstraints.workflows.actor_folder import KIND
 
     if (like is None) != (unlike is None):
         raise click.UsageError("give both --like and --unlike: a critic compares the two")
@@ -154,10 +154,10 @@ def command(
 
 
 def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: bool) -> None:
-    """Train the actor of :mod:`melodyconstraints.knobs`; ``MODEL_DIR/knobs`` is its home."""
-    from melodyconstraints.artifacts import check_free
-    from melodyconstraints.knobs import KIND, SETTINGS, save_knobs, train_knobs
-    from melodyconstraints.melody.checkpoint import load_model
+    """Train a conditional actor; ``MODEL_DIR/knobs`` is its home."""
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.storage.artifacts import check_free
+    from melodyconstraints.workflows.conditional import KIND, SETTINGS, save_knobs, train_knobs
 
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
     with progress_bar("rounds") as bar:
@@ -185,13 +185,13 @@ def train(
     """Train with a progress bar; shared with the commands that train before they write.
 
     Args:
-        options: for :func:`melodyconstraints.actors.train_actor`.
+        options: for :func:`melodyconstraints.workflows.actor.train_actor`.
     """
-    from melodyconstraints.actors import train_actor
-    from melodyconstraints.bank import load_bank
     from melodyconstraints.latent.settings import PRESETS
-    from melodyconstraints.melody.checkpoint import load_model
+    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.rules import find_rules
+    from melodyconstraints.workflows.actor import train_actor
+    from melodyconstraints.workflows.bank import load_bank
 
     found = find_rules(specs)
     model = load_model(model_folder)

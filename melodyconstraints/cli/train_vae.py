@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, print_table, talk
-from melodyconstraints.cli.training import (
+from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._training import (
     TrainingDisplay,
     budget,
     device_option,
@@ -89,9 +89,9 @@ def command(
     Checkpoints and learning curves stand in OUTPUT/training; a training that was killed goes on
     with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
     """
-    from melodyconstraints.melody.training import ElboSettings
-    from melodyconstraints.recipe import train_model
+    from melodyconstraints.melody.vae.training import ElboSettings
     from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.workflows.train_vae import train_model
 
     settings = TrainingSettings(
         steps=steps,

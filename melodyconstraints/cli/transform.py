@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.actors import actor_option, check_one_source, find_actor
-from melodyconstraints.cli.common import (
+from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
+from melodyconstraints.cli._common import (
     json_option,
     model_option,
     print_json,
@@ -22,15 +22,15 @@ from melodyconstraints.cli.common import (
     seed_option,
     talk,
 )
-from melodyconstraints.cli.inputs import MIDI_FILE, choice_options, read_melodies
-from melodyconstraints.cli.output import check_inputs, earlier_files, overwrite_option
-from melodyconstraints.disk import printable
+from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, read_melodies
+from melodyconstraints.cli._output import check_inputs, earlier_files, overwrite_option
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
-    from melodyconstraints.actors import MelodyActor
     from melodyconstraints.melody.events import Melody
-    from melodyconstraints.reading import FoundMelody
-    from melodyconstraints.transformation import Transformation
+    from melodyconstraints.melody.midi.selection import FoundMelody
+    from melodyconstraints.workflows.actor import MelodyActor
+    from melodyconstraints.workflows.transform import Transformation
 
 MOST_VARIATIONS = 15
 """A picture holds them and the original."""
@@ -134,7 +134,7 @@ def command(
         context.exit(1)
     ((_, found),) = melodies
 
-    from melodyconstraints.transformation import transform
+    from melodyconstraints.workflows.transform import transform
 
     actor = find_actor(actor_folder, model_folder, specs, seed)
     with talk().status("searching around the melody"):
@@ -190,7 +190,7 @@ def _write(
     rows: Sequence[dict[str, Any]],
 ) -> None:
     """The MIDI files, and piano rolls of before and after."""
-    from melodyconstraints.melody.midi import write_melody
+    from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.plots import plot_melodies
 
     target.original.parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +260,7 @@ def _number(reward: float) -> str:
     >>> _number(0.99996), _number(1.0)
     ('0.999', '1')
     """
-    from melodyconstraints.latent.constraints import SATISFIED
+    from melodyconstraints.latent.satisfaction import SATISFIED
 
     return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
 
@@ -277,7 +277,7 @@ def shortcoming(
     bars: Collection[int],
 ) -> str:
     """Which rules the best melody does not keep, why where that is sure, and what to try."""
-    from melodyconstraints.latent.constraints import SATISFIED
+    from melodyconstraints.latent.satisfaction import SATISFIED
 
     unkept = [
         (rule, reward)

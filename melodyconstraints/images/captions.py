@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.images.checkpoint import fill, halved, load_model
 from melodyconstraints.images.model import ImageVAE
@@ -34,10 +33,11 @@ from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
+from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
 
 if TYPE_CHECKING:
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.actor import ImageActor
 
 KIND = "image-captioner"
 SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)

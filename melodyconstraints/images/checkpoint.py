@@ -1,4 +1,4 @@
-"""Image models and classifiers on disk; see :mod:`melodyconstraints.artifacts`."""
+"""Image models and classifiers on disk; see :mod:`melodyconstraints.storage.artifacts`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from melodyconstraints.artifacts import load_artifact, save_artifact
 from melodyconstraints.errors import ArtifactError
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import ImageVAEConfig, trunk_from_json
 from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 
 KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"

@@ -21,11 +21,8 @@ from melodyconstraints.latent.protocols import (
     Reward,
     Samples,
 )
+from melodyconstraints.latent.satisfaction import SATISFIED
 
-SATISFIED = 1 - 1e-6
-"""A reward of at least this counts as satisfied."""
-CONTENT = 0.5
-"""A critic's value above this counts as satisfied where no reward can be measured."""
 DECODE_BATCH = 256
 _NEWEST_SHARE = 0.2
 """Weight of the newest points in the share of satisfied ones, which only rises."""

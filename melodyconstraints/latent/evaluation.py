@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from melodyconstraints.latent.constraints import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED
 
 CONFIDENCE = 0.95
 Interval = tuple[float, float]

@@ -23,12 +23,7 @@ from torch import Tensor, nn
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent import losses
-from melodyconstraints.latent.constraints import (
-    CONTENT,
-    SATISFIED,
-    RewardConstraint,
-    Rewards,
-)
+from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.protocols import (
     Conditions,
@@ -39,6 +34,7 @@ from melodyconstraints.latent.protocols import (
     Samples,
     Search,
 )
+from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED, SATISFIED
 from melodyconstraints.latent.settings import ActorCriticSettings
 
 
@@ -271,7 +267,7 @@ class _Trainer:
         ):
             threshold = SATISFIED
             if own is None:
-                threshold = CONTENT
+                threshold = PREDICTED_SATISFIED
                 with torch.no_grad():
                     own = torch.sigmoid(critic(points, y if constraint.conditional else None))
             values.append(own)

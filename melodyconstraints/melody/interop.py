@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import HOLD, REST, Events, Melody, canonical_events
-from melodyconstraints.melody.grid import one_voice
-from melodyconstraints.melody.midi import VELOCITY
+from melodyconstraints.melody.quantising import one_voice
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
     QUARTERS_PER_BAR,
     STEPS,
     STEPS_PER_QUARTER,
     TICKS_PER_QUARTER,
+    VELOCITY,
     check_tempo,
     seconds_per_step,
     ticks_to_steps,

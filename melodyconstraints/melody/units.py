@@ -27,6 +27,9 @@ DEFAULT_TEMPO = 120.0
 """Quarter notes a minute."""
 MIN_TEMPO, MAX_TEMPO = 10.0, 1000.0
 
+VELOCITY = 96
+"""Of every note that we write."""
+
 
 @overload
 def ticks_to_steps(ticks: int, ticks_per_quarter: int) -> int: ...

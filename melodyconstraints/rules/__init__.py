@@ -7,8 +7,7 @@
 (array([0.5]), array([0.5]))
 """
 
-from melodyconstraints.rules.combine import all_of, any_of, negate
 from melodyconstraints.rules.definition import Rule, rule
-from melodyconstraints.rules.registry import find_rule, find_rules, library
+from melodyconstraints.rules.registry import all_of, any_of, find_rule, find_rules, library, negate
 
 __all__ = ["Rule", "all_of", "any_of", "find_rule", "find_rules", "library", "negate", "rule"]

@@ -1,4 +1,6 @@
-"""The table of the rules that come with the toolkit; a new rule is a row and a function.
+"""The table of the rules that stand alone; a new rule is a row and a function.
+
+The registry adds the row of ``not``, which takes another rule.
 
 The function takes what the user wrote and what of it stands behind the colon. Its docstring is
 the rule's documentation: one line, then formula, range and source. ``mc rules``, the contract
@@ -12,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.statistics import PITCH_CLASS_FEATURES
-from melodyconstraints.rules import combine, pitch, repetition, rhythm, tonality
+from melodyconstraints.melody.metrics.statistics import PITCH_CLASS_FEATURES
+from melodyconstraints.rules import pitch, repetition, rhythm, tonality
 from melodyconstraints.rules.definition import Rule
 
 
@@ -77,7 +79,7 @@ SILENCE = frozenset({"empty_bars", "empty_beats"})
 NOTES = LENGTHS | SILENCE | {"notes_per_bar"}
 """How many notes there are: with more of them they are shorter and leave fewer rests."""
 
-LIBRARY = tuple(
+STANDALONE = tuple(
     LibraryRule(group, *row)
     for group, rows in {
         "tonality": (
@@ -157,7 +159,6 @@ LIBRARY = tuple(
             ("motif", "MOTIF,TIMES", "motif:+2+2-4,4", repetition.motif_rule, INTERVALS),
             ("novelty", "FILE[,INTERVALS]", "novelty:tune.mid", repetition.novelty_rule, NOTHING),
         ),
-        "logic": (("not", "RULE", "not:on-beat:80%", combine.not_rule, NOTHING),),
     }.items()
     for row in rows
 )

@@ -18,7 +18,7 @@ from melodyconstraints.rules.definition import Rule
 
 
 def share_rule(name: str, what: str, fits: Callable[[Notes], Mask]) -> Rule:
-    """Share of notes that fit, and fulfilled where all do.
+    """Share of notes that fit, and satisfied where all do.
 
     Args:
         what: description.

@@ -8,8 +8,8 @@ import numpy as np
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.statistics import pitch_range
 from melodyconstraints.melody.notes import Ints, Mask, Notes, Numbers
-from melodyconstraints.melody.statistics import pitch_range
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
     Range,
@@ -27,7 +27,7 @@ STEP = 2
 REACH = 24
 """Semitones from where a pitch is asked for to where it earns nothing."""
 CORRELATION = 0.7
-"""Of a contour with its shape, from which on it is fulfilled: half of the variance."""
+"""Of a contour with its shape, from which on it is satisfied: half of the variance."""
 
 _BAR_CENTRES = (np.arange(BARS) + 0.5) / BARS
 SHAPES = {
@@ -203,7 +203,7 @@ def max_repeats_rule(name: str, argument: str) -> Rule:
 def contour_rule(name: str, argument: str) -> Rule:
     """The shape of the melody: arch, valley, rising, falling or wave.
 
-    min(1, (1 + r) / 1.7), so fulfilled where r is at least 0.7: r in [-1, 1] is the correlation
+    min(1, (1 + r) / 1.7), so satisfied where r is at least 0.7: r in [-1, 1] is the correlation
     of the bars' mean pitches, weighted by length, with sin(pi t), -sin(pi t), t, -t or
     sin(2 pi t), t from 0 to 1 through the 16 bars. Bars in which no note starts do not count; r
     is 0 where nothing moves. The classes of Huron, "The Melodic Arch in Western Folksongs" (1996).

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.rules.combine import greatest_rule, mean_rule, negated_rule
 from melodyconstraints.rules.definition import Rule, rule
-from melodyconstraints.rules.library import LIBRARY, LibraryRule
+from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.rules.tonality import in_scale_rule
 
 ENTRY_POINTS = "melodyconstraints.rules"
+
+Wanted = str | Rule | Callable[..., Any]
+"""A specification, a rule, or a function of one melody."""
 
 
 def library() -> tuple[LibraryRule, ...]:
@@ -53,7 +57,7 @@ def find_rule(spec: str) -> Rule:
     return _installed(spec)
 
 
-def find_rules(wanted: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
+def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
     """Rules for specifications; a rule stays, a plain function of one melody becomes one.
 
     Raises:
@@ -66,7 +70,62 @@ def find_rules(wanted: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
     return rules
 
 
-def _as_rule(wanted: str | Rule | Callable[..., Any]) -> Rule:
+def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> Rule:
+    """Every rule: the weighted mean of their rewards, 1 where and only where all are satisfied.
+
+    Args:
+        rules: at least one.
+        weights: a positive number for each; all equal where there are none.
+
+    Raises:
+        UsageError: no rules, or weights that do not fit.
+
+    >>> from melodyconstraints.melody.events import Melodies, Melody
+    >>> batch = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 4, 61)])])
+    >>> all_of(["cmajor", "density:2"], weights=[3, 1])(batch)
+    array([0.625])
+    """
+    return mean_rule(_at_least_one(rules), weights)
+
+
+def any_of(rules: Iterable[Wanted]) -> Rule:
+    """At least one of the rules: the greatest of their rewards.
+
+    Raises:
+        UsageError: no rules.
+    """
+    return greatest_rule(_at_least_one(rules))
+
+
+def negate(rule: Wanted) -> Rule:
+    """Not the rule: 1 where it is not satisfied, 0 where it is, with nothing between."""
+    return negated_rule(_as_rule(rule))
+
+
+def not_rule(name: str, argument: str) -> Rule:
+    """Another rule is not satisfied.
+
+    1 where its reward is below 1, else 0, with nothing between; silence earns 1 where it does
+    not satisfy the other rule.
+    """
+    if not argument:
+        raise UsageError("not takes another rule behind the colon")
+    return negate(argument)
+
+
+LIBRARY = (*STANDALONE, LibraryRule("logic", "not", "RULE", "not:on-beat:80%", not_rule, NOTHING))
+
+
+def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
+    if isinstance(wanted, str | Rule):
+        raise UsageError(f"rules must be a list of rules, got one: {wanted!r}")
+    parts = find_rules(wanted)
+    if not parts:
+        raise UsageError("give at least one rule to combine")
+    return parts
+
+
+def _as_rule(wanted: Wanted) -> Rule:
     if isinstance(wanted, str):
         return find_rule(wanted)
     return wanted if isinstance(wanted, Rule) else rule(wanted)

@@ -138,7 +138,7 @@ def novelty_rule(name: str, argument: str) -> Rule:
 
 def _parts(path: Path) -> list[Notes]:
     """Every part of a file that has a melody, stretch by stretch."""
-    from melodyconstraints.melody.scores import read_score
+    from melodyconstraints.melody.midi.scores import read_score
 
     try:
         score = read_score(path)

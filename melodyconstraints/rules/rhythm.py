@@ -8,8 +8,8 @@ import numpy as np
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import REST, Melodies
+from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
-from melodyconstraints.melody.statistics import groove_consistency
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.rules.arguments import parse_length, parse_range, parse_shares, parse_whole
 from melodyconstraints.rules.definition import Rule

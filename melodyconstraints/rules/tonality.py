@@ -9,8 +9,8 @@ import numpy as np
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, scale_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
-from melodyconstraints.melody.statistics import pitch_class_entropy, scale_consistency
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
     parse_note_name,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from melodyconstraints.artifacts import check_free
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.artifacts import check_free
 
 CHECKPOINTS = "training"
 CURVES = "learning-curves.png"

@@ -11,15 +11,15 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from melodyconstraints.bank import CACHE, load_bank
 from melodyconstraints.cli.main import main
-from melodyconstraints.images.actors import ImageActor, save_actor
+from melodyconstraints.images.actor import ImageActor, save_actor
 from melodyconstraints.images.checkpoint import save_classifier, save_model
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
+from melodyconstraints.workflows.bank import CACHE, load_bank
 
 
 @pytest.fixture

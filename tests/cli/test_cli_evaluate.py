@@ -5,13 +5,13 @@ import json
 import matplotlib.image
 import pytest
 
-from melodyconstraints.actor_checkpoint import load_actor
-from melodyconstraints.actors import train_actor
-from melodyconstraints.datasets.store import read_store
-from melodyconstraints.evaluation import evaluate_actor
-from melodyconstraints.melody.checkpoint import load_model, save_model
+from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.quality import evaluate_model
+from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.workflows.actor import train_actor
+from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.evaluate_vae import evaluate_model
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from melodyconstraints.datasets.extraction import Reject
-from melodyconstraints.datasets.store import read_store
+from melodyconstraints.datasets.melodies.extraction import Reject
+from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 TUNE = Melody.from_notes([(4 * i, 4, SCALE[i % 8]) for i in range(64)])
@@ -284,7 +284,7 @@ def test_torch_is_not_loaded(midi, tmp_path):
 MC = """
 import os, signal, sys
 from melodyconstraints.cli.main import main
-from melodyconstraints.datasets.spool import Spool
+from melodyconstraints.datasets.melodies.spool import Spool
 
 def write(spool, number, results):
     original(spool, number, results)

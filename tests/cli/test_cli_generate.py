@@ -7,16 +7,21 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints import knobs as knobs_module
-from melodyconstraints.actor_checkpoint import load_actor
-from melodyconstraints.actors import MelodyActor, train_actor
-from melodyconstraints.actors import generate as draw
-from melodyconstraints.bank import load_bank
 from melodyconstraints.cli import train_actor as train_actor_module
-from melodyconstraints.knobs import FOLDER_OF_KNOBS, load_knobs, save_knobs, train_knobs
-from melodyconstraints.melody.checkpoint import load_model, save_model
-from melodyconstraints.melody.model import MelodyVAE
-from melodyconstraints.reading import read_melody
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.workflows import conditional as knobs_module
+from melodyconstraints.workflows.actor import MelodyActor, train_actor
+from melodyconstraints.workflows.actor import generate as draw
+from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.conditional import (
+    FOLDER_OF_KNOBS,
+    load_knobs,
+    save_knobs,
+    train_knobs,
+)
 
 
 @pytest.fixture

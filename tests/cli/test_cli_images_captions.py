@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from melodyconstraints.images import captions, recipe
-from melodyconstraints.images.actors import ImageActor
+from melodyconstraints.images import captions
+from melodyconstraints.images.actor import ImageActor
 from melodyconstraints.images.captions import (
     CaptionConfig,
     CaptionModel,
@@ -17,6 +17,7 @@ from melodyconstraints.images.captions import (
     save_captioner,
 )
 from melodyconstraints.images.checkpoint import load_model
+from melodyconstraints.workflows.images import training_folders
 
 DIGITS = [f"the digit {word}" for word in ("zero", "one", "two", "three")]
 
@@ -96,7 +97,7 @@ def test_the_hint_names_a_caption_that_the_captioner_can_read(train, tmp_path):
 
 
 def test_more_test_images_than_are_read_back(train, table, monkeypatch):
-    monkeypatch.setattr(recipe, "READ", 3)
+    monkeypatch.setattr(training_folders, "READ", 3)
     result = train("--steps", 1)
     assert result.exit_code == 0
     assert len(table(result.stdout)) == 4

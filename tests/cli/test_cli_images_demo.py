@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from melodyconstraints.cli.images import demo
-from melodyconstraints.images.actors import load_actor
+from melodyconstraints.images.actor import load_actor
 from melodyconstraints.images.checkpoint import load_classifier
 
 PNG = b"\x89PNG"

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from melodyconstraints.images.actors import prior_points
+from melodyconstraints.images.actor import prior_points
 from melodyconstraints.images.checkpoint import load_model
 from melodyconstraints.images.distances import pixel_distance
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from melodyconstraints.images import figures as library
+from melodyconstraints.workflows.images import figures as library
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from melodyconstraints.images import checkpoint
-from melodyconstraints.images.actors import KIND, ImageActor, load_actor, save_actor
+from melodyconstraints.images.actor import KIND, ImageActor, load_actor, save_actor
 from melodyconstraints.images.checkpoint import save_model
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE

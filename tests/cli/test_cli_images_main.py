@@ -7,7 +7,7 @@ import click
 import pytest
 
 from melodyconstraints.cli.images import COMMANDS, command
-from melodyconstraints.cli.images.common import Names
+from melodyconstraints.cli.images._common import Names
 
 WITHOUT_TORCH = """
 import sys

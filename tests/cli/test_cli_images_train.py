@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from melodyconstraints.cli.images import train_actor as train_actor_module
-from melodyconstraints.images import actors, config, recipe
-from melodyconstraints.images.actors import load_actor
+from melodyconstraints.images import actor, config
+from melodyconstraints.images.actor import load_actor, recipe_of
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
 from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.workflows.images import training_folders
 
 TINY = ActorCriticSettings(
     actor_hidden=(8,),
@@ -34,8 +35,8 @@ def _tiny(monkeypatch) -> None:
         config.PRESETS, "small", Preset("convolutional", (4, 4, 4, 4), 3, "of the test")
     )
     monkeypatch.setitem(config.PRESETS, "digits", Preset("feed-forward", (8,), 3, "of the test"))
-    monkeypatch.setitem(recipe._CLASSIFIERS, "faces", ((4, 4, 4, 4), 0))
-    monkeypatch.setitem(actors.PRESETS, "small", TINY)
+    monkeypatch.setitem(training_folders._CLASSIFIERS, "faces", ((4, 4, 4, 4), 0))
+    monkeypatch.setitem(actor.PRESETS, "small", TINY)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,9 @@ def test_an_autoencoder_has_its_error_alone(train, table):
 
 def test_grey_images_get_another_preset_and_half_an_hour(mc, monkeypatch):
     asked = []
-    monkeypatch.setattr(recipe, "train_model", lambda *a, **kw: asked.append(a) or {"mse": 0.5})
+    monkeypatch.setattr(
+        training_folders, "train_model", lambda *a, **kw: asked.append(a) or {"mse": 0.5}
+    )
     assert mc("images", "train-vae", "digits", "-o", "model").exit_code == 0
     data, _, preset, settings = asked[0]
     assert (data.train.source, preset) == ("digits", "digits")
@@ -127,7 +130,7 @@ def test_grey_images_get_another_preset_and_half_an_hour(mc, monkeypatch):
 
 
 def test_a_process_that_only_helps_says_nothing(train, monkeypatch):
-    monkeypatch.setattr(recipe, "train_model", lambda *a, **kw: {})
+    monkeypatch.setattr(training_folders, "train_model", lambda *a, **kw: {})
     assert train("--steps", 1).stdout == ""
 
 
@@ -177,7 +180,7 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     actor = load_actor(tmp_path / "actor")
     assert (actor.method, actor.names) == (method, ("Smiling", "Wearing_Hat"))
     assert not actor.exclusive
-    assert actor.settings == actors.recipe_of("small", method)
+    assert actor.settings == recipe_of("small", method)
     assert (tmp_path / "actor" / "training-curves.png").is_file()
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from melodyconstraints.cli.images.transform import read_picture
 from melodyconstraints.errors import ImageDataError, UsageError
-from melodyconstraints.images.actors import ImageActor, save_actor
+from melodyconstraints.images.actor import ImageActor, save_actor
 from melodyconstraints.images.checkpoint import load_model, save_model
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE

@@ -5,11 +5,11 @@ import json
 import mido
 import pytest
 
-from melodyconstraints.melody.agreement import agreement
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.points import interpolate as steps_between
-from melodyconstraints.melody.points import reconstruct
-from melodyconstraints.reading import read_melody
+from melodyconstraints.melody.metrics.agreement import agreement
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows.interpolate import interpolate as steps_between
+from melodyconstraints.workflows.reconstruct import reconstruct
 
 
 def tune(first_bar, up):

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from melodyconstraints import __version__
-from melodyconstraints.cli.common import Duration, rule_specs
+from melodyconstraints.cli._common import Duration, rule_specs
 from melodyconstraints.cli.main import COMMANDS, main
 
 WITHOUT_TORCH = """

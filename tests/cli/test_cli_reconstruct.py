@@ -6,11 +6,11 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints.melody.agreement import agreement
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.points import reconstruct as decode
-from melodyconstraints.melody.points import vary
-from melodyconstraints.reading import read_melody
+from melodyconstraints.melody.metrics.agreement import agreement
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows.reconstruct import reconstruct as decode
+from melodyconstraints.workflows.reconstruct import vary
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
         for bar in range(8, 24) for beat in range(4)]  # fmt: skip

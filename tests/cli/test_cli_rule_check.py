@@ -7,14 +7,14 @@ from shutil import copytree
 import numpy as np
 import pytest
 
-from melodyconstraints import bank as banks
-from melodyconstraints.bank import write_bank
-from melodyconstraints.cli import rule_check
-from melodyconstraints.cli.rule_check import examine, show
-from melodyconstraints.datasets.store import read_store
-from melodyconstraints.melody.checkpoint import load_model
+from melodyconstraints.cli import _rule_check
+from melodyconstraints.cli._rule_check import examine, show
+from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
+from melodyconstraints.workflows import bank as banks
+from melodyconstraints.workflows.bank import write_bank
 
 KEPT = "kept    gives the same again for the same melodies\n"
 
@@ -27,7 +27,7 @@ def _small_banks(monkeypatch, tmp_path):
     def small(model, **arguments):
         return banks.load_bank(model, size=12, **arguments)
 
-    monkeypatch.setattr(rule_check, "load_bank", small)
+    monkeypatch.setattr(_rule_check, "load_bank", small)
 
 
 @pytest.fixture

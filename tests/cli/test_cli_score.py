@@ -5,7 +5,7 @@ import json
 import pytest
 
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 
 C_MAJOR = Melody.from_notes([(4 * i, 4, 60 + step) for i, step in enumerate((0, 2, 4, 5, 7, 9))])
 HALF = Melody.from_notes([(0, 4, 60), (4, 4, 61), (32, 4, 62), (36, 4, 63)])

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from melodyconstraints.actor_checkpoint import load_actor
-from melodyconstraints.actors import train_actor
-from melodyconstraints.bank import load_bank, make_bank, save_bank
 from melodyconstraints.cli.train_actor import slug
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.training import _Trainer
-from melodyconstraints.melody.checkpoint import load_model, save_model
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.workflows.actor import train_actor
+from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.bank import load_bank, make_bank, save_bank
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 

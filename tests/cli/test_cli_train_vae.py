@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from melodyconstraints import recipe
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.config import PRESETS
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.workflows import train_vae
 
 MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
 
@@ -16,7 +16,7 @@ MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch, tiny_config) -> None:
     monkeypatch.setitem(PRESETS, "small", tiny_config)
-    monkeypatch.setattr("melodyconstraints.recipe.BANKED", 4)
+    monkeypatch.setattr("melodyconstraints.workflows.train_vae.BANKED", 4)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_options_reach_the_training(train, tmp_path):
 def test_the_settings_that_are_not_given_fit_the_preset(mc, tiny_store, monkeypatch, preset, rate):
     asked = []
     monkeypatch.setattr(
-        recipe, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
+        train_vae, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
     )
     assert mc("train-vae", tiny_store, "-o", "model", "--preset", preset).exit_code == 0
     _, _, name, settings, elbo = asked[0]
@@ -106,7 +106,7 @@ def test_a_time_budget_ends_the_training(train, tmp_path):
 def test_half_an_hour_is_the_default(mc, tiny_store, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        recipe, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
+        train_vae, "train_model", lambda *args, **kw: asked.append(args) or {"test": {"kl": 1.0}}
     )
     assert mc("train-vae", tiny_store, "-o", "model").exit_code == 0
     assert asked[0][3].time_budget_seconds == 1800

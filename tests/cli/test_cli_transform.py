@@ -8,14 +8,14 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints import transformation
-from melodyconstraints.actor_checkpoint import load_actor
-from melodyconstraints.actors import train_actor
 from melodyconstraints.cli import transform as module
 from melodyconstraints.melody import plots
-from melodyconstraints.melody.checkpoint import load_model
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.reading import read_melody
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows import transform as transform_workflow
+from melodyconstraints.workflows.actor import train_actor
+from melodyconstraints.workflows.actor_folder import load_actor
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -82,7 +82,7 @@ def test_the_melody_the_original_and_a_picture_are_written(
     assert set(contents(tmp_path / "new")) == {"out.mid", "out-original.mid", "out.png"}
     before = read_melody(song).melody
     assert read_melody(tmp_path / "new" / "out-original.mid").melody == before
-    (expected,) = transformation.transform(load_actor(dense_folder), before, seed=3)
+    (expected,) = transform_workflow.transform(load_actor(dense_folder), before, seed=3)
     assert read_melody(tmp_path / "new" / "out.mid").melody == expected.melody
     assert (tmp_path / "new" / "out.png").read_bytes().startswith(b"\x89PNG")
     assert table(result.stdout) == [
@@ -130,7 +130,7 @@ def test_json_says_the_same_for_machines(
         "original": "out-original.mid",
         "picture": "out.png",
     }
-    expected = transformation.transform(
+    expected = transform_workflow.transform(
         load_actor(tiny_actor_folder),
         read_melody(song).melody,
         strength=0.5,
@@ -236,12 +236,12 @@ def test_more_strength_is_a_thing_to_try(transform_hard, song):
 def test_one_variation_that_keeps_the_rules_is_enough(transform, song, monkeypatch):
     silence = Melody.from_notes([])
     low, high = (
-        transformation.Transformation(silence, silence, np.zeros(1), np.array([after]), 1.0, 1)
+        transform_workflow.Transformation(silence, silence, np.zeros(1), np.array([after]), 1.0, 1)
         for after in (0.5, 1.0)
     )
-    monkeypatch.setattr(transformation, "transform", lambda *_, **__: [low, high, low])
+    monkeypatch.setattr(transform_workflow, "transform", lambda *_, **__: [low, high, low])
     assert transform("song.mid", "-o", "out.mid", "--variations", 3).exit_code == 0
-    monkeypatch.setattr(transformation, "transform", lambda *_, **__: [low, low])
+    monkeypatch.setattr(transform_workflow, "transform", lambda *_, **__: [low, low])
     result = transform("song.mid", "-o", "other.mid", "--variations", 2)
     assert result.exit_code == 1
     assert f"Error: the best found, other.mid, reaches {DENSE} 0.500. Try" in result.stderr

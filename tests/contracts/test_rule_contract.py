@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import find_rule, library
 from melodyconstraints.rules.contract import CONTRACT
 
@@ -111,7 +111,7 @@ WITNESSES = {
     "novelty": (line(60, 61, 62, 63, 64), line(60, 61, 63, 64, 66, 68, 69, 71), TUNE),
     "not": (lengths(*[2] * 8), lengths(*[2] * 4), lengths(*[4] * 4)),
 }
-"""Rule to a melody that fulfils its example, one that is near, and one further off."""
+"""Rule to a melody that satisfies its example, one that is near, and one further off."""
 
 SILENCE_SATISFIES = ("density:0", "density:..96", "not:on-beat:80%")
 SPECS = list(dict.fromkeys(["cmajor", *(row.example for row in library()), *SILENCE_SATISFIES]))
@@ -182,8 +182,8 @@ def test_the_specification_finds_an_equal_rule(any_rule, batch):
 @pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
 def test_a_witness_earns_one_and_others_less_the_further_they_are(row):
     assert row.name in WITNESSES, f"give {row.name} a row in WITNESSES"
-    fulfilled, nearer, further = WITNESSES[row.name]
-    one, near, far = find_rule(row.example)(Melodies.stack([fulfilled, nearer, further]))
+    satisfied, nearer, further = WITNESSES[row.name]
+    one, near, far = find_rule(row.example)(Melodies.stack([satisfied, nearer, further]))
     assert one == 1.0
     assert far < 1 - 1e-6
     if row.name == "not":  # two-valued, see combine.negate

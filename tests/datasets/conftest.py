@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from melodyconstraints.datasets import extraction, parts
-from melodyconstraints.datasets.building import LocalEngine, extract_store
+from melodyconstraints.datasets.melodies import extraction, parquet_parts
+from melodyconstraints.datasets.melodies.extract_store import LocalEngine, extract_store
 
 EIGHTH = 240
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -94,8 +94,8 @@ def ledger() -> Callable[[Path], list[dict]]:
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Four files a task, and five melodies a part."""
     patch.setattr(extraction, "FILES_PER_TASK", 4)
-    patch.setattr(parts, "FILES_PER_TASK", 4)
-    patch.setattr(parts, "ROWS_PER_PART", 5)
+    patch.setattr(parquet_parts, "FILES_PER_TASK", 4)
+    patch.setattr(parquet_parts, "ROWS_PER_PART", 5)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional as F
 
-from melodyconstraints.datasets.labelled_images import read_images
-from melodyconstraints.images.actors import load_actor, prior_points
+from melodyconstraints.datasets.images.read_images import read_images
+from melodyconstraints.images.actor import load_actor, prior_points
 from melodyconstraints.images.checkpoint import BUNDLED, load_model
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "images" / "mnist"

@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from melodyconstraints.artifacts import save_artifact
-from melodyconstraints.datasets.celeba import PAPER_ATTRIBUTES
+from melodyconstraints.datasets.images.celeba import PAPER_ATTRIBUTES
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.images import captions
-from melodyconstraints.images.actors import ImageActor
+from melodyconstraints.images.actor import ImageActor
 from melodyconstraints.images.captions import (
     KIND,
     SEARCH,
@@ -35,6 +34,7 @@ from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.storage.artifacts import save_artifact
 from melodyconstraints.vae.training import TrainingSettings
 
 SIZES = {"hidden": (8, 7), "units": 6, "embedding": 5}

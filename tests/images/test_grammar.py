@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from melodyconstraints.datasets.celeba import PAPER_ATTRIBUTES
+from melodyconstraints.datasets.images.celeba import PAPER_ATTRIBUTES
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.grammar import PHRASES, attributes_of, describe, phrase_of
 

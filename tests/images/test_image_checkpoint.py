@@ -6,7 +6,6 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from melodyconstraints.artifacts import save_artifact
 from melodyconstraints.errors import ArtifactError
 from melodyconstraints.images import checkpoint
 from melodyconstraints.images.checkpoint import (
@@ -21,6 +20,7 @@ from melodyconstraints.images.checkpoint import (
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.storage.artifacts import save_artifact
 
 TRUNK = TrunkConfig((3, 16, 16), "convolutional", (4, 5, 6, 7))
 

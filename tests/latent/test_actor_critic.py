@@ -9,9 +9,10 @@ from torch import nn
 
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent import losses
-from melodyconstraints.latent.constraints import SATISFIED, RewardConstraint, Rewards
+from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.networks import Critics
 from melodyconstraints.latent.protocols import LatentModel
+from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.latent.training import _Trainer, train_actor_critic
 

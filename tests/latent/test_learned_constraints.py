@@ -9,7 +9,6 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import (
-    SATISFIED,
     AttributeConstraint,
     Encodings,
     RealismConstraint,
@@ -18,6 +17,7 @@ from melodyconstraints.latent.constraints import (
 )
 from melodyconstraints.latent.networks import Critic
 from melodyconstraints.latent.protocols import Examples
+from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.latent.training import _Trainer, train_actor_critic
 

@@ -15,7 +15,7 @@ from melodyconstraints.melody.interop import (
     to_note_sequence,
     to_pretty_midi,
 )
-from melodyconstraints.reading import read_melody
+from melodyconstraints.melody.midi.selection import read_melody
 
 STEPS = 256
 TUNE = Melody.from_notes([(0, 4, 60), (4, 2, 64), (8, 8, 67), (250, 6, 72)])

@@ -33,7 +33,7 @@ def test_weights_say_how_much_each_counts():
 
 
 @given(st.lists(st.sampled_from([0.0, 0.3, 1 - 1e-5, 1 - 1e-7, 1.0]), min_size=1, max_size=5))
-def test_all_is_fulfilled_where_every_one_is_and_any_where_one_is(values):
+def test_all_is_satisfied_where_every_one_is_and_any_where_one_is(values):
     parts = [constant(value, f"{place}:") for place, value in enumerate(values)]
     weights = [10.0 ** (-9 * place) for place in range(len(values))]
     met = [value >= 1 - 1e-6 for value in values]
@@ -45,7 +45,7 @@ def test_all_is_fulfilled_where_every_one_is_and_any_where_one_is(values):
         assert negate(part)(BATCH).tolist() == [float(not one)] * 2
 
 
-def test_not_is_fulfilled_where_the_rule_is_not():
+def test_not_is_satisfied_where_the_rule_is_not():
     rule = find_rule("not:cmajor")
     assert rule(BATCH).tolist() == [1, 1]
     assert (rule.name, rule.spec) == ("not:cmajor", "not:cmajor")

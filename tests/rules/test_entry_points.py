@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from melodyconstraints.actors import train_actor
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import find_rule
+from melodyconstraints.workflows.actor import train_actor
 
 MODULE = """
 import numpy as np

@@ -5,7 +5,7 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import REST, Melodies, Melody
-from melodyconstraints.melody.statistics import FEATURES
+from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.rules import all_of, any_of, find_rules, library
 from melodyconstraints.rules.rhythm import density_rule
 from melodyconstraints.rules.scales import Scale

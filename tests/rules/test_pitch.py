@@ -106,7 +106,7 @@ def test_contours_correlate_bars_with_their_shape():
     assert r < 0
 
 
-def test_a_contour_is_fulfilled_from_a_correlation_of_seven_tenths():
+def test_a_contour_is_satisfied_from_a_correlation_of_seven_tenths():
     rng = np.random.default_rng(5)
     tunes = [line(*rng.permutation(np.arange(50, 66)), apart=16) for _ in range(400)]
     r = np.array([np.corrcoef(one.pitches, np.arange(16))[0, 1] for one in tunes])

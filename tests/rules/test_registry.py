@@ -8,7 +8,7 @@ import pytest
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule, find_rule, find_rules, library, rule
 from melodyconstraints.rules.registry import ENTRY_POINTS
 

@@ -6,7 +6,7 @@ import pytest
 
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.midi import write_melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import find_rule
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.statistics import groove_consistency
+from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.rules import find_rule
 
 

@@ -29,13 +29,13 @@ def lasting(weights):
 def test_a_profile_itself_is_in_its_key_and_in_no_other(tonic):
     for mode, row in zip(("major", "minor"), KRUMHANSL_KESSLER, strict=True):
         melody = lasting(np.roll(np.round(row * 5).astype(int), tonic))
-        fulfilled = {
+        satisfied = {
             (name, other)
             for name in NAMES
             for other in ("major", "minor")
             if reward(f"key:{name}-{other}", melody) == [1]
         }
-        assert fulfilled == {(NAMES[tonic], mode)}
+        assert satisfied == {(NAMES[tonic], mode)}
 
 
 def test_a_scale_up_and_its_tonic_is_in_its_key():
@@ -126,7 +126,7 @@ def test_a_note_belongs_to_the_bar_in_which_it_starts():
     assert reward("chords:C,G", Melody.from_notes([(12, 20, 64)])) == [1]
 
 
-def test_without_notes_on_the_beat_their_chords_are_not_fulfilled():
+def test_without_notes_on_the_beat_their_chords_are_not_satisfied():
     assert reward("beat-chords:C", Melody.from_notes([(1, 2, 60)])) == [0]
 
 

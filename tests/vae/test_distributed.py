@@ -18,9 +18,9 @@ from torch import nn
 
 from melodyconstraints.cli import main as cli
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.checkpoint import load_model
-from melodyconstraints.melody.config import PRESETS
-from melodyconstraints.melody.training import ElboSettings, train_melody_vae
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae import distributed, training
 from melodyconstraints.vae.distributed import Processes, processes
 from melodyconstraints.vae.training import Objective, TrainingSettings, train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from melodyconstraints.cli.table import CommandTable
+from melodyconstraints.cli._table import CommandTable
 
 COMMANDS = {
     "demo": ("demo", "Everything once, on digits that are here already; a minute."),

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, print_table, progress_bar, seed_option, talk
-from melodyconstraints.cli.images.common import show_rounds
-from melodyconstraints.cli.training import TrainingDisplay, training_bar
+from melodyconstraints.cli._common import FOLDER, print_table, progress_bar, seed_option, talk
+from melodyconstraints.cli._training import TrainingDisplay, training_bar
+from melodyconstraints.cli.images._common import show_rounds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from melodyconstraints.datasets.labelled_images import ImageData
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.datasets.images.labelled_images import ImageData
+    from melodyconstraints.images.actor import ImageActor
     from melodyconstraints.images.classifier import ImageClassifier
     from melodyconstraints.images.model import ImageVAE
 
@@ -49,7 +49,7 @@ def command(output: Path, seed: int) -> None:
 
     import torch
 
-    from melodyconstraints.datasets.labelled_images import read_images
+    from melodyconstraints.datasets.images.read_images import read_images
 
     torch.set_num_threads(1)  # networks as small as these wait for each other on several
     data = read_images("digits")
@@ -64,8 +64,8 @@ def command(output: Path, seed: int) -> None:
 def _train_model(data: ImageData, folder: Path, seed: int) -> ImageVAE:
     from melodyconstraints.cli.images.train_vae import line
     from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.images.recipe import train_model
     from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.workflows.images.training_folders import train_model
 
     talk().print("a model: it learns to draw, from images without labels")
     settings = TrainingSettings(
@@ -78,8 +78,8 @@ def _train_model(data: ImageData, folder: Path, seed: int) -> ImageVAE:
 
 def _train_judge(data: ImageData, folder: Path, seed: int) -> ImageClassifier:
     from melodyconstraints.images.checkpoint import load_classifier
-    from melodyconstraints.images.recipe import train_classifier_folder
     from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.workflows.images.training_folders import train_classifier_folder
 
     talk().print("a classifier: the judge")
     settings = TrainingSettings(
@@ -92,8 +92,8 @@ def _train_judge(data: ImageData, folder: Path, seed: int) -> ImageClassifier:
 
 
 def _train_actor(data: ImageData, model: ImageVAE, folder: Path, seed: int) -> ImageActor:
-    from melodyconstraints.images.actors import PRESETS
-    from melodyconstraints.images.recipe import train_actor_folder
+    from melodyconstraints.images.actor import PRESETS
+    from melodyconstraints.workflows.images.training_folders import train_actor_folder
 
     talk().print("an actor: it learns where in the model the digits are; the model stays as it is")
     settings = replace(
@@ -114,9 +114,9 @@ def _train_actor(data: ImageData, model: ImageVAE, folder: Path, seed: int) -> I
 
 def _draw_samples(data: ImageData, model: ImageVAE, path: Path, seed: int) -> None:
     """A digit of each class, what the model makes of them, and what it makes of nothing."""
-    from melodyconstraints.images.actors import prior_points
+    from melodyconstraints.images.actor import prior_points
     from melodyconstraints.images.grids import draw_grid
-    from melodyconstraints.images.recipe import tensors
+    from melodyconstraints.workflows.images.training_folders import tensors
 
     images, labels = tensors(data.test)
     shown = images[labels.argmax(0)]  # the first of each class
@@ -133,7 +133,7 @@ def _judge(
     import torch
 
     from melodyconstraints.images.grids import draw_grid
-    from melodyconstraints.images.recipe import tensors
+    from melodyconstraints.workflows.images.training_folders import tensors
 
     asked = torch.eye(len(actor.names)).repeat_interleave(JUDGED, 0)
     made = actor.generate(asked, seed=seed)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, json_option, print_json, print_table, talk
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
+from melodyconstraints.cli.images._common import (
     attributes_option,
     check_names,
     data_argument,
@@ -21,12 +21,12 @@ from melodyconstraints.cli.images.common import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from melodyconstraints.datasets.labelled_images import LabelledImages
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.datasets.images.labelled_images import LabelledImages
+    from melodyconstraints.images.actor import ImageActor
     from melodyconstraints.images.classifier import ImageClassifier
-    from melodyconstraints.images.evaluation import Identity, Row
     from melodyconstraints.images.model import ImageVAE
     from melodyconstraints.vae.training import Metrics
+    from melodyconstraints.workflows.images.evaluate import Identity, Row
 
 TRANSFORMED = 500
 """Test images of which one label is changed."""
@@ -72,9 +72,9 @@ def command(
         raise click.UsageError("give at least one --model or --actor")
     if actors and classifier is None:
         raise click.UsageError("--actor needs a --classifier to judge the images")
-    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.actor import load_actor
     from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.images.recipe import tensors
+    from melodyconstraints.workflows.images.training_folders import tensors
 
     loaded = {name: load_model(folder) for name, folder in _told(models).items()}
     asked = {name: load_actor(folder) for name, folder in _told(actors).items()}
@@ -129,8 +129,8 @@ def _fitting_judge(
 ) -> ImageClassifier:
     """The classifier of a folder, of the labels of actors and images and of these images."""
     from melodyconstraints.images.checkpoint import load_classifier
-    from melodyconstraints.images.evaluation import check_labels
-    from melodyconstraints.images.recipe import shape_of
+    from melodyconstraints.workflows.images.evaluate import check_labels
+    from melodyconstraints.workflows.images.training_folders import shape_of
 
     judge = load_classifier(folder)
     for actor in actors:
@@ -176,21 +176,21 @@ def _labels(
     count: int,
     seed: int,
 ) -> tuple[list[Row], list[Identity]]:
-    from melodyconstraints.images import evaluation
+    from melodyconstraints.workflows.images import evaluate
 
     images, labels = test
-    rows = [evaluation.evaluate_data(judge, images, labels, train[: len(images)])]
+    rows = [evaluate.evaluate_data(judge, images, labels, train[: len(images)])]
     first = next(iter(actors.values()))
-    rows.append(evaluation.evaluate_prior(first, judge, images, n=count, seed=seed))
+    rows.append(evaluate.evaluate_prior(first, judge, images, n=count, seed=seed))
     identities = []
     for name, actor in actors.items():
         talk().print(f"measuring {name}")
         rows.append(
-            evaluation.evaluate_actor(name, actor, judge, images, labels, n=count, seed=seed)
+            evaluate.evaluate_actor(name, actor, judge, images, labels, n=count, seed=seed)
         )
         if actor.names and actor.method != "langevin":
             some = images[:TRANSFORMED], labels[:TRANSFORMED]
-            identities.append(evaluation.evaluate_identity(name, actor, judge, *some, seed=seed))
+            identities.append(evaluate.evaluate_identity(name, actor, judge, *some, seed=seed))
     return rows, identities
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, seed_option, talk
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import FOLDER, seed_option, talk
+from melodyconstraints.cli.images._common import (
     attributes_option,
     check_names,
     data_argument,
@@ -17,7 +17,7 @@ from melodyconstraints.cli.images.common import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.actor import ImageActor
     from melodyconstraints.images.model import ImageVAE
 
 TRANSFORMED = 8
@@ -67,11 +67,11 @@ def command(
     if realism and not models:
         raise click.UsageError("--realism is for Figure 2, of models: give a --model with it")
     _check_apart([*actors, *([search] if search else [])])
-    from melodyconstraints.images import figures
-    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.actor import load_actor
     from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.images.grids import draw_posterior_scales
-    from melodyconstraints.images.recipe import tensors
+    from melodyconstraints.workflows.images import figures
+    from melodyconstraints.workflows.images.training_folders import tensors
 
     named = _named([load_model(folder) for folder in models], models)
     realistic = load_actor(realism) if realism else None

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, seed_option, talk
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import FOLDER, seed_option, talk
+from melodyconstraints.cli._output import (
+    earlier_files,
+    earlier_run,
+    overwrite_option,
+    write_manifest,
+)
+from melodyconstraints.cli.images._common import (
     actor_option,
     attribute_places,
     class_rows,
@@ -19,17 +25,11 @@ from melodyconstraints.cli.images.common import (
     names_option,
     refuse_labels,
 )
-from melodyconstraints.cli.output import (
-    earlier_files,
-    earlier_run,
-    overwrite_option,
-    write_manifest,
-)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.actor import ImageActor
 
 ACROSS, ACROSS_ALONE = 16, 8
 """Images in a row of a picture of several classes, or of one; more go on in the next."""
@@ -170,7 +170,7 @@ def _captioned(
     Args:
         realism: folder of an actor without labels, which keeps the search where images are real.
     """
-    from melodyconstraints.images.actors import load_actor
+    from melodyconstraints.images.actor import load_actor
     from melodyconstraints.images.captions import generate_from_caption, load_captioner
 
     model, captioner = load_captioner(folder)

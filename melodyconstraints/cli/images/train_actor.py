@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, progress_bar, talk
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import FOLDER, progress_bar, talk
+from melodyconstraints.cli._output import overwrite_option
+from melodyconstraints.cli._training import device_option
+from melodyconstraints.cli.images._common import (
     REMEDY,
     attributes_option,
     data_argument,
     read_data,
     show_rounds,
 )
-from melodyconstraints.cli.output import overwrite_option
-from melodyconstraints.cli.training import device_option
 
 
 @click.command("train-actor")
@@ -86,11 +86,11 @@ def command(
     if distance is not None and method != "actor":
         raise click.UsageError(f"--distance is for --method actor; {method} trains no actor")
 
-    from melodyconstraints.artifacts import check_free
-    from melodyconstraints.images.actors import KIND, recipe_of
+    from melodyconstraints.images.actor import KIND, recipe_of
     from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.images.recipe import train_actor_folder
+    from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.vae.folders import check_device
+    from melodyconstraints.workflows.images.training_folders import train_actor_folder
 
     check_free(output, KIND, overwrite=overwrite, remedy=REMEDY)
     check_device(device)

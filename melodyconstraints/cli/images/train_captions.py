@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, print_table, seed_option, talk
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import FOLDER, print_table, seed_option, talk
+from melodyconstraints.cli._output import overwrite_option
+from melodyconstraints.cli._training import TrainingDisplay, training_bar
+from melodyconstraints.cli.images._common import (
     REMEDY,
     attributes_option,
     data_argument,
     read_data_of,
 )
-from melodyconstraints.cli.output import overwrite_option
-from melodyconstraints.cli.training import TrainingDisplay, training_bar
 
 if TYPE_CHECKING:
-    from melodyconstraints.datasets.labelled_images import LabelledImages
+    from melodyconstraints.datasets.images.labelled_images import LabelledImages
     from melodyconstraints.vae.training import Metrics
 
 SHOWN = 5
@@ -59,11 +59,11 @@ def command(
     Without captions in DATA or a CSV they are made from the labels, such as "a smiling young
     woman with blond hair" or "the digit seven".
     """
-    from melodyconstraints.artifacts import check_free
     from melodyconstraints.images import captions as library
     from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.images.recipe import train_captions_folder
     from melodyconstraints.images.vocabulary import words_of
+    from melodyconstraints.storage.artifacts import check_free
+    from melodyconstraints.workflows.images.training_folders import train_captions_folder
 
     check_free(output, library.KIND, overwrite=overwrite, remedy=REMEDY)
     settings = replace(library.TRAINING, steps=steps, seed=seed)
@@ -94,7 +94,7 @@ def command(
 
 def captioned(images: LabelledImages, table: Path | None) -> LabelledImages:
     """Images with captions: of a table, their own, or made from their labels."""
-    from melodyconstraints.datasets.image_folder import read_captions, with_captions
+    from melodyconstraints.datasets.images.image_folder import read_captions, with_captions
     from melodyconstraints.images.grammar import describe
 
     if table is not None:

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, print_table, talk
-from melodyconstraints.cli.images.common import (
-    REMEDY,
-    attributes_option,
-    data_argument,
-    edge_option,
-    read_data,
-)
-from melodyconstraints.cli.output import overwrite_option
-from melodyconstraints.cli.training import (
+from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._output import overwrite_option
+from melodyconstraints.cli._training import (
     TrainingDisplay,
     budget,
     device_option,
@@ -24,7 +17,14 @@ from melodyconstraints.cli.training import (
     precision_option,
     training_bar,
 )
-from melodyconstraints.disk import printable
+from melodyconstraints.cli.images._common import (
+    REMEDY,
+    attributes_option,
+    data_argument,
+    edge_option,
+    read_data,
+)
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.images.classifier import Scores
@@ -75,10 +75,10 @@ def command(
 
     It is the judge of mc images evaluate, and plays no part in the making of images.
     """
-    from melodyconstraints.artifacts import check_free
     from melodyconstraints.images.checkpoint import CLASSIFIER_KIND
-    from melodyconstraints.images.recipe import train_classifier_folder
+    from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.workflows.images.training_folders import train_classifier_folder
 
     check_free(output, CLASSIFIER_KIND, overwrite=overwrite, remedy=REMEDY)
     settings = TrainingSettings(

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli.common import FOLDER, print_table, talk
-from melodyconstraints.cli.images.common import (
-    attributes_option,
-    data_argument,
-    edge_option,
-    read_data,
-)
-from melodyconstraints.cli.training import (
+from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._training import (
     TrainingDisplay,
     budget,
     device_option,
@@ -22,6 +16,12 @@ from melodyconstraints.cli.training import (
     precision_option,
     resume_option,
     training_bar,
+)
+from melodyconstraints.cli.images._common import (
+    attributes_option,
+    data_argument,
+    edge_option,
+    read_data,
 )
 from melodyconstraints.images.config import PRESETS
 
@@ -96,8 +96,8 @@ def command(
     Checkpoints and learning curves stand in OUTPUT; a training that was killed goes on with
     --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc images train-vae ...
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.images.recipe import shape_of, train_model
     from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.workflows.images.training_folders import shape_of, train_model
 
     settings = TrainingSettings(
         steps=steps,

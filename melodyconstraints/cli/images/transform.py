@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli.common import json_option, print_json, print_table
-from melodyconstraints.cli.images.common import (
+from melodyconstraints.cli._common import json_option, print_json, print_table
+from melodyconstraints.cli._output import check_inputs, earlier_files, overwrite_option
+from melodyconstraints.cli.images._common import (
     actor_option,
     attribute_places,
     class_rows,
@@ -18,17 +19,16 @@ from melodyconstraints.cli.images.common import (
     names_option,
     refuse_labels,
 )
-from melodyconstraints.cli.output import check_inputs, earlier_files, overwrite_option
-from melodyconstraints.disk import printable
 from melodyconstraints.errors import ImageDataError, UsageError
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from melodyconstraints.images.actors import ImageActor
+    from melodyconstraints.images.actor import ImageActor
     from melodyconstraints.images.config import Shape
-    from melodyconstraints.images.transformation import Transformation
+    from melodyconstraints.workflows.images.transform import Transformation
 
 COLUMNS = ("picture", "reconstruction", "transformed")
 
@@ -105,7 +105,7 @@ def command(
 
     import torch
 
-    from melodyconstraints.images.transformation import transform
+    from melodyconstraints.workflows.images.transform import transform
 
     images = torch.stack([read_picture(path, shape, crop, invert) for path in pictures])
     wanted = asked.wanted(images)
@@ -182,7 +182,7 @@ def read_picture(path: Path, shape: Shape, crop: int | None, invert: bool) -> Te
     import torch
     from PIL import ImageOps
 
-    from melodyconstraints.datasets.image_folder import decode_image, fit_square
+    from melodyconstraints.datasets.images.image_folder import decode_image, fit_square
 
     channels, height, width = shape
     if height != width:

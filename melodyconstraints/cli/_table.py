@@ -1,0 +1,72 @@
+"""Commands by name, imported when they are asked for; errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from melodyconstraints.errors import MelodyConstraintsError, RuleError
+from melodyconstraints.storage.text import printable
+
+Rows = Mapping[str, tuple[str, str]]
+"""Name of a command to its module and its summary."""
+
+
+class Failure(click.ClickException):
+    """One line on stderr and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares it for the class
+
+
+class CommandTable(click.Group):
+    """Commands by name; each module is imported when its command is asked for.
+
+    Args:
+        rows: the table.
+        package: where the modules are.
+    """
+
+    def __init__(self, *args: Any, rows: Rows, package: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.rows, self.package = rows, package
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of use."""
+        return list(self.rows)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module."""
+        if cmd_name not in self.rows:
+            return None
+        module = importlib.import_module(f"{self.package}.{self.rows[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.rows.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; errors of the toolkit end it with their exit code."""
+        try:
+            return super().invoke(ctx)
+        except MelodyConstraintsError as error:
+            if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
+                click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
+            raise Failure(_harmless(str(error)), error.exit_code) from error
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            message = _harmless(f"{place}{error.strerror or error}")
+            raise click.ClickException(message) from error
+
+
+def _harmless(message: str) -> str:
+    """Names of files are in it, and may be anything."""
+    return "\n".join(map(printable, message.split("\n")))

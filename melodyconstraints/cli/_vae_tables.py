@@ -1,0 +1,99 @@
+"""The tables of ``mc evaluate --data``."""
+
+from __future__ import annotations
+
+from melodyconstraints.cli._common import print_table
+from melodyconstraints.workflows.evaluate_vae import Feature, Quality
+
+_SHARES = {
+    "events, teacher-forced": "teacher_forced",
+    "events, free-running": "free_running",
+    "notes, teacher-forced": "onsets_teacher_forced",
+    "notes, free-running": "onsets_free_running",
+    "notes, F1": "onset_f1",
+}
+_NOVELTY = {
+    "near-copies of a training melody": "near_copies",
+    "quote 17 notes of a training melody": "quotations",
+    "notes shared with the most similar one": "similarity",
+}
+
+
+def print_quality(quality: Quality) -> None:
+    """All that was measured, question by question, on stdout."""
+    _print_reconstruction(quality)
+    _print_features(quality)
+    both = quality.novelty, quality.held_out_novelty
+    print_table(
+        ["", "samples", "held out"],
+        [
+            [label, *(f"{getattr(one, name):.1%}" for one in both)]
+            for label, name in _NOVELTY.items()
+        ],
+        "Are they new? Compared in any key; held-out melodies are of other tunes",
+    )
+
+
+def _print_reconstruction(quality: Quality) -> None:
+    print_table(
+        ["right", "posterior mean", "posterior sample"],
+        [
+            [label, *(f"{getattr(one, name):.1%}" for one in (quality.accuracy, quality.sampled))]
+            for label, name in _SHARES.items()
+        ],
+        f"Does it give melodies back? {quality.n:,} of the split {quality.split}; samples at "
+        f"temperature {quality.temperature:g}. Teacher-forced: told the true events before each; "
+        "free-running: told nothing",
+    )
+    print_table(
+        ["collection", "melodies", "teacher-forced", "free-running", "notes, F1"],
+        [
+            [
+                name,
+                f"{one.n:,}",
+                f"{one.accuracy.teacher_forced:.1%}",
+                f"{one.accuracy.free_running:.1%}",
+                f"{one.accuracy.onset_f1:.1%}",
+            ]
+            for name, one in quality.collections.items()
+        ],
+        "By collection, from the posterior mean",
+    )
+    latent = quality.reconstruction
+    print_table(
+        ["latent space", ""],
+        [
+            ["KL from the prior, nats a melody", f"{latent.kl:.1f}"],
+            ["active dimensions", f"{latent.active_dimensions:.0f}"],
+            ["variance of the posterior means; the prior's is 1", f"{latent.mean_variance:.2f}"],
+            ["mean posterior scale", f"{latent.sigma:.2f}"],
+        ],
+    )
+
+
+def _print_features(quality: Quality) -> None:
+    areas = f"{quality.overlapping_area:.3f}", f"{quality.training_overlapping_area:.3f}"
+    print_table(
+        ["feature", "held out", "samples", "overlap", "KL", "gap", "ceiling"],
+        [
+            *(_feature_row(name, feature) for name, feature in quality.features.items()),
+            ["mean", "", "", areas[0], "", "", areas[1]],
+        ],
+        f"Are its own melodies like real ones? {quality.n:,} samples of the prior at temperature "
+        f"{quality.temperature:g} against the held-out melodies. Best are overlap 1, KL 0, gap 0; "
+        "ceiling: overlap of training melodies",
+    )
+
+
+def _feature_row(name: str, feature: Feature) -> list[str]:
+    return [
+        name.removesuffix("_histogram").replace("_", " "),
+        *(
+            "" if isinstance(mean, list) else f"{mean:.3g}"
+            for mean in (feature.held_out, feature.samples)
+        ),
+        f"{feature.compared.overlapping_area:.3f}",
+        f"{feature.compared.kl_divergence:.3f}",
+        f"{feature.compared.distance:.3f}",
+        f"{feature.ceiling.overlapping_area:.3f}",
+    ]

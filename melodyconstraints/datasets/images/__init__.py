@@ -1,0 +1,1 @@
+"""Images with labels: MNIST, CelebA, and folders of one's own."""

@@ -1,0 +1,279 @@
+"""CelebA: faces with forty attributes, in the layout of its official download.
+
+================================  =========================================================
+``list_attr_celeba.txt``          a count; the attributes' names; ``000001.jpg -1 1 ...``
+``list_eval_partition.txt``       optional: ``000001.jpg 0``
+``img_align_celeba/`` or ``.zip`` the images, of 178x218 pixels
+================================  =========================================================
+
+Partition 0 is trained on, 2 tested with, and 1, validation, left out of both; without that file
+the split is random. Images of 178x218 are cropped to the 128x128 in their middle and reduced with
+antialiasing; images that have the size asked for already are taken as they are; any other is
+refused. Images that the list does not name are ignored. CelebA is for non-commercial research
+only.
+
+References:
+    Liu, Luo, Wang and Tang, *Deep Learning Face Attributes in the Wild*, ICCV 2015,
+    https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from melodyconstraints.datasets.images.image_folder import (
+    Decoded,
+    FolderFiles,
+    check_missing,
+    decode_images,
+    digest_of,
+    fit_square,
+)
+from melodyconstraints.datasets.images.labelled_images import (
+    Announce,
+    ImageData,
+    LabelledImages,
+    Rows,
+    find_names,
+    split_rows,
+)
+from melodyconstraints.errors import ImageDataError
+from melodyconstraints.storage.text import printable
+
+ATTRIBUTES = "list_attr_celeba.txt"
+PARTITION = "list_eval_partition.txt"
+IMAGES = "img_align_celeba"
+WIDTH, HEIGHT, CROP = 178, 218, 128
+
+NO_BEARD, FACIAL_HAIR = "No_Beard", "Facial_Hair"
+ALIASES = {"Beard": FACIAL_HAIR}
+PAPER_ATTRIBUTES = (
+    *("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Eyeglasses", "Male", FACIAL_HAIR),
+    *("Smiling", "Wearing_Hat", "Young"),
+)
+"""The ten of *Latent Constraints*; facial hair is what is not ``No_Beard``."""
+
+
+class ZipFiles:
+    """The image files in a zip file, found by their names whatever folder they are in.
+
+    Raises:
+        ImageDataError: it is damaged or no zip file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._damaged(error) from error
+        self._members = {name.rpartition("/")[2]: name for name in self._zip.namelist()}
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """See :class:`~melodyconstraints.datasets.images.image_folder.ImageFiles`."""
+        return [name for name in names if name not in self._members]
+
+    def read(self, name: str) -> bytes:
+        """See :class:`~melodyconstraints.datasets.images.image_folder.ImageFiles`.
+
+        Raises:
+            ImageDataError: the zip file is damaged there.
+        """
+        try:
+            return self._zip.read(self._members[name])
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+
+    def _damaged(self, error: Exception) -> ImageDataError:
+        return ImageDataError(f"{self.path} is truncated or damaged: {error}; download it again")
+
+
+def read_celeba(
+    folder: Path,
+    attributes: Sequence[str] | None = None,
+    *,
+    size: int = 64,
+    announce: Announce | None = None,
+) -> ImageData:
+    """Read CelebA, or a part of it in the same layout; see the module's text for both.
+
+    Args:
+        attributes: any of the forty, or ``Facial_Hair`` (also ``Beard``); the paper's ten where
+            not given. See :func:`~melodyconstraints.datasets.images.read_images.read_images`.
+        size: edge in pixels, at most 128.
+
+    Raises:
+        UsageError: an attribute is unknown or given twice.
+        ImageDataError: a list or an image is missing or damaged, or an image has another size.
+    """
+    files, known, table = read_attributes(folder / ATTRIBUTES)
+    if NO_BEARD in known and FACIAL_HAIR not in known:
+        known = (*known, FACIAL_HAIR)
+        table = np.column_stack([table, ~table[:, known.index(NO_BEARD)]])
+    names = find_names(PAPER_ATTRIBUTES if attributes is None else attributes, known, ALIASES)
+    labels = table[:, [known.index(name) for name in names]]
+    checksums = {ATTRIBUTES: _sha256(folder / ATTRIBUTES)}
+    if (folder / PARTITION).is_file():
+        splits = _partition_rows(folder / PARTITION, files)
+        checksums[PARTITION] = _sha256(folder / PARTITION)
+    else:
+        splits = split_rows(len(files))
+
+    parts = [[files[row] for row in rows] for rows in splits]
+    decoded, images_checksum = _decode(folder, parts, size, announce)
+    checksums |= images_checksum
+    return ImageData(
+        *(
+            LabelledImages(
+                images=found.images,
+                labels=labels[rows],
+                names=names,
+                exclusive=False,
+                files=tuple(part),
+                captions=(),
+                source="celeba",
+                checksums=checksums,
+            )
+            for rows, part, found in zip(splits, parts, decoded, strict=True)
+        )
+    )
+
+
+def read_attributes(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.bool_]]:
+    """Files, names of attributes, and labels ``(N, Y)`` of a ``list_attr_celeba.txt``.
+
+    Raises:
+        ImageDataError: the count or a line's columns do not match, or a value is not -1 or 1.
+    """
+    lines = _lines(path)
+    if len(lines) < 2 or not lines[0].strip().isdecimal():
+        found = printable(lines[0][:40]) if lines else "nothing"
+        raise ImageDataError(
+            f"{path} must begin with a count of images and a line of names, found {found!r}"
+        )
+    count, names = int(lines[0]), tuple(lines[1].split())
+    if len(lines) - 2 != count:
+        raise ImageDataError(
+            f"{path} announces {count:,} images and lists {len(lines) - 2:,}; download it again"
+        )
+    rows = _fields(path, lines, 2, 1 + len(names))
+    values = np.array([row[1:] for row in rows], str).reshape(count, len(names))
+    labels = values == "1"
+    wrong = np.argwhere(~labels & (values != "-1"))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ImageDataError(
+            f"{path}, line {row + 3}: {names[column]} is {printable(str(values[row, column]))!r}; "
+            "an attribute is -1 or 1"
+        )
+    return [row[0] for row in rows], names, labels
+
+
+def _partition_rows(path: Path, files: Sequence[str]) -> tuple[Rows, Rows]:
+    rows = _fields(path, _lines(path), 0, 2)
+    partition = dict(rows)
+    wrong = next((line for line, row in enumerate(rows, 1) if row[1] not in ("0", "1", "2")), None)
+    if wrong:
+        raise ImageDataError(
+            f"{path}, line {wrong}: partition {printable(rows[wrong - 1][1])!r} is none of "
+            "0 (train), 1 (validation), 2 (test)"
+        )
+    without = [file for file in files if file not in partition]
+    if without:
+        raise ImageDataError(
+            f"{path} has no line for {len(without):,} of {len(files):,} images, the first "
+            f"{printable(without[0])}; without the file the split is random"
+        )
+    numbers = np.array([partition[file] for file in files])
+    train, test = np.flatnonzero(numbers == "0"), np.flatnonzero(numbers == "2")
+    if not len(train) or not len(test):
+        raise ImageDataError(
+            f"{path} has {len(train):,} of the images in train and {len(test):,} in test; both "
+            "are needed: without the file the split is random"
+        )
+    return train, test
+
+
+def _decode(
+    folder: Path, parts: Sequence[Sequence[str]], size: int, announce: Announce | None
+) -> tuple[list[Decoded], dict[str, str]]:
+    """The parts' images, and the checksum of what they are in."""
+
+    def fit(image: Image.Image) -> Image.Image:
+        if image.size == (size, size):
+            return image
+        if image.size == (WIDTH, HEIGHT) and size <= CROP:
+            return fit_square(image, size, CROP)
+        raise ImageDataError(_other_size(image.size, size))
+
+    packed = folder / f"{IMAGES}.zip"
+    if (folder / IMAGES).is_dir():
+        source: FolderFiles | ZipFiles = FolderFiles(folder / IMAGES)
+    elif packed.is_file():
+        source = ZipFiles(packed)
+    else:
+        raise ImageDataError(
+            f"{folder} has {ATTRIBUTES}, but neither {IMAGES}/ nor {IMAGES}.zip beside it"
+        )
+    try:
+        check_missing(source, [file for part in parts for file in part], ATTRIBUTES)
+        decoded = [decode_images(part, source, fit, size, announce) for part in parts]
+    finally:
+        if isinstance(source, ZipFiles):
+            source.close()
+    if isinstance(source, ZipFiles):
+        return decoded, {packed.name: _sha256(packed)}
+    return decoded, {IMAGES: digest_of({**decoded[0].sha256, **decoded[1].sha256})}
+
+
+def _other_size(found: tuple[int, int], size: int) -> str:
+    width, height = found
+    message = f"is {width}x{height}; CelebA's are {WIDTH}x{HEIGHT}, or {size}x{size} if reduced"
+    if width == height:
+        return f"{message}: ask for size {width}"
+    return f"{message}: ask for at most {CROP}" if found == (WIDTH, HEIGHT) else message
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageDataError(f"{path} cannot be read as text: {error}") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def _fields(path: Path, lines: Sequence[str], start: int, columns: int) -> list[list[str]]:
+    """Fields of the lines from ``start``, each of a file that no other names."""
+    rows = [line.split() for line in lines[start:]]
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start + 1):
+        if len(row) != columns:
+            raise ImageDataError(
+                f"{path}, line {number}: {len(row)} columns, not {columns}; download it again"
+            )
+        if row[0] in seen:
+            raise ImageDataError(f"{path}, line {number}: {printable(row[0])} a second time")
+        seen.add(row[0])
+    return rows
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,408 @@
+"""A folder of the user's own images with their labels, and how image files become arrays.
+
+The folder holds ``labels.csv``, in UTF-8, with a header and a line for each image::
+
+    file,caption,Smiling,Eyeglasses,split
+    ann.png,"Ann, laughing",1,0,train
+    sub/bob.jpg,Bob,0,1,test
+
+``file`` is the image's name below the folder. Every other column is an attribute with 0/1, -1/1
+or true/false, but these, which need not be there: ``caption``; ``split``, train, validation
+(left out of both) or test; and, in place of all attributes, ``label``, one word for the image's
+class. Every image is cropped to the square in its middle and resized, unless it is of that size;
+a folder of grey images only has one channel; transparency is ignored.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from melodyconstraints.datasets.images.labelled_images import (
+    Announce,
+    ImageData,
+    LabelledImages,
+    Rows,
+    find_names,
+    refuse_attributes,
+    split_rows,
+)
+from melodyconstraints.errors import ImageDataError
+from melodyconstraints.storage.text import printable
+
+LABELS = "labels.csv"
+FILE, CAPTION, SPLIT, LABEL = "file", "caption", "split", "label"
+TRUTHS = {"1": True, "true": True, "0": False, "-1": False, "false": False}
+SPLITS = ("train", "validation", "test")
+GREY = frozenset({"1", "L", "LA"})
+WIDE = frozenset({"I", "F"})
+"""First letters of Pillow's modes with more than 8 bits a channel."""
+ANNOUNCE_EVERY = 10_000
+BATCH = 500
+"""Images that wait at a time for the threads."""
+
+Fit = Callable[[Image.Image], Image.Image]
+
+
+class ImageFiles(Protocol):
+    """Image files by name."""
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that are not there."""
+
+    def read(self, name: str) -> bytes:
+        """A whole file."""
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """The image files below a folder."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """See :class:`ImageFiles`."""
+        return [name for name in names if not (self.folder / name).is_file()]
+
+    def read(self, name: str) -> bytes:
+        """See :class:`ImageFiles`.
+
+        Raises:
+            ImageDataError: it cannot be read.
+        """
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ImageDataError(f"{self.folder / name} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What :func:`decode_images` found.
+
+    Attributes:
+        images: ``(N, size, size, 3)`` uint8.
+        grey: no image has colours.
+        sha256: of each file, by name.
+    """
+
+    images: NDArray[np.uint8]
+    grey: bool
+    sha256: dict[str, str]
+
+
+def read_image_folder(
+    folder: Path,
+    attributes: Sequence[str] | None = None,
+    *,
+    size: int = 64,
+    announce: Announce | None = None,
+) -> ImageData:
+    """Read a folder of images with a ``labels.csv``; see the module's text for both.
+
+    Args:
+        attributes: columns wanted, all where not given; see
+            :func:`~melodyconstraints.datasets.images.read_images.read_images`.
+        size: edge in pixels.
+
+    Raises:
+        UsageError: an attribute is unknown or given twice, or the labels are classes.
+        ImageDataError: the table or an image is missing or damaged.
+    """
+    path = folder / LABELS
+    table = _Table.read(path, needed=(FILE,))
+    names, labels, exclusive = _labels(table, attributes)
+    files = table.column(FILE)
+    captions = table.column(CAPTION) if CAPTION in table.header else ()
+    splits = [rows.tolist() for rows in _splits(table)]
+    source = FolderFiles(folder)
+    check_missing(source, files, path.name)
+
+    fit = partial(fit_square, size=size)
+    decoded = [
+        decode_images([files[row] for row in rows], source, fit, size, announce) for rows in splits
+    ]
+    channels = 1 if all(part.grey for part in decoded) else 3
+    checksums = {
+        LABELS: hashlib.sha256(path.read_bytes()).hexdigest(),
+        "images": digest_of({**decoded[0].sha256, **decoded[1].sha256}),
+    }
+    return ImageData(
+        *(
+            LabelledImages(
+                images=part.images[..., :channels],
+                labels=labels[rows],
+                names=names,
+                exclusive=exclusive,
+                files=tuple(files[row] for row in rows),
+                captions=tuple(captions[row] for row in rows) if captions else (),
+                source=folder.resolve().name,
+                checksums=checksums,
+            )
+            for rows, part in zip(splits, decoded, strict=True)
+        )
+    )
+
+
+def read_captions(path: Path | str) -> dict[str, str]:
+    """Captions by file, from a CSV with the columns ``file`` and ``caption``; others are ignored.
+
+    Raises:
+        ImageDataError: there is no such file, it is no such table, a caption is empty, or a file
+            is named twice.
+    """
+    table = _Table.read(Path(path), needed=(FILE, CAPTION))
+    return dict(zip(table.column(FILE), table.column(CAPTION), strict=True))
+
+
+def with_captions(images: LabelledImages, captions: Mapping[str, str]) -> LabelledImages:
+    """The same images, each with its caption.
+
+    Args:
+        captions: by file; there may be more of them.
+
+    Raises:
+        ImageDataError: an image has no caption, or the images have no names.
+    """
+    if not images.files:
+        raise ImageDataError(
+            f"images of {images.source} have no file names, by which captions could be found"
+        )
+    without = [file for file in images.files if file not in captions]
+    if without:
+        raise ImageDataError(
+            f"no caption for {len(without):,} of {len(images):,} images, the first "
+            f"{printable(without[0])}; add a line for each"
+        )
+    return replace(images, captions=tuple(captions[file] for file in images.files))
+
+
+def decode_images(
+    names: Sequence[str],
+    source: ImageFiles,
+    fit: Fit,
+    size: int,
+    announce: Announce | None = None,
+) -> Decoded:
+    """Decode image files in as many threads as there are cores.
+
+    Args:
+        fit: makes an image in RGB ``size`` pixels wide and high.
+
+    Raises:
+        ImageDataError: a file does not decode, or ``fit`` refuses it.
+    """
+    images = np.empty((len(names), size, size, 3), np.uint8)
+    sha256: dict[str, str] = {}
+    grey = True
+
+    def decode(row: int) -> tuple[bool, str]:
+        data = source.read(names[row])
+        images[row], is_grey = decode_image(data, names[row], fit)
+        return is_grey, hashlib.sha256(data).hexdigest()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(names), BATCH):
+            rows = range(start, min(start + BATCH, len(names)))
+            for row, (is_grey, digest) in zip(rows, pool.map(decode, rows), strict=True):
+                grey &= is_grey
+                sha256[names[row]] = digest
+            if announce and (rows.stop % ANNOUNCE_EVERY == 0 or rows.stop == len(names)):
+                announce(f"read {rows.stop:,} of {len(names):,} images of {source}")
+    return Decoded(images, grey, sha256)
+
+
+def decode_image(data: bytes, name: str, fit: Fit) -> tuple[NDArray[np.uint8], bool]:
+    """An image file's pixels ``(H, W, 3)`` after ``fit``, and whether it is grey.
+
+    Raises:
+        ImageDataError: it does not decode, has more than 8 bits a channel, or ``fit`` refuses it.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            mode = file.mode
+            if mode[0] in WIDE:
+                raise ImageDataError(
+                    f"image {printable(name)} has more than 8 bits a channel (mode {mode}); "
+                    "save it with 8"
+                )
+            image = ImageOps.exif_transpose(file).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise ImageDataError(
+            f"image {printable(name)} is of no format that is known here; save it as PNG or JPEG"
+        ) from error
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
+        Image.DecompressionBombError,
+    ) as error:
+        raise ImageDataError(
+            f"image {printable(name)} does not decode: {error}; replace it"
+        ) from error
+    try:
+        return np.asarray(fit(image)), mode in GREY
+    except ImageDataError as error:
+        raise ImageDataError(f"image {printable(name)} {error}") from error
+
+
+def fit_square(image: Image.Image, size: int, side: int | None = None) -> Image.Image:
+    """The square in the middle of an image, resized with antialiasing if need be.
+
+    Args:
+        size: edge of the result in pixels.
+        side: edge of what is cut out in pixels; as large as can be where not given.
+    """
+    side = side or min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return square if side == size else square.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def check_missing(source: ImageFiles, names: Sequence[str], table: str) -> None:
+    """See that all images are there before any is read.
+
+    Raises:
+        ImageDataError: one is not.
+    """
+    missing = source.missing(names)
+    if missing:
+        raise ImageDataError(
+            f"{table} names {len(missing):,} of {len(names):,} images that {source} does not "
+            f"hold, the first {printable(missing[0])}; add them or remove their lines"
+        )
+
+
+def digest_of(sha256: Mapping[str, str]) -> str:
+    """One checksum for many files: that of what ``sha256sum`` prints, in order of names."""
+    lines = "".join(f"{sha256[name]}  {name}\n" for name in sorted(sha256))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A CSV: reserved columns in lower case, rows without spaces around, each line's number."""
+
+    path: Path
+    header: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+
+    @classmethod
+    def read(cls, path: Path, needed: Sequence[str]) -> _Table:
+        """Every row is as long as the header; each file stands once; none has an empty caption."""
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, strict=True)
+                found = [([field.strip() for field in row], reader.line_num) for row in reader]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ImageDataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+        found = [(row, line) for row, line in found if any(row)]
+        header = tuple(map(_reserved, found[0][0])) if found else ()
+        missing = [name for name in needed if name not in header]
+        if missing:
+            raise ImageDataError(
+                f"{path} has no column {missing[0]!r}; its first line must name it, "
+                f"found {','.join(map(printable, header)) or 'nothing'}"
+            )
+        if len(set(header)) < len(header) or "" in header:
+            raise ImageDataError(f"{path}: every column needs a name of its own, got {header}")
+        table = cls(path, header, [row for row, _ in found[1:]], [line for _, line in found[1:]])
+        table._check()
+        return table
+
+    def column(self, name: str) -> list[str]:
+        place = self.header.index(name)
+        return [row[place] for row in self.rows]
+
+    def refuse(self, row: int, why: str) -> ImageDataError:
+        return ImageDataError(f"{self.path}, line {self.lines[row]}: {why}")
+
+    def _check(self) -> None:
+        for row, fields in enumerate(self.rows):
+            if len(fields) != len(self.header):
+                raise self.refuse(row, f"{len(fields)} columns, not {len(self.header)}")
+        seen: set[str] = set()
+        for row, file in enumerate(self.column(FILE)):
+            if not file:
+                raise self.refuse(row, "no file; name one in every line")
+            if file in seen:
+                raise self.refuse(row, f"{printable(file)} a second time; keep one of the lines")
+            seen.add(file)
+        if CAPTION in self.header:
+            for row, caption in enumerate(self.column(CAPTION)):
+                if not caption:
+                    raise self.refuse(row, "no caption; give one to every image")
+
+
+def _reserved(name: str) -> str:
+    return name.lower() if name.lower() in (FILE, CAPTION, SPLIT, LABEL) else name
+
+
+def _labels(
+    table: _Table, attributes: Sequence[str] | None
+) -> tuple[tuple[str, ...], NDArray[np.bool_], bool]:
+    """Names, labels ``(N, Y)``, and whether they are classes."""
+    columns = tuple(name for name in table.header if name not in (FILE, CAPTION, SPLIT, LABEL))
+    if LABEL in table.header:
+        if columns:
+            raise ImageDataError(
+                f"{table.path} has a column {LABEL!r} and {columns[0]!r} besides; "
+                "keep either classes or attributes"
+            )
+        refuse_attributes(attributes, str(table.path))
+        words = table.column(LABEL)
+        if "" in words:
+            raise table.refuse(words.index(""), "no label; give one to every image")
+        names = tuple(sorted(set(words)))
+        return names, np.array(words)[:, None] == np.array(names), True
+    if not columns:
+        raise ImageDataError(
+            f"{table.path} has no labels, only {', '.join(table.header)}; add a column {LABEL!r}, "
+            "or one for each attribute"
+        )
+    names = columns if attributes is None else find_names(attributes, columns)
+    labels = np.array([_truths(table, name) for name in names], bool).T
+    return names, labels, False
+
+
+def _truths(table: _Table, name: str) -> list[bool]:
+    words = table.column(name)
+    for row, word in enumerate(words):
+        if word.lower() not in TRUTHS:
+            raise table.refuse(
+                row,
+                f"{name} is {printable(word)!r}; an attribute is 0 or 1, -1 or 1, false or true",
+            )
+    return [TRUTHS[word.lower()] for word in words]
+
+
+def _splits(table: _Table) -> tuple[Rows, Rows]:
+    if SPLIT not in table.header:
+        return split_rows(len(table.rows))
+    words = [word.lower() for word in table.column(SPLIT)]
+    for row, word in enumerate(words):
+        if word not in SPLITS:
+            raise table.refuse(row, f"split is {printable(word)!r}, not {', '.join(SPLITS)}")
+    train, test = (np.flatnonzero(np.array(words) == name) for name in ("train", "test"))
+    if not len(train) or not len(test):
+        raise ImageDataError(
+            f"{table.path} has {len(train)} images to train on and {len(test)} to test with; "
+            f"both are needed, or no column {SPLIT!r}"
+        )
+    return train, test

@@ -1,0 +1,205 @@
+"""The melody store: a folder of Parquet parts, one row a unique melody.
+
+========================= =====================================================================
+``part-00000.parquet`` …  the columns of :data:`SCHEMA`, zstd; any Arrow tool reads them
+``extraction.json``       settings, versions and counters; written last: with it, it is complete
+``rejected.jsonl``        one line for each file that gave nothing: ``{"file", "reason"}``
+``recovered.jsonl``       one line for each file that only the second look could read
+========================= =====================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from melodyconstraints.datasets.melodies.splits import SPLITS
+from melodyconstraints.errors import StoreError, UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.units import STEPS
+from melodyconstraints.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+FORMAT = "melodyconstraints-melodies-1"
+ROWS_PER_PART = 65_536
+REJECTED = "rejected.jsonl"
+RECOVERED = "recovered.jsonl"
+SUMMARY = "extraction.json"
+
+SCHEMA = pa.schema(
+    [
+        ("events", pa.binary(STEPS)),
+        ("split", pa.dictionary(pa.int8(), pa.string())),
+        ("file", pa.string()),
+        ("tune", pa.int32()),
+        ("track", pa.int32()),
+        ("segment", pa.int32()),
+        ("start_bar", pa.int32()),
+        ("program", pa.int16()),
+        ("tempo", pa.float32()),
+        ("notes", pa.int16()),
+        ("hash", pa.binary(16)),
+    ],
+    metadata={"format": FORMAT},
+)
+"""``tune`` is the number of the first file that shares music with this one, see
+:mod:`melodyconstraints.datasets.melodies.splits`; ``tempo`` quarters a minute; ``hash`` that of
+:mod:`melodyconstraints.datasets.melodies.hashing`."""
+
+
+def write_part(folder: Path, number: int, table: pa.Table) -> None:
+    """Write one part of a store.
+
+    Args:
+        table: in columns of :data:`SCHEMA`.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=["split", "file"],
+        write_statistics=["split", "file", "tune", "notes"],
+        write_page_checksum=True,
+    )
+    write_atomically(folder / f"part-{number:05d}.parquet", memoryview(sink.getvalue()))
+
+
+def write_summary(folder: Path, parts: int, summary: dict[str, Any]) -> None:
+    """Mark a store as complete.
+
+    Args:
+        parts: how many were written.
+        summary: what else to keep: settings, versions, counters.
+    """
+    text = json.dumps({"format": FORMAT, "parts": parts, **summary}, indent=2) + "\n"
+    write_atomically(folder / SUMMARY, text.encode())
+
+
+@dataclass(frozen=True)
+class StoredMelodies:
+    """What a training needs of a store: the melodies of one split and where they come from.
+
+    Args:
+        events: ``(B, 256)`` uint8.
+        files: ``(B,)`` path of each melody's file, relative to the extracted folder.
+    """
+
+    events: NDArray[np.uint8]
+    files: NDArray[np.object_]
+
+    @property
+    def sources(self) -> NDArray[np.object_]:
+        """``(B,)`` first folder of each melody's path: the collection it belongs to."""
+        return np.array([str(file).split("/")[0] for file in self.files], dtype=object)
+
+    @property
+    def melodies(self) -> Melodies:
+        """The same as a batch with views."""
+        return Melodies(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
+    """Read a store into memory.
+
+    Args:
+        split: ``train``, ``validation``, ``test``, or None for all of it.
+
+    Raises:
+        StoreError: the folder is missing, unfinished, damaged or not a melody store.
+        UsageError: an unknown split.
+    """
+    table = read_table(folder, split, columns=["events", "file"])
+    events = table["events"].combine_chunks()
+    return StoredMelodies(events_of(events), table["file"].to_numpy())
+
+
+def read_table(
+    folder: Path, split: str | None = None, *, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a store as an Arrow table, in the order of its files.
+
+    Arguments and errors as for :func:`read_store`.
+
+    Args:
+        columns: of :data:`SCHEMA`; None for all.
+    """
+    if split is not None and split not in SPLITS:
+        raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    unknown = [name for name in columns or () if name not in SCHEMA.names]
+    if unknown:
+        raise UsageError(f"columns must be among {', '.join(SCHEMA.names)}, got {unknown[0]!r}")
+    condition = None if split is None else pc.field("split") == split
+    dataset = arrow_dataset(folder)
+    try:
+        return dataset.to_table(columns=list(columns or SCHEMA.names), filter=condition)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
+
+
+def arrow_dataset(folder: Path) -> Dataset:
+    """A store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
+
+    Raises:
+        StoreError: as for :func:`read_store`.
+    """
+    from pyarrow.dataset import ParquetFileFormat, dataset  # brings pandas, half a second
+
+    summary = read_summary(folder)
+    paths = sorted(str(path) for path in folder.glob("part-*.parquet"))
+    if not paths or len(paths) != summary.get("parts", len(paths)):
+        wanted = summary.get("parts", "some")
+        raise StoreError(
+            f"{folder} holds {len(paths)} part-*.parquet, {wanted} were written; extract it again"
+        )
+    checked = ParquetFileFormat(page_checksum_verification=True)
+    store = dataset(paths, schema=SCHEMA, format=checked)
+    try:
+        foreign = [part.path for part in store.get_fragments() if part.physical_schema != SCHEMA]
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
+    if foreign:
+        raise StoreError(f"{folder} is damaged, extract it again: {foreign[0]} has other columns")
+    return store
+
+
+def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
+    """``(B, 256)`` view of a column of events."""
+    if not len(column):
+        return np.zeros((0, STEPS), np.uint8)
+    data = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, STEPS)
+    return data[column.offset : column.offset + len(column)]
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The settings and counters of a finished store.
+
+    Raises:
+        StoreError: as for :func:`read_store`.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(
+            f"{folder} is not a finished melody store ({SUMMARY} cannot be read); "
+            "make one with: mc extract-melodies MIDI_DIR -o " + str(folder)
+        ) from error
+    except ValueError as error:
+        raise StoreError(f"{folder / SUMMARY} is damaged: {error}") from error
+    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+        raise StoreError(f"{folder} is not a melody store of format {FORMAT}")
+    return summary

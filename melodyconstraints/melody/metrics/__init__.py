@@ -1,0 +1,1 @@
+"""Measures of melodies and of sets of them."""

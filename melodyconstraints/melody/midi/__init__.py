@@ -1,0 +1,1 @@
+"""From MIDI files to melodies and back."""

@@ -1,0 +1,245 @@
+"""A second look at MIDI that symusic refuses or finds nothing in, event by event.
+
+mido reads the events. What holds them together is read here, because ``mido.MidiFile`` gives up a
+whole file for one bad event, and a time of a million bytes keeps it busy for minutes:
+
+* a data byte above 127 counts as 127 (mido's ``clip``);
+* a meta event that cannot be, such as a key of nine flats, is passed over;
+* a track that breaks off, turns to nonsense or runs past 31 bits of ticks ends there, and what
+  came before stays;
+* a track that is longer than it can be ends where the next one starts; chunks that are no tracks
+  and a wrong number of tracks do not matter;
+* an end of track in the middle of one is passed over;
+* a system exclusive event leaves the running status as it was;
+* time in frames (SMPTE) becomes ticks a quarter by the first tempo.
+
+Notes are paired as symusic pairs them: within a track, first on, first off; a note that nothing
+ends is none; a part is a channel and its program at the start of the note.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mido import Message
+from mido.messages import SPEC_BY_STATUS
+from mido.midifiles.meta import build_meta_message
+
+from melodyconstraints.errors import MidiError
+from melodyconstraints.melody.midi.parsed import Part, Reading
+from melodyconstraints.melody.units import DEFAULT_TEMPO, credible_tempo
+
+MAX_BYTES = 8 * 1024 * 1024
+"""A million notes; mido needs some 20 seconds for that, and a file must not stop a folder."""
+_MAX_TICK = 2**31 - 1
+_SOUNDING = -1
+_DRUM_CHANNEL = 9
+_CLIP = bytes(min(byte, 127) for byte in range(256))
+_SYSEX, _SYSEX_GOES_ON, _META = 0xF0, 0xF7, 0xFF
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30 / 1.001, 30: 30.0}
+
+
+def unwrap(data: bytes) -> bytes:
+    r"""The MIDI file in a RIFF file (``.rmi``), behind a MacBinary header or any other junk.
+
+    The sizes that a wrapper states are not believed. Data without a MIDI file come back as they
+    are.
+
+    >>> unwrap(b"RIFF\x1a\0\0\0RMIDdata\x0e\0\0\0MThd...")
+    b'MThd...'
+    """
+    return data[max(data.find(b"MThd"), 0) :]
+
+
+def read_with_mido(data: bytes) -> Reading:
+    """Read what can be read of a MIDI file.
+
+    Args:
+        data: as :func:`unwrap` gives them.
+
+    Raises:
+        MidiError: this is no MIDI file, its time division has no meaning, it is longer than
+            ``MAX_BYTES``, or it breaks off before any note ends.
+    """
+    if len(data) > MAX_BYTES:
+        raise MidiError(f"{len(data)} bytes are too many for mido; at most {MAX_BYTES} are read")
+    if not data.startswith(b"MThd") or len(data) < 14:
+        raise MidiError("not a MIDI file that can be parsed: no header at its start")
+    file = _File()
+    for body in _track_bodies(data):
+        file.read_track(body)
+    if file.breaks_off and not file.parts:
+        raise MidiError(
+            "not a MIDI file that can be parsed: it breaks off before a note has ended"
+        )
+    tempo = _first_tempo(file.tempos)
+    return Reading(
+        ticks_per_quarter=_ticks_per_quarter(data[12:14], tempo),
+        tempo=tempo,
+        signatures=tuple(sorted(file.signatures, key=lambda signature: signature[0])),
+        parts=tuple(file.parts),
+    )
+
+
+def _track_bodies(data: bytes) -> Iterator[bytes]:
+    """What is in each track, whatever the header says of their number."""
+    start = data.find(b"MTrk")
+    while start >= 0:
+        body = start + 8
+        end = body + int.from_bytes(data[start + 4 : body], "big")
+        if end != len(data) and data[end : end + 4] != b"MTrk":
+            within = data.find(b"MTrk", body, end)
+            end = within if within >= 0 else end
+        yield data[body:end]
+        start = data.find(b"MTrk", end)
+
+
+@dataclass
+class _File:
+    """What the tracks read so far have said; tempos are (tick, microseconds a quarter)."""
+
+    parts: list[Part] = field(default_factory=list)
+    tempos: list[tuple[int, int]] = field(default_factory=list)
+    signatures: list[tuple[int, int, int]] = field(default_factory=list)
+    breaks_off: bool = False
+
+    def read_track(self, body: bytes) -> None:
+        """Read a track as far as it goes."""
+        track = _Track()
+        try:
+            for now, message in _messages(body):
+                if message.type == "set_tempo":
+                    self.tempos.append((now, message.tempo))
+                elif message.type == "time_signature":
+                    self.signatures.append((now, message.numerator, message.denominator))
+                else:
+                    track.hear(now, message)
+        except (EOFError, LookupError):  # no bytes left, or a status byte that mido does not know
+            self.breaks_off = True
+        self.parts += track.parts()
+
+
+@dataclass
+class _Track:
+    """What a track has said so far; a note is [start, end or still sounding, pitch]."""
+
+    name: str = ""
+    programs: list[int] = field(default_factory=lambda: [0] * 16)
+    notes: dict[tuple[int, int], list[list[int]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    sounding: dict[tuple[int, int], deque[list[int]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
+
+    def hear(self, now: int, message: Any) -> None:
+        """Take in a message of mido's at a tick."""
+        match message.type:
+            case "note_on" if message.velocity:
+                self._start_note(now, message.channel, message.note)
+            case "note_on" | "note_off":
+                self._end_note(now, message.channel, message.note)
+            case "program_change":
+                self.programs[message.channel] = message.program
+            case "track_name":
+                # mido takes text for Latin-1, symusic for UTF-8
+                self.name = message.name.encode("latin-1").decode("utf-8", "replace")
+
+    def _start_note(self, now: int, channel: int, pitch: int) -> None:
+        note = [now, _SOUNDING, pitch]
+        self.notes[channel, self.programs[channel]].append(note)
+        self.sounding[channel, pitch].append(note)
+
+    def _end_note(self, now: int, channel: int, pitch: int) -> None:
+        if sounding := self.sounding[channel, pitch]:
+            note = sounding.popleft()
+            note[1] = max(now, note[0] + 1)
+
+    def parts(self) -> Iterator[Part]:
+        """The notes of each channel and program, in the order in which they start."""
+        for channel, program in sorted(self.notes):
+            notes = np.array(self.notes[channel, program], np.int64)
+            starts, ends, pitches = np.ascontiguousarray(notes[notes[:, 1] != _SOUNDING].T)
+            if len(starts):
+                is_drum = channel == _DRUM_CHANNEL
+                yield Part(self.name, program, is_drum, starts, ends, pitches)
+
+
+def _messages(body: bytes) -> Iterator[tuple[int, Any]]:
+    """Tick and message of each event that mido understands."""
+    at = now = running_status = 0
+    while at < len(body):
+        delta, at = _variable_int(body, at)
+        now += delta
+        if now > _MAX_TICK:
+            return
+        status = running_status
+        if body[at] >= 0x80:
+            status, at = body[at], at + 1
+        if status < _SYSEX:
+            running_status = status
+        start, end = _data(body, at, status)
+        if end > len(body):
+            raise EOFError
+        message = _message(status, body[at:start], body[start:end])
+        if message is not None:
+            yield now, message
+        at = end
+
+
+def _data(body: bytes, at: int, status: int) -> tuple[int, int]:
+    """Start and end of the data of an event whose status byte lies before ``at``."""
+    if status == _META:
+        at += 1
+    if status in (_SYSEX, _SYSEX_GOES_ON, _META):
+        size, at = _variable_int(body, at)
+    else:
+        size = SPEC_BY_STATUS[status]["length"] - 1
+    return at, at + size
+
+
+def _message(status: int, head: bytes, data: bytes) -> Any:
+    """What mido makes of it; none for system exclusives and for meta events that cannot be."""
+    if status == _META:
+        try:
+            return build_meta_message(head[0], data)
+        except Exception:  # whatever mido's tables of keys, rates and texts happen to throw
+            return None
+    if status in (_SYSEX, _SYSEX_GOES_ON):
+        return None
+    return Message.from_bytes(bytes([status]) + data.translate(_CLIP))
+
+
+def _variable_int(body: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and where the next thing starts.
+
+    What does not fit into 31 bits stays just too large, however many bytes it has.
+    """
+    value, byte = 0, 0x80
+    while byte >= 0x80:
+        byte, at = body[at], at + 1
+        value = min(value << 7 | byte & 0x7F, _MAX_TICK + 1)
+    return value, at
+
+
+def _first_tempo(tempos: list[tuple[int, int]]) -> float:
+    if not tempos:
+        return DEFAULT_TEMPO
+    _, microseconds = min(tempos, key=lambda tempo: tempo[0])
+    return credible_tempo(_MICROSECONDS_PER_MINUTE / max(microseconds, 1))
+
+
+def _ticks_per_quarter(division: bytes, tempo: float) -> int:
+    """From the header's two bytes; a quarter of time in frames is as long as the tempo says."""
+    frames, ticks_per_frame = struct.unpack(">bB", division)
+    ticks_per_second = _FRAMES_PER_SECOND.get(-frames, 0) * ticks_per_frame
+    ticks = round(ticks_per_second * 60 / tempo) if frames < 0 else int.from_bytes(division, "big")
+    if ticks <= 0:
+        raise MidiError(f"time division {division.hex()}: neither ticks a quarter nor SMPTE")
+    return ticks

@@ -1,0 +1,1 @@
+"""The hierarchical LSTM autoencoder of melodies."""

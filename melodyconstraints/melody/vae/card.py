@@ -1,0 +1,61 @@
+"""The model card: what a melody model was made from, how, and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from melodyconstraints.storage.artifacts import markdown_table
+
+
+def model_card(
+    *,
+    preset: str,
+    parameters: int,
+    data: Mapping[str, int],
+    settings: Mapping[str, Any],
+    minutes: float,
+    steps: int,
+    measured: Mapping[str, Mapping[str, float]],
+    notes: str = "",
+) -> str:
+    """Markdown.
+
+    Args:
+        data: training melodies by collection.
+        settings: names and values.
+        minutes: time of training.
+        measured: quality on each held-out split.
+        notes: Markdown on where the data is from, its licences, how to make the model again.
+    """
+    return "\n".join(
+        [
+            f"# Melody model, preset `{preset}`",
+            "",
+            f"A hierarchical LSTM variational autoencoder of 16-bar melodies with {parameters:,} "
+            f"parameters, trained for {steps:,} steps in {minutes:.0f} minutes.",
+            "",
+            "## Measured on melodies of files that the training did not see",
+            "",
+            *markdown_table(["", *measured], _transposed(measured)),
+            "",
+            "## Training melodies by collection",
+            "",
+            *markdown_table(["collection", "melodies"], [[k, f"{v:,}"] for k, v in data.items()]),
+            "",
+            "## Settings",
+            "",
+            *markdown_table(["setting", "value"], [[k, str(v)] for k, v in settings.items()]),
+            "",
+            *notes.splitlines(),
+            "",
+        ]
+    )
+
+
+def _transposed(measured: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    names = list(next(iter(measured.values())))
+    return [
+        [name.replace("_", " "), *(f"{values[name]:.3f}" for values in measured.values())]
+        for name in names
+    ]

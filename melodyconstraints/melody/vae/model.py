@@ -1,0 +1,231 @@
+"""The hierarchical LSTM melody VAE (the paper, section 6 and appendix 9.2.3).
+
+::
+
+    events ──> encoder ──> q(z | m) ──> z ──> conductor ──> 16 bar embeddings
+                                                                  │
+                          events <── bar decoder, one bar each <──┘
+
+The bar decoder's state is made anew at every bar from the bar's embedding, and the embedding is
+part of every input, so all that joins two bars is z (and, with ``carry``, one event).
+
+Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, ``Z`` latent
+dimensions, ``V`` = 130 events, ``H`` units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Events
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.bar_decoder import BarDecoder
+from melodyconstraints.melody.vae.config import MelodyVAEConfig
+from melodyconstraints.melody.vae.free_running import FreeRunning, filled
+from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
+from melodyconstraints.melody.vae.lstm import LayerWeights, scan
+from melodyconstraints.melody.vae.sampling import Drawing
+from melodyconstraints.vae.posterior import Posterior
+from melodyconstraints.vae.precision import products
+
+DECODE_BATCH = 256
+"""Melodies that are encoded or decoded at once: enough to fill the cores, little memory."""
+
+
+class FlatEncoder(nn.Module):
+    """One bidirectional LSTM over all events; its two final outputs make the posterior."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.events = EventInput(config.event_embedding, learned_start=False)
+        self.lstm = lstm(self.events.size, config.encoder_units, bidirectional=True)
+        self.head = nn.Linear(2 * config.encoder_units, 2 * config.latent_dim)
+
+    def forward(self, events: Tensor) -> Posterior:
+        """``(B, T)`` int64 to q(z | m)."""
+        return Posterior.from_head(self.head(final_states(self.lstm, self.events(events))))
+
+    def to_posterior(self) -> list[nn.Linear]:
+        """The layers that make the posterior's means, then its raw scales; ``(2Z, ...)`` each."""
+        return [self.head]
+
+
+class HierarchicalEncoder(nn.Module):
+    """Each bar to a code, all bars side by side; then over the codes of the 16 bars."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        units = config.encoder_units
+        self.events = EventInput(config.event_embedding, learned_start=False)
+        self.bar_lstm = lstm(self.events.size, units, bidirectional=True)
+        self.bar_code = nn.Linear(2 * units, config.bar_code)
+        self.lstm = lstm(config.bar_code, units, bidirectional=True)
+        self.head = nn.Linear(2 * units, 2 * config.latent_dim)
+        self.shortcut = (
+            nn.Linear(BARS * config.bar_code, 2 * config.latent_dim) if config.residual else None
+        )
+
+    def bar_codes(self, events: Tensor) -> Tensor:
+        """``(B, T)`` int64 to ``(B, K, bar_code)``."""
+        bars = events.reshape(-1, STEPS_PER_BAR)
+        if events.device.type == "cpu":
+            states = torch.cat([self._scan(bars, ""), self._scan(bars.flip(1), "_reverse")], -1)
+        else:
+            states = final_states(self.bar_lstm, self.events(bars))
+        return self.bar_code(states).reshape(len(events), BARS, -1)
+
+    def _scan(self, bars: Tensor, direction: str) -> Tensor:
+        """Last hidden state of one direction: ``(N, S)`` events to ``(N, H)``."""
+        layer = LayerWeights.of(self.bar_lstm, 0, direction)
+        nothing = layer.bias.new_zeros(len(bars), self.bar_lstm.hidden_size)
+        constant = layer.bias.expand(1, len(bars), -1)
+        table = self.events.table(layer.inputs)
+        return scan(layer.recurrent, (nothing, nothing), constant, table, bars.T)[-1]
+
+    def forward(self, events: Tensor) -> Posterior:
+        """``(B, T)`` int64 to q(z | m)."""
+        codes = self.bar_codes(events)
+        head = self.head(final_states(self.lstm, codes))
+        if self.shortcut is not None:
+            head = head + self.shortcut(codes.flatten(1))
+        return Posterior.from_head(head)
+
+    def to_posterior(self) -> list[nn.Linear]:
+        """The layers whose sum makes the posterior's means, then its raw scales."""
+        return [self.head] if self.shortcut is None else [self.head, self.shortcut]
+
+
+class Conductor(nn.Module):
+    """z to one embedding a bar: an LSTM that starts from z and sees only zeros."""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        units, layers = config.conductor_units, config.conductor_layers
+        self.start = InitialState(config.latent_dim, units, layers)
+        self.lstm = lstm(1, units, layers)
+        self.output = nn.Linear(units, config.bar_embedding)
+        self.shortcut = (
+            nn.Linear(config.latent_dim, BARS * config.bar_embedding) if config.residual else None
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``(B, Z)`` to ``(B, K, bar_embedding)``."""
+        embeddings = self.output(self._outputs(z))
+        if self.shortcut is not None:
+            embeddings = embeddings + self.shortcut(z).reshape(embeddings.shape)
+        return embeddings
+
+    def from_z(self) -> list[nn.Linear]:
+        """The layers that see z: ``(..., Z)`` each."""
+        layers = [self.start.linear]
+        return layers if self.shortcut is None else [*layers, self.shortcut]
+
+    def _outputs(self, z: Tensor) -> Tensor:
+        """``(B, K, H)``."""
+        hidden, cell = self.start(z)
+        if z.device.type != "cpu":
+            return self.lstm(z.new_zeros(len(z), BARS, 1), (hidden, cell))[0]
+        outputs = z.new_zeros(BARS, len(z), 1)
+        for number in range(self.lstm.num_layers):
+            layer = LayerWeights.of(self.lstm, number)
+            given = F.linear(outputs, layer.inputs, layer.bias)
+            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
+        return outputs.transpose(0, 1)
+
+
+class MelodyVAE(nn.Module):
+    """Encoder, conductor and bar decoder.
+
+    ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
+    training has measured it. ``folder`` is where the model was read from or written to, and
+    ``fingerprint`` names its weights; both are empty for a model that was never on disk.
+    """
+
+    sigma_bar: Tensor
+    folder: str = ""
+    fingerprint: str = ""
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder: FlatEncoder | HierarchicalEncoder = (
+            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
+        )
+        self.conductor = Conductor(config)
+        self.decoder = BarDecoder(config)
+        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
+
+    @property
+    def latent_dim(self) -> int:
+        """Z, the dimensions of z."""
+        return self.config.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.sigma_bar.device
+
+    def encode(self, events: Tensor) -> Posterior:
+        """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
+        return self.encoder(events.long())
+
+    def logits(self, z: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
+        return self.decoder(self.conductor(z), events.long())
+
+    @torch.no_grad()
+    def decode(
+        self,
+        z: Tensor,
+        *,
+        temperature: float = 0.5,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        generator: torch.Generator | None = None,
+        precision: str = "auto",
+    ) -> Tensor:
+        """Draw one melody for each latent point.
+
+        One draw of ``generator`` decides each event, and on CPUs a point's logits do not depend
+        on the points beside it, to the bit: the same points give the same melodies however they
+        are split into batches.
+
+        Args:
+            z: ``(B, Z)``.
+            temperature: in [0, inf); 0 takes the likeliest event at every step.
+            top_k, top_p: see :class:`melodyconstraints.melody.vae.sampling.Drawing`.
+            generator: source of the draws.
+            precision: of the products. With ``auto`` they are in bfloat16 where the processor
+                multiplies it, so another kind of processor may draw another event now and then.
+
+        Returns:
+            ``(B, T)`` int64 events in [0, 129].
+
+        Raises:
+            UsageError: a temperature, ``top_k`` or ``top_p`` outside its range, a ``z`` of
+                another size or a precision that does not exist.
+        """
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        drawing = Drawing(temperature, top_k, top_p)
+        device = generator.device if generator is not None else z.device
+        noise = torch.rand(len(z), STEPS, generator=generator, device=device).to(z.device)
+        with products(precision, z.device):
+            if not len(z):
+                return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
+            embeddings = self.conductor(filled(z))[: len(z)]
+            return FreeRunning(self.decoder)(embeddings, noise, drawing)
+
+
+def event_batches(
+    events: Events, device: torch.device, size: int = DECODE_BATCH
+) -> Iterator[Tensor]:
+    """``(B, T)`` uint8 events as int64 tensors of at most ``size`` melodies."""
+    for first in range(0, len(events), size):
+        yield torch.from_numpy(events[first : first + size].astype(np.int64)).to(device)

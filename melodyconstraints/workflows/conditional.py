@@ -1,0 +1,270 @@
+"""One actor with knobs: G(z, y), where y names a set of pitch classes and a density.
+
+It comes with the bundled model, so that a scale and a density need no training. One decoded melody
+teaches the critic what it would have earned under any setting of the knobs, since both rewards
+follow from the counts of its pitch classes.
+
+>>> import melodyconstraints as mc
+>>> melodies = mc.load_knobs().at("D-dorian", density=96).generate(2)     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.latent.training import RoundRecord, train_actor_critic
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.units import STEPS
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.rules import find_rules
+from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.workflows.actor import (
+    DEFAULT_TEMPERATURE,
+    TRAINING_EVENTS,
+    TRAINING_POINTS,
+    TRAINING_TEMPERATURE,
+    MelodyActor,
+    stream,
+)
+
+KIND = "knob-actor"
+FOLDER_OF_KNOBS = "knobs"
+"""In its model's folder."""
+PITCH_CLASSES = 12
+CONDITION = PITCH_CLASSES + 1
+FEWEST_PITCH_CLASSES = 3
+HIGHEST_DENSITY = 192
+"""Of the densities that are trained for."""
+_FREE_SHARE = 0.15
+"""Of the training's conditions that ask for no density."""
+
+SETTINGS = ActorCriticSettings(
+    actor_hidden=(768, 768, 768),
+    critic_hidden=(768, 768, 768),
+    bank=4096,
+    warmup_steps=2000,
+    rounds=600,
+    actor_points=128,
+    memory=60_000,
+    batch_size=256,
+    distance_weight=0.05,
+    prior_weight=0.3,
+    gradient_penalty=0.0,
+    validation=512,
+    validate_every=20,
+)
+
+
+class ScaleAndDensity:
+    """The judge of both knobs: share of notes in the set, and min(1, notes / density).
+
+    The paper, equation 4; a melody without notes earns 0 of the first.
+    """
+
+    names = ("scale", "density")
+
+    def measure(self, samples: Melodies) -> Tensor:
+        """``(B, 12)`` notes of each pitch class."""
+        counts = np.stack(
+            [
+                ((samples.pitch_classes == pc) & samples.onsets).sum(axis=1)
+                for pc in range(PITCH_CLASSES)
+            ],
+            axis=1,
+        )
+        return torch.from_numpy(counts).float()
+
+    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+        """Counts ``(B, 12)`` and conditions ``(B, 13)`` to rewards ``(B, 2)``."""
+        if y is None:
+            raise ValueError("the knobs need a condition")
+        notes = measured.sum(-1)
+        inside = (measured * y[:, :PITCH_CLASSES]).sum(-1) / notes.clamp(min=1)
+        wanted = (y[:, PITCH_CLASSES] * STEPS).round()
+        dense = torch.where(wanted > 0, notes / wanted.clamp(min=1), torch.ones_like(notes))
+        return torch.stack([inside, dense.clamp(max=1)], -1)
+
+
+def condition(pitch_classes: Collection[int], density: int) -> Tensor:
+    """``(13,)``: a bit for each pitch class, and notes in 16 bars over 256.
+
+    Raises:
+        UsageError: no pitch class, one outside [0, 11], or a density that no melody can have.
+
+    >>> condition([0, 4, 7], 64)
+    tensor([1.0000, 0.0000, 0.0000, 0.0000, 1.0000, 0.0000, 0.0000, 1.0000, 0.0000,
+            0.0000, 0.0000, 0.0000, 0.2500])
+    """
+    if not pitch_classes or not set(pitch_classes) <= set(range(PITCH_CLASSES)):
+        raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(pitch_classes)}")
+    if not 0 <= density <= STEPS:
+        raise UsageError(f"density must be from 0 to {STEPS} notes in 16 bars, got {density}")
+    y = torch.zeros(CONDITION)
+    y[list(pitch_classes)] = 1
+    y[PITCH_CLASSES] = density / STEPS
+    return y
+
+
+def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
+    """``(count, 13)``: half of them scales on any tonic, half any sets of at least three."""
+    scales = torch.zeros(len(SCALES), PITCH_CLASSES)
+    for row, steps in zip(scales, SCALES.values(), strict=True):
+        row[list(steps)] = 1
+    which = torch.randint(len(SCALES), (count,), generator=generator)
+    tonic = torch.randint(PITCH_CLASSES, (count, 1), generator=generator)
+    places = (torch.arange(PITCH_CLASSES) - tonic) % PITCH_CLASSES
+    bits = scales[which].gather(1, places)
+    order = torch.rand(count, PITCH_CLASSES, generator=generator).argsort(-1).argsort(-1)
+    size = torch.randint(FEWEST_PITCH_CLASSES, PITCH_CLASSES + 1, (count, 1), generator=generator)
+    any_set = torch.rand(count, 1, generator=generator) < 0.5
+    bits = torch.where(any_set, (order < size).float(), bits)
+    notes = torch.randint(HIGHEST_DENSITY + 1, (count, 1), generator=generator)
+    notes[torch.rand(count, 1, generator=generator) < _FREE_SHARE] = 0
+    return torch.cat([bits, notes / STEPS], -1)
+
+
+@dataclass
+class KnobActor:
+    """A conditional actor for scale and density; :meth:`at` sets the knobs.
+
+    Args:
+        model: the melody model that it works on.
+        settings: the recipe.
+        records: one entry a round.
+    """
+
+    model: MelodyVAE
+    actor: Actor
+    settings: ActorCriticSettings
+    records: list[RoundRecord] = field(default_factory=list)
+
+    def at(
+        self, scale: str | Collection[int] | None = None, density: int | None = None
+    ) -> MelodyActor:
+        """The actor at one setting of the knobs; it draws as one does that learned these rules.
+
+        Args:
+            scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
+                or numbers in [0, 11]; None for all notes.
+            density: at least so many notes in 16 bars; None for any number.
+
+        Raises:
+            UsageError: no such scale or pitch class, or a setting that was not trained for.
+        """
+        specs = knob_specs(scale, density)
+        rules = find_rules(specs)
+        allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
+        if len(allowed) < FEWEST_PITCH_CLASSES or (density or 0) > HIGHEST_DENSITY:
+            wanted = " ".join(f"--rule {spec}" for spec in specs)
+            raise UsageError(
+                f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
+                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density or 0}; train an actor "
+                f"for that with: mc train-actor {wanted}"
+            )
+        y = condition(allowed, density or 0)
+        return MelodyActor(
+            model=self.model,
+            rules=rules,
+            actor=ConditionedActor(self.actor, y),
+            critic=Critics([]),
+            heads=[],
+            temperature=DEFAULT_TEMPERATURE,
+            settings=self.settings,
+        )
+
+
+def knob_specs(scale: str | Collection[int] | None, density: int | None) -> list[str]:
+    """What the knobs ask for, as rules.
+
+    >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
+    (['scale:D-dorian', 'density:96'], ['pitch-classes:0,2,E'], ['pitch-classes:0,4,7'])
+    """
+    specs = []
+    if isinstance(scale, str):
+        is_set = "," in scale or len(scale) <= len("F#")
+        specs.append(f"{'pitch-classes' if is_set else 'scale'}:{scale}")
+    elif scale is not None:
+        specs.append("pitch-classes:" + ",".join(map(str, sorted(scale))))
+    if density is not None:
+        specs.append(f"density:{density}")
+    return specs
+
+
+def train_knobs(
+    model: MelodyVAE,
+    settings: ActorCriticSettings = SETTINGS,
+    *,
+    temperature: float = TRAINING_TEMPERATURE,
+    seed: int = 0,
+    callback: Callable[[RoundRecord], None] | None = None,
+) -> KnobActor:
+    """Train a conditional actor for any scale and density."""
+    pair = train_actor_critic(
+        MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
+        ScaleAndDensity(),
+        settings,
+        conditions=draw_conditions,
+        generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
+        callback=callback,
+    )
+    return KnobActor(model, pair.amortised, settings, pair.records)
+
+
+def save_knobs(knobs: KnobActor, folder: Path, card: str = "") -> None:
+    """Write a folder with the actor, in half precision, and the fingerprint of its model.
+
+    Raises:
+        UsageError: the model was never saved.
+    """
+    if not knobs.model.folder:
+        raise UsageError("the actor's model has no folder; save it first with save_model")
+    tensors = {name: value.half() for name, value in knobs.actor.state_dict().items()}
+    config = {
+        "model": {"folder": knobs.model.folder, "fingerprint": knobs.model.fingerprint},
+        "settings": asdict(knobs.settings),
+        "records": [asdict(record) for record in knobs.records],
+    }
+    save_artifact(folder, KIND, config, tensors, card)
+
+
+def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = None) -> KnobActor:
+    """Read a knob actor; without a folder, that of the bundled model.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign, or trained on another model.
+    """
+    folder = BUNDLED / FOLDER_OF_KNOBS if folder is None else Path(folder)
+    artifact = load_artifact(folder, KIND)
+    config = artifact.config
+    try:
+        settings = ActorCriticSettings.from_json(config["settings"])
+        records = [RoundRecord(**record) for record in config["records"]]
+        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
+        model = model or load_model(place)
+        if model.fingerprint != wanted:
+            raise ArtifactError(
+                f"{folder} was trained on the model {wanted[:12]}, found "
+                f"{model.fingerprint[:12]}; train an actor for that one with: mc train-actor"
+            )
+        actor = Actor(
+            model.latent_dim,
+            settings.actor_hidden,
+            CONDITION,
+            condition_units=settings.condition_units,
+        )
+        actor.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+    return KnobActor(model, actor.eval(), settings, records)

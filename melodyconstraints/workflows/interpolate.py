@@ -1,0 +1,42 @@
+"""Melodies on the way from one to another.
+
+>>> import melodyconstraints as mc
+>>> tune, other = mc.Melody.from_notes([(0, 4, 60)]), mc.Melody.from_notes([(0, 8, 67)])
+>>> len(mc.interpolate(mc.load_model(), tune, other, 5))
+5
+"""
+
+from __future__ import annotations
+
+import torch
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.interpolation import slerp
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+
+
+def interpolate(
+    model: MelodyVAE,
+    start: Melody,
+    end: Melody,
+    n: int,
+    *,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Melodies:
+    """``n`` melodies at even distances on the arc between the posterior means of two.
+
+    The first and the last are reconstructions of ``start`` and ``end``; see
+    :func:`melodyconstraints.latent.interpolation.slerp`.
+
+    Raises:
+        UsageError: n below 2.
+    """
+    if n < 2:
+        raise UsageError(f"n must be at least 2, for both ends, got {n}")
+    first, last = encode(model, [start, end]).mean
+    points = slerp(first, last, torch.linspace(0, 1, n))
+    return MelodySampler(model, temperature=temperature, seed=seed).decode(points)

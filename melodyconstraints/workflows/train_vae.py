@@ -1,0 +1,160 @@
+"""From a melody store to a model folder: what ``mc train-vae`` does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
+from melodyconstraints.errors import StoreError, UsageError
+from melodyconstraints.latent.curves import plot_learning_curves
+from melodyconstraints.melody.vae.card import model_card
+from melodyconstraints.melody.vae.checkpoint import KIND, load_model, save_model
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
+from melodyconstraints.vae.distributed import processes
+from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim
+from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+from melodyconstraints.workflows.bank import SIZE, write_bank
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+WATCHED = 512
+"""Held-out melodies that are measured during the training."""
+MEASURED = 2_048
+"""Held-out melodies of each split that are measured at its end."""
+BANKED = SIZE
+"""Melodies of each kind in the model's bank."""
+PANELS = {
+    "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
+    "nats a melody": ("reconstruction", "kl"),
+}
+"""Of the picture of the learning curves."""
+
+
+def train_model(
+    store: Path,
+    output: Path,
+    preset: str,
+    settings: TrainingSettings,
+    elbo: ElboSettings,
+    *,
+    start_from: Path | str | None = None,
+    device: str = "cpu",
+    resume: bool = False,
+    notes: str = "",
+    callback: Callable[[TrainingState], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> dict[str, Metrics]:
+    """Train a preset on a store and write the model folder with its card.
+
+    Args:
+        start_from: a model folder, or ``bundled``, whose weights are trained further.
+        notes: Markdown that is added to the card.
+        announce: told what goes on after the training.
+
+    Returns:
+        Quality on the splits ``validation`` and ``test``; nothing in the processes that only help.
+
+    Raises:
+        UsageError: ``output`` already holds a model, or a training and ``resume`` is false; an
+            unknown preset, or one that ``start_from`` is not of; a device that is not there.
+        ArtifactError: ``start_from`` holds no melody VAE.
+        StoreError: ``store`` is no finished melody store, or has no held-out melodies.
+    """
+
+    def show(state: TrainingState) -> None:
+        if state.curves and state.curves[-1]["step"] == state.step:
+            plot_learning_curves(state.curves, output / CURVES, PANELS)
+        if callback:
+            callback(state)
+
+    with processes(device, settings.batch_size) as (place, device):
+        check_device(device)
+        if place.first:
+            if preset not in PRESETS:
+                raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+            claim(output, KIND, resume=resume)
+        start = _model_to_train_further(start_from, preset) if start_from else None
+        elbo = elbo.further() if start else elbo
+        data = _training_data(store)
+        if place.first:
+            output.mkdir(parents=True, exist_ok=True)
+        model, state = train_melody_vae(
+            PRESETS[preset],
+            data["train"].events,
+            data["train"].sources,
+            choose(data["validation"].events, WATCHED),
+            settings,
+            elbo=elbo,
+            start=start,
+            device=device,
+            processes=place,
+            folder=output / CHECKPOINTS,
+            resume=resume,
+            callback=show,
+        )
+    if not place.first:
+        return {}
+    plot_learning_curves(state.curves, output / CURVES, PANELS)
+    model.eval()
+    if announce:
+        announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
+    measured = {
+        split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
+        for split in ("validation", "test")
+        if len(data[split])
+    }
+    everything = {**asdict(settings), **asdict(elbo)}
+    if start is not None:
+        everything["start_from"] = start.fingerprint
+    card = model_card(
+        preset=preset,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        data=_by_collection(data["train"]),
+        settings=everything,
+        minutes=state.elapsed_seconds / 60,
+        steps=state.step,
+        measured=measured,
+        notes=notes,
+    )
+    training = {"preset": preset, "settings": everything, "steps": state.step, "quality": measured}
+    save_model(model, output, card=card, training=training)
+    if announce:
+        announce("decoding the bank, on which rules are tried")
+    write_bank(output, store, device=device, size=BANKED)
+    return measured
+
+
+def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
+    model = load_model(folder)
+    if model.config != PRESETS[preset]:
+        raise UsageError(f"{folder} is not of preset {preset}; choose the one it was made with")
+    return model
+
+
+def _training_data(store: Path) -> dict[str, StoredMelodies]:
+    data = {split: read_store(store, split) for split in ("train", "validation", "test")}
+    if not len(data["train"]):
+        raise UsageError(f"{store} holds no melody to train on; extract more files")
+    if not len(data["validation"]):
+        raise StoreError(f"{store} holds no melody of the split validation; extract more files")
+    return data
+
+
+def choose(melodies: NDArray[Scalar], count: int) -> NDArray[Scalar]:
+    """At most ``count`` rows, drawn once and for all."""
+    rows = np.random.default_rng(0).permutation(len(melodies))[:count]
+    return melodies[np.sort(rows)]
+
+
+def _by_collection(stored: StoredMelodies) -> dict[str, int]:
+    return dict(sorted(Counter(stored.sources.tolist()).items()))

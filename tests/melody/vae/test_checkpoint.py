@@ -1,0 +1,116 @@
+"""Model folders: what is written is what is read, and anything else is refused."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from melodyconstraints.errors import ArtifactError
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, KIND, load_model, save_model
+from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.storage.artifacts import save_artifact
+
+
+def test_a_model_comes_back_in_half_precision(tiny_model, tmp_path):
+    tiny_model.sigma_bar.uniform_(0.1, 1)
+    tiny_model.train()
+    save_model(tiny_model, tmp_path)
+    loaded = load_model(tmp_path)
+    assert loaded.config == tiny_model.config
+    assert not loaded.training
+    read = loaded.state_dict()
+    for name, tensor in tiny_model.state_dict().items():
+        assert read[name].dtype == torch.float32
+        assert torch.equal(read[name], tensor.half().float()), name
+
+
+def test_what_was_saved_twice_is_the_same(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path / "first")
+    again = load_model(tmp_path / "first")
+    save_model(again, tmp_path / "second")
+    z = torch.randn(3, 8)
+    second = load_model(tmp_path / "second")
+    assert torch.equal(again.decode(z, temperature=0), second.decode(z, temperature=0))
+    assert again.fingerprint == second.fingerprint
+
+
+def test_the_fingerprint_names_weights_and_configuration(tiny_model, tmp_path):
+    fingerprint = save_model(tiny_model, tmp_path, card="one")
+    assert load_model(tmp_path).fingerprint == fingerprint
+    assert save_model(tiny_model, tmp_path, card="another") == fingerprint
+    assert save_model(tiny_model, tmp_path, training={"steps": 3}) != fingerprint
+    tiny_model.decoder.output.bias.data[0] += 1
+    assert save_model(tiny_model, tmp_path) != fingerprint
+
+
+def test_the_folder_holds_card_configuration_and_weights(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path / "deep" / "down", card="# Card\n", training={"steps": 3})
+    folder = tmp_path / "deep" / "down"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "model.safetensors", "README.md", "manifest.json"}
+    assert (folder / "README.md").read_text() == "# Card\n"
+    assert json.loads((folder / "config.json").read_text()) == {
+        "format": "melodyconstraints-1",
+        "kind": "melody-vae",
+        "model": asdict(tiny_model.config),
+        "training": {"steps": 3},
+    }
+
+
+def test_a_folder_may_be_named_by_a_string(tiny_model_folder):
+    assert load_model(str(tiny_model_folder)).latent_dim == 8
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"none is not a finished melody-vae folder: manifest"):
+        load_model(tmp_path / "none")
+
+
+def test_another_kind_of_folder_is_refused(tiny_actor_folder):
+    message = "is of kind actor, format melodyconstraints-1; kind melody-vae, format .* is wanted"
+    with pytest.raises(ArtifactError, match=message):
+        load_model(tiny_actor_folder)
+
+
+def test_damaged_weights_are_refused(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path)
+    weights = tmp_path / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ArtifactError, match=r"is damaged: model\.safetensors does not match"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unheard_of": 1},
+        {"encoder": "conv"},
+        {"latent_dim": 9},
+        {"latent_dim": "many"},
+    ],
+    ids=str,
+)
+def test_a_model_of_another_version_is_refused(tiny_model, tmp_path, change):
+    tensors = {name: tensor.half() for name, tensor in tiny_model.state_dict().items()}
+    save_artifact(tmp_path, KIND, {"model": asdict(tiny_model.config) | change}, tensors, "")
+    with pytest.raises(ArtifactError, match="does not fit this version: "):
+        load_model(tmp_path)
+
+
+def test_a_folder_without_a_configuration_is_refused(tmp_path):
+    save_artifact(tmp_path, KIND, {}, {}, "")
+    with pytest.raises(ArtifactError, match="does not fit this version: 'model'"):
+        load_model(tmp_path)
+
+
+def test_the_bundled_model_is_the_default_and_small(tmp_path):
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 16_000_000
+    model = load_model()
+    assert isinstance(model, MelodyVAE)
+    assert model.config == PRESETS["small"]
+    assert model.fingerprint == load_model(BUNDLED).fingerprint
+    assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())

@@ -1,0 +1,33 @@
+"""Files that are whole or absent, and text made harmless."""
+
+import errno
+import json
+
+import pytest
+
+from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import printable, unicode_name
+
+
+def test_an_atomic_write_that_dies_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def die(descriptor):
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr("os.fsync", die)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new and longer")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_from_files_cannot_steer_a_terminal():
+    assert printable("a\x1b[31mb\udc80\nc é") == "a\ufffd[31mb\ufffd\ufffdc é"
+
+
+def test_names_of_any_bytes_become_text():
+    assert unicode_name("é/ü.mid") == "é/ü.mid"
+    assert unicode_name("bad\udcff\udcfe.mid") == "bad\\xff\\xfe.mid"
+    json.dumps(unicode_name("bad\udcff.mid")).encode("utf-8")

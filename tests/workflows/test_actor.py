@@ -1,0 +1,578 @@
+"""Actors for melodies: training on rules, drawing, and folders that know their model."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from melodyconstraints.errors import (
+    ArtifactError,
+    RuleError,
+    RuleNotFoundError,
+    TrainingError,
+    UsageError,
+)
+from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.settings import PRESETS
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.rules import find_rule, find_rules, rule
+from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.workflows.actor import (
+    EVENTS,
+    POINTS,
+    REFINEMENT,
+    SEARCH,
+    SEARCHES,
+    MelodyActor,
+    prior_points,
+    rewards_of,
+    stream,
+    train_actor,
+)
+from melodyconstraints.workflows.actor_folder import load_actor
+
+
+def starts_low(melody: Melody) -> float:
+    """The first note is below pitch 64; a random model does so about every other time."""
+    return float(len(melody) > 0 and melody.pitches[0] < 64)
+
+
+@pytest.fixture
+def model(tiny_model_folder):
+    """The saved tiny model."""
+    return load_model(tiny_model_folder)
+
+
+@pytest.fixture
+def actor_for(model, tiny_recipe):
+    """An untrained actor for rules."""
+
+    def make(*rules) -> MelodyActor:
+        found = find_rules(rules)
+        networks = Actor(8, (16,)), Critics([Critic(8, len(found), (16,))])
+        heads = [[rule.name for rule in found]]
+        return MelodyActor(model, found, *networks, heads, 0.5, tiny_recipe)
+
+    return make
+
+
+def same_networks(first: MelodyActor, second: MelodyActor) -> bool:
+    pairs = [(first.critic, second.critic)]
+    if first.actor is not None:
+        pairs.append((first.actor, second.actor))
+    return all(
+        torch.equal(tensor, b.state_dict()[name])
+        for a, b in pairs
+        for name, tensor in a.state_dict().items()
+    )
+
+
+# Training
+
+
+def test_rules_may_be_specifications_rules_and_functions(model, tiny_recipe):
+    rules = ["density:252", find_rule("cmajor"), starts_low]
+    seen = []
+    actor = train_actor(model, rules, settings=tiny_recipe, callback=seen.append)
+    assert [rule.name for rule in actor.rules] == ["density:252", "cmajor", "starts_low"]
+    assert actor.critic(torch.zeros(1, 8)).shape == (1, 3)
+    assert actor.heads == [["density:252", "cmajor", "starts_low"]]
+    assert actor.records == seen
+    assert [record.round for record in seen] == [0, 1, 2]
+    assert all(len(record.rewards) == 3 for record in seen)
+
+
+def test_a_training_is_a_function_of_its_seed(model, tiny_recipe):
+    first, again, other = (
+        train_actor(model, ["cmajor"], settings=tiny_recipe, seed=seed) for seed in (1, 1, 2)
+    )
+    assert same_networks(first, again)
+    assert first.records == again.records
+    assert not same_networks(first, other)
+
+
+def test_a_training_leaves_the_model_alone(model, tiny_recipe):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    train_actor(model, ["cmajor"], settings=tiny_recipe)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(model, tiny_recipe):
+    actor, hot, cold = (
+        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        for options in ({}, {"temperature": 1.0}, {"temperature": 0.1})
+    )
+    assert (actor.temperature, actor.settings) == (0.5, tiny_recipe)
+    assert actor.sampler(0).temperature == 0.5
+    assert actor.sampler(0, 0.0).temperature == 0.0
+    assert cold.temperature == 0.5
+    assert actor.records == hot.records
+    assert actor.records != cold.records
+
+
+@pytest.mark.parametrize("method", ["gradient", "langevin"])
+def test_a_search_takes_the_actors_place(model, tiny_recipe, method):
+    found = train_actor(model, ["cmajor", "density:252"], settings=tiny_recipe, method=method)
+    assert found.actor is None
+    assert found.method == method
+    z = prior_points(model, 3, 0)
+    generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+    expected = SEARCHES[method](found.critic, z, sigma_bar=model.sigma_bar, generator=generator)
+    assert torch.equal(found.shift(z), expected)
+    assert not torch.equal(found.shift(z), z)
+    # no actor is judged: the bank, and three rounds of 8 + 4
+    assert found.decoded == 32 + 3 * 12
+
+
+def test_an_actor_is_refined_by_a_search_from_where_it_leads(model, tiny_recipe):
+    plain, refined = (
+        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        for options in ({"method": "actor"}, {})
+    )
+    assert refined.method == "refined"
+    assert same_networks(plain, refined)
+    z = prior_points(model, 5, 0)
+    assert torch.equal(plain.shift(z), plain.actor(z))
+    expected = REFINEMENT(refined.critic, plain.actor(z).detach(), sigma_bar=model.sigma_bar)
+    assert torch.equal(refined.shift(z), expected)
+    assert not torch.equal(expected, plain.shift(z))
+
+
+def test_an_unknown_method_is_refused(model):
+    message = "method must be one of refined, actor, gradient, langevin, got 'leap'"
+    with pytest.raises(UsageError, match=message):
+        train_actor(model, ["cmajor"], method="leap")
+
+
+def test_a_pair_without_an_actor_does_not_act(actor_for):
+    actor = actor_for("cmajor")
+    actor.actor = None
+    for method in ("actor", "refined"):
+        actor.method = method
+        with pytest.raises(UsageError, match="this pair has no actor; it was trained for a sear"):
+            actor.shift(torch.zeros(1, 8))
+
+
+def test_rules_weigh_what_they_are_given(model, tiny_recipe):
+    rules = ["cmajor", "density:252"]
+    plain, ones, other = (
+        train_actor(model, rules, settings=tiny_recipe, weights=weights)
+        for weights in (None, [1.0, 1.0], [1.0, 0.0])
+    )
+    assert same_networks(plain, ones)
+    assert not same_networks(plain, other)
+    message = r"give a weight of at least 0 for each of cmajor, density:252, got \[1\.0\]"
+    with pytest.raises(UsageError, match=message):
+        train_actor(model, rules, settings=tiny_recipe, weights=[1.0])
+
+
+@pytest.mark.parametrize("method", ["gradient", "langevin"])
+def test_what_rules_weigh_they_weigh_in_a_search(model, tiny_recipe, method):
+    rules = ["cmajor", "density:252"]
+    plain, ones, other = (
+        train_actor(model, rules, settings=tiny_recipe, method=method, weights=weights)
+        for weights in (None, [1.0, 1.0], [3.0, 0.5])
+    )
+    assert (plain.weights, ones.weights, other.weights) == ((1.0, 1.0), (1.0, 1.0), (3.0, 0.5))
+    assert same_networks(plain, ones)
+    assert not same_networks(plain, other)  # other points were found in training
+    z = prior_points(model, 3, 0)
+    search = replace(SEARCHES[method], weights=(3.0, 0.5))
+    generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+    expected = search(other.critic, z, sigma_bar=model.sigma_bar, generator=generator)
+    assert torch.equal(other.shift(z), expected)
+
+
+def test_an_actor_is_refined_by_what_rules_weigh(model, tiny_recipe, tmp_path):
+    actor = train_actor(
+        model, ["cmajor", "density:252"], settings=tiny_recipe, weights=[1.0, 0.25]
+    )
+    z = prior_points(model, 5, 0)
+    search = replace(REFINEMENT, weights=(1.0, 0.25))
+    expected = search(actor.critic, actor.actor(z).detach(), sigma_bar=model.sigma_bar)
+    assert torch.equal(actor.shift(z), expected)
+    assert not torch.equal(expected, replace(actor, weights=()).shift(z))
+    actor.save(tmp_path)
+    assert torch.equal(load_actor(tmp_path, model=model).shift(z), expected)
+
+
+def test_weights_are_of_all_heads(model, tiny_recipe, some_melodies):
+    encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
+    options = {"like": some_melodies[:5], "unlike": some_melodies[5:], "realism": encodings}
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, weights=[2.0], **options)
+    assert actor.heads == [["cmajor"], ["like the examples"], ["realism"]]
+    assert actor.weights == (2.0, 1.0, 1.0)
+    assert len(actor.generate(2)) == 2
+
+
+def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_recipe):
+    encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, realism=encodings)
+    assert actor.heads == [["cmajor"], ["realism"]]
+    assert actor.critic(torch.zeros(1, 8)).shape == (1, 2)
+    assert all(len(record.rewards) == 2 for record in actor.records)
+
+
+def test_examples_of_two_kinds_take_the_place_of_rules(model, tiny_recipe, some_melodies):
+    like, unlike = some_melodies[:5], some_melodies[5:]
+    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    assert (actor.rules, actor.heads) == ([], [["like the examples"]])
+    assert actor.decoded == 0
+    assert len(actor.generate(2)) == 2
+
+
+def test_examples_of_one_kind_are_refused(model, tiny_recipe, some_melodies):
+    for options in ({"like": some_melodies}, {"unlike": some_melodies}):
+        with pytest.raises(UsageError, match="give melodies of both kinds, like and unlike"):
+            train_actor(model, settings=tiny_recipe, **options)
+
+
+def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_recipe):
+    z = torch.randn(32, 8)
+    bank = z, MelodySampler(model, temperature=1.0, seed=0).decode(z)
+    # three rounds of 8 + 4 and three validations of 8
+    assert train_actor(model, ["cmajor"], settings=tiny_recipe).decoded == 32 + 3 * 20
+    assert train_actor(model, ["cmajor"], settings=tiny_recipe, bank=bank).decoded == 3 * 20
+
+
+def test_a_training_that_is_interrupted_is_kept(model, tiny_recipe, tmp_path):
+    def stop(record):
+        if record.round == 1:
+            raise KeyboardInterrupt
+
+    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, callback=stop)
+    assert actor.interrupted
+    assert len(actor.records) == 2
+    actor.save(tmp_path)
+    assert load_actor(tmp_path, model=model).interrupted
+
+
+def test_a_preset_is_found_by_its_name(model, tiny_recipe, monkeypatch):
+    monkeypatch.setitem(PRESETS, "default", tiny_recipe)
+    assert train_actor(model, ["cmajor"]).settings == tiny_recipe
+
+
+def test_an_unknown_preset_is_refused(model):
+    with pytest.raises(UsageError, match="preset must be one of default, paper, got 'fast'"):
+        train_actor(model, ["cmajor"], preset="fast")
+
+
+def test_no_rule_is_refused(model, tiny_recipe):
+    with pytest.raises(UsageError, match="give at least one reward"):
+        train_actor(model, [], settings=tiny_recipe)
+
+
+def test_the_same_rule_twice_is_refused(model, tiny_recipe):
+    with pytest.raises(UsageError, match="each rule may be given once, got cmajor, cmajor"):
+        train_actor(model, ["cmajor", "cmajor"], settings=tiny_recipe)
+
+
+def test_a_rule_that_raises_ends_the_training(model, tiny_recipe):
+    def broken(melody):
+        raise KeyError("no such chord")
+
+    with pytest.raises(RuleError, match="rule broken raised KeyError: 'no such chord'"):
+        train_actor(model, [broken], settings=tiny_recipe)
+
+
+def test_a_rule_that_never_varies_ends_the_training(model, tiny_recipe):
+    with pytest.raises(TrainingError, match=r"reward <lambda> is 0\.25 for all 32 samples"):
+        train_actor(model, [rule(lambda melody: 0.25)], settings=tiny_recipe)
+
+
+# Drawing
+
+
+def test_melodies_are_decoded_from_shifted_points_of_the_prior(actor_for):
+    actor = actor_for("cmajor")
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(stream(POINTS, 4)))
+    assert torch.equal(prior_points(actor.model, 5, 4), z)
+    shifted = actor.shift(z)
+    assert torch.equal(shifted, actor.actor(z))
+    assert not shifted.requires_grad
+    expected = MelodySampler(actor.model, temperature=0.5, seed=stream(EVENTS, 4)).decode(shifted)
+    assert np.array_equal(actor.generate(5, seed=4).events, expected.events)
+
+
+def test_drawing_is_a_function_of_the_seed(actor_for):
+    actor = actor_for("cmajor")
+    assert np.array_equal(actor.generate(4, seed=1).events, actor.generate(4, seed=1).events)
+    assert not np.array_equal(actor.generate(4, seed=1).events, actor.generate(4, seed=2).events)
+
+
+def test_a_temperature_replaces_that_of_the_actor(actor_for):
+    actor = actor_for("cmajor")
+    expected = MelodySampler(actor.model, temperature=0.0).decode(
+        actor.shift(prior_points(actor.model, 3, 0))
+    )
+    assert np.array_equal(actor.generate(3, temperature=0.0).events, expected.events)
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_no_melody_is_nothing_to_ask_for(actor_for, n):
+    actor = actor_for("cmajor")
+    for draw in (actor.generate, actor.generate_satisfying):
+        with pytest.raises(UsageError, match=f"n must be at least 1, got {n}"):
+            draw(n)
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(actor_for, n):
+    actor = actor_for(starts_low, "density:252")
+    kept, drawn = actor.generate_satisfying(n, seed=3)
+
+    generator = torch.Generator().manual_seed(stream(POINTS, 3))
+    sampler = MelodySampler(actor.model, temperature=0.5, seed=stream(EVENTS, 3))
+    batches = [
+        sampler.decode(actor.shift(torch.randn(max(n, 32), 8, generator=generator))).events
+        for _ in range(20)
+    ]
+    everything = Melodies(np.concatenate(batches))
+    satisfying = [
+        starts_low(melody) == 1 and melody.events[melody.events < 128].size >= 252
+        for melody in everything
+    ]
+    places = np.flatnonzero(satisfying)[:n]
+    assert len(places) == n
+    assert np.array_equal(kept.events, everything.events[places])
+    assert drawn == places[-1] + 1
+
+
+def test_a_wish_that_never_comes_true_ends_after_a_tenth_of_the_draws_allowed(actor_for):
+    actor = actor_for("cmajor")
+    message = "0 of 64 melodies satisfy every rule, 2 were asked for; train the actor longer"
+    with pytest.raises(TrainingError, match=message):
+        actor.generate_satisfying(2, max_draws=640)
+
+
+def test_a_wish_that_seldom_comes_true_ends_after_the_draws_allowed(actor_for, monkeypatch):
+    actor, calls = actor_for("cmajor"), []
+
+    def one_in_the_first_draws(rules, melodies):
+        calls.append(len(melodies))
+        return np.eye(len(melodies), 1) if len(calls) == 1 else np.zeros((len(melodies), 1))
+
+    monkeypatch.setattr(actor, "rewards_of", one_in_the_first_draws)
+    with pytest.raises(TrainingError, match="1 of 96 melodies satisfy every rule, 2 were asked"):
+        actor.generate_satisfying(2, max_draws=96)
+    assert calls == [32, 32, 32]
+
+
+# What the rules imply
+
+
+def test_pitch_classes_are_what_all_rules_allow(actor_for):
+    actor = actor_for("cmajor", "density:3", "scale:G-major", "pitch-classes:0,4,6,7")
+    assert actor.pitch_classes == {0, 4, 7}
+    assert actor_for("density:3").pitch_classes is None
+
+
+def test_the_key_is_that_of_the_first_rule_with_one(actor_for):
+    assert actor_for("density:3", "pitch-classes:1", "scale:D-dorian", "gmajor").key == "C"
+    assert actor_for("density:3").key is None
+
+
+def test_rewards_have_a_column_a_rule(some_melodies):
+    rules = find_rules(["density:100", "cmajor"])
+    found = rewards_of(rules, some_melodies)
+    counts = np.minimum((some_melodies.events < 128).sum(1) / 100, 1)
+    np.testing.assert_allclose(found[:, 0], counts)
+    np.testing.assert_allclose(found[:, 1], rules[1](some_melodies))
+    assert rewards_of([], some_melodies).shape == (12, 0)
+
+
+# Folders
+
+
+def test_an_actor_comes_back_as_it_was(tiny_actor_folder, tiny_recipe, model, tmp_path):
+    actor = load_actor(tiny_actor_folder)
+    trained = train_actor(model, ["cmajor", "density:252"], settings=tiny_recipe)
+    assert same_networks(actor, trained)
+    assert [rule.name for rule in actor.rules] == ["cmajor", "density:252"]
+    assert (actor.temperature, actor.settings) == (trained.temperature, tiny_recipe)
+    assert actor.records == trained.records
+    assert (actor.heads, actor.method) == (trained.heads, "refined")
+    assert (actor.best, actor.decoded, actor.interrupted) == (trained.best, 92, False)
+    assert not actor.actor.training
+    drawn = actor.generate(3, seed=9)
+    assert np.array_equal(drawn.events, trained.generate(3, seed=9).events)
+
+
+def test_an_actor_folder_says_what_it_holds(tiny_actor_folder, tiny_model_folder, model):
+    config = json.loads((tiny_actor_folder / "config.json").read_text())
+    assert config["kind"] == "actor"
+    assert config["model"] == {
+        "folder": str(tiny_model_folder.resolve()),
+        "fingerprint": model.fingerprint,
+    }
+    assert config["rules"] == [
+        {"name": "cmajor", "spec": "cmajor"},
+        {"name": "density:252", "spec": "density:252"},
+    ]
+    card = (tiny_actor_folder / "README.md").read_text()
+    assert f"the melody model `{model.fingerprint[:12]}`" in card
+    assert "- `density:252`: at least 252 notes in 16 bars" in card
+    assert "Trained in 3 rounds, 92 melodies decoded." in card
+    assert config["heads"] == [["cmajor", "density:252"]]
+
+
+def test_a_search_comes_back_as_it_was(model, tiny_recipe, tmp_path):
+    trained = train_actor(model, ["cmajor"], settings=tiny_recipe, method="gradient")
+    trained.save(tmp_path)
+    actor = load_actor(tmp_path, model=model)
+    assert (actor.actor, actor.method) == (None, "gradient")
+    assert np.isnan(actor.best)
+    assert same_networks(actor, trained)
+    assert np.array_equal(actor.generate(2).events, trained.generate(2).events)
+
+
+def test_what_critics_have_learned_from_examples_comes_back(
+    model, tiny_recipe, some_melodies, tmp_path
+):
+    trained = train_actor(
+        model, like=some_melodies[:5], unlike=some_melodies[5:], settings=tiny_recipe
+    )
+    trained.save(tmp_path)
+    actor = load_actor(tmp_path, model=model)
+    assert (actor.rules, actor.heads) == ([], [["like the examples"]])
+    assert same_networks(actor, trained)
+    card = (tmp_path / "README.md").read_text()
+    assert "- like the examples, as a critic has learned it" in card
+
+
+def test_an_actor_of_the_bundled_model_names_it_by_no_path(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["model"]["folder"] == "bundled"
+
+
+def test_an_actor_is_refused_on_another_model(tiny_actor_folder, tiny_config, model, tmp_path):
+    model.sigma_bar.mul_(0.5)
+    fingerprint = save_model(model, tmp_path)
+    found = load_model(tmp_path)
+    message = f"was trained on the model .*, found {fingerprint[:12]}; train it again with: mc tr"
+    with pytest.raises(ArtifactError, match=message):
+        load_actor(tiny_actor_folder, model=found)
+
+
+def test_an_actor_may_be_given_its_model(tiny_actor_folder, model):
+    assert load_actor(tiny_actor_folder, model=model).model is model
+
+
+def test_an_actor_whose_model_is_gone_is_refused(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = str(tmp_path / "gone")
+    actor.save(tmp_path / "actor")
+    with pytest.raises(ArtifactError, match="gone is not a finished melody-vae folder"):
+        load_actor(tmp_path / "actor")
+
+
+def test_an_actor_of_a_model_that_was_never_saved_is_not_saved(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = ""
+    with pytest.raises(UsageError, match="the actor's model has no folder; save it first"):
+        actor.save(tmp_path / "actor")
+
+
+def test_as_many_rules_as_it_was_trained_for_must_be_given(tiny_actor_folder, model):
+    with pytest.raises(UsageError, match="was trained for 2 rules, got 1"):
+        load_actor(tiny_actor_folder, model=model, rules=["cmajor"])
+
+
+def test_a_rule_without_a_file_must_be_given_again(actor_for, model, tmp_path):
+    actor = actor_for(starts_low)
+    actor.save(tmp_path)
+    with pytest.raises(RuleNotFoundError, match="there is no rule 'starts_low'"):
+        load_actor(tmp_path, model=model)
+    again = load_actor(tmp_path, model=model, rules=[rule(starts_low)])
+    assert again.rules[0].function is starts_low
+    assert same_networks(again, actor)
+
+
+def test_a_rule_of_a_file_is_found_from_anywhere(actor_for, model, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("def short(melody):\n    return float(len(melody) < 252)\n")
+    monkeypatch.chdir(tmp_path)
+    actor_for("mine.py:short").save(tmp_path / "actor")
+    monkeypatch.chdir("/")
+    actor = load_actor(tmp_path / "actor", model=model)
+    assert actor.rules[0](Melodies.stack([Melody.from_notes([(0, 1, 60)])])) == 1
+
+
+def test_a_model_folder_is_no_actor(tiny_model_folder):
+    with pytest.raises(ArtifactError, match=r"is of kind melody-vae, .*; kind actor, format"):
+        load_actor(tiny_model_folder)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("model", "rules", "heads", "method", "settings", "records"),
+        *("temperature", "best", "decoded", "interrupted"),
+    ],
+)
+def test_an_actor_of_another_version_is_refused(actor_for, tmp_path, key):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config[key]
+    save_artifact(tmp_path, "actor", config, {}, "")
+    with pytest.raises(ArtifactError, match=f"does not fit this version: '{key}'"):
+        load_actor(tmp_path)
+
+
+def test_folders_from_before_weights_were_kept_weigh_all_heads_alike(
+    tiny_actor_folder, model, tmp_path
+):
+    actor = load_actor(tiny_actor_folder, model=model)
+    artifact = load_artifact(tiny_actor_folder, "actor")
+    assert artifact.config.pop("weights") == [1.0, 1.0]
+    save_artifact(tmp_path, "actor", artifact.config, artifact.tensors, "")
+    old = load_actor(tmp_path, model=model)
+    assert old.weights == ()
+    z = prior_points(model, 5, 0)
+    assert torch.equal(old.shift(z), actor.shift(z))
+
+
+def test_weights_that_do_not_fit_the_heads_are_refused(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.weights = (1.0, 2.0)
+    actor.save(tmp_path)
+    with pytest.raises(ArtifactError, match="does not fit this version: 2 weights for 1 heads"):
+        load_actor(tmp_path)
+
+
+def test_settings_that_cannot_be_are_refused(actor_for, tiny_recipe, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["settings"] = asdict(tiny_recipe) | {"sharpness": 2}
+    save_artifact(tmp_path, "actor", config, {}, "")
+    with pytest.raises(ArtifactError, match="does not fit this version: sharpness must be"):
+        load_actor(tmp_path)
+
+
+def test_a_method_that_there_is_not_is_refused(actor_for, tmp_path):
+    actor = actor_for("cmajor")
+    actor.model.folder = load_model().folder
+    actor.method = "leap"
+    actor.save(tmp_path)
+    with pytest.raises(ArtifactError, match="does not fit this version: unknown method 'leap'"):
+        load_actor(tmp_path)
+
+
+def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp_path):
+    actor = actor_for("cmajor")
+    actor.settings = replace(tiny_recipe, actor_hidden=(17,))
+    actor.save(tmp_path)
+    with pytest.raises(ArtifactError, match=r"does not fit this version: Error.* loading"):
+        load_actor(tmp_path, model=model)

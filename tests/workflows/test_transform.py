@@ -1,0 +1,297 @@
+"""A melody moved as little as the rules need: what is kept, what is reached, what is measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.rules import find_rules
+from melodyconstraints.workflows import transform as module
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of, train_actor
+from melodyconstraints.workflows.conditional import train_knobs
+from melodyconstraints.workflows.transform import Transformation, keep, restore, transform
+
+pytestmark = pytest.mark.usefixtures("quick_search")
+
+WHITE = [0, 2, 4, 5, 7, 9, 11]
+
+
+def starts_low(melody: Melody) -> float:
+    """The nearer the first note is to pitches below 64; about every other point decodes to one."""
+    return 0.0 if not len(melody) else min(1.0, (191 - melody.pitches[0]) / 128)
+
+
+def never(melody: Melody) -> float:
+    """Graded and never 1: the share of white keys, halved."""
+    return 0.5 * float(np.isin(melody.pitch_classes, WHITE).mean()) if len(melody) else 0.0
+
+
+@pytest.fixture
+def actor_for(tiny_model, tiny_recipe):
+    """An untrained actor for rules."""
+
+    def make(*rules) -> MelodyActor:
+        found = find_rules(rules)
+        networks = Actor(8, (16,)), Critics([Critic(8, len(found), (16,))])
+        heads = [[rule.name for rule in found]]
+        return MelodyActor(tiny_model, found, *networks, heads, 0.5, tiny_recipe)
+
+    return make
+
+
+@pytest.fixture
+def tune() -> Melody:
+    """64 quarters, one in four of them a black key."""
+    return Melody.from_notes([(4 * beat, 4, (60, 62, 64, 66)[beat % 4]) for beat in range(64)])
+
+
+def reward(rules, melody: Melody) -> np.ndarray:
+    return rewards_of(rules, Melodies.stack([melody]))[0]
+
+
+# What is measured
+
+
+def test_notes_kept_are_those_with_their_pitch_at_their_step():
+    before = Melody.from_notes([(0, 4, 60), (4, 4, 62), (8, 8, 64), (16, 4, 65)])
+    after = Melody.from_notes([(0, 2, 60), (4, 4, 63), (9, 8, 64), (16, 4, 65), (20, 4, 60)])
+    rewards = np.array([0.2, 1.0])
+    found = Transformation(before, after, rewards, np.array([1.0, 1.0]), 0.5, 7)
+    assert found.notes_kept == 2 / 4
+    assert found.satisfied
+    assert not Transformation(after, before, rewards, rewards, 0.5, 7).satisfied
+    assert Transformation(after, before, rewards, rewards, 0.5, 7).notes_kept == 2 / 5
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0, 2.0])
+def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
+    actor_for, tune, strength, monkeypatch
+):
+    actor = actor_for(never)
+    actor.model.sigma_bar.copy_(torch.linspace(0.1, 0.8, 8))
+    shifts = torch.tensor([3.0, -1.0, 0, 0, 0, 0, 0, 2.0])
+
+    def found(search) -> module._Found:
+        point = search.start + actor.model.sigma_bar * shifts
+        return module._Found((True, 1.0, 0.0), point, tune)
+
+    monkeypatch.setattr(module._Neighbourhood, "run", found)
+    (one,) = transform(actor, tune, strength=strength)
+    assert one.distance == pytest.approx(strength**2 * 14 / 8, rel=1e-4)
+
+
+# What comes back
+
+
+def test_a_melody_that_keeps_the_rules_comes_back_as_it_is(actor_for, tune):
+    actor = actor_for("density:64", "pitch-classes:0,2,4,6")
+    for options in ({}, {"strength": 0.0}, {"strength": 3.0}, {"keep_bars": [2]}):
+        (found,) = transform(actor, tune, **options)
+        assert found.melody == tune
+        assert (found.distance, found.decoded, found.notes_kept) == (0, 0, 1)
+        assert found.before.tolist() == found.after.tolist() == [1, 1]
+        assert found.satisfied
+    first, second = transform(actor, tune, variations=2)
+    assert first.melody == tune
+    assert second.decoded > 0
+
+
+def test_a_rule_within_reach_is_kept(tiny_model, tiny_recipe):
+    actor = train_actor(tiny_model, [starts_low], settings=tiny_recipe)
+    high = Melody.from_notes([(4 * beat, 4, 100) for beat in range(64)])
+    (found,) = transform(actor, high)
+    assert found.before.tolist() == [pytest.approx(91 / 128)]
+    assert found.after.tolist() == [1]
+    assert found.melody.pitches[0] < 64
+    assert found.satisfied
+    assert found.original == high
+    assert found.decoded > 0
+
+
+def test_a_wish_that_never_comes_true_ends_with_the_best_found(actor_for, tune, monkeypatch):
+    actor = actor_for(never)
+    seen = []
+    tried = module._Neighbourhood._try
+
+    def remember(search, points):
+        seen.extend(never(melody) for melody in search.decode(points))
+        return tried(search, points)
+
+    monkeypatch.setattr(module._Neighbourhood, "_try", remember)
+    (found,) = transform(actor, tune)
+    assert not found.satisfied
+    assert found.after.tolist() == [max(seen)]
+    assert found.after.tolist() == [never(found.melody)]
+    assert found.before.tolist() == [0.5 * 3 / 4]
+    assert found.decoded == len(seen)
+
+
+def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, tune, monkeypatch):
+    # of the tiny model's melodies all have so many notes
+    actor = actor_for("density:100")
+    seen = []
+    decode = module._Neighbourhood.decode
+
+    def remember(search, points):
+        seen.extend(melodies := decode(search, points))
+        return melodies
+
+    monkeypatch.setattr(module._Neighbourhood, "decode", remember)
+    (found,) = transform(actor, tune)
+    counted = [Transformation(tune, one, found.before, found.after, 0, 0) for one in seen]
+    assert all(len(one) >= 100 for one in seen)
+    assert found.notes_kept == max(one.notes_kept for one in counted)
+
+
+def test_strength_zero_is_the_reconstruction(actor_for, tune):
+    actor = actor_for(never)
+    sampler = MelodySampler(actor.model, temperature=0.0)
+    expected = sampler.decode(module.invert(actor.model, [tune]))
+    (found,) = transform(actor, tune, strength=0.0)
+    assert found.melody == expected[0]
+    assert found.distance == 0
+    assert found.after.tolist() == [never(found.melody)]
+    (kept,) = transform(actor, tune, strength=0.0, keep_bars={3, 4})
+    assert kept.melody == keep(tune, expected, {3, 4})[0]
+
+
+def test_strength_is_a_share_of_the_way(actor_for, tune):
+    actor = actor_for(never)
+    whole, half, double = (
+        transform(actor, tune, strength=strength)[0].distance for strength in (1.0, 0.5, 2.0)
+    )
+    assert whole > 0
+    assert half == pytest.approx(whole / 4, rel=1e-4)
+    assert double == pytest.approx(whole * 4, rel=1e-4)
+
+
+def test_kept_bars_stay_note_for_note_whatever_the_rules_say(actor_for, tune):
+    (found,) = transform(actor_for(never), tune, keep_bars=[1, 2, 16])
+    for bar in (1, 2, 16):
+        assert np.array_equal(found.melody.bars[bar - 1], tune.bars[bar - 1])
+    assert found.melody != tune
+    (whole,) = transform(actor_for(never), tune, keep_bars=range(1, 17))
+    assert whole.melody == tune
+    assert whole.after.tolist() == whole.before.tolist()
+
+
+def test_the_same_seed_gives_the_same_melodies(actor_for, tune):
+    actor = actor_for(never)
+    first, again, other = (transform(actor, tune, variations=2, seed=seed) for seed in (1, 1, 2))
+    assert [one.melody for one in first] == [one.melody for one in again]
+    assert [one.distance for one in first] == [one.distance for one in again]
+    assert [one.distance for one in first] != [one.distance for one in other]
+    assert first[0].distance != first[1].distance
+
+
+def test_a_search_leaves_critic_model_and_global_generator_alone(actor_for, tune):
+    actor = actor_for(never)
+    before = {
+        name: value.clone()
+        for network in (actor.critic, actor.model)
+        for name, value in network.state_dict().items()
+    }
+    state = torch.get_rng_state()
+    transform(actor, tune)
+    assert torch.equal(torch.get_rng_state(), state)
+    after = actor.critic.state_dict() | actor.model.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in after.items())
+    assert all(p.grad is None for p in actor.critic.parameters())
+
+
+# Bars that are kept
+
+
+def test_bars_are_put_in_their_places(some_melodies):
+    original, others = some_melodies[0], some_melodies[1:]
+    before = others.events.copy()
+    assert np.array_equal(keep(original, others, ()).events, before)
+    found = keep(original, others, {16, 3})
+    for bar in range(1, 17):
+        if bar in (3, 16):  # but for a note that sounds into it
+            assert (found.bars[:, bar - 1, 1:] == original.bars[bar - 1, 1:]).all()
+        elif bar != 4:  # where a hold may have lost its note
+            assert np.array_equal(found.bars[:, bar - 1], others.bars[:, bar - 1])
+    assert np.array_equal(others.events, before)
+
+
+def test_a_note_that_sounds_into_a_kept_bar_begins_with_it():
+    original = Melody.from_notes([(8, 32, 60), (40, 4, 62)])  # bars 1 to 3, then in bar 3
+    other = Melodies.stack([Melody.from_notes([(0, 2, 72)])])
+    (second,) = keep(original, other, [2])
+    assert second == Melody.from_notes([(0, 2, 72), (16, 16, 60)])
+    (third,) = keep(original, other, [3])
+    assert third == Melody.from_notes([(0, 2, 72), (32, 8, 60), (40, 4, 62)])
+    (both,) = keep(original, other, [3, 2])
+    assert both == Melody.from_notes([(0, 2, 72), (16, 24, 60), (40, 4, 62)])
+    (all_three,) = keep(original, other, [1, 2, 3])
+    assert all_three == original
+
+
+def test_a_kept_bar_ends_what_sounded_before_and_may_be_held_on():
+    original = Melody.from_notes([(16, 4, 60), (28, 4, 62)])
+    held = Melody(np.array([72] + [HOLD] * 255))
+    (found,) = keep(original, Melodies.stack([held]), [2])
+    assert found.events[:16].tolist() == [72] + [HOLD] * 15
+    assert np.array_equal(found.events[16:32], original.events[16:32])
+    assert (found.events[32:] == HOLD).all()
+    silent = Melody.from_notes([(16, 4, 60)])
+    (found,) = keep(silent, Melodies.stack([held]), [2])
+    assert (found.events[32:] == REST).all()
+
+
+# What is put back
+
+
+def test_without_rules_all_of_the_original_is_put_back(tune):
+    other = Melody.from_notes([(0, 256, 72)])
+    assert restore(tune, other, []) == tune
+
+
+def test_all_that_the_rules_allow_is_put_back(tune):
+    # every bar and every fourth beat of the tune holds an F#: 60 62 64 66
+    other = Melody.from_notes([(4 * beat, 4, 67) for beat in range(64)])
+    found = restore(tune, other, find_rules(["cmajor"]))
+    expected = [(60, 62, 64, 67)[beat % 4] for beat in range(64)]
+    assert found == Melody.from_notes([(4 * i, 4, pitch) for i, pitch in enumerate(expected)])
+
+
+def test_no_reward_becomes_smaller(some_melodies):
+    rules = find_rules(["cmajor", "density:90", "steps:60%"])
+    original = some_melodies[0]
+    for changed in some_melodies[1:4]:
+        before, found = reward(rules, changed), restore(original, changed, rules)
+        assert (reward(rules, found) >= before).all()
+        assert (found.events == original.events).sum() > (changed.events == original.events).sum()
+
+
+# What cannot be meant
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep_bars": [0, 1]}, r"bars to keep must be from 1 to 16, got \[0, 1\]"),
+        ({"keep_bars": {17}}, r"bars to keep must be from 1 to 16, got \[17\]"),
+        ({"strength": -0.5}, r"strength must be a number of at least 0, got -0\.5"),
+        ({"strength": float("nan")}, "strength must be a number of at least 0, got nan"),
+        ({"strength": float("inf")}, "strength must be a number of at least 0, got inf"),
+        ({"variations": 0}, "variations must be at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_refused(actor_for, tune, options, message):
+    with pytest.raises(UsageError, match=message):
+        transform(actor_for(never), tune, **options)
+
+
+def test_an_actor_without_rules_or_critic_is_refused(actor_for, tune, tiny_model, tiny_recipe):
+    learned_alone = replace(actor_for(never), rules=[])
+    for actor in (learned_alone, train_knobs(tiny_model, tiny_recipe).at("cmajor")):
+        with pytest.raises(UsageError, match="needs an actor with rules and a critic of them"):
+            transform(actor, tune)
