@@ -22,13 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS
-from melodyconstraints.latent.training import RoundRecord
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import (
@@ -123,7 +124,9 @@ def best_of(
     model: MelodyVAE, rules: Sequence[Rule], count: int, tries: int, temperature: float
 ) -> Melodies:
     """For each of ``count`` the melody of ``tries`` that satisfies most rules, then earns most."""
-    sampler = MelodySampler(model, temperature=temperature, seed=stream(EVENTS, EVALUATION_SEED))
+    sampler = MelodySampler(
+        model, Sampling(temperature=temperature, seed=stream(EVENTS, EVALUATION_SEED))
+    )
     best_score = np.full(count, -1.0)
     best: Events = np.zeros((count, 256), np.uint8)
     for number in range(tries):
@@ -264,7 +267,9 @@ def knobs(count: int, temperature: float) -> None:
             z = prior_points(actor.model, len(y), EVALUATION_SEED + density)
             with torch.no_grad():
                 shifted = actor.actor(z, y)
-            sampler = MelodySampler(actor.model, temperature=temperature, seed=EVALUATION_SEED)
+            sampler = MelodySampler(
+                actor.model, Sampling(temperature=temperature, seed=EVALUATION_SEED)
+            )
             melodies = sampler.decode(shifted)
             judge = ScaleAndDensity()
             rewards = judge.score(judge.measure(melodies), y)

@@ -30,6 +30,7 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.precision import products, products_dtype
 
@@ -121,7 +122,7 @@ def decoding(model: MelodyVAE, size: int) -> None:
     units, layers = model.config.decoder_units, model.config.decoder_layers
     step = 4 * units * units + (layers - 1) * 8 * units * units + units * VOCABULARY
     z = torch.randn(size, model.latent_dim)
-    ours = best(lambda: model.decode(z, temperature=0.5))
+    ours = best(lambda: model.decode(z, Sampling(temperature=0.5)))
     floor = 2 * step * STEPS * size / rate(fastest_dtype())
     line = f"decoding {size} melodies: {ours * 1e3:.1f} ms, {ours / floor:.2f} times the floor"
     if size <= MOST_PLAIN:

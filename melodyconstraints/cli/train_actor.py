@@ -22,7 +22,7 @@ from melodyconstraints.cli._inputs import midi_files, read_melodies
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.constraints import Encodings
-    from melodyconstraints.latent.training import RoundRecord
+    from melodyconstraints.latent.pair import RoundRecord
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.rules import Rule
     from melodyconstraints.workflows.actor import MelodyActor

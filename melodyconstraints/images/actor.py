@@ -14,26 +14,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.images.checkpoint import fill, halved, load_model
+from melodyconstraints.errors import UsageError
+from melodyconstraints.images.checkpoint import load_model
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.constraints import (
     AttributeConstraint,
     Encodings,
     RealismConstraint,
 )
-from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.latent.training import RoundRecord, train_actor_critic
-from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.latent.training import train_actor_critic
+from melodyconstraints.storage.artifacts import fits_this_version
 from melodyconstraints.vae.precision import products
 
 KIND = "image-actor"
@@ -95,32 +95,26 @@ PRESETS: dict[str, ActorCriticSettings] = {
 them diverse. Ten attributes at once need the others, whose learning rate must not fall far: a
 critic that learns slowly does not keep up with an actor that nothing holds, which then runs away.
 """
-_KEPT_RECORDS = 500
 SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8
 """Of a search's critics: a round costs a whole search, and they have no actor to keep up with."""
 
 
-@dataclass
-class ImageActor:
+@dataclass(kw_only=True)
+class ImageActor(ActorCritic):
     """What moves latent points of a model to where images have wanted labels.
 
+    The critic has a conditional head; or, of a search, one for each label and for realism.
+
     Args:
+        model: of the images.
         names: of the labels; none where realism is all that is wanted.
         exclusive: exactly one label holds.
-        actor: None where a search moves the points.
-        critic: a conditional head; or, of a search, a head for each label and for realism.
         method: one of :data:`METHODS`.
-        records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
     """
 
     model: ImageVAE
     names: tuple[str, ...]
     exclusive: bool
-    actor: Actor | None
-    critic: Critics
-    settings: ActorCriticSettings
-    method: str = "actor"
-    records: list[RoundRecord] = field(default_factory=list)
 
     def shift(
         self,
@@ -163,8 +157,8 @@ class ImageActor:
         return self.model.decode(self.shift(z, y, seed=seed))
 
     @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the critic's heads."""
+    def displayed_heads(self) -> tuple[str, ...]:
+        """What tables and curves call the critic's heads."""
         if self.method == "actor":
             return ("D(G(z))",)
         return self.names + (("realism",) if self.method == "gradient" else ())
@@ -318,16 +312,9 @@ def train_image_actor(
             generator=generator,
             callback=tell,
         )
-    return ImageActor(
-        model=model,
-        names=tuple(names),
-        exclusive=exclusive,
-        actor=pair.actor,
-        critic=pair.critic,
-        settings=recipe,
-        method=method,
-        records=[_without_heads(record, unasked_heads) for record in pair.records],
-    )
+    records = [_without_heads(record, unasked_heads) for record in pair.records]
+    whole = vars(pair) | {"method": method, "records": records, "weights": ()}
+    return ImageActor(model=model, names=tuple(names), exclusive=exclusive, **whole)
 
 
 def _without_heads(record: RoundRecord, count: int) -> RoundRecord:
@@ -344,34 +331,13 @@ def _without_heads(record: RoundRecord, count: int) -> RoundRecord:
 
 
 def save_actor(actor: ImageActor, folder: Path, *, card: str = "") -> None:
-    """Write an actor folder; it names its model's folder and fingerprint.
+    """Write an actor folder, in half precision; it names its model's folder and fingerprint.
 
     Raises:
         UsageError: the model was never saved.
     """
-    if not actor.model.folder:
-        raise UsageError("the actor's model has no folder; save it first with save_model")
-    tensors = {f"critic.{name}": tensor for name, tensor in halved(actor.critic).items()}
-    if actor.actor is not None:
-        tensors |= {f"actor.{name}": tensor for name, tensor in halved(actor.actor).items()}
-    config = {
-        "model": {"folder": actor.model.folder, "fingerprint": actor.model.fingerprint},
-        "names": actor.names,
-        "exclusive": actor.exclusive,
-        "method": actor.method,
-        "settings": asdict(actor.settings),
-        "records": [asdict(record) for record in actor.records[:: _stride(len(actor.records))]],
-    }
-    save_artifact(folder, KIND, config, tensors, card)
-
-
-def _stride(records: int) -> int:
-    """Between the rounds that are kept on disk: enough for a curve, few enough for a small file.
-
-    >>> _stride(400), _stride(2500)
-    (1, 5)
-    """
-    return max(-(-records // _KEPT_RECORDS), 1)
+    config = {"names": actor.names, "exclusive": actor.exclusive}
+    save_pair(actor, folder, KIND, actor.model, config=config, card=card, half=True)
 
 
 def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageActor:
@@ -384,44 +350,13 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = Path(folder)
-    artifact = load_artifact(folder, KIND)
-    try:
-        config = artifact.config
-        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
-        names, exclusive = tuple(config["names"]), bool(config["exclusive"])
-        method = str(config["method"])
-        settings = ActorCriticSettings.from_json(config["settings"])
-        records = [RoundRecord(**record) for record in config["records"]]
-        if method not in METHODS:
-            raise ValueError(f"unknown method {method!r}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    model = model or load_model(place)
-    if model.fingerprint != wanted:
-        raise ArtifactError(
-            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
-            "train it again with: mc images train-actor"
-        )
-    actor, critic = _networks(model.latent_dim, names, method, settings)
-    for prefix, module in (("critic.", critic), ("actor.", actor)):
-        if module is not None:
-            own = {
-                k.removeprefix(prefix): t
-                for k, t in artifact.tensors.items()
-                if k.startswith(prefix)
-            }
-            fill(module.to(model.sigma_bar.device), own, folder)
-    return ImageActor(model, names, exclusive, actor, critic, settings, method, records)
-
-
-def _networks(
-    dim: int, names: tuple[str, ...], method: str, settings: ActorCriticSettings
-) -> tuple[Actor | None, Critics]:
-    """Networks of the sizes that a training makes."""
-    units, hidden = settings.condition_units, settings.critic_hidden
-    if method == "actor":
-        actor = Actor(dim, settings.actor_hidden, len(names), condition_units=units)
-        return actor, Critics([Critic(dim, 1, hidden, len(names), condition_units=units)])
-    heads = [len(names)] if names else []
-    heads += [1] if method == "gradient" else []
-    return None, Critics([Critic(dim, count, hidden) for count in heads])
+    saved = load_pair(folder, KIND, METHODS)
+    with fits_this_version(folder):
+        names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
+    model = model or load_model(saved.model_folder)
+    saved.check_model(model, "train it again with: mc images train-actor")
+    actor = ImageActor(model=model, names=names, exclusive=exclusive, **saved.pair)
+    for network in (actor.actor, actor.critic):
+        if network is not None:
+            network.to(model.sigma_bar.device)
+    return actor

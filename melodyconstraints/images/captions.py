@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import fill, halved, load_model
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
@@ -352,10 +352,8 @@ def save_captioner(
     Raises:
         UsageError: the model was never saved.
     """
-    if not model.folder:
-        raise UsageError("the captioner's model has no folder; save it first with save_model")
     config = {
-        "model": {"folder": model.folder, "fingerprint": model.fingerprint},
+        "model": model_reference(model, "captioner"),
         "captioner": asdict(captioner.config),
         "training": dict(training or {}),
     }
@@ -375,17 +373,10 @@ def load_captioner(
     """
     folder = Path(folder)
     artifact = load_artifact(folder, KIND)
-    try:
-        place = str(artifact.config["model"]["folder"])
-        wanted = str(artifact.config["model"]["fingerprint"])
+    with fits_this_version(folder):
+        model_folder, wanted = reference_of(artifact.config)
         captioner = CaptionModel(CaptionConfig.from_json(artifact.config["captioner"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    model = model or load_model(place)
-    if model.fingerprint != wanted:
-        raise ArtifactError(
-            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
-            "give that model, or train the captioner again"
-        )
+    model = model or load_model(model_folder)
+    check_fingerprint(folder, wanted, model, "give that model, or train the captioner again")
     fill(captioner, artifact.tensors, folder)
     return model, captioner.to(model.sigma_bar.device)

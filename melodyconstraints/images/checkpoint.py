@@ -41,10 +41,8 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Imag
     """
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
     artifact = load_artifact(folder, KIND)
-    try:
+    with fits_this_version(folder):
         model = ImageVAE(ImageVAEConfig.from_json(artifact.config["model"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     fill(model, artifact.tensors, folder)
     model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
@@ -71,13 +69,11 @@ def load_classifier(folder: Path | str, *, device: str = "cpu") -> ImageClassifi
     """
     folder = Path(folder)
     artifact = load_artifact(folder, CLASSIFIER_KIND)
-    try:
+    with fits_this_version(folder):
         values = dict(artifact.config["classifier"])
         values["trunk"] = trunk_from_json(values["trunk"])
         values["names"] = tuple(values["names"])
         classifier = ImageClassifier(ClassifierConfig(**values))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     fill(classifier, artifact.tensors, folder)
     return classifier.to(torch.device(device))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from melodyconstraints.latent.training import RoundRecord
+from melodyconstraints.latent.pair import RoundRecord
 
 
 def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
+from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.pair import ActorCritic, RoundRecord
 from melodyconstraints.latent.protocols import (
     Conditions,
     Constraint,
@@ -36,55 +37,6 @@ from melodyconstraints.latent.protocols import (
 )
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED, SATISFIED
 from melodyconstraints.latent.settings import ActorCriticSettings
-
-
-@dataclass
-class RoundRecord:
-    """What one round saw: the points of the paper's Figure 11.
-
-    Where a constraint's reward cannot be measured, the critic's value stands for it, and a value
-    above one half for its satisfaction.
-    """
-
-    round: int
-    critic_loss: float
-    actor_loss: float
-    distance: float
-    rewards: list[float]
-    satisfied: list[float]
-    all_satisfied: float
-
-
-@dataclass
-class ActorCritic:
-    """A trained pair and how it got there.
-
-    Args:
-        actor: None where a search took its place.
-        names: of the critic's heads.
-        best: share of the validated points that satisfy every constraint; NaN if none were.
-        decoded: samples that were decoded for it, the bank included.
-        interrupted: stopped by hand before its last round.
-    """
-
-    actor: Actor | None
-    critic: Critics
-    names: tuple[str, ...]
-    records: list[RoundRecord] = field(default_factory=list)
-    best: float = float("nan")
-    decoded: int = 0
-    interrupted: bool = False
-
-    @property
-    def amortised(self) -> Actor:
-        """The actor.
-
-        Raises:
-            UsageError: a search took its place.
-        """
-        if self.actor is None:
-            raise UsageError("this pair has no actor; it was trained for a search")
-        return self.actor
 
 
 def train_actor_critic(
@@ -122,26 +74,9 @@ def train_actor_critic(
     """
     settings = settings or ActorCriticSettings()
     generator = generator or torch.Generator().manual_seed(0)
-    wanted = list(constraints)
-    if not isinstance(rewards, Sequence) or rewards:
-        judge = Rewards(rewards) if isinstance(rewards, Sequence) else rewards
-        wanted.insert(
-            0,
-            RewardConstraint(
-                model,
-                judge,
-                conditions=conditions,
-                memory=settings.memory,
-                sharpness=settings.sharpness,
-                weights=weights,
-            ),
-        )
-    if not wanted:
-        raise UsageError("give at least one reward or constraint")
-    for constraint in wanted:
-        if constraint.conditional and conditions is None:
-            names = ", ".join(constraint.names)
-            raise UsageError(f"{names} depends on a condition; give conditions to draw it from")
+    of_rewards = _reward_constraint(model, rewards, settings, conditions, weights)
+    wanted = [*of_rewards, *constraints]
+    _check_constraints(wanted, conditions)
     trainer = _Trainer(model, wanted, settings, generator, conditions, search)
     trainer.warm_up(bank)
     interrupted = False
@@ -153,6 +88,37 @@ def train_actor_critic(
     except KeyboardInterrupt:
         interrupted = True
     return trainer.finish(interrupted=interrupted)
+
+
+def _reward_constraint(
+    model: LatentModel,
+    rewards: Sequence[Reward] | Judge,
+    settings: ActorCriticSettings,
+    conditions: Conditions | None,
+    weights: Sequence[float] | None,
+) -> list[Constraint]:
+    """The constraint of the rewards; none without rewards."""
+    if isinstance(rewards, Sequence) and not rewards:
+        return []
+    constraint = RewardConstraint(
+        model,
+        Rewards(rewards) if isinstance(rewards, Sequence) else rewards,
+        conditions=conditions,
+        memory=settings.memory,
+        sharpness=settings.sharpness,
+        weights=weights,
+    )
+    return [constraint]
+
+
+def _check_constraints(constraints: Sequence[Constraint], conditions: Conditions | None) -> None:
+    """Refuse no constraint at all, and one on a condition that nothing draws."""
+    if not constraints:
+        raise UsageError("give at least one reward or constraint")
+    for constraint in constraints:
+        if constraint.conditional and conditions is None:
+            names = ", ".join(constraint.names)
+            raise UsageError(f"{names} depends on a condition; give conditions to draw it from")
 
 
 class _Trainer:
@@ -170,43 +136,53 @@ class _Trainer:
         self.model, self.constraints, self.settings = model, constraints, settings
         self.generator, self.conditions, self.search = generator, conditions, search
         self.sigma_bar = model.sigma_bar
-        device = self.sigma_bar.device
         condition_dim = 0 if conditions is None else conditions(1, generator).shape[1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._draw_seed())
-            self.actor = Actor(
-                model.latent_dim,
-                settings.actor_hidden,
-                condition_dim,
-                condition_units=settings.condition_units,
-                gate_bias=settings.gate_bias,
-            ).to(device)
-            self.critic = Critics(
-                [
-                    Critic(
-                        model.latent_dim,
-                        len(constraint.names),
-                        settings.critic_hidden,
-                        condition_dim if constraint.conditional else 0,
-                        condition_units=settings.condition_units,
-                    )
-                    for constraint in constraints
-                ]
-            ).to(device)
+        self.actor, self.critic = self._networks(condition_dim)
         self.weights = [weight for constraint in constraints for weight in constraint.weights]
-        self.actor_optimizer = self._adam(self.actor)
-        self.critic_optimizer = self._adam(self.critic)
+        self.actor_optimizer = torch.optim.Adam(
+            self.actor.parameters(), lr=settings.learning_rate, betas=settings.betas
+        )
+        self.critic_learner = CriticLearner(
+            self.critic,
+            constraints,
+            generator,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            betas=settings.betas,
+            gradient_penalty=settings.gradient_penalty,
+            penalty_points=settings.penalty_points,
+            one_sided=settings.one_sided,
+        )
         self.averaged = copy.deepcopy(self.actor)
         self.records: list[RoundRecord] = []
         self.validation = self.ask(0 if search else settings.validation)
         self.best: tuple[float, float] | None = None
         self.best_weights = self.averaged.state_dict()
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        settings = self.settings
-        return torch.optim.Adam(
-            network.parameters(), lr=settings.learning_rate, betas=settings.betas
-        )
+    def _networks(self, condition_dim: int) -> tuple[Actor, Critics]:
+        """The networks before training, with weights drawn by the generator's seed."""
+        settings, latent_dim = self.settings, self.model.latent_dim
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._draw_seed())
+            actor = Actor(
+                latent_dim,
+                settings.actor_hidden,
+                condition_dim,
+                condition_units=settings.condition_units,
+                gate_bias=settings.gate_bias,
+            )
+            critics = [
+                Critic(
+                    latent_dim,
+                    len(constraint.names),
+                    settings.critic_hidden,
+                    condition_dim if constraint.conditional else 0,
+                    condition_units=settings.condition_units,
+                )
+                for constraint in self.constraints
+            ]
+        device = self.sigma_bar.device
+        return actor.to(device), Critics(critics).to(device)
 
     def _draw_seed(self) -> int:
         return int(torch.randint(2**31, (1,), generator=self.generator))
@@ -238,7 +214,7 @@ class _Trainer:
                 measured.append(constraint.measure(points[-1]))
             constraint.warm_up(torch.cat(points), torch.cat(measured), self.generator)
         for _ in range(self.settings.warmup_steps):
-            self._critic_step()
+            self.critic_learner.step()
 
     def propose(self, z: Tensor, y: Tensor | None) -> Tensor:
         """``(B, Z)`` what the actor, or the search in its place, makes of points."""
@@ -280,7 +256,7 @@ class _Trainer:
         self._set_rates(number / settings.rounds)
         z, y = self.ask(settings.actor_points)
         values, satisfied = self.meet(self.propose(z, y), self.prior(settings.prior_points), y)
-        critic_loss = [self._critic_step() for _ in range(settings.critic_steps)][-1]
+        critic_loss = [self.critic_learner.step() for _ in range(settings.critic_steps)][-1]
         actor_loss = distance = float("nan")
         if self.search is None and (number + 1) % settings.actor_every == 0:
             for _ in range(settings.actor_steps):
@@ -301,40 +277,9 @@ class _Trainer:
 
     def _set_rates(self, progress: float) -> None:
         share = 1 - (1 - self.settings.final_share) * progress
-        for optimizer in (self.actor_optimizer, self.critic_optimizer):
+        for optimizer in (self.actor_optimizer, self.critic_learner.optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share
-
-    def _critic_step(self) -> float:
-        """One step of every critic on examples of its constraint."""
-        total = loss = torch.zeros((), device=self.sigma_bar.device)
-        for constraint, critic in zip(self.constraints, self.critic.critics, strict=True):
-            points, y, targets = constraint.examples(self.settings.batch_size, self.generator)
-            own = losses.cross_entropy(critic(points, y), targets)
-            loss = loss + own.detach()
-            total = total + own
-            if self.settings.gradient_penalty:
-                total = total + self.settings.gradient_penalty * self._penalty(critic, points, y)
-        self.critic_optimizer.zero_grad()
-        total.backward()
-        self.critic_optimizer.step()
-        return float(loss)
-
-    def _penalty(self, critic: nn.Module, points: Tensor, y: Tensor | None) -> Tensor:
-        """The gradient penalty between the halves of examples, on some of them."""
-        settings = self.settings
-        # At random: the examples have an order of their own, every other row may be of one kind.
-        some = torch.arange(len(points))
-        if len(points) > settings.penalty_points:
-            some = torch.randperm(len(points), generator=self.generator)[: settings.penalty_points]
-        asked = None if y is None else y[some]
-        return losses.gradient_penalty(
-            lambda z: critic(z, asked),
-            points[some],
-            points.roll(len(points) // 2, 0)[some],
-            generator=None if points.is_cuda else self.generator,
-            one_sided=settings.one_sided,
-        )
 
     def _actor_step(self) -> tuple[float, float]:
         settings = self.settings
@@ -372,7 +317,9 @@ class _Trainer:
         return ActorCritic(
             actor=None if self.search else self.averaged.eval(),
             critic=self.critic.eval(),
-            names=tuple(name for constraint in self.constraints for name in constraint.names),
+            settings=self.settings,
+            heads=tuple(tuple(constraint.names) for constraint in self.constraints),
+            weights=tuple(self.weights),
             records=self.records,
             best=best,
             decoded=sum(getattr(c, "decoded", 0) for c in self.constraints),

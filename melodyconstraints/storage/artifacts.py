@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,19 @@ def load_artifact(folder: Path, kind: str) -> Artifact:
         )
     tensors = safetensors.torch.load(data[WEIGHTS])
     return Artifact(config, tensors, _fingerprint(hashes))
+
+
+@contextmanager
+def fits_this_version(folder: Path) -> Iterator[None]:
+    """What goes wrong inside, with a folder's contents, is an error of that folder.
+
+    Raises:
+        ArtifactError: the contents are whole, but not what this version makes sense of.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
 
 
 def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:

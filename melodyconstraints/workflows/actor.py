@@ -1,18 +1,16 @@
-"""Actors for melodies: where the model, the rules and the core come together.
+"""An actor for melodies: a pair, the model it works on and the rules it was trained for.
 
 >>> import melodyconstraints as mc
->>> model = mc.load_model()
->>> actor = mc.train_actor(model, ["cmajor", "density:96"])     # doctest: +SKIP
+>>> actor = mc.load_actor("actors/mine")     # doctest: +SKIP
 >>> actor.generate(16, seed=1)[0].to_pretty_midi().write("idea.mid")     # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -20,26 +18,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melodyconstraints.errors import TrainingError, UsageError
-from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
-from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
-from melodyconstraints.latent.protocols import Constraint
+from melodyconstraints.latent.networks import ConditionedActor
+from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
-from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
-from melodyconstraints.latent.training import RoundRecord, train_actor_critic
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
-from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
+from melodyconstraints.rules import Rule, find_rule, find_rules
+from melodyconstraints.storage.artifacts import fits_this_version
+from melodyconstraints.workflows.generate import prior_sampler
+from melodyconstraints.workflows.seeds import (
+    POINTS,
+    check_count,
+    derived_generator,
+    prior_points,
+)
 
-DEFAULT_TEMPERATURE = 0.5
-"""Of the decoder, in drawing."""
-TRAINING_TEMPERATURE = 1.0
-"""In training: what keeps its rules there keeps them at lower temperatures too."""
-POINTS, EVENTS, SEARCH = "points", "events", "search"
-TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
-LIKE = "like the examples"
+KIND = "actor"
+SEARCH = "search"
+"""Purpose of the noise of a search."""
 
 REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.975, shell_weight=1.0)
 """What a refined actor adds: some steps up the critic, for the points that need them."""
@@ -53,82 +53,58 @@ Langevin steps is 2 * step_size * prior_weight: without a critic they would walk
 METHODS = ("refined", "actor", *SEARCHES)
 """How points are moved: by a network that has learned it, with or without a few steps of search
 after it, or by a search alone."""
+_FEWEST_DRAWN = 32
+"""Melodies drawn at a time, at least, while satisfying ones are looked for."""
+_HOPELESS_SHARE = 0.1
+"""Share of all draws after which the search for satisfying melodies ends if it found none."""
 
 
-@dataclass
-class MelodyActor:
-    """An actor-critic pair, the model it works on and the rules it was trained for.
+@dataclass(kw_only=True)
+class MelodyActor(ActorCritic):
+    """An actor-critic pair with its model and its rules; see also :class:`.ActorCritic`.
 
     Args:
+        model: the melody model.
         rules: those of the critic's first heads.
-        actor: None where a search moves the points.
-        critic: a head for each rule and each learned constraint.
-        heads: names of the critics' heads, critic by critic.
-        temperature: the default for drawing.
-        settings: the recipe.
+        temperature: the default for sampling.
         method: one of :data:`METHODS`.
-        weights: of all heads, in the critic's order; ones if empty.
-        records: one entry a round; see :class:`melodyconstraints.latent.training.RoundRecord`.
-        best: share of the points, on which the actor was judged, that kept everything.
-        decoded: melodies that were decoded for the training.
-        interrupted: stopped by hand before its last round.
     """
 
     model: MelodyVAE
     rules: list[Rule]
-    actor: Actor | ConditionedActor | None
-    critic: Critics
-    heads: list[list[str]]
-    temperature: float
-    settings: ActorCriticSettings
-    method: str = "actor"
-    weights: tuple[float, ...] = ()
-    records: list[RoundRecord] = field(default_factory=list)
-    best: float = float("nan")
-    decoded: int = 0
-    interrupted: bool = False
+    temperature: float = DEFAULT_TEMPERATURE
 
     def shift(self, z: Tensor) -> Tensor:
-        """``(B, Z)`` points to ``(B, Z)`` where the critic is content."""
-        generator = torch.Generator().manual_seed(stream(SEARCH, 0))
+        """``(B, Z)`` points to ``(B, Z)`` where the critic predicts that they are satisfied."""
         search = search_of(self.method, self.weights)
         if self.method not in SEARCHES:
-            if self.actor is None:
-                raise UsageError("this pair has no actor; it was trained for a search")
             with torch.no_grad():
-                z = self.actor(z)
+                z = self.require_actor()(z)
         if search is None:
             return z
-        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
+        noise = derived_generator(SEARCH, 0)
+        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=noise)
 
-    def generate(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-    ) -> Melodies:
+    def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies: prior points, shifted, decoded.
 
         Args:
-            top_k, top_p: see :class:`melodyconstraints.melody.vae.sampling.Drawing`.
+            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
+
+        Raises:
+            UsageError: n below 1, or an option outside its range.
         """
-        z = prior_points(self.model, n, seed)
-        return self.sampler(seed, temperature, top_k=top_k, top_p=top_p).decode(self.shift(z))
+        sampling = self.sampling(options)
+        z = prior_points(self.model, n, sampling.seed)
+        return self.sampler(sampling).decode(self.shift(z))
 
     def generate_satisfying(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        max_draws: int = 50_000,
+        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Draw until ``n`` melodies satisfy every rule.
+
+        Args:
+            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
         Returns:
             The melodies and how many were drawn for them.
@@ -136,42 +112,42 @@ class MelodyActor:
         Raises:
             TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
         """
-        _check_count(n)
-        generator = torch.Generator().manual_seed(stream(POINTS, seed))
-        sampler = self.sampler(seed, temperature, top_k=top_k, top_p=top_p)
-        kept, drawn, found = [], 0, 0
-        while found < n:
-            if drawn >= (max_draws if found else max_draws / 10):
+        check_count(n)
+        sampling = self.sampling(options)
+        generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
+        satisfying, drawn, count = [], 0, 0
+        while count < n:
+            if drawn >= (max_draws if count else max_draws * _HOPELESS_SHARE):
                 raise TrainingError(
-                    f"{found} of {drawn} melodies satisfy every rule, {n} were asked for; "
+                    f"{count} of {drawn} melodies satisfy every rule, {n} were asked for; "
                     "train the actor longer or ask for less"
                 )
-            z = torch.randn(max(n, 32), self.model.latent_dim, generator=generator)
+            z = torch.randn(max(n, _FEWEST_DRAWN), self.model.latent_dim, generator=generator)
             melodies = sampler.decode(self.shift(z))
-            good = np.flatnonzero((rewards_of(self.rules, melodies) >= SATISFIED).all(axis=1))
-            last = good[n - found - 1] + 1 if len(good) >= n - found else len(melodies)
-            good = good[: n - found]
-            kept.append(melodies.events[good])
-            drawn, found = drawn + int(last), found + len(good)
-        return Melodies(np.concatenate(kept)), drawn
+            rows = np.flatnonzero(satisfies_all(self.rules, melodies))
+            last = rows[n - count - 1] + 1 if len(rows) >= n - count else len(melodies)
+            rows = rows[: n - count]
+            satisfying.append(melodies.events[rows])
+            drawn, count = drawn + int(last), count + len(rows)
+        return Melodies(np.concatenate(satisfying)), drawn
 
-    def sampler(
-        self,
-        seed: int,
-        temperature: float | None = None,
-        *,
-        top_k: int | None = None,
-        top_p: float | None = None,
-    ) -> MelodySampler:
-        """The model's decoder at a temperature, with draws of its own."""
-        chosen = self.temperature if temperature is None else temperature
-        seed = stream(EVENTS, seed)
-        return MelodySampler(self.model, temperature=chosen, top_k=top_k, top_p=top_p, seed=seed)
+    def sampling(self, options: SamplingOptions) -> Sampling:
+        """How melodies are drawn by options; at the actor's temperature where none is given."""
+        return Sampling.of(options, temperature=self.temperature)
+
+    def sampler(self, sampling: Sampling) -> MelodySampler:
+        """The model's decoder, with draws of its own."""
+        return prior_sampler(self.model, sampling)
 
     @property
     def names(self) -> list[str]:
-        """Of the rules."""
+        """Names of the rules."""
         return [rule.name for rule in self.rules]
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of the heads that stand for no rule: realism, likeness to examples."""
+        return self.head_names[len(self.rules) :]
 
     @property
     def pitch_classes(self) -> frozenset[int] | None:
@@ -184,156 +160,91 @@ class MelodyActor:
         """The key signature that the rules imply, if any."""
         return next((rule.key for rule in self.rules if rule.key), None)
 
-    def save(self, folder: Path) -> None:
-        """Write an actor folder; see :func:`melodyconstraints.workflows.actor_folder.save_actor`.
+    @property
+    def shortcoming(self) -> str | None:
+        """What is wrong with the training: it was stopped, or satisfied nothing; None if nothing."""
+        last = self.records[-1] if self.records else None
+        never = last and not any(record.all_satisfied for record in self.records)
+        if last and never and not self.best > 0:
+            rewards = zip(self.head_names, last.rewards, last.satisfied, strict=True)
+            nearest = ", ".join(
+                f"{name} {reward:.3g} (satisfied by {share:.0%})"
+                for name, reward, share in rewards
+            )
+            return (
+                f"no melody satisfied everything in {self.decoded:,} tries; the best: {nearest}. "
+                "Do the wishes contradict each other? Ask for fewer at a time, or grade a rule so "
+                "that a melody that comes closer earns more: mc rules check RULE"
+            )
+        if self.interrupted:
+            return f"stopped after round {len(self.records)}; the best actor so far is kept"
+        return None
+
+    def save(self, folder: Path | str) -> None:
+        """Write an actor folder; it names its model's folder and fingerprint.
 
         Raises:
-            UsageError: the actor is one setting of knobs, or the model was never saved.
+            UsageError: the actor is one setting of a conditional actor, or the model was never
+                saved.
         """
-        from melodyconstraints.workflows.actor_folder import save_actor
-
         if isinstance(self.actor, ConditionedActor):
             raise UsageError(
                 "knobs at one setting are not saved; save all of them with save_knobs"
             )
-        save_actor(self, folder)
+        config = {
+            "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
+            "temperature": self.temperature,
+        }
+        save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
 
 
-def train_actor(
-    model: MelodyVAE,
-    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+def _card(actor: MelodyActor) -> str:
+    names = "\n".join(f"- `{rule.name}`: {rule.description}" for rule in actor.rules)
+    names += "".join(f"\n- {name}, as a critic has learned it" for name in actor.learned)
+    return (
+        f"# Actor\n\nShifts latent points of the melody model `{actor.model.fingerprint[:12]}` "
+        f"to melodies that satisfy\n\n{names}\n\nTrained in {len(actor.records)} rounds, "
+        f"{actor.decoded} melodies decoded. Measure it with `mc evaluate --actor DIR`.\n"
+    )
+
+
+def load_actor(
+    folder: Path | str,
     *,
-    preset: str = "default",
-    settings: ActorCriticSettings | None = None,
-    method: str = "refined",
-    weights: Sequence[float] | None = None,
-    realism: Encodings | None = None,
-    like: Melodies | None = None,
-    unlike: Melodies | None = None,
-    bank: tuple[Tensor, Melodies] | None = None,
-    temperature: float = TRAINING_TEMPERATURE,
-    seed: int = 0,
-    callback: Callable[[RoundRecord], None] | None = None,
+    model: MelodyVAE | None = None,
+    rules: Sequence[str | Rule] | None = None,
 ) -> MelodyActor:
-    """Train an actor that makes a model's melodies obey rules.
+    """Read an actor folder, and the model and the rules that it names.
 
     Args:
-        rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
-            one melody.
-        preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
-        settings: a recipe of one's own in place of the preset's.
-        method: one of :data:`METHODS`.
-        weights: of the rules, at least 0: how hard each pulls, at the actor in training and at the
-            points of a search. A rule of weight 0 is learned and reported, not asked for.
-        realism: encodings that the shifted points should be indistinguishable from.
-        like, unlike: examples of what the melodies should be like, and of what they should not.
-        bank: points of the prior and their melodies, decoded before.
-        temperature: of the decoder, in the training.
-        callback: called after every round.
+        model: in place of the one that it names; must be the same weights.
+        rules: in place of those that it names, for instance functions that have no file.
 
     Raises:
-        UsageError: unknown preset or method, nothing to train for, the same rule twice, or only
-            one kind of examples.
-        RuleError: a rule raised or gave something other than a number in [0, 1].
-        TrainingError: a rule gives every melody the same reward.
+        ArtifactError: damaged or foreign, or trained on another model.
+        RuleNotFoundError: a rule that it names is not there any more.
+        UsageError: another number of ``rules`` than it was trained for.
     """
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if method not in METHODS:
-        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    recipe = settings or PRESETS[preset]
-    found = find_rules(rules)
-    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
-    constraints: list[Constraint] = []
-    if like is not None or unlike is not None:
-        constraints.append(_likeness(model, like, unlike))
-    if realism is not None:
-        constraints.append(RealismConstraint(realism))
-    of_heads = own + tuple(weight for one in constraints for weight in one.weights)
-    pair = train_actor_critic(
-        MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
-        found,
-        recipe,
-        constraints=constraints,
-        weights=own,
-        bank=bank,
-        search=search_of(method, of_heads) if method in SEARCHES else None,
-        generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
-        callback=callback,
-    )
-    heads = [[rule.name for rule in found]] if found else []
-    return MelodyActor(
-        model=model,
-        rules=found,
-        actor=pair.actor,
-        critic=pair.critic,
-        heads=heads + [list(constraint.names) for constraint in constraints],
-        temperature=DEFAULT_TEMPERATURE,
-        settings=recipe,
-        method=method,
-        weights=of_heads,
-        records=pair.records,
-        best=pair.best,
-        decoded=pair.decoded,
-        interrupted=pair.interrupted,
-    )
+    folder = Path(folder)
+    saved = load_pair(folder, KIND, METHODS)
+    with fits_this_version(folder):
+        named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
+        temperature = float(saved.config["temperature"])
+    model = model or load_model(saved.model_folder)
+    saved.check_model(model, "train it again with: mc train-actor")
+    if rules is None:
+        found = [replace(find_rule(spec), name=name) for name, spec in named]
+    else:
+        found = find_rules(rules)
+        if len(found) != len(named):
+            raise UsageError(f"{folder} was trained for {len(named)} rules, got {len(found)}")
+    return MelodyActor(model=model, rules=found, temperature=temperature, **saved.pair)
 
 
 def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:
     """What a method searches with, or adds to an actor, by the weights of the critic's heads."""
     search = REFINEMENT if method == "refined" else SEARCHES.get(method)
     return None if search is None else replace(search, weights=tuple(weights))
-
-
-def _likeness(
-    model: MelodyVAE, like: Melodies | None, unlike: Melodies | None
-) -> AttributeConstraint:
-    """What tells one kind of melodies from another, from examples of both."""
-    if not (like and unlike):
-        raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
-    posterior = encode(model, [*like, *unlike])
-    labels = torch.zeros(len(like) + len(unlike), 1)
-    labels[: len(like)] = 1
-    return AttributeConstraint(Encodings(posterior.mean, posterior.scale, labels), [LIKE])
-
-
-def generate(
-    model: MelodyVAE,
-    n: int,
-    *,
-    seed: int = 0,
-    temperature: float = DEFAULT_TEMPERATURE,
-    top_k: int | None = None,
-    top_p: float | None = None,
-) -> Melodies:
-    """Draw ``n`` melodies from a model's prior, under no rule.
-
-    Args:
-        temperature: of the decoder; 0 takes the likeliest events.
-        top_k, top_p: see :class:`melodyconstraints.melody.vae.sampling.Drawing`.
-    """
-    seed_of_events = stream(EVENTS, seed)
-    sampler = MelodySampler(
-        model, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed_of_events
-    )
-    return sampler.decode(prior_points(model, n, seed))
-
-
-def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` points of the prior N(0, I).
-
-    Raises:
-        UsageError: n below 1.
-    """
-    _check_count(n)
-    generator = torch.Generator().manual_seed(stream(POINTS, seed))
-    return torch.randn(n, model.latent_dim, generator=generator)
-
-
-def stream(purpose: str, seed: int) -> int:
-    """A seed for one purpose, so that an actor is never judged on points it was trained on."""
-    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
 
 
 def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]:
@@ -343,6 +254,7 @@ def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]
     return np.stack([rule(melodies) for rule in rules], axis=1)
 
 
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise UsageError(f"n must be at least 1, got {n}")
+def satisfies_all(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.bool_]:
+    """``(B,)`` whether melodies satisfy every rule."""
+    satisfied: NDArray[np.bool_] = (rewards_of(rules, melodies) >= SATISFIED).all(axis=1)
+    return satisfied

@@ -11,7 +11,7 @@ follow from the counts of its pitch classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +19,28 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
+from melodyconstraints.latent.networks import ConditionedActor, Critics
+from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.latent.training import RoundRecord, train_actor_critic
+from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.storage.artifacts import load_artifact, save_artifact
-from melodyconstraints.workflows.actor import (
-    DEFAULT_TEMPERATURE,
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.seeds import derived_generator, derived_seed
+from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
     TRAINING_POINTS,
     TRAINING_TEMPERATURE,
-    MelodyActor,
-    stream,
 )
 
 KIND = "knob-actor"
+METHODS = ("actor",)
 FOLDER_OF_KNOBS = "knobs"
 """In its model's folder."""
 PITCH_CLASSES = 12
@@ -135,20 +136,15 @@ def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
     return torch.cat([bits, notes / STEPS], -1)
 
 
-@dataclass
-class KnobActor:
-    """A conditional actor for scale and density; :meth:`at` sets the knobs.
+@dataclass(kw_only=True)
+class ConditionalActor(ActorCritic):
+    """A conditional actor for scale and density; :meth:`at` sets them. It needs no critic.
 
     Args:
         model: the melody model that it works on.
-        settings: the recipe.
-        records: one entry a round.
     """
 
     model: MelodyVAE
-    actor: Actor
-    settings: ActorCriticSettings
-    records: list[RoundRecord] = field(default_factory=list)
 
     def at(
         self, scale: str | Collection[int] | None = None, density: int | None = None
@@ -177,10 +173,8 @@ class KnobActor:
         return MelodyActor(
             model=self.model,
             rules=rules,
-            actor=ConditionedActor(self.actor, y),
+            actor=ConditionedActor(self.require_actor(), y),
             critic=Critics([]),
-            heads=[],
-            temperature=DEFAULT_TEMPERATURE,
             settings=self.settings,
         )
 
@@ -207,64 +201,50 @@ def train_knobs(
     settings: ActorCriticSettings = SETTINGS,
     *,
     temperature: float = TRAINING_TEMPERATURE,
-    seed: int = 0,
+    seed: int = DEFAULT_SEED,
     callback: Callable[[RoundRecord], None] | None = None,
-) -> KnobActor:
+) -> ConditionalActor:
     """Train a conditional actor for any scale and density."""
+    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
     pair = train_actor_critic(
-        MelodySampler(model, temperature=temperature, seed=stream(TRAINING_EVENTS, seed)),
+        MelodySampler(model, sampling),
         ScaleAndDensity(),
         settings,
         conditions=draw_conditions,
-        generator=torch.Generator().manual_seed(stream(TRAINING_POINTS, seed)),
+        generator=derived_generator(TRAINING_POINTS, seed),
         callback=callback,
     )
-    return KnobActor(model, pair.amortised, settings, pair.records)
+    without_critic = {"critic": Critics([]), "heads": (), "weights": ()}
+    return ConditionalActor(model=model, **(vars(pair) | without_critic))
 
 
-def save_knobs(knobs: KnobActor, folder: Path, card: str = "") -> None:
+def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> None:
     """Write a folder with the actor, in half precision, and the fingerprint of its model.
 
     Raises:
         UsageError: the model was never saved.
     """
-    if not knobs.model.folder:
-        raise UsageError("the actor's model has no folder; save it first with save_model")
-    tensors = {name: value.half() for name, value in knobs.actor.state_dict().items()}
-    config = {
-        "model": {"folder": knobs.model.folder, "fingerprint": knobs.model.fingerprint},
-        "settings": asdict(knobs.settings),
-        "records": [asdict(record) for record in knobs.records],
-    }
-    save_artifact(folder, KIND, config, tensors, card)
+    save_pair(knobs, Path(folder), KIND, knobs.model, config={}, card=card, half=True)
 
 
-def load_knobs(folder: Path | str | None = None, *, model: MelodyVAE | None = None) -> KnobActor:
-    """Read a knob actor; without a folder, that of the bundled model.
+def load_knobs(
+    folder: Path | str | None = None, *, model: MelodyVAE | None = None
+) -> ConditionalActor:
+    """Read a conditional actor.
+
+    Args:
+        folder: if not given, that of the model, where it has one, or of the bundled model.
+        model: in place of the one that the folder names; must be the same weights.
 
     Raises:
         ArtifactError: missing, damaged, foreign, or trained on another model.
     """
-    folder = BUNDLED / FOLDER_OF_KNOBS if folder is None else Path(folder)
-    artifact = load_artifact(folder, KIND)
-    config = artifact.config
-    try:
-        settings = ActorCriticSettings.from_json(config["settings"])
-        records = [RoundRecord(**record) for record in config["records"]]
-        place, wanted = config["model"]["folder"], config["model"]["fingerprint"]
-        model = model or load_model(place)
-        if model.fingerprint != wanted:
-            raise ArtifactError(
-                f"{folder} was trained on the model {wanted[:12]}, found "
-                f"{model.fingerprint[:12]}; train an actor for that one with: mc train-actor"
-            )
-        actor = Actor(
-            model.latent_dim,
-            settings.actor_hidden,
-            CONDITION,
-            condition_units=settings.condition_units,
-        )
-        actor.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    return KnobActor(model, actor.eval(), settings, records)
+    if folder is None:
+        own = Path(model.folder) / FOLDER_OF_KNOBS if model and model.folder else None
+        folder = own if own and own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
+    saved = load_pair(folder, KIND, METHODS)
+    model = model or load_model(saved.model_folder)
+    saved.check_model(model, "train an actor for that one with: mc train-actor")
+    if saved.pair["actor"] is None:
+        raise ArtifactError(f"{folder} holds no actor; train one with: mc train-actor --knobs")
+    return ConditionalActor(model=model, **saved.pair)

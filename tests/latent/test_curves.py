@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from melodyconstraints.latent.curves import plot_actor_critic, plot_learning_curves
-from melodyconstraints.latent.training import RoundRecord
+from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.workflows.train_vae import PANELS
 
 PNG = b"\x89PNG\r\n\x1a\n"

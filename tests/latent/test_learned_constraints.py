@@ -93,7 +93,7 @@ def test_the_actor_moves_points_to_the_ring_of_the_encodings(plane, ring, held, 
     assert on_the_ring(z).float().mean() < 0.25
     assert on_the_ring(moved).float().mean() > 0.8
     assert (moved - z).norm(dim=-1).mean() < 1.5 * (z.norm(dim=-1) - RADIUS).abs().mean()
-    assert trained.names == ("realism",)
+    assert trained.head_names == ("realism",)
     assert trained.decoded == 0
     assert plane.decoded == []
 
@@ -134,7 +134,7 @@ def test_the_actor_shows_the_attributes_that_are_wanted(plane, held, z, seeded, 
         moved = trained.actor(z)
     assert ((z > 0).float() == torch.tensor(wanted)).all(-1).float().mean() < 0.3
     assert ((moved > 0).float() == torch.tensor(wanted)).all(-1).float().mean() > 0.9
-    assert trained.names == ("right", "up")
+    assert trained.head_names == ("right", "up")
 
 
 # Conditions
@@ -171,7 +171,7 @@ def test_only_critics_of_conditional_constraints_see_the_condition(
     assert of_the_judge.inputs.linear.in_features == 2
     assert of_the_judge.inputs.linear.out_features == short.condition_units
     assert of_realism.inputs.linear is None
-    assert trained.names == ("near y", "realism")
+    assert trained.head_names == ("near y", "realism")
 
 
 def test_the_penalty_sees_what_was_asked_and_conditions_that_are_new(
@@ -258,7 +258,7 @@ def test_a_constraint_meets_what_the_actor_makes_and_is_asked_for_batches(plane,
         assert not shifted.requires_grad
     assert told.counts == [short.batch_size] * short.rounds * short.critic_steps
     assert [(points.shape, y.shape) for points, y in told.judged] == [((16, 2), (16, 1))] * 2
-    assert trained.names == ("told", "again")
+    assert trained.head_names == ("told", "again")
     assert trained.decoded == 0
 
 

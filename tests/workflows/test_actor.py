@@ -20,6 +20,7 @@ from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rule, find_rules, rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.workflows.actor import (
@@ -234,7 +235,7 @@ def test_examples_of_one_kind_are_refused(model, tiny_recipe, some_melodies):
 
 def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_recipe):
     z = torch.randn(32, 8)
-    bank = z, MelodySampler(model, temperature=1.0, seed=0).decode(z)
+    bank = z, MelodySampler(model, Sampling(temperature=1.0, seed=0)).decode(z)
     # three rounds of 8 + 4 and three validations of 8
     assert train_actor(model, ["cmajor"], settings=tiny_recipe).decoded == 32 + 3 * 20
     assert train_actor(model, ["cmajor"], settings=tiny_recipe, bank=bank).decoded == 3 * 20
@@ -295,7 +296,9 @@ def test_melodies_are_decoded_from_shifted_points_of_the_prior(actor_for):
     shifted = actor.shift(z)
     assert torch.equal(shifted, actor.actor(z))
     assert not shifted.requires_grad
-    expected = MelodySampler(actor.model, temperature=0.5, seed=stream(EVENTS, 4)).decode(shifted)
+    expected = MelodySampler(
+        actor.model, Sampling(temperature=0.5, seed=stream(EVENTS, 4))
+    ).decode(shifted)
     assert np.array_equal(actor.generate(5, seed=4).events, expected.events)
 
 
@@ -307,7 +310,7 @@ def test_drawing_is_a_function_of_the_seed(actor_for):
 
 def test_a_temperature_replaces_that_of_the_actor(actor_for):
     actor = actor_for("cmajor")
-    expected = MelodySampler(actor.model, temperature=0.0).decode(
+    expected = MelodySampler(actor.model, Sampling(temperature=0.0)).decode(
         actor.shift(prior_points(actor.model, 3, 0))
     )
     assert np.array_equal(actor.generate(3, temperature=0.0).events, expected.events)
@@ -327,7 +330,7 @@ def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(
     kept, drawn = actor.generate_satisfying(n, seed=3)
 
     generator = torch.Generator().manual_seed(stream(POINTS, 3))
-    sampler = MelodySampler(actor.model, temperature=0.5, seed=stream(EVENTS, 3))
+    sampler = MelodySampler(actor.model, Sampling(temperature=0.5, seed=stream(EVENTS, 3)))
     batches = [
         sampler.decode(actor.shift(torch.randn(max(n, 32), 8, generator=generator))).events
         for _ in range(20)

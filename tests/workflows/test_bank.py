@@ -13,6 +13,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS
 from melodyconstraints.workflows import bank as banks
 from melodyconstraints.workflows.actor import prior_points
@@ -85,7 +86,7 @@ def test_a_new_bank_decodes_its_points_and_is_kept(model, cache, no_decoding):
     assert (bank.encodings, bank.reconstructions) == (None, None)
     assert told == [(20, 20)]
     assert len(entries(cache)) == 1
-    again = MelodySampler(model, temperature=0.5, seed=banks._EVENTS).decode(bank.points)
+    again = MelodySampler(model, Sampling(temperature=0.5, seed=banks._EVENTS)).decode(bank.points)
     assert np.array_equal(again.events, bank.melodies.events)
     no_decoding()
     assert same(load_bank(model, 0.5, size=20), bank)

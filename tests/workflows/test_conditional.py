@@ -12,6 +12,7 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model, save_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rule
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
@@ -273,7 +274,9 @@ def test_an_actor_at_a_setting_has_its_rules_and_key(knobs):
 def test_melodies_are_decoded_from_shifted_points_of_the_prior(knobs):
     actor = knobs.at("C-major", 50)
     z = actor.shift(prior_points(knobs.model, 4, 3))
-    expected = MelodySampler(knobs.model, temperature=0.5, seed=stream(EVENTS, 3)).decode(z)
+    expected = MelodySampler(
+        knobs.model, Sampling(temperature=0.5, seed=stream(EVENTS, 3))
+    ).decode(z)
     assert np.array_equal(actor.generate(4, seed=3).events, expected.events)
 
 

@@ -16,6 +16,7 @@ from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.vae.reconstruction import encode_and_decode, measure_reconstruction
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.workflows import evaluate_vae
 from melodyconstraints.workflows.actor import prior_points, stream
 from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
@@ -81,7 +82,9 @@ def test_every_collection_has_its_accuracy(found, tiny_model, store):
 def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
     found, tiny_model, store
 ):
-    sampler = MelodySampler(tiny_model, temperature=TEMPERATURE, seed=stream("events", SEED))
+    sampler = MelodySampler(
+        tiny_model, Sampling(temperature=TEMPERATURE, seed=stream("events", SEED))
+    )
     samples = sampler.decode(prior_points(tiny_model, N, SEED))
     assert np.array_equal(found.samples.events, samples.events)
     held_out, training = Melodies(chosen(store, "test")), Melodies(chosen(store, "train"))

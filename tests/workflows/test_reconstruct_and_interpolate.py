@@ -8,6 +8,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.interpolation import slerp
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.workflows.interpolate import interpolate
 from melodyconstraints.workflows.reconstruct import reconstruct, vary
@@ -37,7 +38,7 @@ def flat(*pitches):
 
 def test_a_reconstruction_is_the_mean_decoded(tiny_model, some_melodies):
     events = torch.from_numpy(some_melodies.events.astype(np.int64))
-    expected = tiny_model.decode(tiny_model.encode(events).mean, temperature=0.0)
+    expected = tiny_model.decode(tiny_model.encode(events).mean, Sampling(temperature=0.0))
     found = reconstruct(tiny_model, some_melodies)
     assert np.array_equal(found.events, Melodies(expected.numpy()).events)
     assert np.array_equal(reconstruct(tiny_model, list(some_melodies)).events, found.events)
@@ -69,7 +70,7 @@ def test_interpolation_begins_and_ends_with_the_reconstructions(tiny_model, some
     assert found[0] == reconstruct(tiny_model, [start])[0]
     assert found[4] == reconstruct(tiny_model, [end])[0]
     points = slerp(*encode(tiny_model, [start, end]).mean, torch.linspace(0, 1, 5))
-    expected = tiny_model.decode(points, temperature=0.0)
+    expected = tiny_model.decode(points, Sampling(temperature=0.0))
     assert np.array_equal(found.events, Melodies(expected.detach().numpy()).events)
 
 

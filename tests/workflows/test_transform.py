@@ -10,6 +10,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of, train_actor
@@ -150,7 +151,7 @@ def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, 
 
 def test_strength_zero_is_the_reconstruction(actor_for, tune):
     actor = actor_for(never)
-    sampler = MelodySampler(actor.model, temperature=0.0)
+    sampler = MelodySampler(actor.model, Sampling(temperature=0.0))
     expected = sampler.decode(module.invert(actor.model, [tune]))
     (found,) = transform(actor, tune, strength=0.0)
     assert found.melody == expected[0]

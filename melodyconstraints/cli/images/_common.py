@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from melodyconstraints.images.actor import ImageActor
     from melodyconstraints.images.model import ImageVAE
-    from melodyconstraints.latent.training import RoundRecord
+    from melodyconstraints.latent.pair import RoundRecord
 
 EDGE = 64
 """Of the images of a folder in pixels, where nothing else is asked for."""

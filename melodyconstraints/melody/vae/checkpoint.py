@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from melodyconstraints.errors import ArtifactError
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
@@ -48,11 +47,9 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     """
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
     artifact = load_artifact(folder, KIND)
-    try:
+    with fits_this_version(folder):
         model = MelodyVAE(MelodyVAEConfig(**artifact.config["model"]))
         model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
     model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device)).eval()

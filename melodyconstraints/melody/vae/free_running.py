@@ -19,7 +19,7 @@ from melodyconstraints.melody.events import START
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.bar_decoder import BarDecoder
 from melodyconstraints.melody.vae.lstm import BLOCK, LayerWeights, advance
-from melodyconstraints.melody.vae.sampling import Drawing
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.precision import products_dtype
 
 ROWS = 16
@@ -43,7 +43,7 @@ class FreeRunning:
         self._layers = [LayerWeights(*(tensor.to(dtype) for tensor in layer)) for layer in layers]
         self._output = decoder.output.weight.to(dtype), decoder.output.bias.to(dtype)
 
-    def __call__(self, embeddings: Tensor, noise: Tensor, drawing: Drawing) -> Tensor:
+    def __call__(self, embeddings: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         """Draw melodies.
 
         Args:
@@ -55,28 +55,28 @@ class FreeRunning:
         """
         batch = len(embeddings)
         if self._decoder.carry:
-            return self._one_after_another(filled(embeddings), filled(noise), drawing)[:batch]
+            return self._one_after_another(filled(embeddings), filled(noise), sampling)[:batch]
         # Bars do not depend on each other; a melody's are as many as a multiple of ROWS.
         bars, noise = embeddings.flatten(0, 1), noise.reshape(-1, STEPS_PER_BAR)
         first = torch.full((len(bars),), START, device=bars.device)
         drawn = [
-            self._draw_bars(*block, drawing)
+            self._draw_bars(*block, sampling)
             for block in zip(
                 bars.split(BLOCK), first.split(BLOCK), noise.split(BLOCK), strict=True
             )
         ]
         return torch.cat(drawn).reshape(batch, STEPS)
 
-    def _one_after_another(self, embeddings: Tensor, noise: Tensor, drawing: Drawing) -> Tensor:
+    def _one_after_another(self, embeddings: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         first = torch.full((len(embeddings),), START, device=embeddings.device)
         drawn: list[Tensor] = []
         for bar in range(BARS):
             of_bar = noise[:, bar * STEPS_PER_BAR : (bar + 1) * STEPS_PER_BAR]
-            drawn.append(self._draw_bars(embeddings[:, bar], first, of_bar, drawing))
+            drawn.append(self._draw_bars(embeddings[:, bar], first, of_bar, sampling))
             first = drawn[-1][:, -1]
         return torch.cat(drawn, 1)
 
-    def _draw_bars(self, bars: Tensor, event: Tensor, noise: Tensor, drawing: Drawing) -> Tensor:
+    def _draw_bars(self, bars: Tensor, event: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         """``(N, E)``, the event before each bar ``(N,)`` and ``(N, S)`` to events ``(N, S)``."""
         hidden, cell = self._decoder.start(bars)
         hiddens, cells = list(hidden.to(self._table.dtype)), list(cell.float())
@@ -89,7 +89,7 @@ class FreeRunning:
                     given = F.linear(hiddens[number - 1], layer.inputs, layer.bias)
                 recurrent = F.linear(hiddens[number], layer.recurrent)
                 advance(recurrent, given, cells[number], hiddens[number], cells[number])
-            event = drawing(F.linear(hiddens[-1], *self._output), noise[:, step])
+            event = sampling(F.linear(hiddens[-1], *self._output), noise[:, step])
             drawn.append(event)
         return torch.stack(drawn, 1)
 

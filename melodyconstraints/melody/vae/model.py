@@ -30,7 +30,7 @@ from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
 from melodyconstraints.melody.vae.lstm import LayerWeights, scan
-from melodyconstraints.melody.vae.sampling import Drawing
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
@@ -183,10 +183,8 @@ class MelodyVAE(nn.Module):
     def decode(
         self,
         z: Tensor,
+        sampling: Sampling | None = None,
         *,
-        temperature: float = 0.5,
-        top_k: int | None = None,
-        top_p: float | None = None,
         generator: torch.Generator | None = None,
         precision: str = "auto",
     ) -> Tensor:
@@ -198,9 +196,8 @@ class MelodyVAE(nn.Module):
 
         Args:
             z: ``(B, Z)``.
-            temperature: in [0, inf); 0 takes the likeliest event at every step.
-            top_k, top_p: see :class:`melodyconstraints.melody.vae.sampling.Drawing`.
-            generator: source of the draws.
+            sampling: how events are drawn.
+            generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
 
@@ -208,19 +205,18 @@ class MelodyVAE(nn.Module):
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a temperature, ``top_k`` or ``top_p`` outside its range, a ``z`` of
-                another size or a precision that does not exist.
+            UsageError: a ``z`` of another size or a precision that does not exist.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
-        drawing = Drawing(temperature, top_k, top_p)
-        device = generator.device if generator is not None else z.device
-        noise = torch.rand(len(z), STEPS, generator=generator, device=device).to(z.device)
+        sampling = sampling or Sampling()
+        generator = generator or torch.Generator().manual_seed(sampling.seed)
+        noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
         with products(precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
             embeddings = self.conductor(filled(z))[: len(z)]
-            return FreeRunning(self.decoder)(embeddings, noise, drawing)
+            return FreeRunning(self.decoder)(embeddings, noise.to(z.device), sampling)
 
 
 def event_batches(

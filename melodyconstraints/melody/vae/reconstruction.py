@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.metrics.agreement import onset_f1, onset_recall
 from melodyconstraints.melody.vae.model import MelodyVAE, event_batches
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 
 _ACTIVE_NATS = 0.02
@@ -134,7 +135,7 @@ def encode_and_decode(
         posterior = model.encode(batch)
         z = posterior.mean if generator is None else posterior.sample(generator)
         forced.append(model.logits(z, batch).argmax(-1).cpu().numpy())
-        drawn = model.decode(z, temperature=temperature, generator=generator)
+        drawn = model.decode(z, Sampling(temperature), generator=generator)
         free.append(drawn.cpu().numpy())
         means.append(posterior.mean)
         scales.append(posterior.scale)

@@ -1,11 +1,13 @@
-"""Drawing events from the decoder's logits: temperature, top-k, top-p, or the likeliest.
+"""Sampling events from the decoder's logits: temperature, top-k, top-p, or the likeliest.
 
 Shapes: ``N`` rows drawn side by side, ``V`` categories.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -16,9 +18,22 @@ COLDEST = 1e-30
 """Temperatures below take the likeliest category: logits over them may be more than a float32."""
 
 
+DEFAULT_TEMPERATURE = 0.5
+DEFAULT_SEED = 1
+
+
+class SamplingOptions(TypedDict, total=False):
+    """Keywords of :class:`Sampling`; what is missing or None has its default."""
+
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+
+
 @dataclass(frozen=True)
-class Drawing:
-    """How a category is drawn from logits.
+class Sampling:
+    """How events are drawn from logits.
 
     Args:
         temperature: above 0 divides the logits; 0 takes the likeliest category.
@@ -26,14 +41,16 @@ class Drawing:
         top_p: only the likeliest categories that reach this probability together, the one that
             reaches it included (nucleus sampling, Holtzman et al. 2020), or None for all. It is
             applied after the temperature and after top-k.
+        seed: of the draws, at least 0.
 
     Raises:
         UsageError: a value outside its range.
     """
 
-    temperature: float = 1.0
+    temperature: float = DEFAULT_TEMPERATURE
     top_k: int | None = None
     top_p: float | None = None
+    seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -42,6 +59,22 @@ class Drawing:
             raise UsageError(f"top-k must be at least 1, got {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
+
+    @classmethod
+    def of(
+        cls, options: SamplingOptions | Mapping[str, Any], **defaults: float | None
+    ) -> Sampling:
+        """Sampling by options; where one is missing or None, by ``defaults`` and then the class's.
+
+        >>> Sampling.of({"temperature": None, "seed": 3}, temperature=0.7)
+        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3)
+        """
+        given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+        return cls(**(defaults | given))
+
+    def with_seed(self, seed: int) -> Sampling:
+        """The same with another seed."""
+        return replace(self, seed=seed)
 
     def __call__(self, logits: Tensor, noise: Tensor) -> Tensor:
         """Draw a category for each row by inverting the cumulative distribution at ``noise``.
@@ -54,7 +87,7 @@ class Drawing:
             ``(N,)`` int64.
 
         >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
-        >>> Drawing()(logits, torch.tensor([0.49, 0.51]))
+        >>> Sampling()(logits, torch.tensor([0.49, 0.51]))
         tensor([0, 1])
         """
         if self.temperature < COLDEST:

@@ -27,8 +27,8 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo, train_image_vae
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.curves import plot_actor_critic, plot_learning_curves
+from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.latent.training import RoundRecord
 from melodyconstraints.storage.artifacts import check_free, markdown_table
 from melodyconstraints.vae.distributed import processes
 from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim

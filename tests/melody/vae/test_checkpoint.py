@@ -10,6 +10,7 @@ from melodyconstraints.errors import ArtifactError
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, KIND, load_model, save_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import save_artifact
 
 
@@ -32,7 +33,9 @@ def test_what_was_saved_twice_is_the_same(tiny_model, tmp_path):
     save_model(again, tmp_path / "second")
     z = torch.randn(3, 8)
     second = load_model(tmp_path / "second")
-    assert torch.equal(again.decode(z, temperature=0), second.decode(z, temperature=0))
+    assert torch.equal(
+        again.decode(z, Sampling(temperature=0)), second.decode(z, Sampling(temperature=0))
+    )
     assert again.fingerprint == second.fingerprint
 
 

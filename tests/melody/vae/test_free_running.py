@@ -20,7 +20,7 @@ from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.lstm import BLOCK
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampling import Drawing
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.precision import has_bfloat16
 
 FAILURES = 1e-6
@@ -55,9 +55,9 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @torch.no_grad()
 def free_running(
-    model: MelodyVAE, embeddings: Tensor, noise: Tensor, drawing: Drawing | None = None
+    model: MelodyVAE, embeddings: Tensor, noise: Tensor, drawing: Sampling | None = None
 ) -> Tensor:
-    return FreeRunning(model.decoder)(embeddings, noise, drawing or Drawing())
+    return FreeRunning(model.decoder)(embeddings, noise, drawing or Sampling(1.0))
 
 
 def bars_that_differ(first: Tensor, second: Tensor) -> set[int]:
@@ -68,7 +68,7 @@ def bars_that_differ(first: Tensor, second: Tensor) -> set[int]:
 # Against a plain loop
 
 
-def truncated(probabilities: Tensor, drawing: Drawing) -> Tensor:
+def truncated(probabilities: Tensor, drawing: Sampling) -> Tensor:
     """What top-k and top-p leave of ``(N, V)``, category by category."""
     kept = torch.zeros_like(probabilities)
     for row, kept_row in zip(probabilities.tolist(), kept, strict=True):
@@ -83,7 +83,7 @@ def truncated(probabilities: Tensor, drawing: Drawing) -> Tensor:
 
 
 @torch.no_grad()
-def by_modules(model: MelodyVAE, embeddings: Tensor, drawing: Drawing) -> tuple[Tensor, Tensor]:
+def by_modules(model: MelodyVAE, embeddings: Tensor, drawing: Sampling) -> tuple[Tensor, Tensor]:
     """Melodies that a loop of ``nn.LSTM`` steps draws in double precision, and their noise.
 
     The noise is the middle of each drawn event's share of the unit interval, so that rounding
@@ -111,14 +111,14 @@ def by_modules(model: MelodyVAE, embeddings: Tensor, drawing: Drawing) -> tuple[
 
 @pytest.mark.parametrize("change", KINDS.values(), ids=KINDS.keys())
 def test_events_are_those_of_a_plain_loop_with_the_same_noise(tiny_config, change):
-    model, drawing = decided(replace(tiny_config, **change)), Drawing(0.8)
+    model, drawing = decided(replace(tiny_config, **change)), Sampling(0.8)
     embeddings = torch.randn(4, BARS, 10)
     expected, noise = by_modules(model, embeddings, drawing)
     assert torch.equal(free_running(model, embeddings, noise, drawing), expected)
 
 
 @pytest.mark.parametrize(
-    "drawing", [Drawing(1.2, top_k=4), Drawing(1.2, top_p=0.7), Drawing(1.2, 20, 0.7)], ids=str
+    "drawing", [Sampling(1.2, top_k=4), Sampling(1.2, top_p=0.7), Sampling(1.2, 20, 0.7)], ids=str
 )
 def test_truncated_draws_are_those_of_a_plain_loop(model, drawing):
     embeddings = torch.randn(2, BARS, 10)
@@ -130,24 +130,27 @@ def test_truncated_draws_are_those_of_a_plain_loop(model, drawing):
 def test_free_running_argmax_is_teacher_forced_argmax_on_its_own_output(tiny_config, change):
     model = decided(replace(tiny_config, **change))
     z = 3 * torch.randn(6, 8)
-    drawn = model.decode(z, temperature=0.0, precision="float32")
+    drawn = model.decode(z, Sampling(temperature=0.0), precision="float32")
     assert torch.equal(model.logits(z, drawn).argmax(-1), drawn)
 
 
 def test_decoding_draws_one_number_of_the_generator_for_each_event(model):
     z = torch.randn(5, 8)
     drawn = model.decode(
-        z, temperature=0.9, top_k=9, top_p=0.8, generator=generator(3), precision="float32"
+        z,
+        Sampling(temperature=0.9, top_k=9, top_p=0.8),
+        generator=generator(3),
+        precision="float32",
     )
     noise = torch.rand(5, STEPS, generator=generator(3))
-    expected = free_running(model, model.conductor(z), noise, Drawing(0.9, 9, 0.8))
+    expected = free_running(model, model.conductor(z), noise, Sampling(0.9, 9, 0.8))
     assert torch.equal(drawn, expected)
 
 
 def test_first_events_are_drawn_from_the_softmax_of_their_logits(tiny_model):
     z = torch.randn(1, 8)
     drawn = tiny_model.decode(
-        z.expand(2000, -1), temperature=0.7, generator=generator(), precision="float32"
+        z.expand(2000, -1), Sampling(temperature=0.7), generator=generator(), precision="float32"
     )[:, 0]
     logits = tiny_model.logits(z, torch.zeros(1, STEPS))[0, 0]
     expected = 2000 * torch.softmax(logits.double() / 0.7, -1).detach().numpy()
@@ -227,12 +230,12 @@ def logits_of(monkeypatch):
     """Decodes ``(B, Z)`` and gives the logits ``(B, T, V)`` that the events were drawn from."""
     seen = []
 
-    class Recording(Drawing):
+    class Recording(Sampling):
         def __call__(self, logits, noise):
             seen.append(logits)
             return super().__call__(logits, noise)
 
-    monkeypatch.setattr(model_module, "Drawing", Recording)
+    monkeypatch.setattr(model_module, "Sampling", Recording)
 
     def decode(model: MelodyVAE, z: Tensor, precision: str, draws: torch.Generator) -> Tensor:
         seen.clear()
@@ -305,7 +308,7 @@ def test_no_points_give_no_melodies(model):
 def test_in_bfloat16_nearly_the_same_events_are_drawn(model):
     z = torch.randn(8, 8)
     full, half = (
-        model.decode(z, temperature=1.0, generator=generator(), precision=precision)
+        model.decode(z, Sampling(temperature=1.0), generator=generator(), precision=precision)
         for precision in ("float32", "bfloat16")
     )
     # An error of 1/500 of the logits moves a threshold by far less than a first event's share.
@@ -318,7 +321,7 @@ def test_the_precision_is_by_default_the_fastest(model):
     z = torch.randn(4, 8)
     fastest = "bfloat16" if has_bfloat16(z.device) else "float32"
     default, expected = (
-        model.decode(z, temperature=1.0, generator=generator(), **options)
+        model.decode(z, Sampling(temperature=1.0), generator=generator(), **options)
         for options in ({}, {"precision": fastest})
     )
     assert torch.equal(default, expected)
@@ -331,7 +334,7 @@ def test_decoding_is_a_function_of_the_seed(model):
     z = torch.randn(4, 8)
 
     def decoded(seed: int) -> Tensor:
-        return model.decode(z, temperature=1.0, generator=generator(seed))
+        return model.decode(z, Sampling(temperature=1.0), generator=generator(seed))
 
     assert torch.equal(decoded(1), decoded(1))
     assert not torch.equal(decoded(1), decoded(2))
@@ -339,8 +342,8 @@ def test_decoding_is_a_function_of_the_seed(model):
 
 def test_temperature_zero_ignores_the_draws(model):
     z = torch.randn(4, 8)
-    first = model.decode(z, temperature=0.0, generator=generator(1))
-    assert torch.equal(first, model.decode(z, temperature=0.0))
+    first = model.decode(z, Sampling(temperature=0.0), generator=generator(1))
+    assert torch.equal(first, model.decode(z, Sampling(temperature=0.0)))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
 from melodyconstraints.melody.vae.model import MelodyVAE, event_batches
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 
 
 @pytest.fixture(params=["fresh", "carry"])
@@ -409,12 +410,17 @@ def test_the_sampler_makes_no_melodies_of_no_points(tiny_model):
 
 def test_the_sampler_repeats_itself_call_by_call_under_one_seed(tiny_model):
     z = torch.randn(3, 8)
-    first, second = MelodySampler(tiny_model, seed=5), MelodySampler(tiny_model, seed=5)
+    first, second = (
+        MelodySampler(tiny_model, Sampling(seed=5)),
+        MelodySampler(tiny_model, Sampling(seed=5)),
+    )
     drawn = [first.decode(z).events for _ in range(2)]
     again = [second.decode(z).events for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
     assert not np.array_equal(*drawn)
-    assert not np.array_equal(drawn[0], MelodySampler(tiny_model, seed=6).decode(z).events)
+    assert not np.array_equal(
+        drawn[0], MelodySampler(tiny_model, Sampling(seed=6)).decode(z).events
+    )
 
 
 WAYS_OF_DRAWING = [
@@ -434,11 +440,13 @@ def test_the_sampler_decodes_in_its_way_in_parts(tiny_model, monkeypatch, drawin
         tiny_model.decode(z[first:last], generator=generator, **drawing)
         for first, last in pairwise([0, 4, 8, 10])
     ]
-    sampled = MelodySampler(tiny_model, seed=2, **drawing).decode(z)
+    sampled = MelodySampler(tiny_model, Sampling(seed=2, **drawing)).decode(z)
     assert np.array_equal(sampled.events, Melodies(torch.cat(parts).numpy()).events)
 
 
 def test_every_way_of_drawing_gives_other_melodies(tiny_model):
     z = torch.randn(3, 8)
-    drawn = [MelodySampler(tiny_model, **way).decode(z).events for way in WAYS_OF_DRAWING]
+    drawn = [
+        MelodySampler(tiny_model, Sampling(**way)).decode(z).events for way in WAYS_OF_DRAWING
+    ]
     assert not any(np.array_equal(one, other) for one, other in combinations(drawn, 2))

@@ -19,6 +19,7 @@ from melodyconstraints.melody.vae.reconstruction import (
     onset_f1,
     onset_recall,
 )
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 
 
@@ -183,6 +184,6 @@ def test_melodies_decoded_from_a_sample_are_those_of_the_model(tiny_model, some_
     with torch.no_grad():
         z = tiny_model.encode(batch).sample(generator)
         assert np.array_equal(decoded.forced, tiny_model.logits(z, batch).argmax(-1))
-        free = tiny_model.decode(z, temperature=0.9, generator=generator)
+        free = tiny_model.decode(z, Sampling(temperature=0.9), generator=generator)
     assert np.array_equal(decoded.free, Melodies(free.numpy()).events)
     assert decoded.forced.dtype == decoded.free.dtype == np.uint8

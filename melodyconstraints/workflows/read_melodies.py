@@ -1,0 +1,52 @@
+"""The melodies of a user's MIDI files and folders: of each file the 16 bars that are most one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
+from melodyconstraints.errors import MidiError, UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.midi.selection import FoundMelody, read_melody
+
+
+def midi_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are, folders as the MIDI files in them."""
+    files: list[Path] = []
+    for path in paths:
+        names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
+        files += [path / name for name in names]
+    return files
+
+
+def read_melodies(
+    files: Iterable[Path],
+    *,
+    polyphony: str = "skyline",
+    bar: int | None = None,
+    track: str | int | None = None,
+) -> Iterator[tuple[Path, FoundMelody | MidiError]]:
+    """The melody of each file, or the error that says why it has none.
+
+    Args:
+        polyphony, bar, track: see :func:`melodyconstraints.melody.midi.selection.read_melody`.
+    """
+    for file in files:
+        try:
+            yield file, read_melody(file, polyphony=polyphony, bar=bar, track=track)
+        except MidiError as error:
+            yield file, error
+
+
+def folder_melodies(folder: Path | str) -> Melodies:
+    """The melodies of a folder's MIDI files; those without one are passed over.
+
+    Raises:
+        UsageError: no file holds a melody.
+    """
+    read = read_melodies(midi_files([Path(folder)]))
+    melodies = [found.melody for _, found in read if isinstance(found, FoundMelody)]
+    if not melodies:
+        raise UsageError(f"{folder} holds no MIDI file with a melody")
+    return Melodies.stack(melodies)

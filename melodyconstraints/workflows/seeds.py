@@ -1,0 +1,45 @@
+"""Seeds for separate purposes, so that no actor is measured on points that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.vae.model import MelodyVAE
+
+POINTS, EVENTS = "points", "events"
+"""Of the latent points and the events of melodies that are generated."""
+
+
+def derived_seed(purpose: str, seed: int) -> int:
+    """A seed for one purpose, independent of those for others."""
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def derived_generator(purpose: str, seed: int) -> torch.Generator:
+    """A generator for one purpose; see :func:`derived_seed`."""
+    return torch.Generator().manual_seed(derived_seed(purpose, seed))
+
+
+def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
+    """``(n, Z)`` points of the prior N(0, I).
+
+    Raises:
+        UsageError: n below 1.
+    """
+    check_count(n)
+    return torch.randn(n, model.latent_dim, generator=derived_generator(POINTS, seed))
+
+
+def check_count(n: int) -> None:
+    """Make sure that there is something to draw.
+
+    Raises:
+        UsageError: n below 1.
+    """
+    if n < 1:
+        raise UsageError(f"n must be at least 1, got {n}")

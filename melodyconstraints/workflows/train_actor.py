@@ -1,0 +1,172 @@
+"""Training of an actor for rules: where the model, the rules and the core come together.
+
+>>> import melodyconstraints as mc
+>>> model = mc.load_model()
+>>> actor = mc.train_actor(model, ["cmajor", "density:96"])     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.constraints import (
+    AttributeConstraint,
+    Encodings,
+    RealismConstraint,
+)
+from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.latent.protocols import Constraint
+from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
+from melodyconstraints.latent.training import train_actor_critic
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
+from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.contract import melodies_per_second
+from melodyconstraints.rules.learnability import cost_of_training
+from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, search_of
+from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
+from melodyconstraints.workflows.read_melodies import folder_melodies
+from melodyconstraints.workflows.seeds import derived_generator, derived_seed
+
+TRAINING_TEMPERATURE = 1.0
+"""Temperature in training: melodies that satisfy rules there do so at lower ones too."""
+TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
+LIKE = "like the examples"
+"""Name of the head that tells liked examples from others."""
+_TIMED = 64
+"""Melodies on which a rule is timed before a training."""
+
+Examples = Melodies | Path | str
+"""Melodies, or a folder of MIDI files."""
+
+
+def train_actor(
+    model: MelodyVAE,
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    *,
+    preset: str = "default",
+    settings: ActorCriticSettings | None = None,
+    method: str = "refined",
+    weights: Sequence[float] | None = None,
+    realism: bool | Encodings = False,
+    like: Examples | None = None,
+    unlike: Examples | None = None,
+    bank: Bank | tuple[Tensor, Melodies] | None = None,
+    temperature: float = TRAINING_TEMPERATURE,
+    seed: int = DEFAULT_SEED,
+    callback: Callable[[RoundRecord], None] | None = None,
+    announce: Callable[[str], object] | None = None,
+) -> MelodyActor:
+    """Train an actor that makes a model's melodies obey rules.
+
+    Args:
+        rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
+            one melody.
+        preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
+        settings: in place of the preset's.
+        method: one of :data:`.actor.METHODS`.
+        weights: of the rules, at least 0: how hard each pulls, at the actor in training and at the
+            points of a search. A rule of weight 0 is learned and reported, not asked for.
+        realism: the shifted points should be indistinguishable from encodings of real melodies:
+            those of the model's bank, or these.
+        like, unlike: examples of what the melodies should be like, and of what they should not.
+        bank: points of the prior with their melodies; the model's own bank if not given.
+        temperature: of the decoder, in the training.
+        callback: called after every round.
+        announce: called with what a user would want to know before a long training.
+
+    Raises:
+        UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
+            kind of examples, or realism and a bank without encodings.
+        RuleError: a rule raised or gave something other than a number in [0, 1].
+        TrainingError: a rule gives every melody the same reward.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if method not in METHODS:
+        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    settings, found = settings or PRESETS[preset], find_rules(rules)
+    if bank is None and ((found and settings.bank) or realism is True):
+        bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
+    constraints = _learned_constraints(model, like, unlike, realism, bank)
+    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
+    of_heads = own + tuple(weight for one in constraints for weight in one.weights)
+    decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+    if announce and decoded:
+        _announce_slow(found, decoded[1][:_TIMED], announce)
+    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
+    pair = train_actor_critic(
+        MelodySampler(model, sampling),
+        found,
+        settings,
+        constraints=constraints,
+        weights=own,
+        bank=decoded,
+        search=search_of(method, of_heads) if method in SEARCHES else None,
+        generator=derived_generator(TRAINING_POINTS, seed),
+        callback=callback,
+    )
+    return MelodyActor(model=model, rules=found, **{**vars(pair), "method": method})
+
+
+def _learned_constraints(
+    model: MelodyVAE,
+    like: Examples | None,
+    unlike: Examples | None,
+    realism: bool | Encodings,
+    bank: Bank | tuple[Tensor, Melodies] | None,
+) -> list[Constraint]:
+    """Likeness to examples and realism, where they are asked for."""
+    constraints: list[Constraint] = []
+    if like is not None or unlike is not None:
+        constraints.append(_likeness(model, like, unlike))
+    if realism is True:
+        constraints.append(RealismConstraint(_bank_encodings(bank)))
+    elif isinstance(realism, Encodings):
+        constraints.append(RealismConstraint(realism))
+    return constraints
+
+
+def _likeness(
+    model: MelodyVAE, like: Examples | None, unlike: Examples | None
+) -> AttributeConstraint:
+    """What tells one kind of melodies from another, from examples of both."""
+    liked, others = (_melodies(one) for one in (like, unlike))
+    if not (liked and others):
+        raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
+    posterior = encode(model, [*liked, *others])
+    labels = torch.zeros(len(liked) + len(others), 1)
+    labels[: len(liked)] = 1
+    return AttributeConstraint(Encodings(posterior.mean, posterior.scale, labels), [LIKE])
+
+
+def _melodies(examples: Examples | None) -> Melodies | None:
+    return folder_melodies(examples) if isinstance(examples, Path | str) else examples
+
+
+def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
+    if not isinstance(bank, Bank) or bank.encodings is None:
+        raise UsageError(
+            "realism needs encodings of the model's training data, and its bank has none; "
+            "make one: mc bank --model DIR --data STORE"
+        )
+    return Encodings(bank.encodings)
+
+
+def _announce_slow(
+    rules: Sequence[Rule], melodies: Melodies, announce: Callable[[str], object]
+) -> None:
+    """Say which rules will take long, and how long."""
+    for rule in rules:
+        seconds, slow = cost_of_training(melodies_per_second(rule, melodies))
+        if slow:
+            announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
