@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
-    from melodyconstraints.workflows.actor import MelodyActor, generate, train_actor
-    from melodyconstraints.workflows.actor_folder import load_actor
+    from melodyconstraints.workflows.actor import MelodyActor, load_actor
     from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
+    from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.interpolate import interpolate
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
+    from melodyconstraints.workflows.train_actor import train_actor
     from melodyconstraints.workflows.transform import transform
 
 __version__ = "0.1.0"
@@ -48,9 +49,9 @@ _HOMES = {
     "extract_melodies": "datasets.melodies.extraction",
     "extract_store": "datasets.melodies.extract_store",
     "find_rule": "rules",
-    "generate": "workflows.actor",
+    "generate": "workflows.generate",
     "interpolate": "workflows.interpolate",
-    "load_actor": "workflows.actor_folder",
+    "load_actor": "workflows.actor",
     "load_bank": "workflows.bank",
     "load_knobs": "workflows.conditional",
     "load_model": "melody.vae.checkpoint",
@@ -61,7 +62,7 @@ _HOMES = {
     "reconstruct": "workflows.reconstruct",
     "rule": "rules",
     "save_model": "melody.vae.checkpoint",
-    "train_actor": "workflows.actor",
+    "train_actor": "workflows.train_actor",
     "transform": "workflows.transform",
     "vary": "workflows.reconstruct",
     "write_melody": "melody.midi.writing",

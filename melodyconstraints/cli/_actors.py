@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER
+from melodyconstraints.cli._common import FOLDER, progress_bar
 
 if TYPE_CHECKING:
+    from melodyconstraints.latent.pair import RoundRecord
+    from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.workflows.actor import MelodyActor
 
 actor_option = click.option(
@@ -25,15 +27,47 @@ def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
 
 
 def find_actor(
-    actor_folder: Path | None, model_folder: Path | None, specs: Sequence[str], seed: int
+    actor_folder: Path | None, model: MelodyVAE | None, specs: Sequence[str], seed: int
 ) -> MelodyActor:
     """The actor of a folder, or one that is trained now for rules."""
     if actor_folder is None:
-        from melodyconstraints.cli.train_actor import train
+        return train_with_bar(model, specs, seed=seed)
+    from melodyconstraints.workflows.actor import load_actor
 
-        return train(model_folder, list(specs), seed=seed)
-    from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.actor_folder import load_actor
-
-    model = None if model_folder is None else load_model(model_folder)
     return load_actor(actor_folder, model=model)
+
+
+def train_with_bar(
+    model: MelodyVAE | None, specs: Sequence[str], *, preset: str = "default", **options: Any
+) -> MelodyActor:
+    """Train an actor and show how far it is.
+
+    Args:
+        model: the bundled one if not given.
+        options: for :func:`melodyconstraints.workflows.train_actor.train_actor`.
+    """
+    from melodyconstraints.latent.settings import PRESETS
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.rules import find_rules
+    from melodyconstraints.workflows.train_actor import train_actor
+
+    rules = find_rules(specs)
+    with progress_bar("rounds") as bar:
+        task = bar.add_task("decoding the prior", total=PRESETS[preset].rounds)
+
+        def show(record: RoundRecord) -> None:
+            rewards = ", ".join(
+                f"{rule.name} {reward:.3f}"
+                for rule, reward in zip(rules, record.rewards, strict=False)
+            )
+            text = f"all satisfied {record.all_satisfied:.0%}: {rewards}"
+            bar.update(task, completed=record.round + 1, description=text)
+
+        return train_actor(
+            model or load_model(),
+            rules,
+            preset=preset,
+            callback=show,
+            announce=bar.console.print,
+            **options,
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -24,6 +25,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 """A folder that may not exist yet."""
@@ -50,71 +52,105 @@ class Duration(click.ParamType[float]):
         return seconds or self.fail("a duration must be above 0", param, ctx)
 
 
-def rule_options(command: Command) -> Command:
-    """``--rule`` (several) and ``--density``, handed over as ``rules`` and ``density``."""
-    options = (
-        click.option(
+def option_group(
+    name: str, make: Callable[..., Any], options: Mapping[str, Decorator]
+) -> Callable[[Command], Command]:
+    """Several options that a command is handed as one argument.
+
+    Args:
+        name: of that argument.
+        make: keywords by the names of the options to the argument.
+        options: decorators of click by the names of what they hand over.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_group(*args: Any, **keywords: Any) -> Any:
+            own = {key: keywords.pop(key) for key in options}
+            return command(*args, **{name: make(**own)}, **keywords)
+
+        decorated: Any = with_group
+        for option in reversed(list(options.values())):
+            decorated = option(decorated)
+        return cast(Command, decorated)
+
+    return decorate
+
+
+def _specifications(rules: Sequence[str], density: int | None) -> list[str]:
+    return [*rules, *([] if density is None else [f"density:{density}"])]
+
+
+rule_options = option_group(
+    "specs",
+    _specifications,
+    {
+        "rules": click.option(
             "--rule",
             "rules",
             multiple=True,
             metavar="RULE",
             help="cmajor, scale:D-dorian, my_rules.py:my_rule, ... May be given several times.",
         ),
-        click.option(
+        "density": click.option(
             "--density",
             type=click.IntRange(0, 256),
             help="At least so many notes in 16 bars; short for --rule density:N.",
         ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    },
+)
+"""``--rule`` (several) and ``--density``, handed over as ``specs``, a list of specifications."""
 
 
-def rule_specs(rules: Sequence[str], density: int | None, *, required: bool = True) -> list[str]:
-    """All rules that were asked for; none is a wrong usage where they are required."""
-    specs = [*rules, *([] if density is None else [f"density:{density}"])]
-    if required and not specs:
+def require_rules(specs: Sequence[str]) -> None:
+    """Refuse a command without rules."""
+    if not specs:
         raise click.UsageError("give at least one --rule or --density")
-    return specs
 
 
 model_option = click.option(
     "--model", "model_folder", type=FOLDER, help="Model folder.  [default: the bundled model]"
 )
-temperature_option = click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.  "
-    "[default: the actor's]",
-)
-
-
-def drawing_options(command: Command) -> Command:
-    """``--top-k`` and ``--top-p``."""
-    options = (
-        click.option(
-            "--top-k", type=click.IntRange(1), help="Draw from the K likeliest events only."
-        ),
-        click.option(
-            "--top-p",
-            type=click.FloatRange(0, 1, min_open=True),
-            help="Draw from the likeliest events that reach the probability P together.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-likeliest_option = click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.",
-)
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+_TEMPERATURE = "Of the decoder: 0 takes the likeliest events, 1 follows the model."
+_temperature = click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    help=f"{_TEMPERATURE}  [default: the actor's, 0.5]",
+)
+_truncation = {
+    "top_k": click.option(
+        "--top-k", type=click.IntRange(1), help="Draw from the K likeliest events only."
+    ),
+    "top_p": click.option(
+        "--top-p",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Draw from the likeliest events that reach the probability P together.",
+    ),
+}
+sampling_options = option_group(
+    "sampling", dict, {"seed": seed_option, "temperature": _temperature, **_truncation}
+)
+"""How melodies are drawn, handed over as ``sampling``, keywords of ``Sampling``."""
+measuring_options = option_group(
+    "sampling", dict, {"temperature": _temperature, "seed": seed_option}
+)
+"""The same without truncation."""
+likeliest_options = option_group(
+    "sampling",
+    dict,
+    {
+        "temperature": click.option(
+            "--temperature",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help=_TEMPERATURE,
+        ),
+        "seed": seed_option,
+    },
+)
+"""The same where the likeliest events are taken by default."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

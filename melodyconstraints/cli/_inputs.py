@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import Command
+from melodyconstraints.cli._common import option_group
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -25,65 +25,47 @@ polyphony_option = click.option(
 )
 
 
-def choice_options(command: Command) -> Command:
-    """``--bar``, ``--track`` and ``--polyphony``: which 16 bars of a file."""
-    options = (
-        click.option(
+choice_options = option_group(
+    "choice",
+    dict,
+    {
+        "bar": click.option(
             "--bar",
             type=click.IntRange(1),
             help="Take 16 bars from this one on, as your DAW counts.  [default: the best]",
         ),
-        click.option(
+        "track": click.option(
             "--track", help="Take this track: its name or number.  [default: the melody's]"
         ),
-        polyphony_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+        "polyphony": polyphony_option,
+    },
+)
+"""Which 16 bars of a file, handed over as ``choice``, keywords of ``read_melody``."""
 
 
-def midi_files(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are, folders as the MIDI files in them."""
-    from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
-
-    files: list[Path] = []
-    for path in paths:
-        names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
-        files += [path / name for name in names]
-    return files
-
-
-def read_melodies(
-    files: Iterable[Path],
-    polyphony: str,
-    bar: int | None,
-    track: str | None,
-    *,
-    told: bool = False,
+def melodies_of(
+    files: Iterable[Path], choice: Mapping[str, Any], *, tell: bool = False
 ) -> tuple[list[tuple[Path, FoundMelody]], int]:
     """The melodies of files, and how many files have none; of those, stderr says why.
 
     Args:
-        told: say on stderr, in one line a file, what was taken.
+        tell: say on stderr, in one line a file, what was taken.
     """
     from melodyconstraints.errors import MidiError
-    from melodyconstraints.melody.midi.selection import read_melody
+    from melodyconstraints.workflows.read_melodies import read_melodies
 
-    found, failed = [], 0
-    for file in files:
-        try:
-            melody = read_melody(file, polyphony=polyphony, bar=bar, track=track)
-        except MidiError as error:
-            click.echo(f"Error: {printable(str(error))}", err=True)
+    melodies, failed = [], 0
+    for file, found in read_melodies(files, **choice):
+        if isinstance(found, MidiError):
+            click.echo(f"Error: {printable(str(found))}", err=True)
             failed += 1
             continue
-        found.append((file, melody))
-        if told:
-            tell(file, melody)
-    return found, failed
+        melodies.append((file, found))
+        if tell:
+            say_what_was_taken(file, found)
+    return melodies, failed
 
 
-def tell(file: Path, found: FoundMelody) -> None:
+def say_what_was_taken(file: Path, found: FoundMelody) -> None:
     """Say on stderr, in one line, what was taken."""
     click.echo(f"{printable(str(file))}: {printable(found.place)}", err=True)

@@ -10,18 +10,18 @@ import click
 from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
+    measuring_options,
     model_option,
     print_json,
     print_table,
     rule_options,
-    rule_specs,
-    seed_option,
     talk,
 )
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.evaluation import RewardStatistics
     from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.evaluate_actor import Evaluation
 
 _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
@@ -42,13 +42,7 @@ _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
 @rule_options
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    help="Of the decoder: 0 takes the likeliest events, 1 follows the model.  "
-    "[default: the actor's; 0.5 with --data]",
-)
-@seed_option
+@measuring_options
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
@@ -69,10 +63,8 @@ def command(
     store: Path | None,
     model_folder: Path | None,
     count: int,
-    rules: tuple[str, ...],
-    density: int | None,
-    temperature: float | None,
-    seed: int,
+    specs: list[str],
+    sampling: SamplingOptions,
     split: str | None,
     picture: Path | None,
     as_json: bool,
@@ -88,14 +80,11 @@ def command(
     """
     if actor_folder is not None:
         _refuse(context, _OF_A_MODEL, "--data without --actor")
-        also = rule_specs(rules, density, required=False)
-        _evaluate_actor(actor_folder, model_folder, store, count, also, temperature, seed, as_json)
+        _evaluate_actor(actor_folder, model_folder, store, count, specs, sampling, as_json)
     elif store is not None:
         _refuse(context, _OF_AN_ACTOR, "--actor")
         _check_picture(picture)
-        _evaluate_model(
-            store, model_folder, count, split or "test", temperature, seed, picture, as_json
-        )
+        _evaluate_model(store, model_folder, count, split or "test", sampling, picture, as_json)
     else:
         raise click.UsageError("give --actor DIR, --data STORE or both")
 
@@ -120,21 +109,18 @@ def _evaluate_actor(
     store: Path | None,
     count: int,
     also: list[str],
-    temperature: float | None,
-    seed: int,
+    sampling: SamplingOptions,
     as_json: bool,
 ) -> None:
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.actor_folder import load_actor
+    from melodyconstraints.workflows.actor import load_actor
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 
     model = None if model_folder is None else load_model(model_folder)
     actor = load_actor(folder, model=model)
     held_out = None if store is None else _held_out(store, count)
     with talk().status(f"drawing 2 x {count} melodies"):
-        evaluation = evaluate_actor(
-            actor, count, also=also, held_out=held_out, temperature=temperature, seed=seed
-        )
+        evaluation = evaluate_actor(actor, count, also=also, held_out=held_out, **sampling)
     if as_json:
         print_json(evaluation.as_dict())
     else:
@@ -158,14 +144,12 @@ def _evaluate_model(
     model_folder: Path | None,
     count: int,
     split: str,
-    temperature: float | None,
-    seed: int,
+    sampling: SamplingOptions,
     picture: Path | None,
     as_json: bool,
 ) -> None:
     from melodyconstraints.cli._vae_tables import print_quality
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.actor import DEFAULT_TEMPERATURE
     from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
 
     model = load_model() if model_folder is None else load_model(model_folder)
@@ -175,9 +159,8 @@ def _evaluate_model(
             store,
             count,
             split=split,
-            temperature=DEFAULT_TEMPERATURE if temperature is None else temperature,
-            seed=seed,
             announce=status.update,
+            **sampling,
         )
     if picture is not None:
         plot_quality(quality, picture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +12,12 @@ import click
 from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
 from melodyconstraints.cli._common import (
     FOLDER,
-    drawing_options,
     model_option,
     rule_options,
-    rule_specs,
-    seed_option,
+    sampling_options,
     talk,
-    temperature_option,
 )
+from melodyconstraints.cli._midi_results import MidiResult, numbered, write_results
 from melodyconstraints.cli._output import (
     PICTURE,
     earlier_run,
@@ -28,8 +28,8 @@ from melodyconstraints.cli._output import (
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.actor import MelodyActor
-    from melodyconstraints.workflows.conditional import KnobActor
 
 
 @click.command("generate")
@@ -56,9 +56,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="General MIDI instrument; 0 is a piano.",
 )
-@seed_option
-@temperature_option
-@drawing_options
+@sampling_options
 @click.option(
     "--only-satisfying", is_flag=True, help="Draw until COUNT melodies satisfy every rule."
 )
@@ -67,17 +65,13 @@ if TYPE_CHECKING:
 def command(
     actor_folder: Path | None,
     model_folder: Path | None,
-    rules: tuple[str, ...],
-    density: int | None,
+    specs: list[str],
     scale: str | None,
     count: int,
     output: Path,
     tempo: float,
     program: int,
-    seed: int,
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
+    sampling: SamplingOptions,
     only_satisfying: bool,
     plot: bool,
     overwrite: bool,
@@ -93,9 +87,9 @@ def command(
     training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
     actor is trained first. With none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
-    specs = rule_specs(rules, density, required=False)
     check_one_source(actor_folder, specs)
-    if scale is not None and (rules or actor_folder is not None):
+    density = _only_density(specs)
+    if scale is not None and (actor_folder is not None or (specs and density is None)):
         raise click.UsageError(
             "--scale turns a knob and goes with --density only; of an actor with other rules a "
             "scale is one more: --rule scale:D-dorian"
@@ -106,100 +100,79 @@ def command(
     earlier = earlier_run(output, overwrite)
 
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.actor import DEFAULT_TEMPERATURE, generate
-    from melodyconstraints.workflows.conditional import HIGHEST_DENSITY
+    from melodyconstraints.melody.vae.sampling import Sampling
+    from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
+    from melodyconstraints.workflows.generate import generate
 
+    model = None if model_folder is None else load_model(model_folder)
     actor = None
-    only_dense = density is not None and density <= HIGHEST_DENSITY and not rules
-    if scale is not None or (only_dense and not actor_folder and not model_folder):
-        actor = _knobs(model_folder).at(scale, density)
+    reachable = density is not None and density <= HIGHEST_DENSITY
+    if scale is not None or (reachable and not actor_folder and not model):
+        actor = load_knobs(model=model).at(scale, density)
     elif ruled:
-        actor = find_actor(actor_folder, model_folder, specs, seed)
-    if temperature is None:
-        temperature = DEFAULT_TEMPERATURE if actor is None else actor.temperature
-    model = actor.model if actor else load_model(model_folder)
-    drawing: dict[str, Any] = {
-        "seed": seed,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-    }
+        actor = find_actor(actor_folder, model, specs, sampling["seed"] or 0)
     drawn = count
     if actor is None:
-        melodies = generate(model, count, **drawing)
+        model = model or load_model()
+        melodies, how = generate(model, count, **sampling), Sampling.of(sampling)
     elif only_satisfying:
-        melodies, drawn = actor.generate_satisfying(count, **drawing)
+        model, how = actor.model, actor.sampling(sampling)
+        melodies, drawn = actor.generate_satisfying(count, **sampling)
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:
-        melodies = actor.generate(count, **drawing)
+        model, how = actor.model, actor.sampling(sampling)
+        melodies = actor.generate(count, **sampling)
     facts = {
         "model": model.fingerprint,
-        "rules": [rule.name for rule in actor.rules] if actor else [],
-        **drawing,
+        "rules": actor.names if actor else [],
+        **asdict(how),
         "tempo": tempo,
         "program": program,
         "drawn": drawn,
         "key": actor.key if actor else None,
     }
-    for path in earlier:
-        path.unlink(missing_ok=True)
-    write(melodies, output, facts, actor, plot=plot)
+    _write(melodies, output, facts, actor, plot=plot, replaced=earlier)
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
 
 
-def _knobs(model_folder: Path | None) -> KnobActor:
-    """Those of a model, if they lie in its folder, else the bundled model's."""
-    from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.conditional import FOLDER_OF_KNOBS, load_knobs
-
-    if model_folder is None:
-        return load_knobs()
-    own = model_folder / FOLDER_OF_KNOBS
-    return load_knobs(own if own.is_dir() else None, model=load_model(model_folder))
+def _only_density(specs: Sequence[str]) -> int | None:
+    """Notes that a density alone asks for, as ``density:96``; None for other rules."""
+    name, _, argument = specs[0].partition(":") if len(specs) == 1 else ("", "", "")
+    return int(argument) if name == "density" and argument.isdecimal() else None
 
 
-def write(
+def _write(
     melodies: Melodies,
     output: Path,
     facts: dict[str, Any],
     actor: MelodyActor | None,
     *,
     plot: bool,
+    replaced: Sequence[Path],
 ) -> None:
     """MIDI files, manifest and, if asked for, the picture."""
     from melodyconstraints.latent.satisfaction import SATISFIED
-    from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.workflows.actor import rewards_of
 
-    output.mkdir(parents=True, exist_ok=True)
-    rules = actor.rules if actor else []
-    rewards = rewards_of(rules, melodies)
-    entries, titles = [], []
-    digits = max(3, len(str(len(melodies))))
-    for index, melody in enumerate(melodies):
-        name = f"melody-{index + 1:0{digits}d}"
-        write_melody(
-            melody,
-            output / f"{name}.mid",
-            tempo=facts["tempo"],
-            program=facts["program"],
-            key=facts["key"],
-            name=name,
-        )
-        earned = {rule.name: float(r) for rule, r in zip(rules, rewards[index], strict=True)}
-        entry = {"file": f"{name}.mid", "notes": len(melody), "rewards": earned}
-        if rules:
-            entry["satisfied"] = bool((rewards[index] >= SATISFIED).all())
+    names = actor.names if actor else []
+    rewards = rewards_of(actor.rules if actor else [], melodies)
+    played = {key: facts[key] for key in ("tempo", "program", "key")}
+    entries, results = [], []
+    for melody, path, own in zip(
+        melodies, numbered(output, "melody", len(melodies)), rewards, strict=True
+    ):
+        by_name = dict(zip(names, own.tolist(), strict=True))
+        entry = {"file": path.name, "notes": len(melody), "rewards": by_name}
+        if names:
+            entry["satisfied"] = bool((own >= SATISFIED).all())
         entries.append(entry)
-        told = ", ".join(f"{rule} {value:.3g}" for rule, value in earned.items())
-        titles.append(f"{name}: {len(melody)} notes" + (f"; {told}" if told else ""))
+        title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
+        title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
+        results.append(MidiResult(melody, path, title, **played))
+    write_results(
+        results,
+        output / PICTURE if plot else None,
+        replaced=replaced,
+        pitch_classes=actor.pitch_classes if actor else None,
+    )
     write_manifest(output, {**facts, "melodies": entries})
-    if plot:
-        from melodyconstraints.melody.plots import plot_melodies
-
-        plot_melodies(
-            melodies,
-            output / PICTURE,
-            titles=titles,
-            pitch_classes=actor.pitch_classes if actor else None,
-        )

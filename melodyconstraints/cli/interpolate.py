@@ -9,12 +9,12 @@ import click
 
 from melodyconstraints.cli._common import (
     FOLDER,
-    likeliest_option,
+    likeliest_options,
     model_option,
     print_table,
-    seed_option,
 )
-from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, tell
+from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, say_what_was_taken
+from melodyconstraints.cli._midi_results import MidiResult, numbered, write_results
 from melodyconstraints.cli._output import (
     PICTURE,
     check_inputs,
@@ -27,6 +27,7 @@ from melodyconstraints.cli._output import (
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.midi.selection import FoundMelody
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
 
 Value = TypeVar("Value")
 
@@ -68,8 +69,7 @@ Value = TypeVar("Value")
     type=click.IntRange(0, 127),
     help="General MIDI instrument.  [default: A's, in the second half B's]",
 )
-@likeliest_option
-@seed_option
+@likeliest_options
 @plot_option
 @overwrite_option
 def command(
@@ -83,8 +83,7 @@ def command(
     polyphony: str,
     tempo: float | None,
     program: int | None,
-    temperature: float,
-    seed: int,
+    sampling: SamplingOptions,
     plot: bool,
     overwrite: bool,
 ) -> None:
@@ -107,26 +106,24 @@ def command(
         (start, end), _both("--bar", bars), _both("--track", tracks), strict=True
     ):
         ends.append(read_melody(file, polyphony=polyphony, bar=bar, track=track))
-        tell(file, ends[-1])
-    model = load_model(model_folder)
+        say_what_was_taken(file, ends[-1])
     first, last = ends
-    melodies = interpolate(
-        model, first.melody, last.melody, count, temperature=temperature, seed=seed
-    )
-    for path in earlier:
-        path.unlink(missing_ok=True)
-    steps = write(first, last, melodies, output, tempo=tempo, program=program)
+    model = load_model(model_folder)
+    melodies = interpolate(model, first.melody, last.melody, count, **sampling)
+    results = _results(first, last, melodies, output, tempo=tempo, program=program)
+    picture = output / PICTURE if plot else None
+    write_results(results, picture, replaced=earlier)
+    steps = [
+        _step(number, result, first, last, count) for number, result in enumerate(results[1:-1])
+    ]
     whole = {
         "model": model.fingerprint,
-        "seed": seed,
-        "temperature": temperature,
+        **sampling,
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
         "melodies": steps,
     }
     write_manifest(output, whole)
-    if plot:
-        _plot(first, last, melodies, steps, output / PICTURE)
     _print(steps)
 
 
@@ -141,7 +138,7 @@ def _bars(found: FoundMelody) -> list[int]:
     return [found.first_bar, found.last_bar]
 
 
-def write(
+def _results(
     first: FoundMelody,
     last: FoundMelody,
     melodies: Melodies,
@@ -149,49 +146,40 @@ def write(
     *,
     tempo: float | None,
     program: int | None,
-) -> list[dict[str, Any]]:
-    """The MIDI files; returns what the manifest says of them."""
-    from melodyconstraints.melody.metrics.agreement import agreement
-    from melodyconstraints.melody.midi.writing import write_melody
-
-    output.mkdir(parents=True, exist_ok=True)
-    steps = []
-    digits = max(3, len(str(len(melodies))))
-    for index, melody in enumerate(melodies):
-        weight = index / (len(melodies) - 1)
-        name = f"step-{index + 1:0{digits}d}"
-        played = tempo or (1 - weight) * first.tempo + weight * last.tempo
+) -> list[MidiResult]:
+    """A and B, which are drawn, and the steps between them, which are written too."""
+    results = [MidiResult(first.melody, None, f"A, {len(first.melody)} notes")]
+    paths = numbered(output, "step", len(melodies))
+    for number, (melody, path) in enumerate(zip(melodies, paths, strict=True)):
+        weight = number / (len(melodies) - 1)
         nearer = first if weight < 0.5 else last
-        instrument = nearer.program if program is None else program
-        write_melody(melody, output / f"{name}.mid", tempo=played, program=instrument, name=name)
-        steps.append(
-            {
-                "file": f"{name}.mid",
-                "weight": weight,
-                "tempo": round(played, 3),
-                "program": instrument,
-                "notes": len(melody),
-                "like_a": agreement(first.melody, melody).as_dict(),
-                "like_b": agreement(last.melody, melody).as_dict(),
-            }
+        results.append(
+            MidiResult(
+                melody,
+                path,
+                f"{path.stem}, {len(melody)} notes",
+                tempo=tempo or (1 - weight) * first.tempo + weight * last.tempo,
+                program=nearer.program if program is None else program,
+            )
         )
-    return steps
+    return [*results, MidiResult(last.melody, None, f"B, {len(last.melody)} notes")]
 
 
-def _plot(
-    first: FoundMelody,
-    last: FoundMelody,
-    melodies: Melodies,
-    steps: list[dict[str, Any]],
-    path: Path,
-) -> None:
-    """Piano rolls: A, what is between, B."""
-    from melodyconstraints.melody.plots import plot_melodies
+def _step(
+    number: int, result: MidiResult, first: FoundMelody, last: FoundMelody, count: int
+) -> dict[str, Any]:
+    """What the manifest says of a step."""
+    from melodyconstraints.melody.metrics.agreement import agreement
 
-    titles = [f"A, {len(first.melody)} notes"]
-    titles += [f"{Path(step['file']).stem}, {step['notes']} notes" for step in steps]
-    titles += [f"B, {len(last.melody)} notes"]
-    plot_melodies([first.melody, *melodies, last.melody], path, titles=titles)
+    return {
+        "file": result.path.name if result.path else "",
+        "weight": number / (count - 1),
+        "tempo": round(result.tempo, 3),
+        "program": result.program,
+        "notes": len(result.melody),
+        "like_a": agreement(first.melody, result.melody).as_dict(),
+        "like_b": agreement(last.melody, result.melody).as_dict(),
+    }
 
 
 def _print(steps: list[dict[str, Any]]) -> None:

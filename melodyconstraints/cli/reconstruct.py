@@ -11,13 +11,13 @@ import click
 
 from melodyconstraints.cli._common import (
     json_option,
-    likeliest_option,
+    likeliest_options,
     model_option,
     print_json,
     print_table,
-    seed_option,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, midi_files, read_melodies
+from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, melodies_of
+from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
 from melodyconstraints.cli._output import (
     check_inputs,
     earlier_files,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.midi.selection import FoundMelody
     from melodyconstraints.melody.vae.model import MelodyVAE
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
 
 RECONSTRUCTED = "reconstructed"
 _MIDI_SUFFIXES = {".mid", ".midi"}
@@ -53,8 +54,7 @@ _MIDI_SUFFIXES = {".mid", ".midi"}
     type=click.IntRange(1),
     help="Write so many melodies near each one instead: draws from its posterior.",
 )
-@likeliest_option
-@seed_option
+@likeliest_options
 @plot_option
 @overwrite_option
 @json_option
@@ -62,12 +62,9 @@ def command(
     paths: tuple[Path, ...],
     output: Path,
     model_folder: Path | None,
-    bar: int | None,
-    track: str | None,
-    polyphony: str,
+    choice: dict[str, Any],
     variations: int | None,
-    temperature: float,
-    seed: int,
+    sampling: SamplingOptions,
     plot: bool,
     overwrite: bool,
     as_json: bool,
@@ -83,28 +80,24 @@ def command(
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.read_melodies import midi_files
 
     files = list(dict.fromkeys(midi_files(paths)))
     targets = _targets(files, output, variations)
-    written = [path for target in targets.values() for path in target.midi]
-    written += [target.picture for target in targets.values() if plot]
-    earlier = (
-        earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
-    )
-    check_inputs(files, [*earlier, *written])
-    melodies, failed = read_melodies(files, polyphony, bar, track, told=True)
+    earlier = _replaced(files, targets, output, plot=plot, overwrite=overwrite)
+    melodies, failed = melodies_of(files, choice, tell=True)
     if melodies:
         model = load_model(model_folder)
-        decoded = [_decode(model, found, variations, temperature, seed) for _, found in melodies]
-        for path in earlier:
-            path.unlink(missing_ok=True)
-        rows = [
-            row
-            for (file, found), results in zip(melodies, decoded, strict=True)
-            for row in _write(file, found, results, targets[file], plot=plot)
-        ]
-        facts = {"seed": seed, "temperature": temperature, "variations": variations}
-        whole = {"model": model.fingerprint, **facts, "melodies": rows}
+        made = [_decode(model, found, variations, sampling) for _, found in melodies]
+        rows: list[dict[str, Any]] = []
+        for (file, found), results in zip(melodies, made, strict=True):
+            target = targets[file]
+            own = _rows(file, found, results, target, plot=plot)
+            picture = target.picture if plot else None
+            write_results(_results(found, results, target, own), picture, replaced=earlier)
+            rows, earlier = rows + own, []
+        facts = {"model": model.fingerprint, **sampling, "variations": variations}
+        whole = {**facts, "melodies": rows}
         if not _is_midi(output):
             write_manifest(output, whole)
         if as_json:
@@ -113,6 +106,24 @@ def command(
             _print(rows)
     if failed:
         click.get_current_context().exit(1)
+
+
+def _replaced(
+    files: Sequence[Path],
+    targets: dict[Path, _Target],
+    output: Path,
+    *,
+    plot: bool,
+    overwrite: bool,
+) -> list[Path]:
+    """Files of an earlier run that go; refuses those that must not."""
+    written = [path for target in targets.values() for path in target.midi]
+    written += [target.picture for target in targets.values() if plot]
+    earlier = (
+        earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
+    )
+    check_inputs(files, [*earlier, *written])
+    return earlier
 
 
 @dataclass(frozen=True)
@@ -162,51 +173,43 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _decode(
-    model: MelodyVAE, found: FoundMelody, variations: int | None, temperature: float, seed: int
+    model: MelodyVAE, found: FoundMelody, variations: int | None, sampling: SamplingOptions
 ) -> Melodies:
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
     if variations is None:
-        return reconstruct(model, [found.melody], temperature=temperature, seed=seed)
-    return vary(model, found.melody, variations, temperature=temperature, seed=seed)
+        return reconstruct(model, [found.melody], **sampling)
+    return vary(model, found.melody, variations, **sampling)
 
 
-def _write(
+def _results(
+    found: FoundMelody, results: Melodies, target: _Target, rows: Sequence[dict[str, Any]]
+) -> list[MidiResult]:
+    """The original and what was made of it, as they are written."""
+    played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
+    title = f"original, {len(found.melody)} notes"
+    written = [MidiResult(found.melody, target.original, title, **played)]
+    for melody, (kind, path), row in zip(results, target.results.items(), rows, strict=True):
+        title = f"{kind}, {row['notes_out']} notes, onset F1 {row['onset_f1']:.2f}"
+        written.append(MidiResult(melody, path, title, **played))
+    return written
+
+
+def _rows(
     file: Path, found: FoundMelody, results: Melodies, target: _Target, *, plot: bool
 ) -> list[dict[str, Any]]:
-    """MIDI files and, if asked for, the picture; returns what the manifest says of them."""
+    """What the manifest says of each result."""
     from melodyconstraints.melody.metrics.agreement import agreement
-    from melodyconstraints.melody.midi.writing import write_melody
-    from melodyconstraints.melody.plots import plot_melodies
 
-    target.original.parent.mkdir(parents=True, exist_ok=True)
-    melodies = [found.melody, *results]
-    for melody, path in zip(melodies, target.midi, strict=True):
-        write_melody(melody, path, tempo=found.tempo, program=found.program, name=path.stem)
-    source = {
-        "source": str(file),
-        "track": found.track,
-        "bars": [found.first_bar, found.last_bar],
-        "tempo": round(found.tempo, 3),
-        "program": found.program,
-        "original": target.original.name,
-        "notes_in": len(found.melody),
-    }
+    source = source_facts(file, found)
+    source |= {"original": target.original.name, "notes_in": len(found.melody)}
     if plot:
         source["picture"] = target.picture.name
-    rows = [
+    return [
         {"file": path.name, **source, "notes_out": len(melody)}
         | agreement(found.melody, melody).as_dict()
         for path, melody in zip(target.results.values(), results, strict=True)
     ]
-    if plot:
-        titles = [f"original, {len(found.melody)} notes"]
-        titles += [
-            f"{kind}, {row['notes_out']} notes, onset F1 {row['onset_f1']:.2f}"
-            for kind, row in zip(target.results, rows, strict=True)
-        ]
-        plot_melodies(melodies, target.picture, titles=titles)
-    return rows
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -11,10 +11,10 @@ from melodyconstraints.cli._common import (
     json_option,
     print_json,
     print_table,
+    require_rules,
     rule_options,
-    rule_specs,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, midi_files, read_melodies
+from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, melodies_of
 from melodyconstraints.storage.text import printable
 
 
@@ -25,11 +25,8 @@ from melodyconstraints.storage.text import printable
 @json_option
 def command(
     paths: tuple[Path, ...],
-    rules: tuple[str, ...],
-    density: int | None,
-    bar: int | None,
-    track: str | None,
-    polyphony: str,
+    specs: list[str],
+    choice: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Print what each melody of the given MIDI files and folders earns under the rules.
@@ -40,9 +37,11 @@ def command(
     """
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.rules import find_rules
+    from melodyconstraints.workflows.read_melodies import midi_files
 
-    found = find_rules(rule_specs(rules, density))
-    melodies, failed = read_melodies(midi_files(paths), polyphony, bar, track)
+    require_rules(specs)
+    found = find_rules(specs)
+    melodies, failed = melodies_of(midi_files(paths), choice)
     rows: list[dict[str, Any]] = []
     for file, read in melodies:
         batch = Melodies.stack([read.melody])

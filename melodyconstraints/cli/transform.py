@@ -17,12 +17,13 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     print_table,
+    require_rules,
     rule_options,
-    rule_specs,
     seed_option,
     talk,
 )
-from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, read_melodies
+from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, melodies_of
+from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
 from melodyconstraints.cli._output import check_inputs, earlier_files, overwrite_option
 from melodyconstraints.storage.text import printable
 
@@ -101,15 +102,12 @@ def command(
     source: Path,
     actor_folder: Path | None,
     model_folder: Path | None,
-    rules: tuple[str, ...],
-    density: int | None,
+    specs: list[str],
     output: Path,
     strength: float,
     keep_bars: frozenset[int],
     variations: int,
-    bar: int | None,
-    track: str | None,
-    polyphony: str,
+    choice: dict[str, Any],
     seed: int,
     overwrite: bool,
     as_json: bool,
@@ -124,19 +122,22 @@ def command(
     trained for them first. The 16 bars that were taken are written as well, as ...-original.mid,
     and piano rolls of before and after, as a picture.
     """  # noqa: D301 (click wants the character)
-    specs = rule_specs(rules, density, required=actor_folder is None)
+    if actor_folder is None:
+        require_rules(specs)
     check_one_source(actor_folder, specs)
     target = _target(output, variations)
     earlier_files(target.files, overwrite)
     check_inputs([source], target.files)
-    melodies, _ = read_melodies([source], polyphony, bar, track, told=True)
+    melodies, _ = melodies_of([source], choice, tell=True)
     if not melodies:
         context.exit(1)
     ((_, found),) = melodies
 
+    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.transform import transform
 
-    actor = find_actor(actor_folder, model_folder, specs, seed)
+    model = None if model_folder is None else load_model(model_folder)
+    actor = find_actor(actor_folder, model, specs, seed)
     with talk().status("searching around the melody"):
         transformed = transform(
             actor,
@@ -147,7 +148,8 @@ def command(
             seed=seed,
         )
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
-    _write(found, transformed, actor, target, rows)
+    results = _results(found, transformed, actor, target, rows)
+    write_results(results, target.picture, pitch_classes=actor.pitch_classes)
     if as_json:
         facts = {"model": actor.model.fingerprint, "rules": actor.names, "seed": seed}
         facts |= {"strength": strength, "keep_bars": sorted(keep_bars), "key": actor.key}
@@ -182,39 +184,27 @@ def _target(output: Path, variations: int) -> _Target:
     return _Target([output, *numbered], original, output.with_suffix(".png"))
 
 
-def _write(
+def _results(
     found: FoundMelody,
     transformed: Sequence[Transformation],
     actor: MelodyActor,
     target: _Target,
     rows: Sequence[dict[str, Any]],
-) -> None:
-    """The MIDI files, and piano rolls of before and after."""
-    from melodyconstraints.melody.midi.writing import write_melody
-    from melodyconstraints.melody.plots import plot_melodies
-
-    target.original.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
-    write_melody(found.melody, target.original, name=target.original.stem, **settings)
-    titles = [f"original, {len(found.melody)} notes{_earned(rows[0]['rewards_before'])}"]
+) -> list[MidiResult]:
+    """The original and what became of it, as they are written."""
+    played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
+    title = f"original, {len(found.melody)} notes{_rewards(rows[0]['rewards_before'])}"
+    results = [MidiResult(found.melody, target.original, title, **played)]
     for one, path, row in zip(transformed, target.results, rows, strict=True):
-        write_melody(one.melody, path, name=path.stem, key=actor.key, **settings)
         kept = f"{row['notes_out']} notes, {row['notes_kept']:.0%} of the original's kept"
-        titles.append(f"{path.stem}, {kept}{_earned(row['rewards_after'])}")
-    melodies = [found.melody, *(one.melody for one in transformed)]
-    plot_melodies(melodies, target.picture, titles=titles, pitch_classes=actor.pitch_classes)
+        title = f"{path.stem}, {kept}{_rewards(row['rewards_after'])}"
+        results.append(MidiResult(one.melody, path, title, key=actor.key, **played))
+    return results
 
 
 def _source(source: Path, found: FoundMelody, target: _Target) -> dict[str, Any]:
-    return {
-        "source": str(source),
-        "track": found.track,
-        "bars": [found.first_bar, found.last_bar],
-        "tempo": round(found.tempo, 3),
-        "program": found.program,
-        "original": target.original.name,
-        "picture": target.picture.name,
-    }
+    names = {"original": target.original.name, "picture": target.picture.name}
+    return source_facts(source, found) | names
 
 
 def _row(path: Path, one: Transformation, actor: MelodyActor) -> dict[str, Any]:
@@ -265,7 +255,7 @@ def _number(reward: float) -> str:
     return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
 
 
-def _earned(rewards: dict[str, float]) -> str:
+def _rewards(rewards: dict[str, float]) -> str:
     return "".join(f", {name} {_number(reward)}" for name, reward in rewards.items())
 
 

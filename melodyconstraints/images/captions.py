@@ -31,9 +31,10 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
+from melodyconstraints.latent.pair import check_fingerprint, model_reference, reference_of
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
-from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
 from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
 
 if TYPE_CHECKING:

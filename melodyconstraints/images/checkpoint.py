@@ -14,7 +14,7 @@ from melodyconstraints.errors import ArtifactError
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import ImageVAEConfig, trunk_from_json
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
 
 KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"

@@ -162,7 +162,7 @@ class MelodyActor(ActorCritic):
 
     @property
     def shortcoming(self) -> str | None:
-        """What is wrong with the training: it was stopped, or satisfied nothing; None if nothing."""
+        """What went wrong in the training: stopped by hand, nothing satisfied; None if nothing."""
         last = self.records[-1] if self.records else None
         never = last and not any(record.all_satisfied for record in self.records)
         if last and never and not self.best > 0:
@@ -256,5 +256,4 @@ def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]
 
 def satisfies_all(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.bool_]:
     """``(B,)`` whether melodies satisfy every rule."""
-    satisfied: NDArray[np.bool_] = (rewards_of(rules, melodies) >= SATISFIED).all(axis=1)
-    return satisfied
+    return np.all(rewards_of(rules, melodies) >= SATISFIED, axis=1)

@@ -34,7 +34,8 @@ from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, BUNDLED_NAME, load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 
 KIND = "bank"
@@ -48,7 +49,7 @@ STEP = 1 / 25
 """Encodings are whole multiples of this, up to 127: a byte each."""
 
 _POINTS, _EVENTS, _ENCODINGS, _RECONSTRUCTIONS = range(70_001, 70_005)
-"""Seeds; those of :func:`.actor.stream` are others: no actor is measured on a bank's points."""
+"""Seeds that :mod:`.seeds` does not derive: no actor is measured on a bank's points."""
 
 Progress = Callable[[int, int], object]
 """Told how many melodies are decoded, and of how many."""
@@ -173,7 +174,7 @@ def make_bank(
     total = size + (0 if encodings is None else len(encodings))
 
     def decode(z: Tensor, seed: int, before: int) -> Melodies:
-        sampler = MelodySampler(model, temperature=temperature, seed=seed)
+        sampler = MelodySampler(model, Sampling(temperature, seed=seed))
         decoded = []
         for part in z.split(DECODE_BATCH):
             decoded.append(sampler.decode(part.to(model.device)).events)
@@ -202,7 +203,7 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     if bank.encodings is None or bank.reconstructions is None:
         return bank
     originals = Originals(training)
-    likeliest = MelodySampler(model, temperature=0.0).decode(bank.encodings.to(model.device))
+    likeliest = MelodySampler(model, LIKELIEST).decode(bank.encodings.to(model.device))
     own = np.ones(len(bank.encodings), bool)
     for events in (bank.reconstructions.events, likeliest.events):
         own &= (originals.similarity(events) < NEAR_COPY) & ~originals.quoted(events)

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.latent.networks import ConditionedActor, Critics
+from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
@@ -173,7 +174,7 @@ class ConditionalActor(ActorCritic):
         return MelodyActor(
             model=self.model,
             rules=rules,
-            actor=ConditionedActor(self.require_actor(), y),
+            actor=ConditionedActor(cast(Actor, self.require_actor()), y),
             critic=Critics([]),
             settings=self.settings,
         )

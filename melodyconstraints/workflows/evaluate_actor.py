@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -25,8 +25,10 @@ from melodyconstraints.latent.evaluation import (
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
+from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
-from melodyconstraints.workflows.actor import MelodyActor, prior_points, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.seeds import prior_points
 
 _ACTOR_SEED_OFFSET = 1
 
@@ -119,14 +121,14 @@ def evaluate_actor(
     *,
     also: Iterable[str | Rule] = (),
     held_out: Melodies | None = None,
-    temperature: float | None = None,
-    seed: int = 1,
+    **options: Unpack[SamplingOptions],
 ) -> Evaluation:
     """Draw ``n`` melodies from the prior and ``n`` from the actor and judge both.
 
     Args:
         also: rules to judge by besides the actor's own, such as the density of a C major actor.
         held_out: real melodies, to measure realism by.
+        options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
         UsageError: n below 2, since diversity needs pairs.
@@ -135,15 +137,17 @@ def evaluate_actor(
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
     own = len(actor.rules)
     rules = find_rules([*actor.rules, *also])
-    z = prior_points(actor.model, n, seed)
+    sampling = actor.sampling(options)
+    z = prior_points(actor.model, n, sampling.seed)
     shifted = actor.shift(z)
-    prior = actor.sampler(seed, temperature).decode(z)
-    drawn = actor.sampler(seed + _ACTOR_SEED_OFFSET, temperature).decode(shifted)
+    prior = actor.sampler(sampling).decode(z)
+    other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
+    drawn = actor.sampler(other).decode(shifted)
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
     names = [rule.name for rule in rules]
     return Evaluation(
         n=len(z),
-        temperature=actor.temperature if temperature is None else temperature,
+        temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
         prior_all_satisfied=all_satisfied(prior_rewards[:, :own]),

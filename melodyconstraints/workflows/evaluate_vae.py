@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ from melodyconstraints.melody.vae.reconstruction import (
     Reconstruction,
     encode_and_decode,
 )
-from melodyconstraints.melody.vae.sampler import MelodySampler
-from melodyconstraints.workflows.actor import DEFAULT_TEMPERATURE, EVENTS, prior_points, stream
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.seeds import derived_seed
 from melodyconstraints.workflows.train_vae import choose
 
 HELD_OUT = ("validation", "test")
@@ -159,9 +160,8 @@ def evaluate_model(
     n: int = 1024,
     *,
     split: str = "test",
-    temperature: float = DEFAULT_TEMPERATURE,
-    seed: int = 1,
     announce: Callable[[str], object] | None = None,
+    **options: Unpack[SamplingOptions],
 ) -> Quality:
     """Measure a model on held-out melodies of a store, and melodies drawn from its prior.
 
@@ -171,9 +171,9 @@ def evaluate_model(
         n: held-out melodies, always the same ones; all of them if there are fewer. As many are
             drawn from the prior, and as many training melodies set the ceiling.
         split: ``validation`` or ``test``.
-        temperature: of the decoder, for samples of the prior and of the posterior.
-        seed: of these samples.
         announce: told what goes on.
+        options: of samples of the prior and of the posterior; see
+            :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
         UsageError: ``n`` below 2, or another split.
@@ -183,19 +183,22 @@ def evaluate_model(
         raise UsageError(f"n must be at least 2, since distributions are compared; got {n}")
     if split not in HELD_OUT:
         raise UsageError(f"split must be {' or '.join(HELD_OUT)}, got {split!r}")
+    sampling = Sampling.of(options)
     say = announce or (lambda _: None)
     say("reading the store")
     training, held_out = _read(Path(store), "train"), _some(_read(Path(store), split), n)
     n = len(held_out)
     say(f"encoding and decoding {n:,} held-out melodies, twice")
     decoded = encode_and_decode(model, held_out.events)
-    generator = torch.Generator(model.device).manual_seed(stream(_POSTERIOR, seed))
+    noise_seed = derived_seed(_POSTERIOR, sampling.seed)
     sampled = encode_and_decode(
-        model, held_out.events, temperature=temperature, generator=generator
+        model,
+        held_out.events,
+        temperature=sampling.temperature,
+        generator=torch.Generator(model.device).manual_seed(noise_seed),
     )
     say(f"drawing {n:,} melodies from the prior")
-    sampler = MelodySampler(model, temperature=temperature, seed=stream(EVENTS, seed))
-    samples = sampler.decode(prior_points(model, n, seed))
+    samples = generate(model, n, **options)
     say("comparing them with the held-out melodies")
     features = _features(held_out.melodies, samples, _some(training, n).melodies)
     say(f"looking for copies of {len(training):,} training melodies")
@@ -203,8 +206,8 @@ def evaluate_model(
     return Quality(
         n=n,
         split=split,
-        temperature=temperature,
-        seed=seed,
+        temperature=sampling.temperature,
+        seed=sampling.seed,
         reconstruction=decoded.reconstruction(),
         accuracy=decoded.accuracy(),
         sampled=sampled.accuracy(),

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 
 from melodyconstraints.errors import UsageError
@@ -16,6 +18,7 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 
 
 def interpolate(
@@ -23,14 +26,15 @@ def interpolate(
     start: Melody,
     end: Melody,
     n: int,
-    *,
-    temperature: float = 0.0,
-    seed: int = 0,
+    **options: Unpack[SamplingOptions],
 ) -> Melodies:
     """``n`` melodies at even distances on the arc between the posterior means of two.
 
     The first and the last are reconstructions of ``start`` and ``end``; see
     :func:`melodyconstraints.latent.interpolation.slerp`.
+
+    Args:
+        options: see :func:`melodyconstraints.workflows.reconstruct.reconstruct`.
 
     Raises:
         UsageError: n below 2.
@@ -39,4 +43,4 @@ def interpolate(
         raise UsageError(f"n must be at least 2, for both ends, got {n}")
     first, last = encode(model, [start, end]).mean
     points = slerp(first, last, torch.linspace(0, 1, n))
-    return MelodySampler(model, temperature=temperature, seed=seed).decode(points)
+    return MelodySampler(model, Sampling.of(options, temperature=0.0)).decode(points)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 
@@ -17,36 +18,35 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 
 
 def reconstruct(
     model: MelodyVAE,
     melodies: Melodies | Sequence[Melody],
-    *,
-    temperature: float = 0.0,
-    seed: int = 0,
+    **options: Unpack[SamplingOptions],
 ) -> Melodies:
     """Encode melodies and decode their posterior means: what the model has understood of them.
 
     Args:
         melodies: ``B`` melodies.
-        temperature: of the decoder; 0 takes the likeliest events.
-        seed: of its draws.
+        options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`; without a
+            temperature, the likeliest events are taken.
 
     Returns:
         ``B`` melodies.
     """
     if not len(melodies):
         return Melodies.stack([])
-    return MelodySampler(model, temperature=temperature, seed=seed).decode(
-        encode(model, melodies).mean
-    )
+    sampler = MelodySampler(model, Sampling.of(options, temperature=0.0))
+    return sampler.decode(encode(model, melodies).mean)
 
 
-def vary(
-    model: MelodyVAE, melody: Melody, n: int, *, temperature: float = 0.0, seed: int = 0
-) -> Melodies:
+def vary(model: MelodyVAE, melody: Melody, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
     """``n`` melodies near one: draws from its posterior, decoded.
+
+    Args:
+        options: see :func:`reconstruct`; the seed is also that of the draws from the posterior.
 
     Raises:
         UsageError: n below 1.
@@ -54,8 +54,9 @@ def vary(
     if n < 1:
         raise UsageError(f"n must be at least 1, got {n}")
     posterior = encode(model, [melody])
-    generator = torch.Generator().manual_seed(seed)
+    sampling = Sampling.of(options, temperature=0.0)
+    generator = torch.Generator().manual_seed(sampling.seed)
     noise = torch.randn(n, model.latent_dim, generator=generator).to(model.device)
     decoder_seed = int(torch.randint(2**31, (), generator=generator))
-    sampler = MelodySampler(model, temperature=temperature, seed=decoder_seed)
+    sampler = MelodySampler(model, sampling.with_seed(decoder_seed))
     return sampler.decode(posterior.mean + posterior.scale * noise)

@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,26 +20,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
+from melodyconstraints.latent.critic_learning import CriticLearner
+from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.melody.vae.inversion import invert
-from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
+from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.rules import Rule
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of, stream
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.seeds import derived_generator
 
-PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
-"""Without projection, in all, and in all while nothing satisfies the rules."""
-DISTANCE_WEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-THRESHOLDS = (0.5, 0.8, 0.95, 0.99)
-NEIGHBOURS = 24
-"""Points around the best one that are tried each round."""
-CRITIC_STEPS = 60
 TRANSFORMING = "transforming"
+"""Purpose of the draws of a transformation."""
+PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
+"""Rounds without projection, in all, and in all while nothing satisfies the rules."""
+DISTANCE_WEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+"""Prices on distance of a round's searches, from a small step to a free one."""
+THRESHOLDS = (0.5, 0.8, 0.95, 0.99)
+"""Values of D at which a round's searches stop, from doubtful to sure."""
+SEARCH_RATE = 0.03
+"""Learning rate of a search: small, since the way is short and must not be overshot."""
+NEIGHBOURS = 24
+"""Points drawn around one each round."""
+NEAR, WIDE = 0.1, 0.3
+"""Spreads of these draws, in posterior scales: other decodings of one melody; like melodies."""
+WAY_BACK = (0.3, 0.95)
+"""Shares of the way from the original to the best point between which nearer ones are tried."""
+CRITIC_STEPS, CRITIC_BATCH, CRITIC_RATE = 60, 64, 3e-4
+"""Fine-tuning of the critic each round."""
+REPLAY_SIZE = 4000
+"""Newest decodings that the critic is taught: more than one search makes."""
+SHARPNESS = 0.5
+"""How much of the critic's target is "satisfied" instead of the graded reward."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Transformation:
 
     @property
     def satisfied(self) -> bool:
-        """Whether every rule is kept."""
+        """Whether every rule is satisfied."""
         return bool((self.after >= SATISFIED).all())
 
     @property
@@ -77,11 +95,11 @@ def transform(
     strength: float = 1.0,
     keep_bars: Collection[int] = (),
     variations: int = 1,
-    seed: int = 0,
+    seed: int = DEFAULT_SEED,
 ) -> list[Transformation]:
-    """Move a melody to where it keeps the actor's rules, as near to the original as can be found.
+    """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
 
-    A melody that keeps them already comes back as it is.
+    A melody that satisfies them already comes back as it is.
 
     Args:
         actor: its rules and its critic.
@@ -95,6 +113,35 @@ def transform(
         UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor that
             has no rules or, as knobs, no critic.
     """
+    _check(actor, strength, keep_bars, variations)
+    before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    start = invert(actor.model, [melody])
+    generator = derived_generator(TRANSFORMING, seed)
+    transformed = []
+    for number in range(variations):
+        if number == 0 and (before >= SATISFIED).all():
+            transformed.append(Transformation(melody, melody, before, before, 0.0, 0))
+            continue
+        z = start
+        if number:  # a variation begins beside the melody's point
+            noise = torch.randn(start.shape, generator=generator).to(start.device)
+            z = start + actor.model.sigma_bar * noise
+        search = _Neighbourhood(actor, melody, z, frozenset(keep_bars), generator)
+        best = search.run()
+        moved, result = best.point, best.melody
+        if strength != 1:
+            moved = z + strength * (best.point - z)
+            result = search.decode(moved)[0]
+        after = rewards_of(actor.rules, Melodies.stack([result]))[0]
+        distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
+        transformed.append(Transformation(melody, result, before, after, distance, search.decoded))
+    return transformed
+
+
+def _check(
+    actor: MelodyActor, strength: float, keep_bars: Collection[int], variations: int
+) -> None:
+    """Refuse what :func:`transform` cannot do."""
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
     if not 0 <= strength < math.inf:
@@ -106,28 +153,6 @@ def transform(
             "a transformation needs an actor with rules and a critic of them; this one has none: "
             "train one with rules"
         )
-    before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
-    start = invert(actor.model, [melody])
-    generator = torch.Generator().manual_seed(stream(TRANSFORMING, seed))
-    found = []
-    for number in range(variations):
-        if number == 0 and (before >= SATISFIED).all():
-            found.append(Transformation(melody, melody, before, before, 0.0, 0))
-            continue
-        z = start
-        if number:
-            noise = torch.randn(start.shape, generator=generator).to(start.device)
-            z = start + actor.model.sigma_bar * noise
-        search = _Neighbourhood(actor, melody, z, frozenset(keep_bars), generator)
-        best = search.run()
-        moved, result = best.point, best.melody
-        if strength != 1:
-            moved = z + strength * (best.point - z)
-            result = search.decode(moved)[0]
-        after = rewards_of(actor.rules, Melodies.stack([result]))[0]
-        away = float(((moved - start) / actor.model.sigma_bar).square().mean())
-        found.append(Transformation(melody, result, before, after, away, search.decoded))
-    return found
 
 
 def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodies:
@@ -153,7 +178,7 @@ def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:
     reward smaller is not taken.
     """
     events = changed.events.copy()
-    earned = rewards_of(rules, Melodies(events[None]))[0]
+    rewards = rewards_of(rules, Melodies(events[None]))[0]
     for size in (STEPS_PER_BAR, STEPS_PER_QUARTER, 1):
         for first in range(0, STEPS, size):
             place = slice(first, first + size)
@@ -161,15 +186,15 @@ def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:
                 continue
             tried = events.copy()
             tried[place] = original.events[place]
-            rewards = rewards_of(rules, Melodies(tried[None]))[0]
-            if (rewards >= earned).all():
-                events, earned = tried, rewards
+            rewards_tried = rewards_of(rules, Melodies(tried[None]))[0]
+            if (rewards_tried >= rewards).all():
+                events, rewards = tried, rewards_tried
     return Melody(events)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A melody and how good it is.
+class _Candidate:
+    """A melody that a search decoded, and how good it is.
 
     Args:
         score: satisfied; then the share of notes kept, or the mean reward; then nearness.
@@ -182,7 +207,7 @@ class _Found:
 
     @property
     def satisfied(self) -> bool:
-        """Whether every rule is kept."""
+        """Whether every rule is satisfied."""
         return self.score[0]
 
 
@@ -196,91 +221,89 @@ class _Neighbourhood:
     bars: frozenset[int]
     generator: torch.Generator
     decoded: int = field(default=0, init=False)
+    best: _Candidate | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        model = self.actor.model
-        self.sampler = MelodySampler(model, temperature=0.0)
+        self.sampler = MelodySampler(self.actor.model, LIKELIEST)
         self.critic = copy.deepcopy(self.actor.critic)
-        self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=3e-4)
         self.constraint = RewardConstraint(
-            self.sampler, Rewards(self.actor.rules), sharpness=0.5, memory=4000
+            self.sampler, Rewards(self.actor.rules), sharpness=SHARPNESS, memory=REPLAY_SIZE
         )
         self.constraint.satisfied = torch.ones_like(self.constraint.satisfied)
-        self.found: list[_Found] = []
+        of_rules = Critics([cast(Critic, self.critic.critics[0])])
+        self.learner = CriticLearner(
+            of_rules, [self.constraint], self.generator, CRITIC_BATCH, CRITIC_RATE
+        )
 
     def decode(self, points: Tensor) -> Melodies:
         """Melodies of ``(B, Z)`` points, the kept bars in their places."""
         return keep(self.original, self.sampler.decode(points), self.bars)
 
-    def run(self) -> _Found:
-        """The best that was found; searched for longer while nothing satisfies the rules."""
-        best = self._try(torch.cat([self.start, self.around(self.start, 0.3)]))
+    def run(self) -> _Candidate:
+        """The best candidate; searched for longer while none satisfies the rules."""
+        best = self._try(torch.cat([self.start, self.around(self.start, WIDE)]))
         for number in range(MOST_ROUNDS):
             if number >= ROUNDS and best.satisfied:
                 break
+            # What of the original the rules allow is put back, and its neighbourhood tried.
             if number >= PURE_ROUNDS:
                 near = self.project(best)
-                best = self._try(torch.cat([near, self.around(near, 0.1), self.around(near, 0.3)]))
-            self._learn()
+                around = [self.around(near, spread) for spread in (NEAR, WIDE)]
+                best = self._try(torch.cat([near, *around]))
+            # The critic learns what all that was decoded so far is worth.
+            for _ in range(CRITIC_STEPS):
+                self.learner.step()
+            # New searches up the critic, then points between the original and the best one.
             origin = self.start if best.satisfied or number < PURE_ROUNDS else best.point
-            shares = torch.linspace(0.3, 0.95, NEIGHBOURS // 2, device=origin.device)[:, None]
             points = [self._searched(origin, weight) for weight in DISTANCE_WEIGHTS]
-            points.append(self.start + shares * (best.point - self.start))
-            points.append(self.around(best.point, 0.1))
+            points += [self._way_back(best.point), self.around(best.point, NEAR)]
             best = self._try(torch.cat(points))
         return best
 
-    def project(self, found: _Found) -> Tensor:
-        """The point of a melody that was found with all of the original that the rules allow."""
-        target = restore(self.original, found.melody, self.actor.rules)
+    def project(self, candidate: _Candidate) -> Tensor:
+        """The point of a candidate with all of the original that the rules allow."""
+        target = restore(self.original, candidate.melody, self.actor.rules)
         return invert(self.actor.model, [target])
 
-    def around(self, point: Tensor, scale: float) -> Tensor:
-        """``(NEIGHBOURS, Z)`` points beside one ``(1, Z)``, within its posterior's scale."""
+    def around(self, point: Tensor, spread: float) -> Tensor:
+        """``(NEIGHBOURS, Z)`` points beside one ``(1, Z)``, in posterior scales."""
         noise = torch.randn(NEIGHBOURS, point.shape[1], generator=self.generator)
-        return point + scale * self.actor.model.sigma_bar * noise.to(point.device)
+        return point + spread * self.actor.model.sigma_bar * noise.to(point.device)
+
+    def _way_back(self, point: Tensor) -> Tensor:
+        """``(NEIGHBOURS / 2, Z)`` points between the original's and ``(1, Z)``."""
+        shares = torch.linspace(*WAY_BACK, NEIGHBOURS // 2, device=point.device)[:, None]
+        return self.start + shares * (point - self.start)
 
     def _searched(self, origin: Tensor, distance_weight: float) -> Tensor:
         """A point for each threshold, from ``(1, Z)``."""
+        searches = [
+            GradientSearch(
+                thresholds=threshold,
+                weights=self.actor.weights,
+                distance_weight=distance_weight,
+                shell_weight=1.0,
+                learning_rate=SEARCH_RATE,
+            )
+            for threshold in THRESHOLDS
+        ]
         sigma_bar = self.actor.model.sigma_bar
-        return torch.cat(
-            [
-                GradientSearch(
-                    thresholds=threshold,
-                    weights=self.actor.weights,
-                    distance_weight=distance_weight,
-                    shell_weight=1.0,
-                    learning_rate=0.03,
-                )(self.critic, origin, sigma_bar=sigma_bar)
-                for threshold in THRESHOLDS
-            ]
-        )
+        return torch.cat([search(self.critic, origin, sigma_bar=sigma_bar) for search in searches])
 
-    def _try(self, points: Tensor) -> _Found:
-        """Decode, judge and remember points; the best so far."""
+    def _try(self, points: Tensor) -> _Candidate:
+        """Decode points, keep their rewards for the critic, and return the best so far."""
         melodies = self.decode(points)
         self.decoded += len(points)
         rewards = rewards_of(self.actor.rules, melodies)
         measured = torch.from_numpy(rewards).float().to(points.device)
         self.constraint.remember(points, measured, None)
-        away = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
+        shifts = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
+        candidates = [] if self.best is None else [self.best]
         for row, melody in enumerate(melodies):
             satisfied = bool((rewards[row] >= SATISFIED).all())
             kept = onset_recall(melody.events[None], self.original.events[None])
             worth = kept if satisfied else float(rewards[row].mean())
-            self.found.append(
-                _Found((satisfied, worth, -away[row]), points[row : row + 1], melody)
-            )
-        best = max(self.found, key=lambda one: one.score)
-        self.found = [best]
-        return best
-
-    def _learn(self) -> None:
-        """Teach the critic of the rules what was found."""
-        rules = self.critic.critics[0]
-        for _ in range(CRITIC_STEPS):
-            points, _, targets = self.constraint.examples(64, self.generator)
-            loss = losses.cross_entropy(rules(points), targets)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+            score = (satisfied, worth, -shifts[row])
+            candidates.append(_Candidate(score, points[row : row + 1], melody))
+        self.best = max(candidates, key=lambda one: one.score)
+        return self.best

@@ -11,7 +11,7 @@ import torch
 
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
