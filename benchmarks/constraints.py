@@ -32,19 +32,12 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import (
-    EVENTS,
-    METHODS,
-    SEARCHES,
-    MelodyActor,
-    prior_points,
-    rewards_of,
-    stream,
-    train_actor,
-)
+from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import ScaleAndDensity, condition, load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
+from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform
 
 BOTH = ["cmajor", "density:192"]
@@ -125,7 +118,7 @@ def best_of(
 ) -> Melodies:
     """For each of ``count`` the melody of ``tries`` that satisfies most rules, then earns most."""
     sampler = MelodySampler(
-        model, Sampling(temperature=temperature, seed=stream(EVENTS, EVALUATION_SEED))
+        model, Sampling(temperature=temperature, seed=derived_seed(EVENTS, EVALUATION_SEED))
     )
     best_score = np.full(count, -1.0)
     best: Events = np.zeros((count, 256), np.uint8)
@@ -333,7 +326,7 @@ def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
 
 def _cmajor(folder: Path | None) -> MelodyActor:
     if folder is not None:
-        from melodyconstraints.workflows.actor_folder import load_actor
+        from melodyconstraints.workflows.actor import load_actor
 
         return load_actor(folder)
     model = load_model()

@@ -18,7 +18,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.workflows import transform
-from melodyconstraints.workflows.actor import train_actor
+from melodyconstraints.workflows.train_actor import train_actor
 
 REAL_MIDI = Path(__file__).parents[2] / "shared" / "data" / "midi"
 

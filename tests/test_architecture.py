@@ -137,7 +137,7 @@ from melodyconstraints.latent import losses
 from . import scales
 from ..vae.training import train
 if TYPE_CHECKING:
-    from melodyconstraints.workflows.actor import MelodyActor
+    from melodyconstraints.workflows.actor import (MelodyActor)
 def f():
     import torch.nn as nn
 """

@@ -37,6 +37,8 @@ from melodyconstraints.storage.artifacts import fits_this_version
 from melodyconstraints.vae.precision import products
 
 KIND = "image-actor"
+_OLDER = {"heads": [], "best": math.nan, "decoded": 0, "interrupted": False}
+"""What the folders of version 0.1 do not say."""
 METHODS = ("actor", "gradient", "langevin")
 _NOISE = 1 << 40
 """Added to the seed of a search's noise, which else began as the prior's points did."""
@@ -350,7 +352,7 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, METHODS)
+    saved = load_pair(folder, KIND, METHODS, _OLDER)
     with fits_this_version(folder):
         names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
     model = model or load_model(saved.model_folder)

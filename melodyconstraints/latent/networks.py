@@ -46,6 +46,7 @@ class Actor(nn.Module):
         gate_bias: float = 0.0,
     ) -> None:
         super().__init__()
+        self.hidden = tuple(hidden)
         self.inputs = ConditionInput(latent_dim, condition_dim, condition_units)
         self.layers = relu_layers(self.inputs.size, hidden, 2 * latent_dim)
         *_, bias = self.layers.parameters()
@@ -97,6 +98,7 @@ class Critic(nn.Module):
         condition_units: int = 2048,
     ) -> None:
         super().__init__()
+        self.heads, self.hidden = heads, tuple(hidden)
         self.inputs = ConditionInput(latent_dim, condition_dim, condition_units)
         self.layers = relu_layers(self.inputs.size, hidden, heads)
 

@@ -20,12 +20,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, cast
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.networks import (
     Actor,
     ConditionedActor,
+    Critic,
     Critics,
     actor_from,
     critics_from,
@@ -171,11 +173,17 @@ def save_pair(
     save_artifact(folder, kind, whole, tensors, card)
 
 
-def load_pair(folder: Path | str, kind: str, methods: Collection[str]) -> SavedPair:
+def load_pair(
+    folder: Path | str,
+    kind: str,
+    methods: Collection[str],
+    older: Mapping[str, Any] = MappingProxyType({}),
+) -> SavedPair:
     """Read a pair's folder.
 
     Args:
         methods: those that the domain knows.
+        older: what stands for entries that folders of older versions lack.
 
     Raises:
         ArtifactError: missing, damaged, foreign, or of another version.
@@ -184,31 +192,48 @@ def load_pair(folder: Path | str, kind: str, methods: Collection[str]) -> SavedP
     artifact = load_artifact(folder, kind)
     config = artifact.config
     with fits_this_version(folder):
-        pair = _pair(config, methods)
+        pair = _pair({**older, **config}, methods)
         model_folder, fingerprint = reference_of(config)
         own = with_prefix(artifact.tensors, _ACTOR)
         pair["actor"] = actor_from(own) if own else None
         pair["critic"] = critics_from(with_prefix(artifact.tensors, _CRITIC))
+        _check_sizes(ActorCritic(**pair))
     return SavedPair(folder, pair, model_folder, fingerprint, config)
 
 
 def _pair(config: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]:
-    """Keywords of a pair but for its networks; some are missing in folders of older versions."""
+    """Keywords of a pair but for its networks."""
     method = str(config["method"])
-    heads = tuple(tuple(str(name) for name in names) for names in config.get("heads", ()))
+    heads = tuple(tuple(str(name) for name in names) for names in config["heads"])
     weights = tuple(float(weight) for weight in config.get("weights", ()))
     if method not in methods:
         raise ValueError(f"unknown method {method!r}")
     if weights and len(weights) != sum(map(len, heads)):
         raise ValueError(f"{len(weights)} weights for {sum(map(len, heads))} heads")
-    known = {key: config[key] for key in ("best", "decoded", "interrupted") if key in config}
-    return known | {
+    return {
         "settings": ActorCriticSettings.from_json(config["settings"]),
         "heads": heads,
         "method": method,
         "weights": weights,
         "records": [RoundRecord(**record) for record in config["records"]],
+        "best": float(config["best"]),
+        "decoded": int(config["decoded"]),
+        "interrupted": bool(config["interrupted"]),
     }
+
+
+def _check_sizes(pair: ActorCritic) -> None:
+    """Make sure that networks are of the sizes that the configuration tells of."""
+    critics = cast("list[Critic]", list(pair.critic.critics))
+    sizes = [(critic.hidden, pair.settings.critic_hidden) for critic in critics]
+    if isinstance(pair.actor, Actor):
+        sizes.append((pair.actor.hidden, pair.settings.actor_hidden))
+    for found, told in sizes:
+        if found != told:
+            raise ValueError(f"a network has layers of {found} units, its settings say {told}")
+    heads = tuple(critic.heads for critic in critics)
+    if pair.heads and heads != tuple(map(len, pair.heads)):
+        raise ValueError(f"critics of {heads} heads for names {pair.heads}")
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:

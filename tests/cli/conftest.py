@@ -110,11 +110,26 @@ def bars_kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("realism", (), Actor(4, ()), realism, "actor"),
             ("realism-search", (), None, Critics([likely]), "gradient"),
         ):
-            made = ImageActor(model, names, bool(names), actor, critic, settings, method)
+            made = ImageActor(
+                model=model,
+                names=names,
+                exclusive=bool(names),
+                actor=actor,
+                critic=critic,
+                settings=settings,
+                method=method,
+            )
             save_actor(made, folder / name)
         other = ImageVAE(ImageVAEConfig(TrunkConfig((1, 6, 6), "feed-forward", (4,)), 4))
         save_model(other, folder / "other")
-        made = ImageActor(other, CLASSES, True, makes, judge, settings)
+        made = ImageActor(
+            model=other,
+            names=CLASSES,
+            exclusive=True,
+            actor=makes,
+            critic=judge,
+            settings=settings,
+        )
         save_actor(made, folder / "other-actor")
         for name, shape, names in (
             ("judge", SHAPE, CLASSES),

@@ -8,10 +8,10 @@ import pytest
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
-from melodyconstraints.workflows.actor import train_actor
-from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.evaluate_vae import evaluate_model
+from melodyconstraints.workflows.train_actor import train_actor
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.workflows import conditional as knobs_module
-from melodyconstraints.workflows.actor import MelodyActor, train_actor
-from melodyconstraints.workflows.actor import generate as draw
-from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import (
     FOLDER_OF_KNOBS,
@@ -22,6 +20,8 @@ from melodyconstraints.workflows.conditional import (
     save_knobs,
     train_knobs,
 )
+from melodyconstraints.workflows.generate import generate as draw
+from melodyconstraints.workflows.train_actor import train_actor
 
 
 @pytest.fixture

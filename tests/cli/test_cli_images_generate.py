@@ -39,7 +39,14 @@ def actors(tmp_path_factory) -> Path:
             sizes = {"condition_units": 4}
             actor = Actor(4, (8,), len(names), **sizes)
             critic = Critics([Critic(4, 1, (8,), len(names), **sizes)])
-            made = ImageActor(model, names, exclusive, actor, critic, SETTINGS)
+            made = ImageActor(
+                model=model,
+                names=names,
+                exclusive=exclusive,
+                actor=actor,
+                critic=critic,
+                settings=SETTINGS,
+            )
             save_actor(made, folder / kind)
     return folder
 

@@ -56,11 +56,27 @@ def actors(tmp_path_factory) -> Path:
             ("network", False, network, judge, "actor"),
             ("classes", True, None, search, "gradient"),
         ):
-            made = ImageActor(model, NAMES, exclusive, actor, critic, SETTINGS, method)
+            made = ImageActor(
+                model=model,
+                names=NAMES,
+                exclusive=exclusive,
+                actor=actor,
+                critic=critic,
+                settings=SETTINGS,
+                method=method,
+            )
             save_actor(made, folder / name)
         bare = Critics([Critic(4, 1, (), 0, condition_units=4)])
         save_actor(
-            ImageActor(model, (), False, Actor(4, (8,), 0), bare, SETTINGS), folder / "realism"
+            ImageActor(
+                model=model,
+                names=(),
+                exclusive=False,
+                actor=Actor(4, (8,), 0),
+                critic=bare,
+                settings=SETTINGS,
+            ),
+            folder / "realism",
         )
     return folder
 

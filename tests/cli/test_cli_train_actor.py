@@ -9,9 +9,9 @@ from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
-from melodyconstraints.workflows.actor import train_actor
-from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import load_bank, make_bank, save_bank
+from melodyconstraints.workflows.train_actor import train_actor
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 

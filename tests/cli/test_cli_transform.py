@@ -14,8 +14,8 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows import transform as transform_workflow
-from melodyconstraints.workflows.actor import train_actor
-from melodyconstraints.workflows.actor_folder import load_actor
+from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.train_actor import train_actor
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 

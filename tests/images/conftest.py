@@ -189,7 +189,9 @@ def stamp(canvas: Canvas) -> Callable[..., ImageActor]:
         def critic(z: Tensor, y: Tensor | None) -> Tensor:
             return 2 * y[:, :1] - 1
 
-        return ImageActor(canvas, NAMES, True, act, critic, QUICK)
+        return ImageActor(
+            model=canvas, names=NAMES, exclusive=True, actor=act, critic=critic, settings=QUICK
+        )
 
     return make
 

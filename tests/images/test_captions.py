@@ -361,7 +361,15 @@ def test_a_critic_of_realism_is_a_second_head(two_clusters):
         real.layers[0].weight.copy_(torch.tensor([[4.0, 0.0]]))
         real.layers[0].bias.fill_(-12.0)
     settings = ActorCriticSettings(critic_hidden=())
-    realism = ImageActor(model, (), False, None, Critics([real]), settings, "gradient")
+    realism = ImageActor(
+        model=model,
+        names=(),
+        exclusive=False,
+        actor=None,
+        critic=Critics([real]),
+        settings=settings,
+        method="gradient",
+    )
     asked = []
 
     def search(critic, z, *, sigma_bar, generator):
@@ -379,7 +387,15 @@ def test_an_actor_for_labels_is_refused(two_clusters):
     model = tiny_vae()
     settings = ActorCriticSettings(critic_hidden=())
     critics = Critics([Critic(2, 1, (), 1)])
-    actor = ImageActor(model, ("Bald",), False, None, critics, settings, "gradient")
+    actor = ImageActor(
+        model=model,
+        names=("Bald",),
+        exclusive=False,
+        actor=None,
+        critic=critics,
+        settings=settings,
+        method="gradient",
+    )
     with pytest.raises(UsageError, match="realism alone, trained with --realism-only; this one k"):
         generate_from_caption(model, two_clusters, "a cat", 5, realism=actor)
 

@@ -6,7 +6,7 @@ import pytest
 
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import find_rule
-from melodyconstraints.workflows.actor import train_actor
+from melodyconstraints.workflows.train_actor import train_actor
 
 MODULE = """
 import numpy as np

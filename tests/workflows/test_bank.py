@@ -16,7 +16,6 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS
 from melodyconstraints.workflows import bank as banks
-from melodyconstraints.workflows.actor import prior_points
 from melodyconstraints.workflows.bank import (
     STEP,
     load_bank,
@@ -25,6 +24,7 @@ from melodyconstraints.workflows.bank import (
     without_copies,
     write_bank,
 )
+from melodyconstraints.workflows.seeds import prior_points
 
 
 @pytest.fixture(autouse=True)

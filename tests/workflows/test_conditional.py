@@ -17,7 +17,7 @@ from melodyconstraints.rules import find_rule
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.workflows import conditional as module
-from melodyconstraints.workflows.actor import EVENTS, prior_points, rewards_of, stream
+from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.conditional import (
     CONDITION,
     FEWEST_PITCH_CLASSES,
@@ -33,6 +33,7 @@ from melodyconstraints.workflows.conditional import (
     save_knobs,
     train_knobs,
 )
+from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 
 TINY_MODEL_DENSITY = 190
 """Notes that every melody of the tiny model has, and that the knobs may be set to."""
@@ -275,7 +276,7 @@ def test_melodies_are_decoded_from_shifted_points_of_the_prior(knobs):
     actor = knobs.at("C-major", 50)
     z = actor.shift(prior_points(knobs.model, 4, 3))
     expected = MelodySampler(
-        knobs.model, Sampling(temperature=0.5, seed=stream(EVENTS, 3))
+        knobs.model, Sampling(temperature=0.5, seed=derived_seed(EVENTS, 3))
     ).decode(z)
     assert np.array_equal(actor.generate(4, seed=3).events, expected.events)
 

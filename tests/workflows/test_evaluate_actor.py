@@ -11,8 +11,9 @@ from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows.actor import MelodyActor, prior_points
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.seeds import prior_points
 
 NOTES = {"notes_per_bar", "note_length_histogram", "empty_bars", "empty_beats"}
 """What follows from how many notes there are."""
@@ -24,8 +25,15 @@ def actor(tiny_model, tiny_recipe) -> MelodyActor:
     tiny_model.sigma_bar.copy_(torch.arange(1, 9) / 10)
     rules = find_rules(["cmajor", "density:252"])
     networks = Actor(8, (16,)), Critics([Critic(8, 2, (16,))])
-    heads = [["cmajor", "density:252"]]
-    return MelodyActor(tiny_model, rules, *networks, heads, 0.5, tiny_recipe)
+    heads = (("cmajor", "density:252"),)
+    return MelodyActor(
+        model=tiny_model,
+        rules=rules,
+        actor=networks[0],
+        critic=networks[1],
+        heads=heads,
+        settings=tiny_recipe,
+    )
 
 
 def edit_distance(first: bytes, second: bytes) -> int:

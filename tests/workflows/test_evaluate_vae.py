@@ -18,8 +18,8 @@ from melodyconstraints.melody.vae.reconstruction import encode_and_decode, measu
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.workflows import evaluate_vae
-from melodyconstraints.workflows.actor import prior_points, stream
 from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
+from melodyconstraints.workflows.seeds import derived_seed, prior_points
 from melodyconstraints.workflows.train_vae import choose
 
 N, SEED, TEMPERATURE = 10, 4, 0.8
@@ -61,7 +61,7 @@ def test_reconstruction_is_of_the_melodies_chosen_once_and_for_all(found, tiny_m
     mean = encode_and_decode(tiny_model, events)
     assert found.accuracy == mean.accuracy()
     assert np.array_equal(found.decoded, mean.free)
-    generator = torch.Generator().manual_seed(stream("posterior points", SEED))
+    generator = torch.Generator().manual_seed(derived_seed("posterior points", SEED))
     sampled = encode_and_decode(tiny_model, events, temperature=TEMPERATURE, generator=generator)
     assert found.sampled == sampled.accuracy()
     assert found.sampled != found.accuracy
@@ -83,7 +83,7 @@ def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
     found, tiny_model, store
 ):
     sampler = MelodySampler(
-        tiny_model, Sampling(temperature=TEMPERATURE, seed=stream("events", SEED))
+        tiny_model, Sampling(temperature=TEMPERATURE, seed=derived_seed("events", SEED))
     )
     samples = sampler.decode(prior_points(tiny_model, N, SEED))
     assert np.array_equal(found.samples.events, samples.events)

@@ -13,8 +13,9 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows import transform as module
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of, train_actor
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.conditional import train_knobs
+from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import Transformation, keep, restore, transform
 
 pytestmark = pytest.mark.usefixtures("quick_search")
@@ -39,8 +40,15 @@ def actor_for(tiny_model, tiny_recipe):
     def make(*rules) -> MelodyActor:
         found = find_rules(rules)
         networks = Actor(8, (16,)), Critics([Critic(8, len(found), (16,))])
-        heads = [[rule.name for rule in found]]
-        return MelodyActor(tiny_model, found, *networks, heads, 0.5, tiny_recipe)
+        heads = (tuple(rule.name for rule in found),)
+        return MelodyActor(
+            model=tiny_model,
+            rules=found,
+            actor=networks[0],
+            critic=networks[1],
+            heads=heads,
+            settings=tiny_recipe,
+        )
 
     return make
 
