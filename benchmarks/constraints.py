@@ -80,7 +80,7 @@ def methods(rules: Sequence[str], count: int, temperature: float, chosen: Sequen
         seconds = time.perf_counter() - started
         z = prior_points(model, count, EVALUATION_SEED)
         shifted = actor.shift(z)
-        melodies = actor.sampler(EVALUATION_SEED, temperature).decode(shifted)
+        melodies = actor.sampler(Sampling(temperature, seed=EVALUATION_SEED)).decode(shifted)
         away = float(((shifted - z) / model.sigma_bar).square().mean())
         decoded = actor.decoded + count
         most = max(most, decoded)

@@ -7,13 +7,12 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints.cli import train_actor as train_actor_module
+from melodyconstraints.cli import _actors
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
-from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import (
     FOLDER_OF_KNOBS,
     load_knobs,
@@ -144,10 +143,7 @@ def test_rules_train_an_actor_first(generate_for, tiny_model_folder, tmp_path):
     )
     assert result.exit_code == 0
     model = load_model(tiny_model_folder)
-    bank = load_bank(model)
-    actor = train_actor(
-        model, ["cmajor", "density:252"], seed=6, bank=(bank.points, bank.melodies)
-    )
+    actor = train_actor(model, ["cmajor", "density:252"], seed=6)
     expected = actor.generate(2, seed=6, temperature=0.8)
     for number, melody in enumerate(expected, 1):
         assert read_melody(tmp_path / "out" / f"melody-{number:03d}.mid").melody == melody
@@ -252,7 +248,7 @@ def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
     found = train_knobs(load_model(tiny_model_folder), tiny_recipe)
     monkeypatch.setattr(knobs_module, "BUNDLED", tmp_path / "bundled")
     save_knobs(found, tmp_path / "bundled" / FOLDER_OF_KNOBS)
-    monkeypatch.setattr(train_actor_module, "train", None)
+    monkeypatch.setattr(_actors, "train_with_bar", None)
     return load_knobs()
 
 
@@ -311,7 +307,7 @@ def test_what_the_knobs_do_not_reach_is_trained_for(mc, knobs, monkeypatch, opti
         asked.extend(specs)
         return knobs.at("cmajor")
 
-    monkeypatch.setattr(train_actor_module, "train", train)
+    monkeypatch.setattr(_actors, "train_with_bar", train)
     assert mc("generate", "-n", 1, *options).exit_code == 0
     assert asked == (["density:193"] if len(options) == 2 else ["cmajor", "density:9"])
 

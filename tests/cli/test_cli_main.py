@@ -5,9 +5,10 @@ import sys
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from melodyconstraints import __version__
-from melodyconstraints.cli._common import Duration, rule_specs
+from melodyconstraints.cli._common import Duration, require_rules, rule_options
 from melodyconstraints.cli.main import COMMANDS, main
 
 WITHOUT_TORCH = """
@@ -83,8 +84,16 @@ def test_other_durations_are_refused(text):
 
 
 def test_a_density_is_one_more_rule():
-    assert rule_specs(["cmajor"], 192) == ["cmajor", "density:192"]
-    assert rule_specs([], 0) == ["density:0"]
-    assert rule_specs([], None, required=False) == []
+    @click.command()
+    @rule_options
+    def show(specs):
+        click.echo(repr(specs))
+
+    def shown(*arguments):
+        return CliRunner().invoke(show, arguments).output.strip()
+
+    assert shown("--rule", "cmajor", "--density", "192") == "['cmajor', 'density:192']"
+    assert shown("--density", "0") == "['density:0']"
+    assert shown() == "[]"
     with pytest.raises(click.UsageError, match="give at least one --rule or --density"):
-        rule_specs([], None)
+        require_rules([])

@@ -229,7 +229,7 @@ def test_a_plain_object_with_three_members_is_a_latent_model(plane):
 def test_the_heads_are_named_in_the_order_of_the_rewards(plane, disc, short):
     disc.name = "disc"
     trained = train_actor_critic(plane, [disc, upwards], short)
-    assert trained.names == ("disc", "2 of 2")
+    assert trained.head_names == ("disc", "2 of 2")
     assert isinstance(trained.critic, Critics)
     assert trained.critic(torch.zeros(3, 2)).shape == (3, 2)
 
@@ -238,7 +238,7 @@ def test_the_learning_rate_falls_along_a_line(trainer_of, disc, short):
     trainer, _ = trainer_of([disc], replace(short, learning_rate=1.0))
     for progress, expected in [(0.0, 1.0), (0.5, 0.55), (1.0, 0.1)]:
         trainer._set_rates(progress)
-        for optimizer in (trainer.actor_optimizer, trainer.critic_optimizer):
+        for optimizer in (trainer.actor_optimizer, trainer.critic_learner.optimizer):
             assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
@@ -436,10 +436,10 @@ def test_a_training_that_is_interrupted_before_it_is_judged_returns_the_last(
 
 def test_a_pair_with_a_search_has_no_actor_to_give(plane, disc, short):
     trained = train_actor_critic(plane, [disc], short)
-    assert trained.amortised is trained.actor
+    assert trained.require_actor() is trained.actor
     trained.actor = None
     with pytest.raises(UsageError, match="this pair has no actor; it was trained for a search"):
-        _ = trained.amortised
+        trained.require_actor()
 
 
 def test_no_reward_is_refused(plane, short):

@@ -191,7 +191,7 @@ def test_the_penalty_sees_what_was_asked_and_conditions_that_are_new(
     constraint.remember(z, z, torch.zeros(64, 2))
     trainer.critic.critics[0].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
     seen = []
-    trainer._critic_step()
+    trainer.critic_learner.step()
     _, asked = seen
     assert asked.shape == (16, 2)
     # Half of the batch is new. That one kind is missing among sixteen: 3 in 100,000.

@@ -23,6 +23,7 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rule, find_rules, rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.workflows import actor as actor_module
 from melodyconstraints.workflows.actor import (
     REFINEMENT,
     SEARCH,
@@ -328,7 +329,7 @@ def test_drawing_is_a_function_of_the_seed(actor_for):
 def test_a_temperature_replaces_that_of_the_actor(actor_for):
     actor = actor_for("cmajor")
     expected = MelodySampler(actor.model, Sampling(temperature=0.0)).decode(
-        actor.shift(prior_points(actor.model, 3, 0))
+        actor.shift(prior_points(actor.model, 3, 1))
     )
     assert np.array_equal(actor.generate(3, temperature=0.0).events, expected.events)
 
@@ -543,7 +544,7 @@ def test_an_actor_of_another_version_is_refused(actor_for, tmp_path, key):
     actor.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     del config[key]
-    save_artifact(tmp_path, "actor", config, {}, "")
+    save_artifact(tmp_path, "actor", config, load_artifact(tmp_path, "actor").tensors, "")
     with pytest.raises(ArtifactError, match=f"does not fit this version: '{key}'"):
         load_actor(tmp_path)
 
@@ -594,7 +595,5 @@ def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp
     actor = actor_for("cmajor")
     actor.settings = replace(tiny_recipe, actor_hidden=(17,))
     actor.save(tmp_path)
-    with pytest.raises(
-        ArtifactError, match=r"has layers of \(16,\) units, its settings say \(17,\)"
-    ):
+    with pytest.raises(ArtifactError, match=r"layers of \(16,\) units, its settings"):
         load_actor(tmp_path, model=model)

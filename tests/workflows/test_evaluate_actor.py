@@ -10,6 +10,7 @@ from melodyconstraints.latent.evaluation import reward_statistics
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
@@ -61,8 +62,8 @@ def test_every_number_is_what_its_definition_gives(actor):
     n, seed = 40, 7
     z = prior_points(actor.model, n, seed)
     shifted = actor.actor(z).detach()
-    prior = actor.sampler(seed, 0.8).decode(z)
-    drawn = actor.sampler(seed + 1, 0.8).decode(shifted)
+    prior = actor.sampler(Sampling(0.8, seed=seed)).decode(z)
+    drawn = actor.sampler(Sampling(0.8, seed=seed + 1)).decode(shifted)
     found = evaluate_actor(actor, n, temperature=0.8, seed=seed)
 
     assert (found.n, found.temperature) == (n, 0.8)
@@ -92,7 +93,7 @@ def test_all_rules_are_satisfied_where_each_one_is(actor):
         (found.prior_all_satisfied, z, 3),
         (found.all_satisfied, actor.actor(z).detach(), 4),
     ):
-        melodies = actor.sampler(seed, 0.5).decode(points)
+        melodies = actor.sampler(Sampling(0.5, seed=seed)).decode(points)
         both = [len(melody) >= 252 and melody.pitches[0] < 64 for melody in melodies]
         assert 0 < share < 1
         assert share == pytest.approx(np.mean(both))
@@ -100,8 +101,8 @@ def test_all_rules_are_satisfied_where_each_one_is(actor):
 
 def test_the_diversity_of_two_melodies_is_their_edit_distance(actor):
     z = prior_points(actor.model, 2, 1)
-    prior = actor.sampler(1, 0.5).decode(z)
-    drawn = actor.sampler(2, 0.5).decode(actor.actor(z).detach())
+    prior = actor.sampler(Sampling(0.5, seed=1)).decode(z)
+    drawn = actor.sampler(Sampling(0.5, seed=2)).decode(actor.actor(z).detach())
     found = evaluate_actor(actor, 2)
     assert found.prior_diversity == edit_distance(*(row.tobytes() for row in prior.events))
     assert found.diversity == edit_distance(*(row.tobytes() for row in drawn.events))
@@ -153,7 +154,10 @@ def test_the_dictionary_has_the_promised_names(actor):
 def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
     found = evaluate_actor(actor, 30, seed=5, held_out=some_melodies)
     z = prior_points(actor.model, 30, 5)
-    prior, drawn = actor.sampler(5).decode(z), actor.sampler(6).decode(actor.actor(z).detach())
+    prior, drawn = (
+        actor.sampler(Sampling(seed=5)).decode(z),
+        actor.sampler(Sampling(seed=6)).decode(actor.actor(z).detach()),
+    )
     assert list(found.likeness) == list(FEATURES)
     for name, one in found.likeness.items():
         of_real, of_prior, of_actor = (

