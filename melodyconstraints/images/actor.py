@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -355,6 +356,7 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
     saved = load_pair(folder, KIND, METHODS, _OLDER)
     with fits_this_version(folder):
         names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
+        _check_networks(ActorCritic(**saved.pair), names)
     model = model or load_model(saved.model_folder)
     saved.check_model(model, "train it again with: mc images train-actor")
     actor = ImageActor(model=model, names=names, exclusive=exclusive, **saved.pair)
@@ -362,3 +364,17 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
         if network is not None:
             network.to(model.sigma_bar.device)
     return actor
+
+
+def _check_networks(pair: ActorCritic, names: tuple[str, ...]) -> None:
+    """Make sure that a pair has the networks of its method, for these labels."""
+    if (pair.actor is None) != (pair.method != "actor"):
+        raise ValueError(f"the networks are not those of the method {pair.method}")
+    heads = [cast(Critic, critic).heads for critic in pair.critic.critics]
+    if pair.actor is None:
+        wanted = ([len(names)] if names else []) + ([1] if pair.method == "gradient" else [])
+        fits = heads == wanted
+    else:
+        fits = cast(Actor, pair.actor).inputs.condition_dim == len(names)
+    if not fits:
+        raise ValueError(f"the networks are not those of {len(names)} labels")

@@ -15,6 +15,7 @@ class ConditionInput(nn.Module):
 
     def __init__(self, latent_dim: int, condition_dim: int, units: int) -> None:
         super().__init__()
+        self.condition_dim = condition_dim
         self.linear = nn.Linear(condition_dim, units) if condition_dim else None
         self.size = latent_dim + (units if condition_dim else 0)
 

@@ -49,8 +49,8 @@ def test_a_training_writes_the_actor_that_python_trains(train, train_in_python, 
 
 
 def test_the_command_and_python_train_alike_without_options(train, train_in_python, tmp_path):
-    assert train("--rule", "cmajor", "-o", "mine").exit_code == 0
-    actor, same = load_actor(tmp_path / "mine"), train_in_python(["cmajor"])
+    assert train("--density", 252, "-o", "mine").exit_code == 0
+    actor, same = load_actor(tmp_path / "mine"), train_in_python(["density:252"])
     assert bytes_of(actor.actor) == bytes_of(same.actor)
     assert bytes_of(actor.critic) == bytes_of(same.critic)
 

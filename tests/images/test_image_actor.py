@@ -115,9 +115,9 @@ def test_each_of_the_critics_heads_has_a_name(trained, bar_model, method, labell
     actor = trained(method, labelled=labelled)
     y = ASKED[:1] if method == "actor" and labelled else None
     logits = actor.critic(prior_points(bar_model, 1, seed=0), y)
-    assert len(actor.heads) == logits.shape[1]
+    assert len(actor.displayed_heads) == logits.shape[1]
     if method != "actor":
-        assert actor.heads[: len(actor.names)] == actor.names
+        assert actor.displayed_heads[: len(actor.names)] == actor.names
 
 
 def test_the_realism_critic_knows_encodings_from_the_prior(trained, bar_model, other_bars):

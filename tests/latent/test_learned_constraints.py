@@ -267,7 +267,7 @@ def test_heads_and_weights_stand_in_the_order_of_the_constraints(plane, disc, sh
     trainer = _Trainer(plane, [rewarded, Told()], short, seeded(), signs)
     assert trainer.weights == [3.0, 4.0, 0.5, 2.0]
     assert trainer.critic(torch.zeros(5, 2), torch.zeros(5, 1)).shape == (5, 4)
-    assert trainer.finish().names == ("1 of 2", "2 of 2", "told", "again")
+    assert trainer.finish().head_names == ("1 of 2", "2 of 2", "told", "again")
 
 
 def test_where_nothing_is_measured_the_critics_value_stands_for_it(plane, disc, short, seeded):
