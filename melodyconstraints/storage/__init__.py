@@ -1,1 +1,1 @@
-"""What is on disk, whatever it holds: folders of weights, whole files, harmless text."""
+"""Storage on disk: folders of weights, atomic files, sanitised text."""

@@ -1,14 +1,14 @@
-"""Folders of weights on disk, for models and actors alike.
+"""Artifacts: folders of weights on disk, for models and actors alike.
 
 ===================== ======================================================================
-``config.json``       what the folder is and all that is needed to rebuild it
+``config.json``       kind of the artifact, and all that is needed to rebuild it
 ``model.safetensors`` the tensors; never a pickle
-``README.md``         the card: data, settings, measured quality
-``manifest.json``     SHA-256 of each file; written last: with it, the folder is complete
+``README.md``         model card: data, settings, measured quality
+``manifest.json``     SHA-256 of each file; written last, marks a complete folder
 ===================== ======================================================================
 
-The fingerprint of a folder is the SHA-256 of its configuration and weights: an actor names the
-fingerprint of the model that it was trained on.
+The fingerprint of an artifact is the SHA-256 of its configuration and weights: an actor's
+configuration holds the fingerprint of the model that it was trained on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A folder that was read and found whole."""
+    """The content of an artifact's folder that matched its manifest.
+
+    Attributes:
+        config: JSON values, without the format and the kind.
+        tensors: weights by name.
+        fingerprint: SHA-256 of configuration and weights, in hexadecimal.
+    """
 
     config: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -47,11 +53,13 @@ class Artifact:
 def save_artifact(
     folder: Path, kind: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str
 ) -> str:
-    """Write a folder; a kill at any moment leaves the old one, or one that says it is unfinished.
+    """Write an artifact; after a kill at any moment, the folder does not load as a mixture.
 
     Args:
-        kind: what it is: ``melody-vae``, ``actor``.
+        kind: what the artifact is, such as ``melody-vae`` or ``actor``.
         config: JSON values.
+        tensors: weights by name.
+        card: text of the model card, in Markdown.
 
     Returns:
         The fingerprint.
@@ -72,10 +80,10 @@ def save_artifact(
 
 
 def load_artifact(folder: Path, kind: str) -> Artifact:
-    """Read a folder and check it against its manifest.
+    """Read an artifact and check it against its manifest.
 
     Raises:
-        ArtifactError: missing, unfinished, damaged, or of another kind or format.
+        ArtifactError: the folder is missing, unfinished, damaged, or of another kind or format.
     """
     hashes = _read_json(folder, MANIFEST, kind)
     data = {}
@@ -113,13 +121,14 @@ def fits_this_version(folder: Path) -> Iterator[None]:
 
 
 def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:
-    """Make sure that writing a folder loses nothing that was not meant to be lost.
+    """Refuse to write an artifact over other files, or over its kind without ``overwrite``.
 
     Args:
-        remedy: what the user can do about an earlier run's results.
+        kind: kind of the artifact to write.
+        remedy: advice to the user about an earlier run's results, for the error.
 
     Raises:
-        UsageError: ``folder`` holds something else, or the same kind and ``overwrite`` is false.
+        UsageError: ``folder`` holds other files, or the same kind and ``overwrite`` is false.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -134,7 +143,7 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table for a card.
+    """Format a Markdown table, line by line.
 
     >>> print(*markdown_table(["a", "b"], [["1", "2"]]), sep=chr(10))
     | a | b |

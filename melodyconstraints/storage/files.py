@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files: completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
-    """Write a file that is either the old one or all of the new one.
+    """Replace a file atomically: a reader sees the old content or all of the new.
 
     Args:
-        durable: even if the power fails now; that takes the disk some milliseconds.
+        durable: whether this holds for a power failure too, which takes some milliseconds.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:

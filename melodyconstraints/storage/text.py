@@ -1,4 +1,4 @@
-"""Text from elsewhere made harmless."""
+"""Sanitise text from files and names of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def printable(text: str) -> str:
-    r"""Text from a file, harmless on a terminal and in a line of a ledger.
+    r"""Replace the characters of a text that a terminal or a line of a log cannot show.
 
     >>> printable("a\x1b[31mred\n")
     'a�[31mred�'
@@ -15,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def unicode_name(name: str) -> str:
-    r"""A file's name as text that JSON and Parquet can hold, whatever its bytes are.
+    r"""Convert a file's name, whatever its bytes are, to text that JSON and Parquet can hold.
 
     >>> unicode_name("caf\udce9.mid")
     'caf\\xe9.mid'

@@ -1,1 +1,1 @@
-"""What the variational autoencoders of all domains share."""
+"""Parts that the variational autoencoders of all domains share."""

@@ -1,7 +1,7 @@
 """Training on several devices: every process takes its rows of the global batch.
 
-``torchrun --nproc-per-node N`` starts the processes and tells each its place by environment
-variables; without it there is one process and all of this does nothing.
+``torchrun --nproc-per-node N`` starts the processes and gives each its rank by environment
+variables; without it there is one process, and every method here leaves things as they are.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from melodyconstraints.errors import UsageError
 
 @dataclass(frozen=True)
 class Processes:
-    """One process's place among those that train a model together.
+    """The rank of this process among those that train a model together.
 
     Args:
-        rank: in [0, count); the first one measures and writes.
-        count: processes in all.
+        rank: in [0, count); the process of rank 0 evaluates and writes.
+        count: number of processes.
     """
 
     rank: int = 0
@@ -32,52 +32,52 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this process measures, writes and talks."""
+        """Whether this is the process that evaluates, writes and reports."""
         return self.rank == 0
 
     def rows(self, batch: Tensor) -> Tensor:
-        """This process's rows of a batch ``(B, ...)``: ``(B / count, ...)``."""
+        """Select this process's rows of a batch ``(B, ...)``: ``(B / count, ...)``."""
         return batch[self.rank :: self.count]
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """A module whose backward pass averages the gradients of all processes."""
+        """Wrap a module so that its backward pass averages the gradients of all processes."""
         if self.count == 1:
             return module
         return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
 
     def share(self, module: nn.Module) -> None:
-        """Give all processes the first one's parameters and buffers."""
+        """Copy the first process's parameters and buffers to all processes."""
         if self.count > 1:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, 0)
 
     def agree(self, number: float) -> float:
-        """The first process's number."""
+        """Return the first process's number in every process."""
         if self.count == 1:
             return number
-        told = [number]
-        dist.broadcast_object_list(told, 0)
-        return told[0]
+        shared = [number]
+        dist.broadcast_object_list(shared, 0)
+        return shared[0]
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """The mean of all processes' tensors, element by element, without a gradient."""
+        """Average the tensors of all processes, element by element, without a gradient."""
         total = tensor.detach().clone()
         if self.count > 1:
             dist.all_reduce(total)
         return total / self.count
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             dist.barrier()
 
 
 @contextmanager
 def processes(device: str, batch_size: int) -> Iterator[tuple[Processes, str]]:
-    """This process's place, and its device: with ``cuda``, one GPU a process.
+    """Join the training processes; yield this one's rank and device, with ``cuda`` one GPU each.
 
     Raises:
-        UsageError: the global batch cannot be shared out evenly.
+        UsageError: the global batch cannot be divided evenly.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:

@@ -1,4 +1,4 @@
-"""The folder that a training writes: checkpoints while it runs, a model when it is done."""
+"""The output folder of a training: checkpoints while it runs, a model when it is done."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CURVES = "learning-curves.png"
 
 
 def claim(output: Path, kind: str, *, resume: bool) -> None:
-    """Refuse a folder that holds a model, or a training without ``resume``.
+    """Refuse an output folder that holds a model, or a training if ``resume`` is false.
 
     Raises:
-        UsageError: it holds one of them, or other files.
+        UsageError: the folder holds one of them, or other files.
     """
     if not (output / CHECKPOINTS).exists():
         check_free(output, kind, overwrite=False, remedy="choose another folder")
@@ -26,7 +26,7 @@ def claim(output: Path, kind: str, *, resume: bool) -> None:
 
 
 def check_device(device: str) -> None:
-    """Make sure that tensors can live there.
+    """Check that tensors can be made on a device.
 
     Raises:
         UsageError: they cannot.

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MIN_SCALE = 1e-4
+"""Smallest standard deviation of a posterior: keeps the divergence finite."""
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -26,19 +29,20 @@ class Posterior:
 
     @classmethod
     def from_head(cls, head: Tensor) -> Posterior:
-        """Split an encoder's last layer ``(B, 2Z)``: half is the mean, softplus of half the scale.
+        """Split an encoder's last layer ``(B, 2Z)`` into the mean and, by softplus, the scale.
 
-        The paper, appendix 9.2. A floor of 1e-4 keeps the divergence finite.
+        See the paper, appendix 9.2.
         """
         mean, raw = head.float().chunk(2, dim=-1)
-        return cls(mean, F.softplus(raw) + 1e-4)
+        return cls(mean, F.softplus(raw) + MIN_SCALE)
 
     def sample(
         self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
     ) -> Tensor:
-        """``(B, Z)`` reparameterised draws.
+        """Draw reparameterised samples ``(B, Z)``.
 
         Args:
+            generator: source of the noise; None for torch's default.
             noise: ``(B, Z)`` standard normal; drawn if None.
         """
         if noise is None:
@@ -46,7 +50,9 @@ class Posterior:
         return self.mean + self.scale * noise
 
     def kl_by_dimension(self) -> Tensor:
-        """``(B, Z)`` of KL(q || N(0, 1)) = (mean^2 + scale^2 - 1) / 2 - log scale, in nats.
+        """Divergence of each dimension, ``(B, Z)`` in nats.
+
+        KL(q || N(0, 1)) = (mean^2 + scale^2 - 1) / 2 - log scale.
 
         >>> standard = Posterior(torch.zeros(1, 2), torch.ones(1, 2))
         >>> standard.kl_by_dimension()
@@ -55,7 +61,7 @@ class Posterior:
         return (self.mean.square() + self.scale.square() - 1) / 2 - self.scale.log()
 
     def kl(self) -> Tensor:
-        """``(B,)`` total divergence in nats."""
+        """Total divergence of each posterior, ``(B,)`` in nats."""
         return self.kl_by_dimension().sum(-1)
 
 
@@ -64,14 +70,15 @@ def free_bits_penalty(
 ) -> Tensor:
     """Hinge on the mean total divergence: beta * max(KL - free_nats, 0).
 
-    Of a part of the batch it is a share, whose mean over all parts is the whole batch's hinge.
-
+    Where processes share a batch, the mean of their penalties is the hinge of the whole batch.
     MusicVAE's setting for 16 bars is beta 0.2 and 256 bits = 177.4 nats.
 
     Args:
-        kl: ``(B,)`` in nats.
-        mean: divergence over the whole batch, without a gradient, of which ``kl`` is a part; None
-            if that is all.
+        kl: ``(B,)`` total divergences in nats.
+        beta: weight of the penalty.
+        free_nats: mean divergence below which there is no penalty.
+        mean: mean divergence of the whole batch, without a gradient, if ``kl`` is only this
+            process's part of it; None if ``kl`` is the whole batch.
 
     Returns:
         A scalar in nats.

@@ -1,4 +1,4 @@
-"""The type of matrix products: bfloat16 where the processor multiplies it, else float32."""
+"""The floating-point type of matrix products: bfloat16 where the hardware has it, else float32."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    features = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def require_precision(precision: str) -> None:
-    """Refuse a name that is none of :data:`PRECISIONS`.
+    """Refuse a precision that is none of :data:`PRECISIONS`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -30,14 +30,14 @@ def require_precision(precision: str) -> None:
 def products(
     precision: str, device: torch.device, *, weights_change: bool = False
 ) -> torch.autocast:
-    """A context in which products have one of :data:`PRECISIONS`; ``auto`` is the fastest.
+    """A context in which matrix products have one of :data:`PRECISIONS`; ``auto`` is the fastest.
 
     Args:
-        weights_change: inside one and the same context, as in a whole training; weights are then
-            converted anew for every product, where they are else converted once.
+        weights_change: whether weights change inside the context, as in a whole training; they
+            are then converted anew for every product, otherwise once.
 
     Raises:
-        UsageError: the precision is none of them.
+        UsageError: the precision is unknown.
     """
     require_precision(precision)
     bfloat16 = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
@@ -47,7 +47,7 @@ def products(
 
 
 def products_dtype(device: torch.device) -> torch.dtype:
-    """The type that products have here and now."""
+    """The type that matrix products have in the current context."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return torch.float32

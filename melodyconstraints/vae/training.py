@@ -1,9 +1,9 @@
 """One training loop for every VAE: seeded, clipped, with a learning-rate schedule, resumable.
 
 A step is a pure function of the state and the step number: the batch and the noise are drawn from
-generators seeded by (seed, step), so a run that was killed and resumed repeats the run that was
-not (with a step limit; a time budget ends where the clock says), and several processes that share
-the batch repeat the run of one.
+generators seeded by (seed, step). So a run that was killed and resumed gives the same weights as
+one that was not (with a step limit; a time budget depends on the clock), and so do several
+processes that share the batch.
 """
 
 from __future__ import annotations
@@ -29,27 +29,38 @@ from melodyconstraints.vae.precision import products, require_precision
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 Metrics = dict[str, float]
-_ADAM, _AVERAGE = "adam.", "average."
-_AVERAGE_EVERY = 10
-"""Steps between two updates of the averaged weights; the last step makes one too."""
+_ADAM, _EMA = "adam.", "average."
+"""Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint."""
+_EMA_EVERY = 10
+"""Steps between two updates of the averaged weights, which cost a pass over all weights."""
+_EMA_WARMUP_UPDATES = 9
+"""Updates over which the decay rises: that of update n is at most n / (9 + n)."""
+_SEED_STRIDE = 1_000_003
+"""Distance of two seeds' noise generators: a prime above the steps of usual trainings."""
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and how fast.
+    """Length, learning rate and other settings of a training.
+
+    The names of the fields are also the keys in a model's ``config.json``.
 
     Args:
-        steps: optimiser steps in all, or None to go by time.
-        time_budget_seconds: training time in all, evaluations included, or None to go by steps.
+        steps: optimiser steps in all, or None for a time budget.
+        time_budget_seconds: training time in all, evaluations included, or None for a step limit.
         batch_size: data points a step, of all processes together.
-        learning_rate: of Adam, after the warm-up; falls along a cosine to ``final_share`` of it.
-        warmup_steps: steps over which the rate rises from zero.
+        learning_rate: learning rate of Adam after the warm-up; falls along a cosine.
+        final_share: final learning-rate fraction: the rate at the end, divided by
+            ``learning_rate``.
+        warmup_steps: steps over which the learning rate rises from zero.
         gradient_clip: largest norm of the gradient.
-        average: decay a step of the exponential average of the weights, which is what is measured
-            and kept, less in the first steps; 0 keeps the weights themselves.
-        precision: of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is bfloat16
-            where the processor multiplies it.
-        evaluate_every, checkpoint_every: in steps.
+        average: EMA decay a step, in [0, 1): the exponential moving average of the weights is
+            what is evaluated and returned. Lower in the first steps; 0 for no average.
+        precision: type of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is
+            bfloat16 where the hardware has it.
+        evaluate_every: steps between two evaluations.
+        checkpoint_every: steps between two checkpoints.
+        seed: seed of the noise.
     """
 
     steps: int | None = None
@@ -75,13 +86,13 @@ class TrainingSettings:
             raise UsageError(f"average must be at least 0 and below 1, got {self.average}")
 
     def progress(self, step: int, elapsed_seconds: float) -> float:
-        """Share of the training that is done, in [0, 1]."""
+        """Fraction of the training that is done, in [0, 1]."""
         if self.steps is not None:
             return min(step / max(self.steps, 1), 1.0)
         return min(elapsed_seconds / max(self.time_budget_seconds or 0.0, 1e-9), 1.0)
 
     def rate(self, step: int, progress: float) -> float:
-        """Learning rate: linear warm-up, then a cosine from full to ``final_share``."""
+        """Learning rate: linear warm-up, and a cosine from 1 down to the final fraction."""
         fall = (1 + math.cos(math.pi * progress)) / 2
         cosine = self.final_share + (1 - self.final_share) * fall
         return self.learning_rate * min((step + 1) / max(self.warmup_steps, 1), 1.0) * cosine
@@ -89,12 +100,16 @@ class TrainingSettings:
 
 @dataclass
 class TrainingState:
-    """Where a training stands; handed to the callback after every step.
+    """The state of a training; the argument of the callback after every step.
 
     Args:
-        progress: share that is done.
-        prepared: the furthest that ``progress`` has been, which is what the objective goes by: a
-            longer budget sets progress back, but not what has been learned.
+        step: optimiser steps done.
+        elapsed_seconds: training time so far, of resumed runs as well.
+        progress: fraction of the training that is done.
+        prepared: largest ``progress`` so far, on which schedules of the objective depend: a
+            training resumed with a longer budget has less progress, but has learned no less.
+        latest: losses of the last step.
+        curves: losses and metrics of each evaluation.
     """
 
     step: int = 0
@@ -108,24 +123,28 @@ class TrainingState:
 class Objective(nn.Module):
     """The loss of a batch: a module around the model, so that processes can share its gradients.
 
-    ``noise_size`` is how many standard normal numbers a data point needs.
+    Attributes:
+        noise_size: number of standard normal numbers that a data point needs.
     """
 
     noise_size: int
 
     def prepare(self, since: float, progress: float) -> bool:
-        """Called before every step; true if it has set weights of the model.
+        """Prepare the model for a step; called before each. True if it has set weights.
 
         Args:
-            since: progress at the call before, -1 at the first; of a resumed training as well.
+            since: progress at the previous call, -1 at the first; a resumed training goes on with
+                the previous run's.
+            progress: largest progress so far.
         """
         return False
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """``loss`` is minimised, the other entries are logged.
+        """Losses of a batch: ``loss`` is minimised, the other entries are logged.
 
         Args:
-            batch: ``(B, ...)``.
+            batch: ``(B, ...)`` data points.
+            progress: largest progress so far.
             noise: ``(B, noise_size)`` standard normal.
         """
         raise NotImplementedError
@@ -143,86 +162,85 @@ def train(
     evaluate: Callable[[nn.Module], Metrics] | None = None,
     callback: Callable[[TrainingState], None] | None = None,
 ) -> TrainingState:
-    """Train until the steps or the time are used up.
+    """Train a model until the steps or the time are used up.
 
     Args:
+        model: trained in place; holds the averaged weights at the end.
         objective: a module around ``model``.
-        batch_at: the global batch of a step number.
-        processes: this process's place among those that train together.
-        folder: where checkpoints go; None keeps none.
+        batch_at: returns the global batch of a step number.
+        processes: rank of this process among those that train together; None if it is alone.
+        folder: folder of the checkpoints; None writes none.
         resume: go on from the newest checkpoint in ``folder``; start anew if there is none.
         evaluate: measures quality on held-out data; its results go into ``curves``.
+        callback: called with the state after every step, in the first process only.
+
+    Returns:
+        The final state.
 
     Raises:
         TrainingError: the loss is not a finite number.
         ArtifactError: the checkpoint cannot be read or belongs to another model.
     """
-    place = processes or Processes()
-    run = _Run(model, objective, settings, place)
+    processes = processes or Processes()
+    run = _Run(model, objective, settings, processes)
     if resume and folder is not None:
-        run.state = load_checkpoint(folder, model, run.optimizer, run.average) or run.state
+        run.state = load_checkpoint(folder, model, run.optimizer, run.ema_model) or run.state
     state = run.state
-    state.progress = place.agree(settings.progress(state.step, state.elapsed_seconds))
-    place.share(model)
-    if run.average is not None:
-        place.share(run.average)
+    state.progress = processes.agree(settings.progress(state.step, state.elapsed_seconds))
+    processes.share(model)
+    if run.ema_model is not None:
+        processes.share(run.ema_model)
     began = time.monotonic() - state.elapsed_seconds
     while state.progress < 1.0:
         run.step(batch_at(state.step))
         state.elapsed_seconds = time.monotonic() - began
         progress = settings.progress(state.step, state.elapsed_seconds)
-        state.progress = progress if settings.steps else place.agree(progress)
-        run.follow()
-        if not place.first:
-            continue
-        if evaluate and (state.step % settings.evaluate_every == 0 or state.progress >= 1.0):
-            measured = {"step": state.step, "seconds": state.elapsed_seconds}
-            state.curves.append(measured | state.latest | evaluate(run.measured))
-        if callback:
-            callback(state)
-        if folder and (state.step % settings.checkpoint_every == 0 or state.progress >= 1.0):
-            save_checkpoint(folder, model, run.optimizer, state, run.average)
-    place.wait()
-    if run.average:
-        model.load_state_dict(run.average.state_dict())
+        state.progress = progress if settings.steps else processes.agree(progress)
+        run.update_ema()
+        if processes.first:
+            run.report(folder, evaluate, callback)
+    processes.wait()
+    if run.ema_model:
+        model.load_state_dict(run.ema_model.state_dict())
     return state
 
 
 class _Run:
-    """What a step needs: the objective, the optimiser, the averaged weights and the state."""
+    """A training in progress: objective, optimiser, averaged weights and state."""
 
     def __init__(
-        self, model: nn.Module, objective: Objective, settings: TrainingSettings, place: Processes
+        self,
+        model: nn.Module,
+        objective: Objective,
+        settings: TrainingSettings,
+        processes: Processes,
     ) -> None:
-        self.model, self.objective, self.settings, self.place = model, objective, settings, place
+        self.model, self.objective = model, objective
+        self.settings, self.processes = settings, processes
         self.state = TrainingState()
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=settings.learning_rate, fused=True
         )
-        self.average = copy.deepcopy(model) if settings.average else None
-        self._shared = place.wrap(objective)
-
-    @property
-    def measured(self) -> nn.Module:
-        """The weights that are kept."""
-        return self.model if self.average is None else self.average
+        self.ema_model = copy.deepcopy(model) if settings.average else None
+        self._parallel_objective = processes.wrap(objective)
 
     def step(self, batch: Tensor) -> None:
-        """One step of the optimiser on a global batch."""
+        """Do one step of the optimiser on a global batch."""
         settings, state = self.settings, self.state
+        # The objective's schedule, and the learning rate's.
         since, state.prepared = state.prepared, max(state.prepared, state.progress)
         if self.objective.prepare(since, state.prepared):
-            self.place.share(self.model)
-            if self.average is not None:
-                self.average.load_state_dict(self.model.state_dict())
+            self.processes.share(self.model)
+            if self.ema_model is not None:
+                self.ema_model.load_state_dict(self.model.state_dict())
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(state.step, state.progress)
-        # Drawn on the CPU for the whole batch: the same on every device and for every sharing.
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + state.step)
+        # Drawn on the CPU for the whole batch: the same for all devices and numbers of processes.
+        generator = torch.Generator().manual_seed(settings.seed * _SEED_STRIDE + state.step)
         noise = torch.randn(len(batch), self.objective.noise_size, generator=generator)
-        rows, noise = self.place.rows(batch), self.place.rows(noise).to(batch.device)
+        rows, noise = self.processes.rows(batch), self.processes.rows(noise).to(batch.device)
         with products(settings.precision, batch.device):
-            losses = self._shared(rows, state.prepared, noise)
+            losses = self._parallel_objective(rows, state.prepared, noise)
         if not torch.isfinite(losses["loss"]):
             raise TrainingError(
                 f"the loss is {losses['loss'].item()} at step {state.step}; "
@@ -236,19 +254,37 @@ class _Run:
         state.latest = {name: float(value.detach()) for name, value in losses.items()}
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Draw the averaged weights after the weights, if it is time to.
+    def update_ema(self) -> None:
+        """Update the averaged weights, every tenth step and at the last one.
 
-        The decay d of a step makes that of the n-th update min(d^steps, n / (9 + n)), so that a
-        short training leaves the weights behind that it began with.
+        With an EMA decay d a step, that of the n-th update is min(d^steps, n / (9 + n)), so that
+        even a short training forgets the initial weights.
         """
-        update, rest = divmod(self.state.step + _AVERAGE_EVERY - 1, _AVERAGE_EVERY)
+        update, rest = divmod(self.state.step + _EMA_EVERY - 1, _EMA_EVERY)
         steps, last = rest + 1, self.state.progress >= 1.0
-        if self.average is None or not (last or steps == _AVERAGE_EVERY):
+        if self.ema_model is None or not (last or steps == _EMA_EVERY):
             return
-        decay = min(self.settings.average**steps, update / (9 + update))
-        for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
+        decay = min(self.settings.average**steps, update / (_EMA_WARMUP_UPDATES + update))
+        pairs = zip(self.ema_model.parameters(), self.model.parameters(), strict=True)
+        for averaged, current in pairs:
+            averaged.lerp_(current, 1 - decay)
+
+    def report(
+        self,
+        folder: Path | None,
+        evaluate: Callable[[nn.Module], Metrics] | None,
+        callback: Callable[[TrainingState], None] | None,
+    ) -> None:
+        """Evaluate, call back and write a checkpoint, each if it is due after this step."""
+        settings, state, last = self.settings, self.state, self.state.progress >= 1.0
+        if evaluate and (state.step % settings.evaluate_every == 0 or last):
+            metrics = evaluate(self.model if self.ema_model is None else self.ema_model)
+            point = {"step": state.step, "seconds": state.elapsed_seconds}
+            state.curves.append(point | state.latest | metrics)
+        if callback:
+            callback(state)
+        if folder and (state.step % settings.checkpoint_every == 0 or last):
+            save_checkpoint(folder, self.model, self.optimizer, state, self.ema_model)
 
 
 def save_checkpoint(
@@ -256,9 +292,9 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: TrainingState,
-    average: nn.Module | None = None,
+    ema_model: nn.Module | None = None,
 ) -> None:
-    """Write ``step-N``, whole or not at all, and remove the older ones."""
+    """Write the checkpoint ``step-N`` completely or not at all, and remove the older ones."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{state.step:09d}"
     partial = folder / f".{target.name}"
@@ -268,9 +304,9 @@ def save_checkpoint(
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{_ADAM}{key}.{name}"] = value
-    if average is not None:
-        for name, parameter in average.named_parameters():
-            tensors[f"{_AVERAGE}{name}"] = parameter.detach()
+    if ema_model is not None:
+        for name, parameter in ema_model.named_parameters():
+            tensors[f"{_EMA}{name}"] = parameter.detach()
     safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, partial / STATE)
     (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -284,14 +320,17 @@ def load_checkpoint(
     folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    average: nn.Module | None = None,
+    ema_model: nn.Module | None = None,
 ) -> TrainingState | None:
-    """Restore the newest checkpoint into model, optimiser and average; None if there is none.
+    """Restore the newest checkpoint into model, optimiser and averaged model.
 
-    A checkpoint without an average starts it from its weights.
+    Where a checkpoint has no averaged weights, they start as its weights.
+
+    Returns:
+        The state, or None if there is no checkpoint.
 
     Raises:
-        ArtifactError: it cannot be read or belongs to another model.
+        ArtifactError: the checkpoint cannot be read or belongs to another model.
     """
     steps = sorted(folder.glob("step-*"))
     if not steps:
@@ -300,18 +339,18 @@ def load_checkpoint(
         tensors = safetensors.torch.load_file(steps[-1] / STATE)
         progress: dict[str, Any] = json.loads((steps[-1] / PROGRESS).read_text(encoding="utf-8"))
         progress.setdefault("prepared", progress["progress"])
-        apart = (_ADAM, _AVERAGE)
-        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(apart)})
+        prefixes = (_ADAM, _EMA)
+        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(prefixes)})
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = {
                 key: tensors[f"{_ADAM}{key}.{name}"].to(parameter.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{_ADAM}{key}.{name}" in tensors
             }
-        if average is not None:
-            average.load_state_dict(model.state_dict())
-            for name, parameter in average.named_parameters():
-                parameter.data.copy_(tensors.get(f"{_AVERAGE}{name}", parameter.data))
+        if ema_model is not None:
+            ema_model.load_state_dict(model.state_dict())
+            for name, parameter in ema_model.named_parameters():
+                parameter.data.copy_(tensors.get(f"{_EMA}{name}", parameter.data))
         return TrainingState(**progress)
     except Exception as error:
         raise ArtifactError(

@@ -1,4 +1,4 @@
-"""CelebA: faces with forty attributes, in the layout of its official download.
+"""Read CelebA: faces with forty attributes, in the layout of its official download.
 
 ================================  =========================================================
 ``list_attr_celeba.txt``          a count; the attributes' names; ``000001.jpg -1 1 ...``
@@ -6,9 +6,9 @@
 ``img_align_celeba/`` or ``.zip`` the images, of 178x218 pixels
 ================================  =========================================================
 
-Partition 0 is trained on, 2 tested with, and 1, validation, left out of both; without that file
-the split is random. Images of 178x218 are cropped to the 128x128 in their middle and reduced with
-antialiasing; images that have the size asked for already are taken as they are; any other is
+Partition 0 is the training split, 2 the test split, and 1, validation, in neither; without the
+partition file the split is random. Images of 178x218 pixels are cropped to their central 128x128
+and reduced with antialiasing; images that have the wanted size are taken as they are; any other is
 refused. Images that the list does not name are ignored. CelebA is for non-commercial research
 only.
 
@@ -51,7 +51,10 @@ from melodyconstraints.storage.text import printable
 ATTRIBUTES = "list_attr_celeba.txt"
 PARTITION = "list_eval_partition.txt"
 IMAGES = "img_align_celeba"
-WIDTH, HEIGHT, CROP = 178, 218, 128
+WIDTH, HEIGHT = 178, 218
+"""Size of the official images in pixels."""
+CROP = 128
+"""Edge of the central square that is cut out of an official image: the face."""
 
 NO_BEARD, FACIAL_HAIR = "No_Beard", "Facial_Hair"
 ALIASES = {"Beard": FACIAL_HAIR}
@@ -59,14 +62,14 @@ PAPER_ATTRIBUTES = (
     *("Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Eyeglasses", "Male", FACIAL_HAIR),
     *("Smiling", "Wearing_Hat", "Young"),
 )
-"""The ten of *Latent Constraints*; facial hair is what is not ``No_Beard``."""
+"""The ten attributes of *Latent Constraints*; facial hair is the opposite of ``No_Beard``."""
 
 
 class ZipFiles:
-    """The image files in a zip file, found by their names whatever folder they are in.
+    """The image files in a zip file, by their names without folders.
 
     Raises:
-        ImageDataError: it is damaged or no zip file.
+        ImageDataError: the file is damaged or no zip file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +91,7 @@ class ZipFiles:
         """See :class:`~melodyconstraints.datasets.images.image_folder.ImageFiles`.
 
         Raises:
-            ImageDataError: the zip file is damaged there.
+            ImageDataError: the zip file is damaged.
         """
         try:
             return self._zip.read(self._members[name])
@@ -96,7 +99,7 @@ class ZipFiles:
             raise self._damaged(error) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the zip file."""
         self._zip.close()
 
     def _damaged(self, error: Exception) -> ImageDataError:
@@ -110,23 +113,19 @@ def read_celeba(
     size: int = 64,
     announce: Announce | None = None,
 ) -> ImageData:
-    """Read CelebA, or a part of it in the same layout; see the module's text for both.
+    """Read CelebA, or a subset of it, in the layout of this module's docstring.
 
     Args:
-        attributes: any of the forty, or ``Facial_Hair`` (also ``Beard``); the paper's ten where
-            not given. See :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size: edge in pixels, at most 128.
+        attributes: any of the forty, or ``Facial_Hair`` (also ``Beard``); None for the paper's
+            ten. See :func:`~melodyconstraints.datasets.images.read_images.read_images`.
+        size: edge of the images in pixels, at most 128.
+        announce: called with lines of progress.
 
     Raises:
         UsageError: an attribute is unknown or given twice.
         ImageDataError: a list or an image is missing or damaged, or an image has another size.
     """
-    files, known, table = read_attributes(folder / ATTRIBUTES)
-    if NO_BEARD in known and FACIAL_HAIR not in known:
-        known = (*known, FACIAL_HAIR)
-        table = np.column_stack([table, ~table[:, known.index(NO_BEARD)]])
-    names = find_names(PAPER_ATTRIBUTES if attributes is None else attributes, known, ALIASES)
-    labels = table[:, [known.index(name) for name in names]]
+    files, names, labels = _read_labels(folder / ATTRIBUTES, attributes)
     checksums = {ATTRIBUTES: _sha256(folder / ATTRIBUTES)}
     if (folder / PARTITION).is_file():
         splits = _partition_rows(folder / PARTITION, files)
@@ -134,28 +133,39 @@ def read_celeba(
     else:
         splits = split_rows(len(files))
 
-    parts = [[files[row] for row in rows] for rows in splits]
-    decoded, images_checksum = _decode(folder, parts, size, announce)
+    split_files = [[files[row] for row in rows] for rows in splits]
+    (train, test), images_checksum = _decode(folder, split_files, size, announce)
     checksums |= images_checksum
-    return ImageData(
-        *(
-            LabelledImages(
-                images=found.images,
-                labels=labels[rows],
-                names=names,
-                exclusive=False,
-                files=tuple(part),
-                captions=(),
-                source="celeba",
-                checksums=checksums,
-            )
-            for rows, part, found in zip(splits, parts, decoded, strict=True)
+
+    def split_of(rows: Rows, decoded: Decoded) -> LabelledImages:
+        return LabelledImages(
+            images=decoded.images,
+            labels=labels[rows],
+            names=names,
+            exclusive=False,
+            files=tuple(files[row] for row in rows),
+            captions=(),
+            source="celeba",
+            checksums=checksums,
         )
-    )
+
+    return ImageData(split_of(splits[0], train), split_of(splits[1], test))
+
+
+def _read_labels(
+    path: Path, attributes: Sequence[str] | None
+) -> tuple[list[str], tuple[str, ...], NDArray[np.bool_]]:
+    """Files, and names and labels ``(N, Y)`` of the wanted attributes, facial hair among them."""
+    files, known, table = read_attributes(path)
+    if NO_BEARD in known and FACIAL_HAIR not in known:
+        known = (*known, FACIAL_HAIR)
+        table = np.column_stack([table, ~table[:, known.index(NO_BEARD)]])
+    names = find_names(PAPER_ATTRIBUTES if attributes is None else attributes, known, ALIASES)
+    return files, names, table[:, [known.index(name) for name in names]]
 
 
 def read_attributes(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.bool_]]:
-    """Files, names of attributes, and labels ``(N, Y)`` of a ``list_attr_celeba.txt``.
+    """Read files, names of attributes, and labels ``(N, Y)`` from a ``list_attr_celeba.txt``.
 
     Raises:
         ImageDataError: the count or a line's columns do not match, or a value is not -1 or 1.
@@ -185,6 +195,7 @@ def read_attributes(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.
 
 
 def _partition_rows(path: Path, files: Sequence[str]) -> tuple[Rows, Rows]:
+    """Rows of the training and the test split, from a ``list_eval_partition.txt``."""
     rows = _fields(path, _lines(path), 0, 2)
     partition = dict(rows)
     wrong = next((line for line, row in enumerate(rows, 1) if row[1] not in ("0", "1", "2")), None)
@@ -193,11 +204,11 @@ def _partition_rows(path: Path, files: Sequence[str]) -> tuple[Rows, Rows]:
             f"{path}, line {wrong}: partition {printable(rows[wrong - 1][1])!r} is none of "
             "0 (train), 1 (validation), 2 (test)"
         )
-    without = [file for file in files if file not in partition]
-    if without:
+    missing = [file for file in files if file not in partition]
+    if missing:
         raise ImageDataError(
-            f"{path} has no line for {len(without):,} of {len(files):,} images, the first "
-            f"{printable(without[0])}; without the file the split is random"
+            f"{path} has no line for {len(missing):,} of {len(files):,} images, the first "
+            f"{printable(missing[0])}; without the file the split is random"
         )
     numbers = np.array([partition[file] for file in files])
     train, test = np.flatnonzero(numbers == "0"), np.flatnonzero(numbers == "2")
@@ -210,16 +221,16 @@ def _partition_rows(path: Path, files: Sequence[str]) -> tuple[Rows, Rows]:
 
 
 def _decode(
-    folder: Path, parts: Sequence[Sequence[str]], size: int, announce: Announce | None
+    folder: Path, split_files: Sequence[Sequence[str]], size: int, announce: Announce | None
 ) -> tuple[list[Decoded], dict[str, str]]:
-    """The parts' images, and the checksum of what they are in."""
+    """Images of each split, and the checksum of the folder or zip file that holds them."""
 
     def fit(image: Image.Image) -> Image.Image:
         if image.size == (size, size):
             return image
         if image.size == (WIDTH, HEIGHT) and size <= CROP:
             return fit_square(image, size, CROP)
-        raise ImageDataError(_other_size(image.size, size))
+        raise ImageDataError(_size_error(image.size, size))
 
     packed = folder / f"{IMAGES}.zip"
     if (folder / IMAGES).is_dir():
@@ -231,8 +242,8 @@ def _decode(
             f"{folder} has {ATTRIBUTES}, but neither {IMAGES}/ nor {IMAGES}.zip beside it"
         )
     try:
-        check_missing(source, [file for part in parts for file in part], ATTRIBUTES)
-        decoded = [decode_images(part, source, fit, size, announce) for part in parts]
+        check_missing(source, [file for files in split_files for file in files], ATTRIBUTES)
+        decoded = [decode_images(files, source, fit, size, announce) for files in split_files]
     finally:
         if isinstance(source, ZipFiles):
             source.close()
@@ -241,15 +252,16 @@ def _decode(
     return decoded, {IMAGES: digest_of({**decoded[0].sha256, **decoded[1].sha256})}
 
 
-def _other_size(found: tuple[int, int], size: int) -> str:
-    width, height = found
+def _size_error(image_size: tuple[int, int], size: int) -> str:
+    width, height = image_size
     message = f"is {width}x{height}; CelebA's are {WIDTH}x{HEIGHT}, or {size}x{size} if reduced"
     if width == height:
         return f"{message}: ask for size {width}"
-    return f"{message}: ask for at most {CROP}" if found == (WIDTH, HEIGHT) else message
+    return f"{message}: ask for at most {CROP}" if image_size == (WIDTH, HEIGHT) else message
 
 
 def _lines(path: Path) -> list[str]:
+    """Lines of a text file without the empty ones at its end."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -260,7 +272,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _fields(path: Path, lines: Sequence[str], start: int, columns: int) -> list[list[str]]:
-    """Fields of the lines from ``start``, each of a file that no other names."""
+    """Fields of the lines from index ``start``; the first field, a file, is in one line only."""
     rows = [line.split() for line in lines[start:]]
     seen: set[str] = set()
     for number, row in enumerate(rows, start + 1):

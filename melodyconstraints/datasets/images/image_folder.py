@@ -1,4 +1,4 @@
-"""A folder of the user's own images with their labels, and how image files become arrays.
+"""Read a folder of the user's own images with labels, and decode image files into arrays.
 
 The folder holds ``labels.csv``, in UTF-8, with a header and a line for each image::
 
@@ -6,11 +6,11 @@ The folder holds ``labels.csv``, in UTF-8, with a header and a line for each ima
     ann.png,"Ann, laughing",1,0,train
     sub/bob.jpg,Bob,0,1,test
 
-``file`` is the image's name below the folder. Every other column is an attribute with 0/1, -1/1
-or true/false, but these, which need not be there: ``caption``; ``split``, train, validation
-(left out of both) or test; and, in place of all attributes, ``label``, one word for the image's
-class. Every image is cropped to the square in its middle and resized, unless it is of that size;
-a folder of grey images only has one channel; transparency is ignored.
+``file`` is the image's path below the folder. Optional columns are ``caption``; ``split``: train,
+validation (in neither split) or test; and, instead of attributes, ``label``: one word for the
+image's class. Every other column is an attribute with the values 0/1, -1/1 or true/false. Images
+are cropped to their central square and resized, unless they have that size. If all images are
+grey, the result has one channel. Transparency is ignored.
 """
 
 from __future__ import annotations
@@ -46,26 +46,29 @@ from melodyconstraints.storage.text import printable
 
 LABELS = "labels.csv"
 FILE, CAPTION, SPLIT, LABEL = "file", "caption", "split", "label"
-TRUTHS = {"1": True, "true": True, "0": False, "-1": False, "false": False}
+TRUTH_VALUES = {"1": True, "true": True, "0": False, "-1": False, "false": False}
 SPLITS = ("train", "validation", "test")
-GREY = frozenset({"1", "L", "LA"})
-WIDE = frozenset({"I", "F"})
+GREY_MODES = frozenset({"1", "L", "LA"})
+"""Pillow's modes without colours."""
+DEEP_MODES = frozenset({"I", "F"})
 """First letters of Pillow's modes with more than 8 bits a channel."""
 ANNOUNCE_EVERY = 10_000
+"""Images between two lines of progress: some seconds of reading."""
 BATCH = 500
-"""Images that wait at a time for the threads."""
+"""Images queued for the threads at a time: bounds the memory of their results."""
 
 Fit = Callable[[Image.Image], Image.Image]
+"""A function that crops and resizes an image."""
 
 
 class ImageFiles(Protocol):
-    """Image files by name."""
+    """A source of image files by name."""
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that are not there."""
+        """List the names that the source does not have."""
 
     def read(self, name: str) -> bytes:
-        """A whole file."""
+        """Read a whole file."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class FolderFiles:
         """See :class:`ImageFiles`.
 
         Raises:
-            ImageDataError: it cannot be read.
+            ImageDataError: the file cannot be read.
         """
         try:
             return (self.folder / name).read_bytes()
@@ -95,12 +98,12 @@ class FolderFiles:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What :func:`decode_images` found.
+    """Images decoded by :func:`decode_images`.
 
     Attributes:
         images: ``(N, size, size, 3)`` uint8.
-        grey: no image has colours.
-        sha256: of each file, by name.
+        grey: whether no image has colours.
+        sha256: SHA-256 of each file, by name.
     """
 
     images: NDArray[np.uint8]
@@ -115,12 +118,13 @@ def read_image_folder(
     size: int = 64,
     announce: Announce | None = None,
 ) -> ImageData:
-    """Read a folder of images with a ``labels.csv``; see the module's text for both.
+    """Read a folder of images with a ``labels.csv``, in the layout of this module's docstring.
 
     Args:
-        attributes: columns wanted, all where not given; see
+        attributes: columns wanted, None for all; see
             :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size: edge in pixels.
+        size: edge of the images in pixels.
+        announce: called with lines of progress.
 
     Raises:
         UsageError: an attribute is unknown or given twice, or the labels are classes.
@@ -131,52 +135,54 @@ def read_image_folder(
     names, labels, exclusive = _labels(table, attributes)
     files = table.column(FILE)
     captions = table.column(CAPTION) if CAPTION in table.header else ()
-    splits = [rows.tolist() for rows in _splits(table)]
+    train_rows, test_rows = _splits(table)
     source = FolderFiles(folder)
     check_missing(source, files, path.name)
 
     fit = partial(fit_square, size=size)
-    decoded = [
-        decode_images([files[row] for row in rows], source, fit, size, announce) for rows in splits
-    ]
-    channels = 1 if all(part.grey for part in decoded) else 3
+    train, test = (
+        decode_images([files[row] for row in rows], source, fit, size, announce)
+        for rows in (train_rows, test_rows)
+    )
+    channels = 1 if train.grey and test.grey else 3
     checksums = {
         LABELS: hashlib.sha256(path.read_bytes()).hexdigest(),
-        "images": digest_of({**decoded[0].sha256, **decoded[1].sha256}),
+        "images": digest_of({**train.sha256, **test.sha256}),
     }
-    return ImageData(
-        *(
-            LabelledImages(
-                images=part.images[..., :channels],
-                labels=labels[rows],
-                names=names,
-                exclusive=exclusive,
-                files=tuple(files[row] for row in rows),
-                captions=tuple(captions[row] for row in rows) if captions else (),
-                source=folder.resolve().name,
-                checksums=checksums,
-            )
-            for rows, part in zip(splits, decoded, strict=True)
+
+    def split_of(rows: Rows, decoded: Decoded) -> LabelledImages:
+        return LabelledImages(
+            images=decoded.images[..., :channels],
+            labels=labels[rows],
+            names=names,
+            exclusive=exclusive,
+            files=tuple(files[row] for row in rows),
+            captions=tuple(captions[row] for row in rows) if captions else (),
+            source=folder.resolve().name,
+            checksums=checksums,
         )
-    )
+
+    return ImageData(split_of(train_rows, train), split_of(test_rows, test))
 
 
 def read_captions(path: Path | str) -> dict[str, str]:
-    """Captions by file, from a CSV with the columns ``file`` and ``caption``; others are ignored.
+    """Read captions by file name from a CSV with the columns ``file`` and ``caption``.
+
+    Other columns are ignored.
 
     Raises:
-        ImageDataError: there is no such file, it is no such table, a caption is empty, or a file
-            is named twice.
+        ImageDataError: the CSV is missing or damaged, a caption is empty, or a file is named
+            twice.
     """
     table = _Table.read(Path(path), needed=(FILE, CAPTION))
     return dict(zip(table.column(FILE), table.column(CAPTION), strict=True))
 
 
 def with_captions(images: LabelledImages, captions: Mapping[str, str]) -> LabelledImages:
-    """The same images, each with its caption.
+    """Give every image its caption.
 
     Args:
-        captions: by file; there may be more of them.
+        captions: captions by file name; those of other files are ignored.
 
     Raises:
         ImageDataError: an image has no caption, or the images have no names.
@@ -185,11 +191,11 @@ def with_captions(images: LabelledImages, captions: Mapping[str, str]) -> Labell
         raise ImageDataError(
             f"images of {images.source} have no file names, by which captions could be found"
         )
-    without = [file for file in images.files if file not in captions]
-    if without:
+    missing = [file for file in images.files if file not in captions]
+    if missing:
         raise ImageDataError(
-            f"no caption for {len(without):,} of {len(images):,} images, the first "
-            f"{printable(without[0])}; add a line for each"
+            f"no caption for {len(missing):,} of {len(images):,} images, the first "
+            f"{printable(missing[0])}; add a line for each"
         )
     return replace(images, captions=tuple(captions[file] for file in images.files))
 
@@ -204,10 +210,13 @@ def decode_images(
     """Decode image files in as many threads as there are cores.
 
     Args:
-        fit: makes an image in RGB ``size`` pixels wide and high.
+        names: names of the files.
+        fit: crops and resizes an RGB image to ``size`` pixels in width and height.
+        size: edge of the images in pixels.
+        announce: called with lines of progress.
 
     Raises:
-        ImageDataError: a file does not decode, or ``fit`` refuses it.
+        ImageDataError: a file cannot be decoded, or ``fit`` refuses it.
     """
     images = np.empty((len(names), size, size, 3), np.uint8)
     sha256: dict[str, str] = {}
@@ -230,15 +239,16 @@ def decode_images(
 
 
 def decode_image(data: bytes, name: str, fit: Fit) -> tuple[NDArray[np.uint8], bool]:
-    """An image file's pixels ``(H, W, 3)`` after ``fit``, and whether it is grey.
+    """Decode an image file: pixels ``(H, W, 3)`` after ``fit``, and whether it is grey.
 
     Raises:
-        ImageDataError: it does not decode, has more than 8 bits a channel, or ``fit`` refuses it.
+        ImageDataError: the file cannot be decoded or has more than 8 bits a channel, or ``fit``
+            refuses it.
     """
     try:
         with Image.open(io.BytesIO(data)) as file:
             mode = file.mode
-            if mode[0] in WIDE:
+            if mode[0] in DEEP_MODES:
                 raise ImageDataError(
                     f"image {printable(name)} has more than 8 bits a channel (mode {mode}); "
                     "save it with 8"
@@ -256,17 +266,17 @@ def decode_image(data: bytes, name: str, fit: Fit) -> tuple[NDArray[np.uint8], b
             f"image {printable(name)} does not decode: {error}; replace it"
         ) from error
     try:
-        return np.asarray(fit(image)), mode in GREY
+        return np.asarray(fit(image)), mode in GREY_MODES
     except ImageDataError as error:
         raise ImageDataError(f"image {printable(name)} {error}") from error
 
 
 def fit_square(image: Image.Image, size: int, side: int | None = None) -> Image.Image:
-    """The square in the middle of an image, resized with antialiasing if need be.
+    """Crop an image to its central square, and resize it with antialiasing if needed.
 
     Args:
         size: edge of the result in pixels.
-        side: edge of what is cut out in pixels; as large as can be where not given.
+        side: edge of the square in pixels; None for the largest.
     """
     side = side or min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -275,10 +285,13 @@ def fit_square(image: Image.Image, size: int, side: int | None = None) -> Image.
 
 
 def check_missing(source: ImageFiles, names: Sequence[str], table: str) -> None:
-    """See that all images are there before any is read.
+    """Check that the source has all images, before any is read.
+
+    Args:
+        table: name of the file that lists the images, for the error.
 
     Raises:
-        ImageDataError: one is not.
+        ImageDataError: an image is missing.
     """
     missing = source.missing(names)
     if missing:
@@ -289,14 +302,14 @@ def check_missing(source: ImageFiles, names: Sequence[str], table: str) -> None:
 
 
 def digest_of(sha256: Mapping[str, str]) -> str:
-    """One checksum for many files: that of what ``sha256sum`` prints, in order of names."""
+    """Combine checksums of files: the SHA-256 of what ``sha256sum`` prints, in order of names."""
     lines = "".join(f"{sha256[name]}  {name}\n" for name in sorted(sha256))
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A CSV: reserved columns in lower case, rows without spaces around, each line's number."""
+    """A CSV with stripped fields, reserved columns in lower case, and each row's line number."""
 
     path: Path
     header: tuple[str, ...]
@@ -305,15 +318,15 @@ class _Table:
 
     @classmethod
     def read(cls, path: Path, needed: Sequence[str]) -> _Table:
-        """Every row is as long as the header; each file stands once; none has an empty caption."""
+        """Read a CSV; check its columns, the length of its rows, its file names and captions."""
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, strict=True)
-                found = [([field.strip() for field in row], reader.line_num) for row in reader]
+                lines = [([field.strip() for field in row], reader.line_num) for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ImageDataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
-        found = [(row, line) for row, line in found if any(row)]
-        header = tuple(map(_reserved, found[0][0])) if found else ()
+        lines = [(row, line) for row, line in lines if any(row)]
+        header = tuple(map(_reserved, lines[0][0])) if lines else ()
         missing = [name for name in needed if name not in header]
         if missing:
             raise ImageDataError(
@@ -322,42 +335,43 @@ class _Table:
             )
         if len(set(header)) < len(header) or "" in header:
             raise ImageDataError(f"{path}: every column needs a name of its own, got {header}")
-        table = cls(path, header, [row for row, _ in found[1:]], [line for _, line in found[1:]])
+        table = cls(path, header, [row for row, _ in lines[1:]], [line for _, line in lines[1:]])
         table._check()
         return table
 
     def column(self, name: str) -> list[str]:
-        place = self.header.index(name)
-        return [row[place] for row in self.rows]
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
 
-    def refuse(self, row: int, why: str) -> ImageDataError:
-        return ImageDataError(f"{self.path}, line {self.lines[row]}: {why}")
+    def error(self, row: int, reason: str) -> ImageDataError:
+        return ImageDataError(f"{self.path}, line {self.lines[row]}: {reason}")
 
     def _check(self) -> None:
         for row, fields in enumerate(self.rows):
             if len(fields) != len(self.header):
-                raise self.refuse(row, f"{len(fields)} columns, not {len(self.header)}")
+                raise self.error(row, f"{len(fields)} columns, not {len(self.header)}")
         seen: set[str] = set()
         for row, file in enumerate(self.column(FILE)):
             if not file:
-                raise self.refuse(row, "no file; name one in every line")
+                raise self.error(row, "no file; name one in every line")
             if file in seen:
-                raise self.refuse(row, f"{printable(file)} a second time; keep one of the lines")
+                raise self.error(row, f"{printable(file)} a second time; keep one of the lines")
             seen.add(file)
         if CAPTION in self.header:
             for row, caption in enumerate(self.column(CAPTION)):
                 if not caption:
-                    raise self.refuse(row, "no caption; give one to every image")
+                    raise self.error(row, "no caption; give one to every image")
 
 
 def _reserved(name: str) -> str:
+    """A column's name, in lower case if it is reserved."""
     return name.lower() if name.lower() in (FILE, CAPTION, SPLIT, LABEL) else name
 
 
 def _labels(
     table: _Table, attributes: Sequence[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.bool_], bool]:
-    """Names, labels ``(N, Y)``, and whether they are classes."""
+    """Names of the labels, labels ``(N, Y)``, and whether they are classes."""
     columns = tuple(name for name in table.header if name not in (FILE, CAPTION, SPLIT, LABEL))
     if LABEL in table.header:
         if columns:
@@ -368,7 +382,7 @@ def _labels(
         refuse_attributes(attributes, str(table.path))
         words = table.column(LABEL)
         if "" in words:
-            raise table.refuse(words.index(""), "no label; give one to every image")
+            raise table.error(words.index(""), "no label; give one to every image")
         names = tuple(sorted(set(words)))
         return names, np.array(words)[:, None] == np.array(names), True
     if not columns:
@@ -377,28 +391,29 @@ def _labels(
             "or one for each attribute"
         )
     names = columns if attributes is None else find_names(attributes, columns)
-    labels = np.array([_truths(table, name) for name in names], bool).T
+    labels = np.array([_truth_values(table, name) for name in names], bool).T
     return names, labels, False
 
 
-def _truths(table: _Table, name: str) -> list[bool]:
+def _truth_values(table: _Table, name: str) -> list[bool]:
     words = table.column(name)
     for row, word in enumerate(words):
-        if word.lower() not in TRUTHS:
-            raise table.refuse(
+        if word.lower() not in TRUTH_VALUES:
+            raise table.error(
                 row,
                 f"{name} is {printable(word)!r}; an attribute is 0 or 1, -1 or 1, false or true",
             )
-    return [TRUTHS[word.lower()] for word in words]
+    return [TRUTH_VALUES[word.lower()] for word in words]
 
 
 def _splits(table: _Table) -> tuple[Rows, Rows]:
+    """Rows of the training and the test split."""
     if SPLIT not in table.header:
         return split_rows(len(table.rows))
     words = [word.lower() for word in table.column(SPLIT)]
     for row, word in enumerate(words):
         if word not in SPLITS:
-            raise table.refuse(row, f"split is {printable(word)!r}, not {', '.join(SPLITS)}")
+            raise table.error(row, f"split is {printable(word)!r}, not {', '.join(SPLITS)}")
     train, test = (np.flatnonzero(np.array(words) == name) for name in ("train", "test"))
     if not len(train) or not len(test):
         raise ImageDataError(

@@ -1,4 +1,4 @@
-"""Images with labels, and what every reader of them needs.
+"""Images with labels, and the functions that all their readers share.
 
 Shapes: ``N`` images, ``H`` and ``W`` pixels, ``C`` channels (1 or 3), ``Y`` labels.
 """
@@ -14,32 +14,37 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import ImageDataError, UsageError
 
 Announce = Callable[[str], None]
+"""A function that shows a line of progress to the user."""
 Rows = NDArray[np.int64]
+"""Indices of images, in the order of the data."""
 
 DIGITS = "digits"
-MOST_HELD_OUT = 2000
-"""Images of the test split, where the data name no splits."""
-SHOWN = 10
-"""Files of a folder that an error names."""
+IMAGES_PER_TEST_IMAGE = 5
+"""Images for each one in the test split, if the data name no splits."""
+MAX_TEST_IMAGES = 2000
+"""Most images of the test split, if the data name no splits: enough to measure a percent."""
+MAX_LISTED_FILES = 10
+"""Most files of a folder that an error lists."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images, what holds for each, and where they come from.
+    """Images, their labels, and where they come from.
 
     Attributes:
         images: ``(N, H, W, C)`` uint8.
         labels: ``(N, Y)`` bool.
         names: ``Y`` names of attributes ("Smiling") or classes ("0").
-        exclusive: exactly one label holds for an image (classes), not any set (attributes).
-        files: a name per image, or none at all.
-        captions: one per image, or none at all.
+        exclusive: whether exactly one label is true for an image (classes), or any number
+            (attributes).
+        files: file name of each image, or empty.
+        captions: caption of each image, or empty.
         source: "mnist", "idx", "digits", "celeba" or the folder's name.
-        checksums: sha256 of what was read, by file name; of a compressed idx file its contents,
-            of a folder of images what ``sha256sum`` prints about those read, in order of names.
+        checksums: SHA-256 of the data by file name; of a compressed idx file that of its contents,
+            of a folder of images that of what ``sha256sum`` prints for them, in order of names.
 
     Raises:
-        UsageError: these do not belong together.
+        UsageError: the shapes or numbers of these do not match.
     """
 
     images: NDArray[np.uint8]
@@ -71,7 +76,7 @@ class LabelledImages:
         return len(self.images)
 
     def take(self, rows: Sequence[int] | Rows) -> LabelledImages:
-        """Some of the images, in the order of ``rows``."""
+        """Select images, in the order of ``rows``."""
         chosen = np.asarray(rows, np.int64)
         return replace(
             self,
@@ -84,19 +89,24 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images to train on, and others that no training sees."""
+    """Images to train on, and others to test with.
+
+    Attributes:
+        train: the training split.
+        test: the test split; no training uses it.
+    """
 
     train: LabelledImages
     test: LabelledImages
 
 
 def split_rows(count: int) -> tuple[Rows, Rows]:
-    """Rows to train on and to test with, at random and always the same, each in order.
+    """Split images at random, always in the same way: sorted rows for training and for testing.
 
-    The test split has a fifth of the images, at least 1 and at most :data:`MOST_HELD_OUT`.
+    The test split has a fifth of the images, at least 1 and at most :data:`MAX_TEST_IMAGES`.
 
     Raises:
-        ImageDataError: there are fewer than 2.
+        ImageDataError: there are fewer than 2 images.
 
     Example:
         >>> [len(rows) for rows in split_rows(15_500)]
@@ -104,45 +114,47 @@ def split_rows(count: int) -> tuple[Rows, Rows]:
     """
     if count < 2:
         raise ImageDataError(f"{count} labelled images; at least 2 are needed, one to test with")
-    held_out = max(1, min(MOST_HELD_OUT, count // 5))
+    test_count = max(1, min(MAX_TEST_IMAGES, count // IMAGES_PER_TEST_IMAGE))
     order = np.random.default_rng(0).permutation(count)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+    return np.sort(order[test_count:]), np.sort(order[:test_count])
 
 
 def find_names(
     wanted: Sequence[str], known: Sequence[str], aliases: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """Attributes as the data spell them.
+    """Find attributes by name, and return the names as the data spell them.
 
     Args:
-        wanted: in any case, with or without ``_``, ``-`` and spaces.
-        aliases: other names of some that may be known.
+        wanted: names in any case, with or without ``_``, ``-`` and spaces.
+        known: names of the data's attributes.
+        aliases: further names, each of an attribute that need not be known.
 
     Raises:
-        UsageError: one is unknown, or named twice.
+        UsageError: an attribute is unknown, or named twice.
 
     Example:
         >>> find_names(["wearing hat"], ["Smiling", "Wearing_Hat"])
         ('Wearing_Hat',)
     """
-    others = {alias: name for alias, name in (aliases or {}).items() if name in known}
-    spellings = {_plain(alias): name for alias, name in others.items()}
-    spellings |= {_plain(name): name for name in known}
-    unknown = [name for name in wanted if _plain(name) not in spellings]
+    spellings = {
+        _normalised(alias): name for alias, name in (aliases or {}).items() if name in known
+    }
+    spellings |= {_normalised(name): name for name in known}
+    unknown = [name for name in wanted if _normalised(name) not in spellings]
     if unknown:
         raise UsageError(f"unknown attribute {unknown[0]!r}; known are {', '.join(known)}")
-    found = tuple(spellings[_plain(name)] for name in wanted)
-    twice = [name for name in found if found.count(name) > 1]
-    if twice:
-        raise UsageError(f"attribute {twice[0]} is named twice; name each once")
-    return found
+    names = tuple(spellings[_normalised(name)] for name in wanted)
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise UsageError(f"attribute {repeated[0]} is named twice; name each once")
+    return names
 
 
 def refuse_attributes(attributes: Sequence[str] | None, source: str) -> None:
-    """Classes cannot be chosen from.
+    """Refuse a choice of attributes for data that have classes.
 
     Raises:
-        UsageError: attributes are asked for.
+        UsageError: ``attributes`` is not None.
     """
     if attributes is not None:
         raise UsageError(
@@ -151,5 +163,5 @@ def refuse_attributes(attributes: Sequence[str] | None, source: str) -> None:
         )
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return "".join(character for character in name.casefold() if character not in " _-")

@@ -1,4 +1,4 @@
-"""Digits: MNIST's idx files, others in the same format, and the small ones of scikit-learn.
+"""Read digits: MNIST's idx files, others in the same format, and scikit-learn's small ones.
 
 An idx file is a header of big-endian numbers and then plain bytes: two zeros, the type (8 is
 unsigned bytes), the number of dimensions, and each dimension in four bytes.
@@ -39,22 +39,23 @@ ORIGINAL_MD5 = {
     TEST_IMAGES: "2646ac647ad5339dbf082846283269ea",
     TEST_LABELS: "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of MNIST's four files, decompressed."""
+"""MD5 of MNIST's four files, decompressed."""
 UNSIGNED_BYTES = 8
-SCIKIT_LEARN_MOST = 16
-"""The value of full ink in scikit-learn's digits."""
+"""Code of the type unsigned byte in an idx file's header."""
+SCIKIT_LEARN_MAX = 16
+"""Largest value of a pixel in scikit-learn's digits."""
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether any of the four files is there, in any spelling."""
+    """Whether a folder has any of MNIST's four files, in any spelling."""
     return any(_find(folder, name) for name in ORIGINAL_MD5)
 
 
 def is_original(contents: Mapping[str, bytes]) -> bool:
-    """Whether these are MNIST itself, not another data set under the same names.
+    """Whether files are MNIST itself, not another data set under the same names.
 
     Args:
-        contents: decompressed, by the names of :data:`ORIGINAL_MD5`.
+        contents: decompressed files, by the names of :data:`ORIGINAL_MD5`.
     """
     return all(
         hashlib.md5(contents[name], usedforsecurity=False).hexdigest() == md5
@@ -102,14 +103,16 @@ def read_idx_folder(folder: Path, *, announce: Announce | None = None) -> ImageD
 
 
 def parse_idx(data: bytes, dimensions: int, name: str) -> Bytes:
-    r"""The array of an idx file.
+    r"""Parse an idx file into an array.
 
     Args:
+        data: decompressed content of the file.
         dimensions: 3 for images ``(N, H, W)``, 1 for labels ``(N,)``.
-        name: of the file, for errors.
+        name: name of the file, for errors.
 
     Raises:
-        ImageDataError: it is another format, shorter or longer than its header says, or empty.
+        ImageDataError: the file is of another format, empty, or shorter or longer than its
+            header says.
 
     Example:
         >>> parse_idx(b"\0\0\x08\x01" + b"\0\0\0\x02" + b"\x07\x03", 1, "labels")
@@ -129,9 +132,9 @@ def parse_idx(data: bytes, dimensions: int, name: str) -> Bytes:
     shape = struct.unpack(f">{dimensions}I", data[4:start])
     expected = start + int(np.prod(shape, dtype=object))
     if len(data) != expected:
-        told = "truncated" if len(data) < expected else "too long"
+        fault = "truncated" if len(data) < expected else "too long"
         raise ImageDataError(
-            f"{name} is {told}: {' x '.join(map(str, shape))} values make {expected:,} bytes, "
+            f"{name} is {fault}: {' x '.join(map(str, shape))} values make {expected:,} bytes, "
             f"found {len(data):,}; download it again"
         )
     if 0 in shape:
@@ -141,13 +144,13 @@ def parse_idx(data: bytes, dimensions: int, name: str) -> Bytes:
 
 
 def read_digits() -> ImageData:
-    """The 1,797 digits of 8x8 pixels that come with scikit-learn, the test split at random."""
-    from sklearn.datasets import load_digits  # a second that only these digits cost
+    """Read the 1,797 digits of 8x8 pixels that scikit-learn has; the test split is random."""
+    from sklearn.datasets import load_digits  # takes a second
 
     bundle = load_digits()
     values, labels = bundle.images.astype(np.uint8), bundle.target.astype(np.uint8)
     checksum = hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest()
-    images = np.rint(values * (255 / SCIKIT_LEARN_MOST)).astype(np.uint8)
+    images = np.rint(values * (255 / SCIKIT_LEARN_MAX)).astype(np.uint8)
     digits = _classes(images, labels, 10, DIGITS, {DIGITS: checksum})
     train, test = split_rows(len(digits))
     return ImageData(digits.take(train), digits.take(test))

@@ -1,4 +1,4 @@
-"""Reading images with labels, in whatever layout they lie on a disk.
+"""Read images with labels, in any of these layouts.
 
 =====================================  =========================  ==========================
 ``data``                               labels                     module
@@ -18,7 +18,7 @@ from pathlib import Path
 from melodyconstraints.datasets.images import celeba, image_folder, mnist
 from melodyconstraints.datasets.images.labelled_images import (
     DIGITS,
-    SHOWN,
+    MAX_LISTED_FILES,
     Announce,
     ImageData,
     refuse_attributes,
@@ -41,7 +41,7 @@ def read_images(
         attributes: the labels wanted, in this order, whatever their case and with or without
             ``_``, ``-`` and spaces; all, or CelebA's ten of the paper, where not given.
         size: edge of the images in pixels; idx files and digits keep their own.
-        announce: told what is read, and how far that has come.
+        announce: called with lines that say what is read, and how far it is.
 
     Raises:
         UsageError: an attribute is unknown or given twice, or the labels are classes.
@@ -77,5 +77,6 @@ def read_images(
 
 def _listing(folder: Path) -> str:
     names = sorted(printable(path.name) for path in folder.iterdir())
-    more = [f"and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
-    return ", ".join([*names[:SHOWN], *more]) or "nothing"
+    others = len(names) - MAX_LISTED_FILES
+    more = [f"and {others:,} more"] if others > 0 else []
+    return ", ".join([*names[:MAX_LISTED_FILES], *more]) or "nothing"

@@ -1,9 +1,12 @@
-"""From a folder of MIDI files to a melody store.
+"""Extract a melody store from a folder of MIDI files.
 
-Three stages, each of which can be killed at any moment and taken up again: every file is read,
-and the results of each task go to the spool; the whole is looked at in the order of the files
-(which melodies were seen before, what the ledger says, which files are one tune); the parts are
-written. All of it is done beside the store's place, in ``<output>.unfinished``.
+Three stages, each of which can be killed at any moment and resumed:
+
+1. read every file; the results of each task go to the spool;
+2. in the order of the files, find duplicates, write the ledger and group the files into tunes;
+3. write the Parquet parts.
+
+All of it happens in ``<output>.unfinished``, beside the store's place.
 """
 
 from __future__ import annotations
@@ -19,15 +22,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import FILES_PER_TASK, FileLimits, in_tasks
 from melodyconstraints.datasets.melodies.files import Folder, find_midi_files, open_folder
 from melodyconstraints.datasets.melodies.hashing import Hashes, HashSet, check_unique
-from melodyconstraints.datasets.melodies.ledger import Account, ExtractionSummary, Mask
-from melodyconstraints.datasets.melodies.parquet_parts import Part, make_part, plan_parts
+from melodyconstraints.datasets.melodies.ledger import ExtractionSummary, Ledger
+from melodyconstraints.datasets.melodies.parquet_parts import (
+    ParquetPart,
+    plan_parquet_parts,
+    write_parquet_part,
+)
 from melodyconstraints.datasets.melodies.spool import Spool, extract_to_bytes
 from melodyconstraints.datasets.melodies.store import read_summary, write_summary
-from melodyconstraints.datasets.melodies.unfinished import clear_away, unfinished
+from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unfinished_store
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.midi.windows import WindowSettings
@@ -35,13 +43,13 @@ from melodyconstraints.melody.midi.windows import WindowSettings
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an extraction is: what ``callback`` hears.
+    """How far an extraction is; the argument of its callback.
 
     Attributes:
         stage: ``reading`` files or ``writing`` parts.
-        done: files or parts.
-        total: of these.
-        resumed: how many an earlier run had done.
+        done: files read or parts written.
+        total: files to read or parts to write.
+        resumed: files that an earlier run had read.
     """
 
     stage: str
@@ -54,27 +62,31 @@ Callback = Callable[[Progress], None]
 
 
 class Engine(Protocol):
-    """Where files are read."""
+    """The machines and processes that read files and find duplicates."""
 
     @property
     def jobs(self) -> int:
-        """How much of this machine to use: processes to read with, threads to write with."""
+        """Number of processes that read, and of threads that write, on this machine."""
 
     def run(
         self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
     ) -> Generator[Result, None, None]:
-        """Results in the order of the tasks."""
+        """Yield the results of tasks, in the order of the tasks."""
 
-    def first_seen(self, keys: Iterable[Hashes]) -> Iterator[Mask]:
-        """For each batch of keys, which of them were in none before, nor earlier in it."""
+    def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
+        """Yield for each batch of keys which of them occur there for the first time.
+
+        Args:
+            keys: batches ``(B, 2)``, or ``(B, 0)`` where every melody counts as new.
+        """
 
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """The processes of this machine.
+    """Extraction with the processes of this machine.
 
     Args:
-        jobs: worker processes; 0 works in this process, where a crash is a crash.
+        jobs: number of worker processes; 0 reads in this process, which a bad file may crash.
 
     Raises:
         UsageError: ``jobs`` is below 0.
@@ -92,21 +104,24 @@ class LocalEngine:
         """See :class:`Engine`."""
         return run_tasks(handle, tasks, self.jobs, limits)
 
-    def first_seen(self, keys: Iterable[Hashes]) -> Iterator[Mask]:
+    def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
         """See :class:`Engine`."""
         seen = HashSet()
         return (seen.add(batch) for batch in keys)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the result depends on.
+class ExtractionInputs:
+    """Everything that a store depends on, besides the bytes of the files.
 
     Args:
         folder: where the files are.
-        names: of the files, in order.
-        unique: of :data:`~melodyconstraints.datasets.melodies.hashing.KEYS`.
-        exclude: the patterns that were left out.
+        names: names of the files, in order.
+        settings: which windows count as melodies.
+        limits: most time, memory, bytes and notes of one file.
+        unique: which melodies count as equal, a key of
+            :data:`~melodyconstraints.datasets.melodies.hashing.KEYS`.
+        exclude: shell patterns of the paths that were left out.
     """
 
     folder: Folder
@@ -117,7 +132,7 @@ class Plan:
     exclude: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """What a store says of how it was made: JSON values."""
+        """The inputs as JSON values, as written into the store's summary."""
         names = hashlib.sha256("\n".join(self.names).encode("utf-8", "surrogateescape"))
         return {
             "versions": _versions(),
@@ -132,6 +147,7 @@ class Plan:
 
 @cache
 def _versions() -> dict[str, str]:
+    """Versions of the packages that decide what is read from a file."""
     return {name: version(name) for name in ("melodyconstraints", "symusic", "mido")}
 
 
@@ -151,108 +167,118 @@ def extract_store(
     """Extract every unique melody of a folder of MIDI files into a melody store.
 
     Args:
-        folder: searched to any depth; with ``://`` in it an object store's.
-        output: the store to make; see :mod:`melodyconstraints.datasets.melodies.store`.
-        unique: which melodies are the same: ``exact``; ``transposed``, in any key; ``none``.
-        limits: what a file may take.
+        folder: searched to any depth; a URI with ``://`` is a folder of an object store.
+        output: folder of the store; see :mod:`melodyconstraints.datasets.melodies.store`.
+        settings: which windows count as melodies; None for the defaults.
+        unique: which melodies count as equal: ``exact``; ``transposed``, in any key; ``none``.
+        limits: most time, memory, bytes and notes of one file; None for the defaults.
         exclude: shell patterns of paths below ``folder`` to leave out.
-        engine: where the work is done; None for one worker process of this machine. With worker
+        engine: what reads the files; None for one worker process of this machine. With worker
             processes, a script needs its ``if __name__ == "__main__"``.
         resume: go on where an earlier run was stopped.
-        overwrite: replace a store that stands at ``output``, and forget an earlier run's work.
+        overwrite: replace a store at ``output``, and delete an earlier run's results.
+        callback: called with a :class:`Progress` after each task read and each part written.
 
     Raises:
-        UsageError: no MIDI files, or ``output`` is taken, or a setting that cannot be meant.
+        UsageError: there are no MIDI files, or ``output`` is taken, or a setting is out of range.
         StoreError: the disk is full or cannot be written, or another process is at work there.
     """
-    place, patterns = open_folder(folder), list(exclude)
-    plan = Plan(
-        place,
-        find_midi_files(place, patterns),
+    files, patterns = open_folder(folder), list(exclude)
+    inputs = ExtractionInputs(
+        files,
+        find_midi_files(files, patterns),
         settings or WindowSettings(),
         limits or FileLimits(),
         check_unique(unique),
         patterns,
     )
     output = output.resolve()
-    if resume and not overwrite and (summary := _finished(output, plan)):
-        clear_away(output)
+    if resume and not overwrite and (summary := _finished_summary(output, inputs)):
+        remove_leftovers(output)
         return summary
-    with unfinished(output, plan.as_dict(), resume=resume, overwrite=overwrite) as workshop:
-        spool = Spool(workshop.spool)
-        return _Job(plan, engine or LocalEngine(), spool, workshop.store, callback).do()
+    with unfinished_store(
+        output, inputs.as_dict(), resume=resume, overwrite=overwrite
+    ) as unfinished:
+        spool, engine = Spool(unfinished.spool), engine or LocalEngine()
+        return _Extraction(inputs, engine, spool, unfinished.store, callback).run()
 
 
-def _finished(output: Path, plan: Plan) -> ExtractionSummary | None:
-    """The summary of a store that was made by this very plan."""
+def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSummary | None:
+    """The summary of a finished store at ``output``; None if there is none.
+
+    Raises:
+        UsageError: the store was made of other inputs.
+    """
     try:
-        found = read_summary(output)
+        summary = read_summary(output)
     except StoreError:
         return None
-    wanted = plan.as_dict()
-    if {key: found.get(key) for key in wanted} != wanted:
+    wanted = inputs.as_dict()
+    if {key: summary.get(key) for key in wanted} != wanted:
         raise UsageError(
             f"{output} holds a finished store of other files or settings; pass --overwrite to "
             "replace it, or choose another folder"
         )
-    return ExtractionSummary.from_dict(found["counts"])
+    return ExtractionSummary.from_dict(summary["counts"])
 
 
 @dataclass(frozen=True)
-class _Job:
-    """The three stages."""
+class _Extraction:
+    """The three stages of an extraction."""
 
-    plan: Plan
+    inputs: ExtractionInputs
     engine: Engine
     spool: Spool
     store: Path
     callback: Callback | None
 
-    def do(self) -> ExtractionSummary:
-        kept = []
+    def run(self) -> ExtractionSummary:
+        is_melody = []  # packed bits of each task's windows
         scratch = self.spool.folder / "sequences"
         with (
-            Account(len(self.plan.names), self.store, scratch) as account,
-            closing(self._keys()) as keys,
+            Ledger(len(self.inputs.names), self.store, scratch) as ledger,
+            closing(self._read_files()) as keys,
         ):
-            for number, fresh in enumerate(self.engine.first_seen(keys)):
-                account.enter(self.spool.read(number), fresh)
-                kept.append(np.packbits(fresh))
-            sides = account.close()
-        self._write(list(plan_parts(kept, sides)), account.summary)
-        return account.summary
+            for number, is_new in enumerate(self.engine.first_seen(keys)):
+                ledger.add(self.spool.read(number), is_new)
+                is_melody.append(np.packbits(is_new))
+            file_splits = ledger.assign_splits()
+        parts = list(plan_parquet_parts(is_melody, file_splits))
+        self._write_parts(parts)
+        counts = {"counts": ledger.summary.as_dict()}
+        write_summary(self.store, len(parts), self.inputs.as_dict() | counts)
+        return ledger.summary
 
-    def _keys(self) -> Generator[Hashes, None, None]:
-        """The keys of each task's windows; tasks that are not in the spool are done now."""
-        tasks = list(in_tasks(self.plan.names))
+    def _read_files(self) -> Generator[Hashes, None, None]:
+        """Read the files of the tasks that are not in the spool; yield the keys of every task."""
+        inputs = self.inputs
+        tasks = list(in_tasks(inputs.names))
         missing = set(self.spool.missing(len(tasks)))
-        resumed = len(self.plan.names) - sum(len(tasks[number]) for number in missing)
+        resumed = len(inputs.names) - sum(len(tasks[number]) for number in missing)
         handle = partial(
             extract_to_bytes,
-            folder=self.plan.folder,
-            settings=self.plan.settings,
-            limits=self.plan.limits,
-            unique=self.plan.unique,
+            folder=inputs.folder,
+            settings=inputs.settings,
+            limits=inputs.limits,
+            unique=inputs.unique,
         )
-        wanted = (tasks[number] for number in sorted(missing))
-        with closing(self.engine.run(handle, wanted, self.plan.limits)) as results:
+        unread = (tasks[number] for number in sorted(missing))
+        with closing(self.engine.run(handle, unread, inputs.limits)) as results:
             files = 0
             for number, task in enumerate(tasks):
                 if number in missing:
                     self.spool.write(number, next(results))
                 files += len(task)
-                self._say("reading", files, len(self.plan.names), resumed)
+                self._report("reading", files, len(inputs.names), resumed)
                 yield self.spool.read(number).keys
 
-    def _write(self, parts: Sequence[Part], summary: ExtractionSummary) -> None:
-        """In threads: Arrow's work leaves Python, and nothing here depends on a wild file."""
-        make = partial(make_part, spool=self.spool, store=self.store)
+    def _write_parts(self, parts: Sequence[ParquetPart]) -> None:
+        """Write the parts in threads: Arrow releases the GIL, and no MIDI file is read here."""
+        write = partial(write_parquet_part, spool=self.spool, store=self.store)
         with ThreadPoolExecutor(max(self.engine.jobs, 1)) as threads:
-            for number, _ in enumerate(threads.map(make, parts), 1):
-                self._say("writing", number, len(parts))
-        counts = {"counts": summary.as_dict()}
-        write_summary(self.store, len(parts), self.plan.as_dict() | counts)
+            for number, _ in enumerate(threads.map(write, parts), 1):
+                self._report("writing", number, len(parts))
 
-    def _say(self, stage: str, done: int, total: int, resumed: int = 0) -> None:
+    def _report(self, stage: str, done: int, total: int, resumed: int = 0) -> None:
         if self.callback:
             self.callback(Progress(stage, done, total, resumed))

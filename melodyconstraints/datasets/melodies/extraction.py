@@ -1,8 +1,8 @@
-"""MIDI files to 16-bar melodies (the paper, appendix 9.1).
+"""Extract 16-bar melodies from MIDI files (the paper, appendix 9.1).
 
-Every part but drums, every stretch of 4/4 or 2/2, a window each bar, one voice by skyline. What a
-file gives depends on its bytes and the settings alone; which of equal melodies is kept depends on
-the order of the files, and never on the number of workers.
+Every part but drums gives one voice in every stretch of 4/4 or 2/2, and a window at each bar. The
+melodies of a file depend on its bytes and the settings alone; which of equal melodies is kept
+depends on the order of the files, and never on the number of workers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS
 from melodyconstraints.storage.text import printable
 
 FILES_PER_TASK = 256
+"""Files that a worker gets at once: a tenth of a second's work, so that sending costs little."""
 _DETAIL_CHARACTERS = 200
+"""Longest detail of a file in the ledger: a corrupt file may put anything into an error."""
 
 
 class Reject(StrEnum):
@@ -61,11 +63,11 @@ class Reject(StrEnum):
 
 @dataclass(frozen=True)
 class FileLimits(Limits):
-    """What one file may take; one that takes more is given up and noted.
+    """Most time, memory, bytes and notes of one file; a file that exceeds one is rejected.
 
     Attributes:
-        max_bytes: of the file.
-        max_notes: of all its parts.
+        max_bytes: largest size of the file.
+        max_notes: most notes of all its parts together.
     """
 
     max_bytes: int = 16 * 2**20
@@ -73,25 +75,25 @@ class FileLimits(Limits):
 
 
 PLACE = ("track", "segment", "start_bar", "program", "notes")
-"""Where in its file a melody stands, its part's program, and how many notes it has."""
+"""Columns that say where in its file a melody is, its part's program, and its notes."""
 
 
 @dataclass
 class FileMelodies:
-    """What one file gave: melodies, or the reason why there are none.
+    """The result of one file: its melodies, or the reason why there are none.
 
     Attributes:
-        file: its path or its name below the folder.
-        events: ``(W, 256)`` of its melodies.
+        file: path of the file, or its name below the folder.
+        events: ``(W, 256)`` events of its melodies.
         places: ``(W, 5)`` int32, the columns of :data:`PLACE`.
-        tempo: the file's first, in quarters a minute.
-        digest: the first 64 bits of the SHA-256 of its bytes.
-        sequences: ``(S,)`` hashes by which it is known as a tune; see
+        tempo: first tempo of the file, in quarters a minute.
+        digest: first 64 bits of the SHA-256 of the file's bytes.
+        sequences: ``(S,)`` hashes of its varied sequences of intervals; see
             :mod:`melodyconstraints.datasets.melodies.splits`.
-        dropped: ``(len(DROPS),)`` windows that were not taken, by cause.
-        reason: why there are no melodies; None where there are some.
-        detail: what was wrong with a file that was not read.
-        recovered: what was wrong with a file that the second look could read.
+        dropped: ``(len(DROPS),)`` number of windows that are no melody, by cause.
+        reason: why there are no melodies; None if there are some.
+        detail: what was wrong with a file that could not be read.
+        recovered: what was wrong with a file that only the fallback reader (mido) could read.
     """
 
     file: str
@@ -107,7 +109,7 @@ class FileMelodies:
 
     @property
     def melodies(self) -> Melodies:
-        """``W`` melodies as a batch with views."""
+        """The ``W`` melodies as a batch with views."""
         return Melodies(self.events)
 
 
@@ -119,20 +121,24 @@ def extract_melodies(
     limits: FileLimits | None = None,
     jobs: int = 0,
 ) -> Iterator[FileMelodies]:
-    """The melodies of MIDI files, file by file, in the order of the paths.
+    """Extract the melodies of MIDI files, file by file, in the order of the paths.
 
     Args:
-        unique: leave out what an earlier file, or the same one, gave already: ``exact``, or
-            ``transposed`` for the same in another key; ``none`` keeps all.
-        limits: what a file may take; time and memory are watched only where there are workers.
-        jobs: worker processes, each of which may die at a file and costs that file only; 0 reads
-            in this process. With workers, a script needs its ``if __name__ == "__main__"``.
+        paths: the MIDI files.
+        settings: which windows count as melodies; None for the defaults.
+        unique: which melodies count as equal, of which only the first is kept: ``exact``, or
+            ``transposed``, in any key; ``none`` keeps all.
+        limits: most time, memory, bytes and notes of one file; None for the defaults. Time and
+            memory are limited only if there are workers.
+        jobs: number of worker processes, each of which may die at a file and costs that file only;
+            0 reads in this process. With workers, a script needs its ``if __name__ ==
+            "__main__"``.
 
     Yields:
-        One :class:`FileMelodies` a path: melodies, or the reason why there are none.
+        One :class:`FileMelodies` for each path: melodies, or the reason why there are none.
 
-    >>> [found] = extract_melodies(["nowhere.mid"])
-    >>> found.reason.value, found.detail
+    >>> [result] = extract_melodies(["nowhere.mid"])
+    >>> result.reason.value, result.detail
     ('unreadable', 'cannot be read: No such file or directory')
     """
     keys_of, seen = KEYS[check_unique(unique)], HashSet()
@@ -144,28 +150,28 @@ def extract_melodies(
         limits=limits,
     )
     for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits):
-        for found in batch:
-            yield _without(found, ~seen.add(keys_of(found.events)))
+        for result in batch:
+            yield _without(result, ~seen.add(keys_of(result.events)))
 
 
 def in_tasks(names: Iterable[str]) -> Iterator[Sequence[str]]:
-    """The files that go to a worker together."""
+    """Divide the files into tasks of :data:`FILES_PER_TASK`."""
     source = iter(names)
     while task := list(islice(source, FILES_PER_TASK)):
         yield task
 
 
-def _without(found: FileMelodies, seen: NDArray[np.bool_]) -> FileMelodies:
-    """The same without the melodies that were seen before."""
+def _without(result: FileMelodies, seen: NDArray[np.bool_]) -> FileMelodies:
+    """The result without the melodies that were seen before, which count as duplicates."""
     if not seen.any():
-        return found
-    dropped = found.dropped.copy()
+        return result
+    dropped = result.dropped.copy()
     dropped[DROPS.index(Drop.DUPLICATE)] += int(seen.sum())
     reason = Reject.DUPLICATE if seen.all() else None
     return replace(
-        found,
-        events=found.events[~seen],
-        places=found.places[~seen],
+        result,
+        events=result.events[~seen],
+        places=result.places[~seen],
         dropped=dropped,
         reason=reason,
     )
@@ -180,21 +186,21 @@ def extract_task(
     settings: WindowSettings,
     limits: FileLimits,
 ) -> list[FileMelodies]:
-    """All files of a task; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
-    found = []
+    """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
+    results = []
     for number, name in enumerate(names):
         if number in faults:
-            found.append(FileMelodies(name, reason=Reject(faults[number].value)))
+            results.append(FileMelodies(name, reason=Reject(faults[number].value)))
             continue
         begin(number)
-        found.append(extract_file(folder, name, settings, limits))
-    return found
+        results.append(extract_file(folder, name, settings, limits))
+    return results
 
 
 def extract_file(
     folder: Folder, name: str, settings: WindowSettings, limits: FileLimits
 ) -> FileMelodies:
-    """All windows of one file that pass the filters; one that recurs is there each time."""
+    """Extract all windows of one file that pass the filters, duplicates included."""
     result = FileMelodies(name)
     try:
         data = folder.read(name, limits.max_bytes)
@@ -213,7 +219,7 @@ def extract_file(
         result.detail = _detail(str(error))
     except MemoryError:
         raise
-    except Exception as error:  # a fault of ours: it costs this file, and is seen in the ledger
+    except Exception as error:  # a bug of ours costs this file, and is in the ledger
         result = FileMelodies(name, reason=Reject.CRASHED)
         result.detail = _detail(f"{type(error).__name__}: {error}")
     return result
@@ -224,33 +230,54 @@ def _detail(text: str) -> str:
 
 
 def _extract_score(score: Score, settings: WindowSettings, result: FileMelodies) -> None:
+    """Write a score's melodies, or the reason why there are none, into ``result``."""
+    voices, long_enough = _scan_voices(score, settings, result.dropped)
+    if not voices:
+        result.reason = _reason(score, long_enough)
+        return
+    events, places, sequences = (_joined(column) for column in zip(*voices, strict=True))
+    # Of too many windows, take as many as are allowed, at even distances.
+    if len(events) > settings.max_windows:
+        rows = np.linspace(0, len(events) - 1, settings.max_windows).astype(np.int64)
+        result.dropped[DROPS.index(Drop.FILE_LIMIT)] = len(events) - len(rows)
+        events, places = events[rows], places[rows]
+    result.events, result.places = events, places
+    result.sequences = _distinct(sequences)
+
+
+def _scan_voices(
+    score: Score, settings: WindowSettings, dropped: Ints
+) -> tuple[list[tuple[Events, Ints, NDArray[np.uint64]]], bool]:
+    """Cut the windows of every part in every stretch of 4/4 or 2/2.
+
+    Args:
+        dropped: ``(len(DROPS),)``; the windows that fail a filter are added here.
+
+    Returns:
+        For each voice that has melodies their events, places and varied sequences; and whether
+        any voice is as long as a window.
+    """
     long_enough = False
-    found: list[tuple[Events, Ints, NDArray[np.uint64]]] = []
+    voices: list[tuple[Events, Ints, NDArray[np.uint64]]] = []
     for track, part in enumerate(score.parts):
         if part.is_drum:
             continue
         for number, segment in enumerate(score.segments):
+            # One voice, and why each of its windows is dropped, if it is.
             events = score.part_events(part, segment, settings.polyphony)
             causes, notes = drop_causes(events, settings)
-            result.dropped += np.bincount(causes - KEPT, minlength=len(DROPS) + 1)[1:]
+            dropped += np.bincount(causes - KEPT, minlength=len(DROPS) + 1)[1:]
             long_enough = long_enough or len(causes) > 0
             bars = (causes == KEPT).nonzero()[0]
-            if len(bars):
-                places = np.empty((len(bars), len(PLACE)), np.int32)
-                places[:] = track, number, 0, part.program, 0
-                places[:, 2], places[:, 4] = bars, notes[bars]
-                hashes, varied = sequence_hashes(covered_pitches(events, causes))
-                found.append((windows(events, bars), places, hashes[varied]))
-    if not found:
-        result.reason = _reason(score, long_enough)
-        return
-    cut, places, sequences = (_joined(column) for column in zip(*found, strict=True))
-    if len(cut) > settings.max_windows:
-        rows = np.linspace(0, len(cut) - 1, settings.max_windows).astype(np.int64)
-        result.dropped[DROPS.index(Drop.FILE_LIMIT)] = len(cut) - len(rows)
-        cut, places = cut[rows], places[rows]
-    result.events, result.places = cut, places
-    result.sequences = _distinct(sequences)
+            if not len(bars):
+                continue
+            # The windows that pass, where they are, and by what their tune is recognised.
+            places = np.empty((len(bars), len(PLACE)), np.int32)
+            places[:] = track, number, 0, part.program, 0
+            places[:, 2], places[:, 4] = bars, notes[bars]
+            hashes, varied = sequence_hashes(covered_pitches(events, causes))
+            voices.append((windows(events, bars), places, hashes[varied]))
+    return voices, long_enough
 
 
 def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -258,7 +285,7 @@ def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """As ``np.unique``, in a tenth of its time."""
+    """Sorted distinct hashes, as of ``np.unique``, in a tenth of its time."""
     hashes = np.sort(hashes)
     first = np.ones(len(hashes), bool)
     first[1:] = hashes[1:] != hashes[:-1]
@@ -266,6 +293,7 @@ def _distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _reason(score: Score, long_enough: bool) -> Reject:
+    """Why a score without melodies has none."""
     if not score.parts:
         return Reject.NO_NOTES
     if all(part.is_drum for part in score.parts):

@@ -1,4 +1,4 @@
-"""Where MIDI files are found, and their bytes: local folders and object storage."""
+"""Find and read MIDI files in local folders and object stores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pyarrow.fs
 
 from melodyconstraints.errors import MidiError, UsageError
 
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Not to wait for the other end of a pipe."""
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Flags to open a file; O_NONBLOCK, so that opening a pipe does not wait for a writer."""
+_READ_BYTES = 2**20
+"""Bytes of each further read, where the first returns less than the whole file."""
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 
 
@@ -25,17 +27,20 @@ class TooLargeError(MidiError):
 
 
 class Folder(Protocol):
-    """Files by their names below a place; sent to worker processes and other machines."""
+    """A folder whose files are read by name; sent to worker processes and other machines."""
 
     def names(self) -> list[str]:
-        """Of all files with a MIDI suffix, at any depth, ``/`` between folders, in no order."""
+        """List the paths below the folder of all files with a MIDI suffix, at any depth.
+
+        Folders are separated by ``/``; the order is undefined.
+        """
 
     def read(self, name: str, max_bytes: int) -> bytes:
-        """A whole file.
+        """Read a whole file.
 
         Raises:
-            MidiError: it cannot be read.
-            TooLargeError: it is longer than ``max_bytes``.
+            MidiError: the file cannot be read.
+            TooLargeError: the file is longer than ``max_bytes``.
         """
 
 
@@ -50,24 +55,24 @@ class LocalFolder:
 
     def names(self) -> list[str]:
         """See :class:`Folder`; links to folders are not followed."""
-        found: list[str] = []
-        for folder, _, files in os.walk(self.root, onerror=_refuse):
+        names: list[str] = []
+        for folder, _, files in os.walk(self.root, onerror=_raise_usage_error):
             below = os.path.relpath(folder, self.root).replace(os.sep, "/")
             prefix = "" if below == "." else f"{below}/"
-            found += [prefix + file for file in files if is_midi_name(file)]
-        return found
+            names += [prefix + file for file in files if is_midi_name(file)]
+        return names
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """See :class:`Folder`; pipes and devices are refused."""
         try:
-            descriptor = os.open(f"{self.root}/{name}" if self.root else name, _READ)
+            descriptor = os.open(f"{self.root}/{name}" if self.root else name, _OPEN_FLAGS)
             try:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
                     raise MidiError("cannot be read: it is not a regular file")
                 _check_size(status.st_size, max_bytes)
                 data = os.read(descriptor, status.st_size)
-                while len(data) < status.st_size and (more := os.read(descriptor, 2**20)):
+                while len(data) < status.st_size and (more := os.read(descriptor, _READ_BYTES)):
                     data += more
                 return data
             finally:
@@ -91,8 +96,8 @@ class RemoteFolder:
         """See :class:`Folder`."""
         system, root = _file_system(self.uri)
         try:
-            found = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
-            files = [info.path for info in found if info.type == pyarrow.fs.FileType.File]
+            entries = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
+            files = [info.path for info in entries if info.type == pyarrow.fs.FileType.File]
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{self.uri} cannot be listed: {error}") from error
         return [path[len(root) :].lstrip("/") for path in files if is_midi_name(path)]
@@ -108,39 +113,40 @@ class RemoteFolder:
             raise MidiError(f"cannot be read: {error}") from error
 
 
-def open_folder(place: str | Path) -> Folder:
-    """A local folder, or with ``://`` in it an object store's.
+def open_folder(location: str | Path) -> Folder:
+    """Open a local folder, or, of a URI with ``://``, a folder of an object store.
 
     Raises:
         UsageError: the local folder does not exist.
     """
-    if "://" in str(place):
-        return RemoteFolder(str(place).rstrip("/"))
-    if not Path(place).is_dir():
-        raise UsageError(f"{place} is not a folder; give one that holds MIDI files")
-    return LocalFolder(str(place))
+    if "://" in str(location):
+        return RemoteFolder(str(location).rstrip("/"))
+    if not Path(location).is_dir():
+        raise UsageError(f"{location} is not a folder; give one that holds MIDI files")
+    return LocalFolder(str(location))
 
 
 def find_midi_files(folder: Folder, exclude: Iterable[str] = ()) -> list[str]:
-    """The names of all MIDI files in path order.
+    """List the names of all MIDI files in path order.
 
     Args:
         exclude: shell patterns; a file whose path below the folder matches one is left out.
 
     Raises:
-        UsageError: there is none, or the folder cannot be listed.
+        UsageError: there is no MIDI file, or the folder cannot be listed.
     """
     patterns = list(exclude)
-    found = [name for name in folder.names() if not _matches(name, patterns)]
-    if not found:
+    names = [name for name in folder.names() if not _matches(name, patterns)]
+    if not names:
         suffixes = ", ".join(sorted(MIDI_SUFFIXES))
         raise UsageError(f"{folder} holds no MIDI file ({suffixes})")
-    found.sort(key=lambda name: name.replace("/", "\0"))  # a folder beside its files, by name
-    return found
+    # With the lowest character for "/", a folder's files come together, by the folder's name.
+    names.sort(key=lambda name: name.replace("/", "\0"))
+    return names
 
 
 def is_midi_name(name: str) -> bool:
-    """Whether the name ends in one of :data:`MIDI_SUFFIXES`, in any case, and has more to it."""
+    """Whether a name ends in one of :data:`MIDI_SUFFIXES`, in any case, after a stem."""
     stem, dot, suffix = name.rpartition(".")
     return f"{dot}{suffix}".lower() in MIDI_SUFFIXES and not stem.endswith("/") and bool(stem)
 
@@ -154,7 +160,7 @@ def _check_size(size: int, max_bytes: int) -> None:
         raise TooLargeError(f"{size:,} bytes; at most {max_bytes:,} are read")
 
 
-def _refuse(error: OSError) -> None:
+def _raise_usage_error(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 

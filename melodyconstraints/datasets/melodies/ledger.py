@@ -1,4 +1,4 @@
-"""What an extraction comes to: counters, the ledger, and where each melody goes."""
+"""The outcome of an extraction: counters, the ledger files, and the split of each file."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import Reject
 from melodyconstraints.datasets.melodies.splits import SPLITS, SharedSequences, splits_of
-from melodyconstraints.datasets.melodies.spool import Chunk
+from melodyconstraints.datasets.melodies.spool import TaskResults
 from melodyconstraints.datasets.melodies.store import RECOVERED, REJECTED
 from melodyconstraints.melody.midi.windows import DROPS, Drop, Ints
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass
 class ExtractionSummary:
-    """Counters of a whole run; accepted + rejected = files, always.
+    """Counters of an extraction; accepted + rejected = files, always.
 
     Attributes:
-        recovered: files, accepted or not, that only the second look could read.
+        files: all files.
+        accepted: files that gave at least one melody.
+        rejected: files that gave none.
+        recovered: files, accepted or not, that only the fallback reader (mido) could read.
+        melodies: rows of the store.
         tunes: groups of accepted files that share music.
-        splits: melodies.
-        reasons: rejected files.
-        dropped_windows: by :class:`~melodyconstraints.melody.midi.windows.Drop`.
+        splits: number of melodies by split.
+        reasons: number of rejected files by reason.
+        dropped_windows: number of windows that are no melody, by
+            :class:`~melodyconstraints.melody.midi.windows.Drop`.
     """
 
     files: int = 0
@@ -46,7 +49,7 @@ class ExtractionSummary:
     dropped_windows: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, counters sorted by size."""
+        """The summary as plain JSON types, counters sorted by size."""
         return {
             key: dict(value.most_common()) if isinstance(value, Counter) else value
             for key, value in vars(self).items()
@@ -54,34 +57,36 @@ class ExtractionSummary:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExtractionSummary:
-        """The inverse of :meth:`as_dict`."""
-        counted: dict[str, Any] = {
+        """Rebuild a summary from :meth:`as_dict`'s values."""
+        fields: dict[str, Any] = {
             key: Counter(value) if isinstance(value, dict) else value
             for key, value in values.items()
         }
-        return cls(**counted)
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
-class Sides:
+class FileSplits:
     """The tune and the split of each file.
 
     Attributes:
-        tunes: ``(files,)`` int64.
-        splits: ``(files,)`` int8, places in :data:`.splits.SPLITS`.
+        tunes: ``(files,)`` int64, number of the first file of the same tune.
+        splits: ``(files,)`` int8, indices into :data:`.splits.SPLITS`.
     """
 
     tunes: Ints
     splits: Ints
 
 
-class Account:
-    """Takes the results of the tasks in their order, and keeps a few bytes of each file.
+class Ledger:
+    """Adds up the results of the tasks in their order, and writes the ledger files.
+
+    It holds a few bytes of each file in memory.
 
     Args:
-        files: how many there are.
-        folder: where the ledger is written.
-        scratch: where sequences are kept for a while.
+        files: number of files in all tasks.
+        folder: where the ledger files are written.
+        scratch: temporary folder for hashes of sequences; emptied at the end.
     """
 
     def __init__(self, files: int, folder: Path, scratch: Path) -> None:
@@ -89,8 +94,8 @@ class Account:
         self._digests = np.zeros(files, np.uint64)
         self._melodies = np.zeros(files, np.int64)
         self._stack = ExitStack()
-        self._rejected = self._ledger(folder / REJECTED)
-        self._recovered = self._ledger(folder / RECOVERED)
+        self._rejected = self._open(folder / REJECTED)
+        self._recovered = self._open(folder / RECOVERED)
         self._sequences = SharedSequences(scratch)
         self._stack.callback(self._sequences.close)
 
@@ -100,35 +105,39 @@ class Account:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _ledger(self, path: Path) -> TextIO:
+    def _open(self, path: Path) -> TextIO:
         return self._stack.enter_context(path.open("w", encoding="utf-8"))
 
-    def enter(self, chunk: Chunk, fresh: Mask) -> None:
-        """Take up a task's results.
+    def add(self, results: TaskResults, is_new: NDArray[np.bool_]) -> None:
+        """Add the results of the next task.
 
         Args:
-            fresh: ``(W,)`` which of its windows were not seen before.
+            is_new: ``(W,)`` which of its windows no earlier window equals.
         """
-        first, count = self.summary.files, len(chunk.files)
-        kept = np.bincount(chunk.file_of("windows"), fresh, count).astype(np.int64)
-        self._digests[first : first + count] = chunk.column("digest")
-        self._melodies[first : first + count] = kept
-        self._sequences.add(chunk.sequences, first + chunk.file_of("sequences"))
-        dropped = chunk.dropped.sum(axis=0)
-        dropped[DROPS.index(Drop.DUPLICATE)] += len(fresh) - int(fresh.sum())
-        self._note_files(chunk, kept)
+        # What is needed of each file when all are known: digest, melodies, sequences.
+        first, count = self.summary.files, len(results.files)
+        melodies = np.bincount(results.file_numbers("windows"), is_new, count).astype(np.int64)
+        self._digests[first : first + count] = results.column("digest")
+        self._melodies[first : first + count] = melodies
+        self._sequences.add(results.sequences, first + results.file_numbers("sequences"))
+
+        # Counters and ledger files.
+        dropped = results.dropped.sum(axis=0)
+        dropped[DROPS.index(Drop.DUPLICATE)] += len(is_new) - int(is_new.sum())
+        self._write_files(results, melodies)
         summary = self.summary
         summary.files += count
-        summary.melodies += int(fresh.sum())
+        summary.melodies += int(is_new.sum())
         summary.dropped_windows.update(
             {str(drop): int(n) for drop, n in zip(DROPS, dropped, strict=True) if n}
         )
 
-    def _note_files(self, chunk: Chunk, kept: Ints) -> None:
-        recovered = chunk.files.filter(pc.field("recovered") != "")
+    def _write_files(self, results: TaskResults, melodies: Ints) -> None:
+        """Write a line for each file that was recovered or rejected, and count them."""
+        recovered = results.files.filter(pc.field("recovered") != "")
         for file in recovered.select(["file", "recovered"]).to_pylist():
             _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
-        rejected = chunk.files.take(np.flatnonzero(kept == 0))
+        rejected = results.files.take(np.flatnonzero(melodies == 0))
         for file in rejected.select(["file", "reason", "detail"]).to_pylist():
             reason = file["reason"] or Reject.DUPLICATE.value
             self.summary.reasons[reason] += 1
@@ -136,18 +145,18 @@ class Account:
             _write_line(self._rejected, {"file": file["file"], "reason": reason} | detail)
         self.summary.recovered += len(recovered)
         self.summary.rejected += len(rejected)
-        self.summary.accepted += len(kept) - len(rejected)
+        self.summary.accepted += len(melodies) - len(rejected)
 
-    def close(self) -> Sides:
-        """Settle the tunes and the splits, and complete the counters."""
-        tunes = self._sequences.tunes(len(self._digests))
+    def assign_splits(self) -> FileSplits:
+        """Group the files into tunes, assign the splits, and complete the summary."""
+        tunes = self._sequences.find_tunes(len(self._digests))
         splits = splits_of(self._digests, tunes)
         melodies = np.bincount(splits, self._melodies, len(SPLITS)).astype(int)
         self.summary.splits = Counter(
             {split: int(n) for split, n in zip(SPLITS, melodies, strict=True) if n}
         )
         self.summary.tunes = len(np.unique(tunes[self._melodies > 0]))
-        return Sides(tunes, splits)
+        return FileSplits(tunes, splits)
 
 
 def _write_line(ledger: TextIO, entry: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""From the spool to the parts of a store."""
+"""Write the Parquet parts of a store from the spool."""
 
 from __future__ import annotations
 
@@ -12,82 +12,89 @@ from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import FILES_PER_TASK
 from melodyconstraints.datasets.melodies.hashing import exact_hashes
-from melodyconstraints.datasets.melodies.ledger import Sides
+from melodyconstraints.datasets.melodies.ledger import FileSplits
 from melodyconstraints.datasets.melodies.splits import SPLITS
 from melodyconstraints.datasets.melodies.spool import Spool, binary_column
 from melodyconstraints.datasets.melodies.store import ROWS_PER_PART, SCHEMA, events_of, write_part
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some of the windows of a task, on their way into a part.
+class TaskSlice:
+    """Consecutive melodies of one task that go into the same Parquet part.
 
     Attributes:
-        chunk: the task's number.
-        kept: its windows that are melodies, as packed bits.
-        first, end: which of those.
-        sides: the tune and the split of its files.
+        task: the task's number.
+        is_melody: packed bits, one for each window of the task.
+        first, end: range of these melodies among the task's melodies.
+        file_splits: tunes and splits of the task's files.
     """
 
-    chunk: int
-    kept: bytes
+    task: int
+    is_melody: bytes
     first: int
     end: int
-    sides: Sides
+    file_splits: FileSplits
 
 
 @dataclass(frozen=True)
-class Part:
-    """What goes into one part."""
+class ParquetPart:
+    """The content of one Parquet part: its number in the store, and its rows in order."""
 
     number: int
-    rows: Sequence[Rows]
+    slices: Sequence[TaskSlice]
 
 
-def plan_parts(kept: Sequence[NDArray[np.uint8]], sides: Sides) -> Iterator[Part]:
-    """Share out the melodies, in order, to parts of equal size; at least one part.
+def plan_parquet_parts(
+    is_melody: Sequence[NDArray[np.uint8]], file_splits: FileSplits
+) -> Iterator[ParquetPart]:
+    """Divide the melodies, in order, into parts of ``ROWS_PER_PART`` rows; at least one part.
 
     Args:
-        kept: for each task its windows that are melodies, as packed bits.
+        is_melody: for each task packed bits, one for each of its windows.
+        file_splits: tunes and splits of the files of all tasks.
     """
-    part, rows, room = 0, [], ROWS_PER_PART
-    for chunk, bits in enumerate(kept):
-        files = slice(chunk * FILES_PER_TASK, (chunk + 1) * FILES_PER_TASK)
-        of_files = Sides(sides.tunes[files], sides.splits[files])
+    part, slices, free_rows = 0, [], ROWS_PER_PART
+    for task, bits in enumerate(is_melody):
+        files = slice(task * FILES_PER_TASK, (task + 1) * FILES_PER_TASK)
+        task_splits = FileSplits(file_splits.tunes[files], file_splits.splits[files])
         first, count = 0, int(np.bitwise_count(bits).sum())
         while first < count:
-            end = min(count, first + room)
-            rows.append(Rows(chunk, bits.tobytes(), first, end, of_files))
-            room -= end - first
+            # As many of the task's remaining melodies as the part has room for.
+            end = min(count, first + free_rows)
+            slices.append(TaskSlice(task, bits.tobytes(), first, end, task_splits))
+            free_rows -= end - first
             first = end
-            if not room:
-                yield Part(part, rows)
-                part, rows, room = part + 1, [], ROWS_PER_PART
-    if rows or not part:
-        yield Part(part, rows)
+            if not free_rows:  # the part is full: begin the next one
+                yield ParquetPart(part, slices)
+                part, slices, free_rows = part + 1, [], ROWS_PER_PART
+    # The last part is shorter; a store without melodies has one empty part.
+    if slices or not part:
+        yield ParquetPart(part, slices)
 
 
-def make_part(part: Part, spool: Spool, store: Path) -> None:
-    """Write one part."""
-    tables = [_table(rows, spool) for rows in part.rows]
+def write_parquet_part(part: ParquetPart, spool: Spool, store: Path) -> None:
+    """Write one planned part into a store's folder."""
+    tables = [_rows(task_slice, spool) for task_slice in part.slices]
     write_part(store, part.number, pa.concat_tables(tables) if tables else SCHEMA.empty_table())
 
 
-def _table(rows: Rows, spool: Spool) -> pa.Table:
-    files, windows = spool.read_windows(rows.chunk)
-    kept = np.unpackbits(np.frombuffer(rows.kept, np.uint8), count=len(windows))
-    chosen = np.flatnonzero(kept)[rows.first : rows.end]
-    of_file = np.repeat(np.arange(len(files)), files["windows"].to_numpy())[chosen]
+def _rows(task_slice: TaskSlice, spool: Spool) -> pa.Table:
+    """Rows of the store, in the columns of :data:`.store.SCHEMA`."""
+    files, windows = spool.read_windows(task_slice.task)
+    is_melody = np.unpackbits(np.frombuffer(task_slice.is_melody, np.uint8), count=len(windows))
+    chosen = np.flatnonzero(is_melody)[task_slice.first : task_slice.end]
+    file_numbers = np.repeat(np.arange(len(files)), files["windows"].to_numpy())[chosen]
     events = events_of(windows["events"].combine_chunks())[chosen]
+    splits = task_slice.file_splits.splits[file_numbers]
     places = windows.drop_columns("events").take(chosen)
     return pa.table(
         schema=SCHEMA,
         data={
             "events": binary_column(events),
-            "split": pa.DictionaryArray.from_arrays(rows.sides.splits[of_file], list(SPLITS)),
-            "file": files["file"].take(of_file),
-            "tune": rows.sides.tunes[of_file].astype(np.int32),
-            "tempo": files["tempo"].take(of_file),
+            "split": pa.DictionaryArray.from_arrays(splits, list(SPLITS)),
+            "file": files["file"].take(file_numbers),
+            "tune": task_slice.file_splits.tunes[file_numbers].astype(np.int32),
+            "tempo": files["tempo"].take(file_numbers),
             "hash": binary_column(exact_hashes(events).view(np.uint8)),
             **{name: places[name] for name in places.column_names},
         },

@@ -1,9 +1,9 @@
 """Extraction on all machines of a Ray cluster.
 
-Each processor of the cluster gets a share of the files and works through it in a process of its
-own that may die at a file, as on one machine; the results stream back to the machine that asked,
-whose spool, ledger and store are the same to the byte as without Ray. Ray Data finds the melodies
-that were seen before.
+Each processor of the cluster gets a share of the files and reads them in a process of its own
+that may die at a file, as on one machine. The results stream back to the machine that started the
+extraction, whose spool, ledger and store are the same to the byte as without Ray. Ray Data finds
+the duplicate melodies.
 
 All machines must see the files: an object store's folder (``s3://bucket/midi``) or a shared disk.
 """
@@ -25,17 +25,18 @@ from melodyconstraints.datasets.melodies.spool import binary_column
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, supervise
 from melodyconstraints.errors import UsageError, WorkerError
 
-_AHEAD = 8
-"""Results that a processor may have in store before it waits for the one who asked."""
+_RESULTS_AHEAD = 8
+"""Unread results of a processor before it waits: bounds the cluster's memory."""
 _KEYS_PER_PARTITION = 1_000_000
+"""Keys that are grouped together: some tens of megabytes, so that a partition fits any machine."""
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """The machines of the cluster that ``RAY_ADDRESS`` names, or else of this machine.
+    """Extraction on the Ray cluster that ``RAY_ADDRESS`` names, or else on this machine alone.
 
     Args:
-        jobs: threads of this machine for what is done here: writing the parts.
+        jobs: number of threads of this machine that write the parts.
 
     Raises:
         UsageError: Ray is not installed.
@@ -61,17 +62,18 @@ class RayEngine:
         """
         import ray
 
-        everything = list(tasks)
-        processors = max(min(int(ray.cluster_resources().get("CPU", 1)), len(everything)), 1)
-        shares = [everything[number::processors] for number in range(processors)]
-        do_share = ray.remote(num_returns="streaming", max_retries=0)(_do_share).options(
-            _generator_backpressure_num_objects=_AHEAD
+        # Task n goes to processor n modulo their number, and its result comes back from there.
+        all_tasks = list(tasks)
+        processors = max(min(int(ray.cluster_resources().get("CPU", 1)), len(all_tasks)), 1)
+        shares = [all_tasks[number::processors] for number in range(processors)]
+        run_share = ray.remote(num_returns="streaming", max_retries=0)(_run_share).options(
+            _generator_backpressure_num_objects=_RESULTS_AHEAD
         )
-        streams = [do_share.remote(handle, share, limits) for share in shares]
-        for number in range(len(everything)):
+        streams = [run_share.remote(handle, share, limits) for share in shares]
+        for number in range(len(all_tasks)):
             try:
                 yield ray.get(next(streams[number % processors]))
-            except ray.exceptions.RayTaskError:  # what the work itself raised
+            except ray.exceptions.RayTaskError:  # raised by the handle, not by Ray
                 raise
             except ray.exceptions.RayError as error:
                 message = (
@@ -83,26 +85,27 @@ class RayEngine:
         """See :class:`~melodyconstraints.datasets.melodies.extract_store.Engine`."""
         import ray
 
+        # Number the keys of all batches in one sequence: a key's first number is where it is new.
         tables, ends = [], [0]
         for batch in keys:
-            tables.append(ray.put(_numbered(batch, ends[-1])))
+            tables.append(ray.put(_number_keys(batch, ends[-1])))
             ends.append(ends[-1] + len(batch))
-        fresh = np.zeros(ends[-1], bool)
-        for places in _first_places(tables, ends[-1]):
-            fresh[places] = True
-        return (fresh[first:end] for first, end in pairwise(ends))
+        is_new = np.zeros(ends[-1], bool)
+        for numbers in _first_numbers(tables, ends[-1]):
+            is_new[numbers] = True
+        return (is_new[first:end] for first, end in pairwise(ends))
 
 
-def _numbered(keys: Hashes, first: int) -> pa.Table:
-    """Keys and the places of their melodies among all."""
-    places = np.arange(first, first + len(keys))
-    # Where every melody is its own, its place is its key.
-    column = keys if keys.shape[1] else places[:, None]
-    return pa.table({"key": binary_column(column.view(np.uint8)), "place": places})
+def _number_keys(keys: Hashes, first: int) -> pa.Table:
+    """Table of keys and the numbers of their melodies, counted from ``first``."""
+    numbers = np.arange(first, first + len(keys))
+    # If every melody counts as new (keys without columns), its number is its key.
+    column = keys if keys.shape[1] else numbers[:, None]
+    return pa.table({"key": binary_column(column.view(np.uint8)), "number": numbers})
 
 
-def _first_places(tables: Sequence[Any], count: int) -> Iterator[NDArray[np.int64]]:
-    """For each key the first of its places."""
+def _first_numbers(tables: Sequence[Any], count: int) -> Iterator[NDArray[np.int64]]:
+    """Yield, in batches, for each key the lowest number of a melody with this key."""
     import ray.data
 
     context = ray.data.DataContext.get_current()
@@ -110,13 +113,13 @@ def _first_places(tables: Sequence[Any], count: int) -> Iterator[NDArray[np.int6
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     partitions = 1 + count // _KEYS_PER_PARTITION
     keys = ray.data.from_arrow_refs(tables)
-    firsts = keys.groupby("key", num_partitions=partitions).min("place")
+    firsts = keys.groupby("key", num_partitions=partitions).min("number")
     for batch in firsts.iter_batches(batch_format="numpy"):
-        yield batch["min(place)"]
+        yield batch["min(number)"]
 
 
-def _do_share(
+def _run_share(
     handle: Handle[Task, Result], share: Sequence[Task], limits: Limits
 ) -> Iterator[Result]:
-    """Runs on a processor of the cluster."""
+    """Run a share of the tasks on a processor of the cluster."""
     yield from supervise(handle, share, jobs=1, limits=limits)

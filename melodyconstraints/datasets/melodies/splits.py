@@ -1,13 +1,14 @@
-"""Splits by tune: files that share music stand on the same side.
+"""Splits by tune: files that share music are in the same split.
 
-A tune comes in several collections, in several keys, as a score and as its melody alone. Splitting
-by file would put one copy into training and the other into validation. So files are grouped: two
-files that share a sequence of 16 intervals of some variety are one tune, and so are all that hang
-together in this way. Intervals do not change with the key. Variety (six different pitches, five
-different intervals) leaves out repeated notes, trills and broken chords, that everybody writes.
+A tune occurs in several collections, in several keys, as a full score and as its melody alone.
+Splitting by file would put one copy into training and another into validation. So files are
+grouped into tunes: two files that share a varied sequence of 16 intervals are one tune, and so are
+all files connected in this way. Intervals do not change with the key. A sequence is varied if it
+has six different pitches and five different intervals: this leaves out repeated notes, trills and
+broken chords, which occur in unrelated music.
 
-Each sequence is hashed to 64 bits; the hashes go to disk, in partitions that are sorted one at a
-time, so the memory needed does not grow with the collection but for a number a file.
+Each sequence is hashed to 64 bits. The hashes go to disk, in partitions that are sorted one at a
+time, so that only one number per file has to fit into memory.
 """
 
 from __future__ import annotations
@@ -25,37 +26,43 @@ from melodyconstraints.melody.midi.windows import KEPT, Ints, first_events
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
 SEQUENCE = 16
-"""Intervals in a sequence."""
+"""Number of intervals in a sequence."""
 MIN_PITCHES, MIN_INTERVALS = 6, 5
-"""What makes a sequence varied."""
+"""Fewest different pitches and intervals of a varied sequence."""
 SPLITS = ("train", "validation", "test")
 VALIDATION_SHARE = 0.05
 TEST_SHARE = 0.05
 
 _PARTITION_BITS = 6
+"""Leading bits of a hash that name its partition: each holds a 64th of the pairs."""
 _PAIRS_IN_MEMORY = 2**18
+"""Pairs of hash and file that are collected before they are written: 3 MB."""
 _PAIR = np.dtype([("hash", "<u8"), ("file", "<u4")])
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+"""Base of the rolling hash: 2**64 divided by the golden ratio, odd, so that powers stay odd."""
 _LAST_POWER = np.uint64(pow(int(_BASE), SEQUENCE - 1, 2**64))
+"""Factor of a sequence's oldest interval in the rolling hash."""
 _INTERVALS = 2 * PITCHES
+"""Number of intervals between two pitches, shifted to be 0 or above."""
 
 
 @compiled
 def covered_pitches(events: Events, causes: Ints) -> Ints:
-    """The notes that the kept windows of a voice hold, one after the other.
+    """Pitches of a voice's notes that sound in at least one window that passed the filters.
 
     Args:
-        events: ``(16 * bars,)``.
-        causes: ``(bars - 15,)`` of its windows, :data:`KEPT` for those that are taken.
+        events: ``(16 * bars,)`` of the voice.
+        causes: ``(bars - 15,)`` why each of its windows is dropped, :data:`KEPT` if it is not.
 
     Returns:
-        ``(N,)`` pitches.
+        ``(N,)`` pitches in the order of the notes, each note once.
     """
     pitches = np.empty(len(events) + 1, np.int64)
     entering = first_events(events)
     count = covered_until = 0
     for bar in range(len(entering)):
         if bar < len(causes) and causes[bar] == KEPT:
+            # A window that begins inside a held note begins with that note.
             if covered_until < bar and events[bar * STEPS_PER_BAR] == HOLD:
                 pitches[count] = entering[bar]
                 count += entering[bar] < PITCHES
@@ -69,49 +76,54 @@ def covered_pitches(events: Events, causes: Ints) -> Ints:
 
 @compiled
 def sequence_hashes(pitches: Ints) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """All sequences of 16 intervals of a line.
+    """Hash all sequences of 16 intervals of a line of pitches.
+
+    The hash of intervals i_1 to i_16 is the polynomial sum of i_k * BASE ** (16 - k) modulo
+    2**64, updated note by note, and then mixed.
 
     Args:
         pitches: ``(N,)`` in [0, 127].
 
     Returns:
-        hashes and whether each sequence is varied, both ``(max(N - 16, 0),)``.
+        The hashes, and whether each sequence is varied, both ``(max(N - 16, 0),)``.
     """
     count = max(len(pitches) - SEQUENCE, 0)
     hashes, varied = np.empty(count, np.uint64), np.zeros(count, np.bool_)
     pitch_counts, interval_counts = np.zeros(PITCHES, np.int64), np.zeros(_INTERVALS, np.int64)
-    kinds_of_pitch = kinds_of_interval = 0
+    different_pitches = different_intervals = 0
     rolling = np.uint64(0)
     for note, pitch in enumerate(pitches):
-        kinds_of_pitch += pitch_counts[pitch] == 0
+        different_pitches += pitch_counts[pitch] == 0
         pitch_counts[pitch] += 1
         if note == 0:
             continue
+        # The oldest interval and pitch leave the sequence.
         if note > SEQUENCE:
             oldest = pitches[note - SEQUENCE] - pitches[note - SEQUENCE - 1] + PITCHES
             rolling -= np.uint64(oldest) * _LAST_POWER
             interval_counts[oldest] -= 1
-            kinds_of_interval -= interval_counts[oldest] == 0
-            gone = pitches[note - SEQUENCE - 1]
-            pitch_counts[gone] -= 1
-            kinds_of_pitch -= pitch_counts[gone] == 0
+            different_intervals -= interval_counts[oldest] == 0
+            oldest_pitch = pitches[note - SEQUENCE - 1]
+            pitch_counts[oldest_pitch] -= 1
+            different_pitches -= pitch_counts[oldest_pitch] == 0
+        # The interval to this note enters it.
         interval = pitch - pitches[note - 1] + PITCHES
         rolling = rolling * _BASE + np.uint64(interval)
-        kinds_of_interval += interval_counts[interval] == 0
+        different_intervals += interval_counts[interval] == 0
         interval_counts[interval] += 1
         if note >= SEQUENCE:
             hashes[note - SEQUENCE] = mixed(rolling)
             varied[note - SEQUENCE] = (
-                kinds_of_pitch >= MIN_PITCHES and kinds_of_interval >= MIN_INTERVALS
+                different_pitches >= MIN_PITCHES and different_intervals >= MIN_INTERVALS
             )
     return hashes, varied
 
 
 class SharedSequences:
-    """Collects the hashes of each file's varied sequences; then says which files are one tune.
+    """The varied sequences of all files, on disk; files that share one are grouped into tunes.
 
     Args:
-        folder: where the partitions are kept; it is emptied by :meth:`close`.
+        folder: temporary folder of the partitions; emptied by :meth:`close`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,11 +135,11 @@ class SharedSequences:
         self._count = 0
 
     def add(self, hashes: NDArray[np.uint64], files: Ints) -> None:
-        """Note sequences.
+        """Add hashes of sequences.
 
         Args:
-            hashes: ``(S,)``.
-            files: ``(S,)`` number of the file that each belongs to.
+            hashes: ``(S,)`` of varied sequences.
+            files: ``(S,)`` number of the file that each sequence belongs to.
         """
         self._waiting.append((hashes, files.astype(np.uint32)))
         self._count += len(hashes)
@@ -143,14 +155,14 @@ class SharedSequences:
                 file.write(pairs[first:end].data)
         self._waiting, self._count = [], 0
 
-    def tunes(self, files: int) -> Ints:
-        """The tune of each file.
+    def find_tunes(self, files: int) -> Ints:
+        """Group the files into tunes.
 
         Args:
-            files: how many there are.
+            files: number of all files.
 
         Returns:
-            ``(files,)`` int64: the least number of a file of the same tune.
+            ``(files,)`` int64: the lowest number of a file of the same tune.
         """
         self._flush()
         tunes = np.arange(files)
@@ -162,7 +174,7 @@ class SharedSequences:
         return _roots(tunes)
 
     def close(self) -> None:
-        """Remove what is on disk."""
+        """Remove the partitions from disk."""
         self._stack.close()
         for path in self._paths:
             path.unlink(missing_ok=True)
@@ -172,24 +184,28 @@ class SharedSequences:
 def _partition(
     hashes: NDArray[np.uint64], files: NDArray[np.uint32], pairs: NDArray[np.void], bits: int
 ) -> Ints:
-    """Fill ``pairs`` partition by partition, by the hash's first bits, and tell the bounds."""
+    """Fill ``pairs`` partition by partition, by the hash's leading bits.
+
+    Returns:
+        ``(2**bits + 1,)`` bounds of the partitions in ``pairs``.
+    """
     shift = np.uint64(64 - bits)
     bounds = np.zeros(2**bits + 1, np.int64)
     for number in hashes:
         bounds[(number >> shift) + np.uint64(1)] += 1
     bounds = np.cumsum(bounds)
-    place = bounds.copy()
+    next_row = bounds.copy()
     for row in range(len(hashes)):
         partition = hashes[row] >> shift
-        pairs[place[partition]].hash = hashes[row]
-        pairs[place[partition]].file = files[row]
-        place[partition] += 1
+        pairs[next_row[partition]].hash = hashes[row]
+        pairs[next_row[partition]].file = files[row]
+        next_row[partition] += 1
     return bounds
 
 
 @compiled
 def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) -> None:
-    """Union-find over the files that share a hash; ``hashes`` are sorted."""
+    """Join the files that share a hash, by union-find; ``hashes`` are sorted."""
     for pair in range(1, len(hashes)):
         if hashes[pair] == hashes[pair - 1]:
             one, two = _root(parents, files[pair - 1]), _root(parents, files[pair])
@@ -198,6 +214,7 @@ def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) 
 
 @compiled
 def _root(parents: Ints, file: int) -> int:
+    """The lowest file of a file's group; halves the path to it on the way."""
     while parents[file] != file:
         parents[file] = parents[parents[file]]
         file = parents[file]
@@ -210,21 +227,24 @@ def _roots(parents: Ints) -> Ints:
 
 
 def splits_of(digests: NDArray[np.uint64], tunes: Ints) -> NDArray[np.int8]:
-    """The split of each file, as a number in :data:`SPLITS`; a tune's files share one.
+    """Assign a split to each file, the same to all files of a tune.
 
-    One file speaks for its tune: the one whose digest is least when stirred, so that being chosen
-    says nothing of the digest itself. Its digest, as a share of 2**64, falls to test (the lowest
-    5%), validation (the next 5%) or train.
+    One file represents its tune: the one whose mixed digest is lowest, so that the choice does not
+    depend on the size of the digest itself. Its digest, as a share of 2**64, decides: test below
+    5%, validation below 10%, else train.
 
     Args:
         digests: ``(files,)`` the first 64 bits of the SHA-256 of each file.
-        tunes: ``(files,)`` from :meth:`SharedSequences.tunes`.
+        tunes: ``(files,)`` from :meth:`SharedSequences.find_tunes`.
+
+    Returns:
+        ``(files,)`` indices into :data:`SPLITS`.
     """
-    order = np.lexsort((_stirred(digests), tunes))
+    order = np.lexsort((_mix_all(digests), tunes))
     first = np.append(True, tunes[order][1:] != tunes[order][:-1])
-    speaker = np.empty(len(tunes), np.int64)
-    speaker[tunes[order][first]] = order[first]
-    share = digests[speaker[tunes]].astype(np.float64) / 2.0**64
+    representative = np.empty(len(tunes), np.int64)
+    representative[tunes[order][first]] = order[first]
+    share = digests[representative[tunes]].astype(np.float64) / 2.0**64
     return np.select(
         [share < TEST_SHARE, share < TEST_SHARE + VALIDATION_SHARE],
         [SPLITS.index("test"), SPLITS.index("validation")],
@@ -233,5 +253,5 @@ def splits_of(digests: NDArray[np.uint64], tunes: Ints) -> NDArray[np.int8]:
 
 
 @compiled
-def _stirred(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix_all(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([mixed(digest) for digest in digests], np.uint64)

@@ -1,12 +1,12 @@
-"""What an unfinished extraction has got so far: a file for each task, whole or absent.
+"""The results of an unfinished extraction: a file for each task, complete or absent.
 
 ========= =====================================================================================
 sizes     four 64-bit words: the bytes of files, keys and sequences, and the words of a key
-files     an Arrow stream, one row a file of the task
-keys      64-bit words, by which windows are told from those that were seen before
-sequences 64-bit words, by which files are known as a tune
-windows   an Arrow stream, one row a window; only read again when the store is written
-checksum  16 bytes of BLAKE2b of all this
+files     an Arrow stream, one row for each file of the task
+keys      64-bit words, hashes of the windows; equal melodies have equal keys
+sequences 64-bit words, hashes of sequences of intervals; files that share one are one tune
+windows   an Arrow stream, one row for each window; only read when the store is written
+checksum  16 bytes of BLAKE2b of all of the above
 ========= =====================================================================================
 """
 
@@ -49,9 +49,11 @@ FILES = pa.schema(
         ("dropped", pa.list_(pa.int32(), len(DROPS))),
     ]
 )
+"""Columns that describe a task's files."""
 _SIZES = np.dtype("<u8")
 _SIZES_BYTES = 4 * _SIZES.itemsize
 _CHECKSUM_BYTES = 16
+"""Bytes of the checksum: 128 bits, so that a file cut anywhere never passes for a whole one."""
 
 
 def extract_to_bytes(
@@ -64,25 +66,26 @@ def extract_to_bytes(
     limits: FileLimits,
     unique: str,
 ) -> bytes:
-    """Do a task; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
-    found = extract_task(names, faults, begin, folder=folder, settings=settings, limits=limits)
-    return to_bytes(found, unique)
+    """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
+    files = extract_task(names, faults, begin, folder=folder, settings=settings, limits=limits)
+    return to_bytes(files, unique)
 
 
-def to_bytes(found: Sequence[FileMelodies], unique: str) -> bytes:
-    """The results of a task.
+def to_bytes(files: Sequence[FileMelodies], unique: str) -> bytes:
+    """Serialise the results of a task, in the layout of this module's table.
 
     Args:
-        unique: of :data:`~melodyconstraints.datasets.melodies.hashing.KEYS`.
+        files: results of the task's files, in order.
+        unique: name of the keys, in :data:`~melodyconstraints.datasets.melodies.hashing.KEYS`.
     """
-    events = np.concatenate([file.events for file in found])
-    places = np.concatenate([file.places for file in found])
+    events = np.concatenate([file.events for file in files])
+    places = np.concatenate([file.places for file in files])
     windows = [binary_column(events), *(_column(column) for column in places.T)]
     keys = KEYS[unique](events)
     head = (
-        _stream(_files(found)),
+        _stream(_file_rows(files)),
         keys.tobytes(),
-        np.concatenate([file.sequences for file in found]).tobytes(),
+        np.concatenate([file.sequences for file in files]).tobytes(),
     )
     sizes = np.array([*map(len, head), keys.shape[1]], _SIZES).tobytes()
     tail = _stream(pa.record_batch(windows, names=["events", *PLACE]), compression="lz4")
@@ -91,13 +94,14 @@ def to_bytes(found: Sequence[FileMelodies], unique: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """The results of a task, all but the windows.
+class TaskResults:
+    """The results of a task without its windows.
 
     Attributes:
-        files: one row a file, see :data:`FILES`.
-        keys: ``(W, 2)`` of the windows of all files, one after the other; ``(W, 0)`` if unneeded.
-        sequences: ``(S,)`` of all files, one after the other.
+        files: one row for each of ``F`` files, with the columns of :data:`FILES`.
+        keys: ``(W, 2)`` hashes of the windows of all files, in order; ``(W, 0)`` if every window
+            counts as a melody of its own.
+        sequences: ``(S,)`` hashes of the sequences of all files, in order.
     """
 
     files: pa.Table
@@ -105,48 +109,56 @@ class Chunk:
     sequences: NDArray[np.uint64]
 
     def column(self, name: str) -> NDArray[Any]:
-        """``(F,)`` a column of numbers."""
+        """``(F,)`` numbers of one of the files' columns."""
         return self.files.column(name).to_numpy()
 
     @property
     def dropped(self) -> Ints:
-        """``(F, len(DROPS))``."""
+        """``(F, len(DROPS))`` number of dropped windows by file and cause."""
         lists = self.files["dropped"].combine_chunks()
         return lists.flatten().to_numpy().reshape(-1, len(DROPS))
 
-    def file_of(self, rows: str) -> Ints:
-        """The file's number, in this task, of each of its ``windows`` or ``sequences``."""
+    def file_numbers(self, rows: str) -> Ints:
+        """Number within the task of the file that each row of ``rows`` belongs to.
+
+        Args:
+            rows: ``windows`` or ``sequences``.
+        """
         return np.repeat(np.arange(len(self.files)), self.column(rows))
 
 
 class Spool:
-    """The results of the tasks, each in a file of its own.
+    """The results of the tasks on disk, each in a file of its own.
 
     Args:
-        folder: where they are.
+        folder: existing folder of these files.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._last: tuple[int, Chunk] | None = None
+        self._last: tuple[int, TaskResults] | None = None  # the newest, read again at once
 
     def missing(self, tasks: int) -> list[int]:
-        """The tasks whose results are not there, or not whole."""
+        """Numbers of the tasks whose results are absent or incomplete.
+
+        Args:
+            tasks: number of tasks in all.
+        """
         return [number for number in range(tasks) if not self._is_whole(number)]
 
     def write(self, number: int, results: bytes) -> None:
-        """Keep the results of a task, as :func:`to_bytes` has them."""
+        """Write the results of a task, as serialised by :func:`to_bytes`."""
         write_atomically(self._path(number), results, durable=False)
-        self._last = number, _chunk(results)
+        self._last = number, _task_results(results)
 
-    def read(self, number: int) -> Chunk:
-        """The results of a task, all but the windows; those of the last one are at hand."""
+    def read(self, number: int) -> TaskResults:
+        """Read the results of a task without its windows; the last task's are cached."""
         if self._last is None or self._last[0] != number:
-            self._last = number, _chunk(self._path(number).read_bytes())
+            self._last = number, _task_results(self._path(number).read_bytes())
         return self._last[1]
 
     def read_windows(self, number: int) -> tuple[pa.Table, pa.Table]:
-        """A task's files and windows; a window's columns are ``events`` and those of PLACE."""
+        """Read a task's files and windows: ``events`` and the columns of ``PLACE``."""
         files, _, _, windows = _split(self._path(number).read_bytes())
         return _table(files), _table(windows)
 
@@ -162,19 +174,19 @@ class Spool:
 
 
 def _split(data: bytes) -> list[memoryview]:
-    """Files, keys, sequences and windows."""
+    """The sections files, keys, sequences and windows of a task's file."""
     sizes = np.frombuffer(data, _SIZES, 3).tolist()
     ends = np.cumsum([_SIZES_BYTES, *sizes]).tolist()
     view = memoryview(data)
     return [view[first:end] for first, end in pairwise([*ends, len(data) - _CHECKSUM_BYTES])]
 
 
-def _chunk(data: bytes) -> Chunk:
+def _task_results(data: bytes) -> TaskResults:
     files, keys, sequences, _ = _split(data)
     table = _table(files)
     windows = int(table["windows"].to_numpy().sum())
     words = int(np.frombuffer(data, _SIZES, 4)[3])
-    return Chunk(
+    return TaskResults(
         table,
         np.frombuffer(keys, np.uint64).reshape(windows, words),
         np.frombuffer(sequences, np.uint64),
@@ -197,18 +209,18 @@ def _table(stream: memoryview) -> pa.Table:
     return pa.ipc.open_stream(stream).read_all()
 
 
-def _files(found: Sequence[FileMelodies]) -> pa.RecordBatch:
+def _file_rows(files: Sequence[FileMelodies]) -> pa.RecordBatch:
     columns = [
-        pa.array([unicode_name(file.file) for file in found]),
-        pa.array([file.digest for file in found], pa.uint64()),
-        pa.array([file.tempo for file in found], pa.float32()),
-        pa.array([file.reason for file in found], pa.string()),
-        pa.array([file.detail for file in found]),
-        pa.array([file.recovered for file in found]),
-        pa.array([len(file.events) for file in found], pa.int32()),
-        pa.array([len(file.sequences) for file in found], pa.int32()),
+        pa.array([unicode_name(file.file) for file in files]),
+        pa.array([file.digest for file in files], pa.uint64()),
+        pa.array([file.tempo for file in files], pa.float32()),
+        pa.array([file.reason for file in files], pa.string()),
+        pa.array([file.detail for file in files]),
+        pa.array([file.recovered for file in files]),
+        pa.array([len(file.events) for file in files], pa.int32()),
+        pa.array([len(file.sequences) for file in files], pa.int32()),
         pa.FixedSizeListArray.from_arrays(
-            np.concatenate([file.dropped for file in found]).astype(np.int32), len(DROPS)
+            np.concatenate([file.dropped for file in files]).astype(np.int32), len(DROPS)
         ),
     ]
     return pa.record_batch(columns, schema=FILES)
@@ -219,6 +231,6 @@ def _column(values: NDArray[Any]) -> pa.Array:
 
 
 def binary_column(values: NDArray[np.uint8]) -> pa.Array:
-    """``(B, N)`` bytes as a column of binary of fixed size."""
+    """An Arrow column of fixed-size binary from ``(B, N)`` bytes."""
     buffer = pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(pa.binary(values.shape[1]), len(values), [None, buffer])

@@ -1,10 +1,10 @@
-"""The melody store: a folder of Parquet parts, one row a unique melody.
+"""The melody store: a folder of Parquet parts with one row for each unique melody.
 
 ========================= =====================================================================
 ``part-00000.parquet`` …  the columns of :data:`SCHEMA`, zstd; any Arrow tool reads them
-``extraction.json``       settings, versions and counters; written last: with it, it is complete
-``rejected.jsonl``        one line for each file that gave nothing: ``{"file", "reason"}``
-``recovered.jsonl``       one line for each file that only the second look could read
+``extraction.json``       settings, versions and counters; written last, marks a complete store
+``rejected.jsonl``        one line for each file without melodies: ``{"file", "reason"}``
+``recovered.jsonl``       one line for each file that only the fallback reader could read
 ========================= =====================================================================
 """
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT = "melodyconstraints-melodies-1"
 ROWS_PER_PART = 65_536
+"""Rows of every Parquet part but the last: about 2 MB on disk and 20 MB in memory."""
 REJECTED = "rejected.jsonl"
 RECOVERED = "recovered.jsonl"
 SUMMARY = "extraction.json"
@@ -53,16 +54,17 @@ SCHEMA = pa.schema(
     ],
     metadata={"format": FORMAT},
 )
-"""``tune`` is the number of the first file that shares music with this one, see
-:mod:`melodyconstraints.datasets.melodies.splits`; ``tempo`` quarters a minute; ``hash`` that of
-:mod:`melodyconstraints.datasets.melodies.hashing`."""
+"""Columns of a store. ``tune`` is the number of the first file that shares music with the row's
+file, see :mod:`melodyconstraints.datasets.melodies.splits`; ``tempo`` is in quarters a minute;
+``hash`` is that of :mod:`melodyconstraints.datasets.melodies.hashing`."""
 
 
 def write_part(folder: Path, number: int, table: pa.Table) -> None:
-    """Write one part of a store.
+    """Write one Parquet part of a store.
 
     Args:
-        table: in columns of :data:`SCHEMA`.
+        number: index of the part, from 0.
+        table: rows with the columns of :data:`SCHEMA`.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -80,8 +82,8 @@ def write_summary(folder: Path, parts: int, summary: dict[str, Any]) -> None:
     """Mark a store as complete.
 
     Args:
-        parts: how many were written.
-        summary: what else to keep: settings, versions, counters.
+        parts: number of parts written.
+        summary: further JSON values to write: settings, versions, counters.
     """
     text = json.dumps({"format": FORMAT, "parts": parts, **summary}, indent=2) + "\n"
     write_atomically(folder / SUMMARY, text.encode())
@@ -89,10 +91,10 @@ def write_summary(folder: Path, parts: int, summary: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class StoredMelodies:
-    """What a training needs of a store: the melodies of one split and where they come from.
+    """Melodies of a store and the files they come from.
 
     Args:
-        events: ``(B, 256)`` uint8.
+        events: ``(B, 256)`` uint8, see :mod:`melodyconstraints.melody.events`.
         files: ``(B,)`` path of each melody's file, relative to the extracted folder.
     """
 
@@ -106,7 +108,7 @@ class StoredMelodies:
 
     @property
     def melodies(self) -> Melodies:
-        """The same as a batch with views."""
+        """The melodies as a batch with views."""
         return Melodies(self.events)
 
     def __len__(self) -> int:
@@ -117,11 +119,11 @@ def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
     """Read a store into memory.
 
     Args:
-        split: ``train``, ``validation``, ``test``, or None for all of it.
+        split: ``train``, ``validation``, ``test``, or None for all melodies.
 
     Raises:
         StoreError: the folder is missing, unfinished, damaged or not a melody store.
-        UsageError: an unknown split.
+        UsageError: ``split`` is unknown.
     """
     table = read_table(folder, split, columns=["events", "file"])
     events = table["events"].combine_chunks()
@@ -136,7 +138,7 @@ def read_table(
     Arguments and errors as for :func:`read_store`.
 
     Args:
-        columns: of :data:`SCHEMA`; None for all.
+        columns: names of columns of :data:`SCHEMA`; None for all.
     """
     if split is not None and split not in SPLITS:
         raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
@@ -152,12 +154,12 @@ def read_table(
 
 
 def arrow_dataset(folder: Path) -> Dataset:
-    """A store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
+    """Open a store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
 
     Raises:
         StoreError: as for :func:`read_store`.
     """
-    from pyarrow.dataset import ParquetFileFormat, dataset  # brings pandas, half a second
+    from pyarrow.dataset import ParquetFileFormat, dataset  # imports pandas, half a second
 
     summary = read_summary(folder)
     paths = sorted(str(path) for path in folder.glob("part-*.parquet"))
@@ -178,7 +180,7 @@ def arrow_dataset(folder: Path) -> Dataset:
 
 
 def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
-    """``(B, 256)`` view of a column of events."""
+    """View a column of events as ``(B, 256)``, without a copy."""
     if not len(column):
         return np.zeros((0, STEPS), np.uint8)
     data = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, STEPS)
@@ -186,7 +188,7 @@ def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The settings and counters of a finished store.
+    """Read the settings and counters of a finished store.
 
     Raises:
         StoreError: as for :func:`read_store`.

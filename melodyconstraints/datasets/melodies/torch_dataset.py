@@ -1,4 +1,4 @@
-"""A melody store as a torch data set, for one's own training loops."""
+"""A melody store as a torch data set, for training loops outside this package."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from melodyconstraints.datasets.melodies.store import read_store
 class MelodyDataset(Dataset[Tensor]):
     """The melodies of one split, in the order of the store.
 
-    An item is ``(256,)`` int64 in [0, 129], see :mod:`melodyconstraints.melody.events`. They are
-    held in memory, 256 bytes each.
+    An item is ``(256,)`` int64 in [0, 129], see :mod:`melodyconstraints.melody.events`. The
+    melodies are held in memory, 256 bytes each.
 
     Args:
         folder: a melody store.
-        split: ``train``, ``validation``, ``test``, or None for all of it.
+        split: ``train``, ``validation``, ``test``, or None for all melodies.
 
     Raises:
         StoreError: the folder is missing, unfinished, damaged or not a melody store.
-        UsageError: an unknown split.
+        UsageError: ``split`` is unknown.
     """
 
     def __init__(self, folder: Path, split: str | None = "train") -> None:

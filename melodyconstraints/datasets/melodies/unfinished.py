@@ -1,10 +1,10 @@
-"""A folder that is built beside its place and moved there whole; what is killed can be taken up.
+"""A store that is built in ``<output>.unfinished`` and moved to its place when it is complete.
 
 ========== ======================================================================================
-``plan``   what is being made, as JSON; work is only taken up for the same plan
+``plan``   the extraction's inputs as JSON; a run is only resumed with the same inputs
 ``lock``   held by the process that is at work; the system frees it when that process dies
 ``spool/`` results of the first stage
-``store/`` the store itself, moved to its place when it is complete
+``store/`` the store itself
 ========== ======================================================================================
 """
 
@@ -24,87 +24,88 @@ from melodyconstraints.datasets.melodies.store import read_summary
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.storage.files import write_atomically
 
-_PLAN, _LOCK = "plan", "lock"
+_INPUTS, _LOCK = "plan", "lock"
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """Where a store is being made."""
+class UnfinishedStore:
+    """The folder in which a store is built."""
 
     folder: Path
 
     @property
     def spool(self) -> Path:
-        """Results of the first stage."""
+        """Folder of the results of the first stage."""
         return self.folder / "spool"
 
     @property
     def store(self) -> Path:
-        """The store itself."""
+        """Folder of the store before it is moved to its place."""
         return self.folder / "store"
 
 
 @contextmanager
-def unfinished(
-    output: Path, plan: Mapping[str, Any], *, resume: bool, overwrite: bool
-) -> Iterator[Workshop]:
-    """Make a store that appears at ``output`` whole when the block ends, or not at all.
+def unfinished_store(
+    output: Path, inputs: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> Iterator[UnfinishedStore]:
+    """Build a store that appears at ``output`` complete when the block ends, or not at all.
 
-    When the block does not end, its work stays, and is taken up with ``resume``.
+    If the block is left by an error or a kill, its results stay for a run with ``resume``.
 
     Args:
-        plan: what is being made, in JSON values.
-        resume: take up what an earlier run of the same plan has left, if anything.
-        overwrite: replace a store at ``output`` and forget what an earlier run has left.
+        inputs: everything that the store depends on, as JSON values.
+        resume: use the results of an earlier run with the same inputs, if there are any.
+        overwrite: replace a store at ``output`` and delete the results of an earlier run.
 
     Raises:
-        UsageError: ``output`` is taken, or an earlier run has left work of another plan, or work
-            that was not meant to be taken up.
+        UsageError: ``output`` is taken, or an earlier run has left results, and ``resume`` is
+            false or its inputs were others.
         StoreError: another process is at work, or the disk is full or cannot be written.
     """
     check_free(output, overwrite=overwrite)
-    folder = _beside(output)
-    workshop = Workshop(folder)
+    unfinished = _unfinished_at(output)
+    folder = unfinished.folder
     try:
-        _check_foreign(folder)
+        _refuse_other_files(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            _prepare(workshop, plan, resume=resume, overwrite=overwrite)
-            yield workshop
-            read_summary(workshop.store)
+            _prepare(unfinished, inputs, resume=resume, overwrite=overwrite)
+            yield unfinished
+            read_summary(unfinished.store)  # refuses a store that is not complete
             if output.exists():
                 shutil.rmtree(folder / "replaced", ignore_errors=True)
                 output.rename(folder / "replaced")
-            workshop.store.rename(output)
-            _empty(folder)
+            unfinished.store.rename(output)
+            _remove_all_but_lock(folder)
         shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         kept = f"; what was done is in {folder}, go on with --resume" if folder.exists() else ""
         raise StoreError(f"{error.filename or output}: {error.strerror or error}{kept}") from error
 
 
-def clear_away(output: Path) -> None:
-    """Remove what a run has left that was killed when its store was already at its place.
+def remove_leftovers(output: Path) -> None:
+    """Remove what a run left that was killed after its store had been moved to its place.
 
-    Work on a store that is to replace this one, killed or going on, stays.
+    An unfinished store that is to replace this one stays, whether its run was killed or goes on.
     """
-    workshop = Workshop(_beside(output))
-    if not workshop.folder.exists() or not _is_ours(workshop.folder):
+    unfinished = _unfinished_at(output)
+    folder = unfinished.folder
+    if not folder.exists() or not _is_ours(folder):
         return
     with suppress(StoreError):
-        with _locked(workshop.folder):
-            if workshop.store.exists():
+        with _locked(folder):
+            if unfinished.store.exists():
                 return
-            _empty(workshop.folder)
-        shutil.rmtree(workshop.folder, ignore_errors=True)
+            _remove_all_but_lock(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _beside(output: Path) -> Path:
-    return output.with_name(output.name + ".unfinished")
+def _unfinished_at(output: Path) -> UnfinishedStore:
+    return UnfinishedStore(output.with_name(output.name + ".unfinished"))
 
 
 def check_free(output: Path, *, overwrite: bool) -> None:
-    """Make sure that nothing is lost that was not meant to be lost.
+    """Refuse to write a store over other files, or over a store without ``overwrite``.
 
     Raises:
         UsageError: ``output`` holds something else, or a store and ``overwrite`` is false.
@@ -121,12 +122,13 @@ def check_free(output: Path, *, overwrite: bool) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty or was made by :func:`unfinished_store`."""
     if not folder.is_dir():
         return False
-    return any((folder / name).exists() for name in (_LOCK, _PLAN)) or not any(folder.iterdir())
+    return any((folder / name).exists() for name in (_LOCK, _INPUTS)) or not any(folder.iterdir())
 
 
-def _check_foreign(folder: Path) -> None:
+def _refuse_other_files(folder: Path) -> None:
     if folder.exists() and not _is_ours(folder):
         raise UsageError(f"{folder} is in the way and holds other files; move it away")
 
@@ -145,28 +147,28 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _prepare(
-    workshop: Workshop, plan: Mapping[str, Any], *, resume: bool, overwrite: bool
+    unfinished: UnfinishedStore, inputs: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> None:
-    """Empty workshop or the earlier run's, with the plan on the wall."""
-    folder = workshop.folder
-    text = json.dumps(plan, indent=2, sort_keys=True)
-    if not (folder / _PLAN).exists() or (overwrite and not resume):
-        _empty(folder)
+    """Make the folders, and write down the inputs; keep an earlier run's spool if resumed."""
+    folder = unfinished.folder
+    text = json.dumps(inputs, indent=2, sort_keys=True)
+    if not (folder / _INPUTS).exists() or (overwrite and not resume):
+        _remove_all_but_lock(folder)
     else:
         if not resume:
             raise UsageError(
                 f"{folder} holds an unfinished extraction; pass --resume to go on with it, or "
                 "--overwrite to begin anew"
             )
-        _check_plan(folder, json.loads((folder / _PLAN).read_text()), json.loads(text))
-    workshop.spool.mkdir(exist_ok=True)
-    shutil.rmtree(workshop.store, ignore_errors=True)
-    workshop.store.mkdir()
-    write_atomically(folder / _PLAN, text.encode())
+        _check_inputs(folder, json.loads((folder / _INPUTS).read_text()), json.loads(text))
+    unfinished.spool.mkdir(exist_ok=True)
+    shutil.rmtree(unfinished.store, ignore_errors=True)
+    unfinished.store.mkdir()
+    write_atomically(folder / _INPUTS, text.encode())
 
 
-def _check_plan(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    other = [key for key in wanted if found.get(key) != wanted[key]]
+def _check_inputs(folder: Path, earlier: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    other = [key for key in inputs if earlier.get(key) != inputs[key]]
     if other:
         raise UsageError(
             f"{folder} was begun with other {', '.join(other)}; go on with the same, or pass "
@@ -174,8 +176,7 @@ def _check_plan(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def _empty(folder: Path) -> None:
-    """Remove everything but the lock."""
+def _remove_all_but_lock(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,8 +1,8 @@
-"""Expendable workers: one that dies, hangs or eats memory costs the item it was at, and no more.
+"""Worker processes that may die: a crash, a hang or too much memory costs one item and no more.
 
 A task is a sequence of items, say 64 files, that one call of a handle turns into one result. The
-handle says where it is; a thread of the parent watches, kills what breaks a limit, and has the
-task done again by a fresh process, without the culprit::
+handle reports the item it works on; a thread of the parent kills a worker that exceeds a limit and
+gives its task to a new process, which leaves that item out::
 
     def lengths(files, faults, begin):
         result = []
@@ -17,7 +17,7 @@ task done again by a fresh process, without the culprit::
     for result in supervise(lengths, batches, jobs=2):
         ...
 
-The results do not depend on the number of workers, nor on a worker killed from outside.
+The results depend neither on the number of workers nor on workers killed from outside.
 """
 
 from __future__ import annotations
@@ -53,17 +53,26 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _SPAWN = get_context("spawn")
-_TICK_SECONDS = 0.05
-_LONGEST_STEP_SECONDS = 1.0  # a watcher that was itself stopped for an hour saw one second
-_AHEAD = 4  # tasks drawn and not yet yielded, for each job
-_HELD = 2  # tasks in the hands of a worker: one at work, one for when that is done
-# A larger one waits outside: sent to a busy worker, it may fill the pipe and block the watcher.
-_HELD_BYTES = 64_000 if sys.platform == "linux" else 8000
-_STUMBLES = 3  # deaths outside of any item until the fault is ours
-_ITEMS = 2**32  # a place is ticket * _ITEMS + item
-_NOWHERE = -1
-_NO_MEMORY = 77  # exit code after a MemoryError
+_POLL_SECONDS = 0.05
+"""Longest wait for replies between two checks of the limits: short beside any time limit."""
+_MAX_COUNTED_SECONDS = 1.0
+"""Most time counted between two checks: if the machine slept for an hour, no item was slow."""
+_TASKS_AHEAD_PER_JOB = 4
+"""Tasks drawn from the source but not yet yielded, for each worker: bounds the parent's memory."""
+_TASKS_PER_WORKER = 2
+"""Tasks sent to a worker: the one in progress, and one to begin without waiting for the parent."""
+_MAX_QUEUED_REQUEST_BYTES = 64_000 if sys.platform == "linux" else 8000
+"""Largest request sent to a busy worker: a larger one may fill the pipe and block the parent."""
+_MAX_DEATHS_OUTSIDE_ITEMS = 3
+"""Deaths of workers on one task, at no item to give up, after which the run fails."""
+_ITEMS_PER_TASK = 2**32
+"""Base of a position: task number * _ITEMS_PER_TASK + item fits 64 bits."""
+_NO_ITEM = -1
+"""Position of a worker that is at no item."""
+_MEMORY_ERROR_EXIT_CODE = 77
+"""Exit code of a worker after a MemoryError; none that Python or a shell uses."""
 _PR_SET_PDEATHSIG = 1
+"""Option of Linux's prctl: the signal to send when the parent dies."""
 
 
 class Fault(StrEnum):
@@ -76,10 +85,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one item may take.
+    """Most time and memory that one item may take.
 
     Attributes:
-        seconds: on the clock.
+        seconds: wall-clock time.
         memory_bytes: resident memory of the worker above what it holds before its first item.
     """
 
@@ -90,10 +99,10 @@ class Limits:
 Handle = Callable[[Task, Mapping[int, Fault], Callable[[int], None]], Result]
 """``handle(task, faults, begin)`` does a whole task, in a worker, and returns its result.
 
-It calls ``begin(i)`` before it touches item ``i``, from 0 to 2**32 - 1; all it does until the next
-call, or until it returns, counts for ``i``. It does not touch the items in ``faults``, which only
-have a place in its result. Workers import it by its name, so it is a function of a module, or a
-``partial`` of one. What it prints is lost.
+It calls ``begin(i)`` before it works on item ``i``, from 0 to 2**32 - 1; everything until the next
+call, or until it returns, is charged to ``i``. It skips the items in ``faults``, which only get
+their entry in the result. Workers import it by its name, so it is a function of a module, or a
+``partial`` of one. What it prints is discarded.
 """
 
 
@@ -104,17 +113,18 @@ def supervise(
     jobs: int,
     limits: Limits | None = None,
 ) -> Iterator[Result]:
-    """Have tasks done by worker processes that may die.
+    """Run tasks in worker processes that may die.
 
     An item that takes too long is given up at once; one at which a worker dies or holds too much
-    memory has a second chance in a fresh worker, since others may have been at fault. An exception
-    of the handle is raised here in the task's turn, with the worker's traceback as a note.
+    memory gets a second attempt in a new worker, since something else may have been the cause. An
+    exception of the handle is raised here in the task's turn, with the worker's traceback as a
+    note.
 
     Args:
         handle: see :data:`Handle`.
         tasks: drawn lazily, at most ``4 * jobs`` ahead of the results; best below 8 kB pickled, on
             Linux 64 kB.
-        jobs: worker processes.
+        jobs: number of worker processes.
         limits: of each item; None for the defaults.
 
     Yields:
@@ -128,21 +138,22 @@ def supervise(
         raise UsageError(f"`jobs` must be at least 1, got {jobs}")
     source = enumerate(tasks)
     with _Supervisor(handle, jobs, limits or Limits()) as supervisor:
-        supervisor.submit(islice(source, _AHEAD * jobs))
-        for ticket in count():
-            if ticket == supervisor.submitted:
+        supervisor.submit(islice(source, _TASKS_AHEAD_PER_JOB * jobs))
+        for number in count():
+            if number == supervisor.submitted:
                 return
-            yield supervisor.result(ticket)
+            yield supervisor.result(number)
             supervisor.submit(islice(source, 1))
 
 
 def run_tasks(
     handle: Handle[Task, Result], tasks: Iterable[Task], jobs: int, limits: Limits
 ) -> Generator[Result, None, None]:
-    """Results in the order of the tasks.
+    """Yield the results of tasks, in the order of the tasks.
 
     Args:
-        jobs: worker processes, see :func:`supervise`; 0 works in this process, without limits.
+        jobs: number of worker processes, see :func:`supervise`; 0 runs the tasks in this process,
+            without limits.
     """
     if jobs:
         yield from supervise(handle, tasks, jobs=jobs, limits=limits)
@@ -151,46 +162,55 @@ def run_tasks(
 
 
 @dataclass
-class _Job:
-    """A task on its way, and what went wrong with it so far."""
+class _Assignment:
+    """A task without a result yet, and what went wrong with it so far.
 
-    ticket: int
+    Attributes:
+        number: place of the task among all.
+        faults: items given up.
+        suspects: items at which one worker died; a second death gives them up.
+        deaths_outside_items: workers that died on the task at no item that could be given up.
+    """
+
+    number: int
     task: Any
     faults: dict[int, Fault] = field(default_factory=dict)
     suspects: set[int] = field(default_factory=set)
-    stumbles: int = 0
+    deaths_outside_items: int = 0
 
 
 class _Worker:
-    """A process, its pipe, and the jobs in its hands: it works on the first."""
+    """A process, the pipe to it, and the tasks assigned to it: it works on the first."""
 
-    def __init__(self, handle: Handle[Any, Any], jobs: deque[_Job]) -> None:
-        self.jobs = jobs
+    def __init__(self, handle: Handle[Any, Any], assignments: deque[_Assignment]) -> None:
+        self.assignments = assignments
         self.ready = False
-        self.fault: Fault | None = None  # what it is killed for
-        self._sent = 0
-        self._seen, self._seconds = _NOWHERE, 0.0
-        self._place = _SPAWN.RawValue(c_int64, _NOWHERE)
-        self.connection, theirs = _SPAWN.Pipe()
-        with theirs:
+        self.fault: Fault | None = None  # the limit it was killed for
+        self._sent = 0  # of the assignments, how many the process has
+        self._last_position, self._item_seconds = _NO_ITEM, 0.0
+        self._position = _SPAWN.RawValue(c_int64, _NO_ITEM)  # written by the process
+        self.connection, worker_connection = _SPAWN.Pipe()
+        with worker_connection:
             self._process = _SPAWN.Process(
-                target=_work, args=(handle, theirs, self._place), daemon=True
+                target=_run_worker, args=(handle, worker_connection, self._position), daemon=True
             )
             self._process.start()
         self._base_bytes = 0
 
-    def feed(self) -> None:
-        """Send the jobs that it has room for; that it died is noticed elsewhere."""
-        for job in islice(self.jobs, self._sent, _HELD if self.ready else 0):
-            request = ForkingPickler.dumps((job.ticket, job.task, job.faults))
-            if self._sent and len(request) > _HELD_BYTES:
+    def send_assignments(self) -> None:
+        """Send as many tasks as the process may hold; its death is noticed elsewhere."""
+        for assignment in islice(
+            self.assignments, self._sent, _TASKS_PER_WORKER if self.ready else 0
+        ):
+            request = ForkingPickler.dumps((assignment.number, assignment.task, assignment.faults))
+            if self._sent and len(request) > _MAX_QUEUED_REQUEST_BYTES:
                 return
             self._sent += 1
             with suppress(ConnectionError):
                 self.connection.send_bytes(request)
 
-    def hear(self) -> tuple[int, bytes] | None:
-        """The ticket and the reply of the job that is done, or None for the first sign of life.
+    def receive(self) -> tuple[int, bytes] | None:
+        """The number and pickled reply of the finished task, or None for the ready signal.
 
         Raises:
             EOFError, OSError: the worker is dead.
@@ -200,65 +220,74 @@ class _Worker:
             self.ready, self._base_bytes = True, self._resident_bytes()
             return None
         self._sent -= 1
-        return self.jobs.popleft().ticket, reply
+        return self.assignments.popleft().number, reply
 
-    def watch(self, seconds: float, limits: Limits) -> None:
-        """Kill it if the item that it is at, ``seconds`` after the last look, breaks a limit."""
-        place = self._place.value
-        self._seconds = self._seconds + seconds if place == self._seen else 0.0
-        self._seen = place
-        if self._item(place) is None:
+    def enforce_limits(self, seconds: float, limits: Limits) -> None:
+        """Kill the process if its current item exceeds a limit.
+
+        Args:
+            seconds: time since the last call.
+        """
+        position = self._position.value
+        same_item = position == self._last_position
+        self._item_seconds = self._item_seconds + seconds if same_item else 0.0
+        self._last_position = position
+        if self._item_at(position) is None:
             return
-        if self._seconds > limits.seconds:
+        if self._item_seconds > limits.seconds:
             self.fault = Fault.TIME
         elif self._resident_bytes() - self._base_bytes > limits.memory_bytes:
             self.fault = Fault.MEMORY
         if self.fault:
             self._process.kill()
 
-    def end(self, patience_seconds: float = 0.0) -> int | None:
-        """Kill it, unless it ends by itself before, and return its exit code."""
-        self._process.join(patience_seconds)
+    def stop(self, grace_seconds: float = 0.0) -> int | None:
+        """Kill the process, unless it exits by itself before, and return its exit code."""
+        self._process.join(grace_seconds)
         self._process.kill()
         self._process.join()
         exitcode = self._process.exitcode
         self.connection.close()
-        with suppress(ValueError):  # the exit code went to somebody else who waited for it
+        with suppress(ValueError):  # somebody else waited for the process and has its exit code
             self._process.close()
         return exitcode
 
-    def accuse(self, exitcode: int | None) -> None:
-        """Note in the first job what killed the worker, so that the next one fares better.
+    def record_death(self, exitcode: int | None) -> None:
+        """Note in the first assignment at which item the worker died, for its next worker.
 
         Raises:
-            WorkerError: no item can be given up for it.
+            WorkerError: workers do not start, or die too often at no item to give up.
         """
-        job = self.jobs[0]
-        item = self._item(self._seen if self.fault else self._place.value)
-        fault = self.fault or (Fault.MEMORY if exitcode == _NO_MEMORY else Fault.CRASHED)
-        if item is None or item in job.faults:
-            self._stumble(job, exitcode)
-        elif fault is Fault.TIME or item in job.suspects:
-            job.faults[item] = fault
+        assignment = self.assignments[0]
+        item = self._item_at(self._last_position if self.fault else self._position.value)
+        fault = self.fault
+        if fault is None:
+            fault = Fault.MEMORY if exitcode == _MEMORY_ERROR_EXIT_CODE else Fault.CRASHED
+        if item is None or item in assignment.faults:
+            self._record_death_outside_items(assignment, exitcode)
+        elif fault is Fault.TIME or item in assignment.suspects:
+            assignment.faults[item] = fault
         else:
-            job.suspects.add(item)
+            assignment.suspects.add(item)
 
-    def _stumble(self, job: _Job, exitcode: int | None) -> None:
-        job.stumbles += 1
+    def _record_death_outside_items(self, assignment: _Assignment, exitcode: int | None) -> None:
+        assignment.deaths_outside_items += 1
         if not self.ready and exitcode == 1:
             raise WorkerError(
                 "a worker process could not start (exit code 1; its traceback is on stderr); a "
                 'script that starts workers does so under `if __name__ == "__main__":`'
             )
-        if job.stumbles == _STUMBLES:
+        if assignment.deaths_outside_items == _MAX_DEATHS_OUTSIDE_ITEMS:
             raise WorkerError(
-                f"{_STUMBLES} workers died on one task while at no item, or at an item that had "
-                f"been given up, the last with exit code {exitcode}; please report this"
+                f"{_MAX_DEATHS_OUTSIDE_ITEMS} workers died on one task while at no item, or at an "
+                f"item that had been given up, the last with exit code {exitcode}; please report "
+                "this"
             )
 
-    def _item(self, place: int) -> int | None:
-        ticket, item = divmod(place, _ITEMS)
-        return item if self.jobs and ticket == self.jobs[0].ticket else None
+    def _item_at(self, position: int) -> int | None:
+        """The item of a position in the first assignment; None if it is at none of its items."""
+        number, item = divmod(position, _ITEMS_PER_TASK)
+        return item if self.assignments and number == self.assignments[0].number else None
 
     def _resident_bytes(self) -> int:
         with suppress(psutil.Error):  # it may be dead by now
@@ -267,166 +296,171 @@ class _Worker:
 
 
 class _Supervisor:
-    """Hands out jobs and watches the workers, whatever the consumer of the results is doing."""
+    """Assigns tasks to workers and enforces their limits, in a thread of its own.
 
-    def __init__(self, handle: Handle[Any, Any], size: int, limits: Limits) -> None:
+    So the limits hold while the consumer of the results is busy elsewhere.
+    """
+
+    def __init__(self, handle: Handle[Any, Any], jobs: int, limits: Limits) -> None:
         self.submitted = 0
-        self._handle, self._size, self._limits = handle, size, limits
-        self._inbox: deque[_Job] = deque()
-        self._outbox: SimpleQueue[tuple[int, bytes] | BaseException] = SimpleQueue()
+        self._handle, self._jobs, self._limits = handle, jobs, limits
+        self._queue: deque[_Assignment] = deque()
+        self._messages: SimpleQueue[tuple[int, bytes] | BaseException] = SimpleQueue()
         self._replies: dict[int, bytes] = {}
         self._workers: list[_Worker] = []
-        self._bell, self._button = _SPAWN.Pipe(duplex=False)
+        # A message in this pipe ends the thread's wait for replies.
+        self._wake_receiver, self._wake_sender = _SPAWN.Pipe(duplex=False)
         self._stopping = False
-        self._looked = monotonic()
+        self._last_check = monotonic()
         self._thread = Thread(target=self._run, name="supervisor of workers", daemon=True)
 
     def __enter__(self) -> _Supervisor:
-        atexit.register(self._stop)  # nobody may have closed the generator
+        atexit.register(self._stop)  # the generator may never be closed
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop()
         atexit.unregister(self._stop)
-        self._bell.close()
-        self._button.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
 
     def submit(self, tasks: Iterable[tuple[int, Any]]) -> None:
-        """Queue tasks with their tickets."""
-        for ticket, task in tasks:
-            self._inbox.append(_Job(ticket, task))
+        """Queue numbered tasks."""
+        for number, task in tasks:
+            self._queue.append(_Assignment(number, task))
             self.submitted += 1
-        self._button.send_bytes(b"")
+        self._wake_sender.send_bytes(b"")
 
-    def result(self, ticket: int) -> Any:
-        """The result of a task, once it is there; raises what the handle or a worker raised."""
-        while ticket not in self._replies:
-            news = self._outbox.get()
-            if isinstance(news, BaseException):
-                raise news
-            self._replies[news[0]] = news[1]
-        result, error = ForkingPickler.loads(self._replies.pop(ticket))
+    def result(self, number: int) -> Any:
+        """Wait for the result of a task; raise what the handle or the thread raised."""
+        while number not in self._replies:
+            message = self._messages.get()
+            if isinstance(message, BaseException):
+                raise message
+            self._replies[message[0]] = message[1]
+        result, error = ForkingPickler.loads(self._replies.pop(number))
         if error is not None:
             raise error
         return result
 
     def _run(self) -> None:
+        """Body of the thread."""
         try:
             while not self._stopping:
-                self._hand_out()
-                self._listen()
-                self._watch()
+                self._assign_tasks()
+                self._wait_for_replies()
+                self._enforce_limits()
         except BaseException as error:
-            self._outbox.put(error)
+            self._messages.put(error)
         finally:
             for worker in self._workers:
-                worker.end()
+                worker.stop()
 
     def _stop(self) -> None:
         self._stopping = True
-        self._button.send_bytes(b"")
+        self._wake_sender.send_bytes(b"")
         self._thread.join()
 
-    def _hand_out(self) -> None:
-        while self._inbox:
-            if len(self._workers) < self._size:
+    def _assign_tasks(self) -> None:
+        """Give queued tasks to the workers with the fewest; start workers as they are needed."""
+        while self._queue:
+            if len(self._workers) < self._jobs:
                 self._workers.append(_Worker(self._handle, deque()))
-            worker = min(self._workers, key=lambda worker: len(worker.jobs))
-            if len(worker.jobs) == _HELD:
+            worker = min(self._workers, key=lambda worker: len(worker.assignments))
+            if len(worker.assignments) == _TASKS_PER_WORKER:
                 return
-            worker.jobs.append(self._inbox.popleft())
-            worker.feed()
+            worker.assignments.append(self._queue.popleft())
+            worker.send_assignments()
 
-    def _listen(self) -> None:
+    def _wait_for_replies(self) -> None:
         workers: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers}
-        for source in wait([self._bell, *workers], _TICK_SECONDS):
-            if source is self._bell:
-                self._bell.recv_bytes()
+        for source in wait([self._wake_receiver, *workers], _POLL_SECONDS):
+            if source is self._wake_receiver:
+                self._wake_receiver.recv_bytes()
             else:
-                self._hear(workers[source])
+                self._receive_from(workers[source])
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive_from(self, worker: _Worker) -> None:
         try:
-            reply = worker.hear()
+            reply = worker.receive()
         except (EOFError, OSError):
-            self._replace(worker)
+            self._replace_dead(worker)
             return
-        worker.feed()
+        worker.send_assignments()
         if reply:
-            self._outbox.put(reply)
+            self._messages.put(reply)
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace_dead(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        exitcode = worker.end(patience_seconds=1.0)
-        if worker.jobs:
-            worker.accuse(exitcode)
-            self._workers.append(_Worker(self._handle, worker.jobs))
+        exitcode = worker.stop(grace_seconds=1.0)  # a closed pipe comes before the exit code
+        if worker.assignments:
+            worker.record_death(exitcode)
+            self._workers.append(_Worker(self._handle, worker.assignments))
 
-    def _watch(self) -> None:
-        seconds = monotonic() - self._looked
-        if seconds < _TICK_SECONDS / 2:
+    def _enforce_limits(self) -> None:
+        seconds = monotonic() - self._last_check
+        if seconds < _POLL_SECONDS / 2:  # many replies at once need no check each
             return
-        self._looked += seconds
+        self._last_check += seconds
         for worker in self._workers:
-            worker.watch(min(seconds, _LONGEST_STEP_SECONDS), self._limits)
+            worker.enforce_limits(min(seconds, _MAX_COUNTED_SECONDS), self._limits)
 
 
-def _work(handle: Handle[Any, Any], connection: Connection, place: c_int64) -> None:
-    """The life of a worker; the parent ends it."""
-    _settle()
-    connection.send_bytes(b"")
+def _run_worker(handle: Handle[Any, Any], connection: Connection, position: c_int64) -> None:
+    """Body of a worker process: answer requests until the parent kills it."""
+    _isolate_process()
+    connection.send_bytes(b"")  # the ready signal
     while True:
-        connection.send_bytes(_reply(handle, connection.recv_bytes(), place))
+        connection.send_bytes(_reply_to(handle, connection.recv_bytes(), position))
 
 
-def _settle() -> None:
-    """Say nothing, leave no core, do not hear Ctrl-C, and do not outlive the parent."""
+def _isolate_process() -> None:
+    """Discard output, write no core dump, ignore Ctrl-C, and die with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    null_device = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null_device, 1)
+    os.dup2(null_device, 2)
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if (
-        sys.platform == "linux"
-    ):  # the thread below waits for code that holds the GIL; this does not
+    # The thread below waits while code holds the GIL; this signal does not.
+    if sys.platform == "linux":
         CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     if parent := parent_process():
         parent.join()
         os._exit(1)
 
 
-def _reply(handle: Handle[Any, Any], request: bytes, place: c_int64) -> bytes | memoryview:
+def _reply_to(handle: Handle[Any, Any], request: bytes, position: c_int64) -> bytes | memoryview:
     """The pickled pair of a result and None, or of None and an exception."""
     try:
-        ticket, task, faults = ForkingPickler.loads(request)
+        number, task, faults = ForkingPickler.loads(request)
 
         def begin(item: int) -> None:
-            place.value = ticket * _ITEMS + item
+            position.value = number * _ITEMS_PER_TASK + item
 
         result = handle(task, faults, begin)
-        place.value = _NOWHERE
+        position.value = _NO_ITEM
         return ForkingPickler.dumps((result, None))
     except Exception as error:
-        if isinstance(error, MemoryError) and place.value != _NOWHERE:
-            os._exit(_NO_MEMORY)
-        return _failure(error)
+        if isinstance(error, MemoryError) and position.value != _NO_ITEM:
+            os._exit(_MEMORY_ERROR_EXIT_CODE)
+        return _error_reply(error)
 
 
-def _failure(error: Exception) -> bytes | memoryview:
-    """An exception with its traceback as a note; as a WorkerError if pickle does not take it."""
+def _error_reply(error: Exception) -> bytes | memoryview:
+    """An exception with its traceback as a note; a WorkerError if it cannot be pickled."""
     note = "in a worker process:\n\n" + "".join(traceback.format_exception(error))
     error.add_note(note)
     try:
         reply = ForkingPickler.dumps((None, error))
         ForkingPickler.loads(reply)
     except Exception:
-        stand_in = WorkerError(f"{type(error).__name__}: {error}")
-        stand_in.add_note(note)
-        reply = ForkingPickler.dumps((None, stand_in))
+        substitute = WorkerError(f"{type(error).__name__}: {error}")
+        substitute.add_note(note)
+        reply = ForkingPickler.dumps((None, substitute))
     return reply

@@ -54,13 +54,13 @@ def test_the_hash_of_a_melody_stays_what_it_was():
     assert hex_of(exact_hashes(TUNE[None])) == ["5ea70e7ff50805b3ac21d5187553138a"]
 
 
-def test_stirring_is_murmur3s_last_step():
+def test_mixed_is_murmur3s_finaliser():
     """Appleby's fmix64, whose values for 0 and 1 are these."""
     assert int(mixed(np.uint64(0))) == 0
     assert int(mixed(np.uint64(1))) == 0xB456BCFC34C2CB2C
 
 
-def test_stirring_gives_no_number_twice(rng):
+def test_mixed_gives_no_number_twice(rng):
     values = np.unique(rng.integers(0, 2**64, 20_000, np.uint64))
     assert len({int(mixed(value)) for value in values}) == len(values)
 

@@ -1,4 +1,4 @@
-"""Counters, ledgers and sides: accepted + rejected = files, always."""
+"""Counters, ledgers and splits: accepted + rejected = files, always."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.datasets.melodies.extraction import FileMelodies, Reject
-from melodyconstraints.datasets.melodies.ledger import Account, ExtractionSummary
+from melodyconstraints.datasets.melodies.ledger import ExtractionSummary, Ledger
 from melodyconstraints.datasets.melodies.spool import Spool, to_bytes
 from melodyconstraints.melody.midi.windows import DROPS, Drop
 
@@ -34,24 +34,24 @@ def file_of(name, windows=0, *, share=0.5, sequences=(), reason=None, drops=None
 
 
 @pytest.fixture
-def settle(tmp_path):
-    """Enter tasks, each a list of files and the windows that are fresh; summary and sides."""
+def add_up(tmp_path):
+    """Add tasks, each a list of files and which windows are new; summary and splits."""
 
     def run(*tasks):
         spool = Spool(tmp_path)
         files = sum(len(found) for found, _ in tasks)
-        with Account(files, tmp_path, tmp_path / "sequences") as account:
-            for number, (found, fresh) in enumerate(tasks):
+        with Ledger(files, tmp_path, tmp_path / "sequences") as totals:
+            for number, (found, is_new) in enumerate(tasks):
                 spool.write(number, to_bytes(found, "none"))
-                account.enter(spool.read(number), np.array(fresh, bool))
-            sides = account.close()
-        return account.summary, sides
+                totals.add(spool.read(number), np.array(is_new, bool))
+            file_splits = totals.assign_splits()
+        return totals.summary, file_splits
 
     return run
 
 
-def test_a_file_is_accepted_if_a_window_of_it_is_fresh(settle, tmp_path, ledger):
-    summary, _ = settle(
+def test_a_file_is_accepted_if_a_window_of_it_is_new(add_up, tmp_path, ledger):
+    summary, _ = add_up(
         (
             [
                 file_of("a.mid", 2),
@@ -82,8 +82,8 @@ def test_a_file_is_accepted_if_a_window_of_it_is_fresh(settle, tmp_path, ledger)
     assert summary.dropped_windows == {Drop.DUPLICATE: 5}
 
 
-def test_dropped_windows_are_counted_by_cause_over_all_files(settle):
-    summary, _ = settle(
+def test_dropped_windows_are_counted_by_cause_over_all_files(add_up):
+    summary, _ = add_up(
         (
             [
                 file_of("a.mid", 2, drops={Drop.FEW_NOTES: 3, Drop.FILE_LIMIT: 10}),
@@ -101,8 +101,8 @@ def test_dropped_windows_are_counted_by_cause_over_all_files(settle):
     }
 
 
-def test_recovered_files_are_counted_and_listed_accepted_or_not(settle, tmp_path, ledger):
-    summary, _ = settle(
+def test_recovered_files_are_counted_and_listed_accepted_or_not(add_up, tmp_path, ledger):
+    summary, _ = add_up(
         (
             [
                 file_of("a.mid", 1, recovered="a track breaks off"),
@@ -122,21 +122,21 @@ def test_recovered_files_are_counted_and_listed_accepted_or_not(settle, tmp_path
     assert [entry["file"] for entry in ledger(tmp_path / "rejected.jsonl")] == ["c.mid", "d.mid"]
 
 
-def test_ledgers_without_entries_are_empty_files(settle, tmp_path):
-    settle(([file_of("a.mid", 1)], [1]))
+def test_ledgers_without_entries_are_empty_files(add_up, tmp_path):
+    add_up(([file_of("a.mid", 1)], [1]))
     for name in ("rejected.jsonl", "recovered.jsonl"):
         assert (tmp_path / name).read_bytes() == b""
 
 
-def test_a_ledger_is_a_line_of_plain_ascii_for_each_file(settle, tmp_path, ledger):
+def test_a_ledger_is_a_line_of_plain_ascii_for_each_file(add_up, tmp_path, ledger):
     names = ["new\nline.mid", "\x1b[31mred.mid", 'quote".mid', "caf\u00e9.mid", "\u2028.mid"]
-    settle(([file_of(name, reason=Reject.NO_NOTES) for name in names], []))
+    add_up(([file_of(name, reason=Reject.NO_NOTES) for name in names], []))
     text = (tmp_path / "rejected.jsonl").read_bytes().decode("ascii")
     assert all(line.isprintable() for line in text.split("\n"))
     assert [json.loads(line)["file"] for line in text.splitlines()] == names
 
 
-def test_files_that_share_a_sequence_are_one_tune_on_one_side(settle):
+def test_files_that_share_a_sequence_are_one_tune_on_one_side(add_up):
     files = [
         file_of("a.mid", 1, share=0.5, sequences=[OWN]),
         file_of("b.mid", 2, share=0.04, sequences=[SHARED]),
@@ -145,18 +145,20 @@ def test_files_that_share_a_sequence_are_one_tune_on_one_side(settle):
         file_of("e.mid", 16, share=0.6),
     ]
     for tasks in ([files], [files[:2], files[2:]]):
-        summary, sides = settle(*[(t, np.ones(sum(len(f.events) for f in t))) for t in tasks])
-        assert sides.tunes.tolist() == [0, 1, 2, 1, 4]
-        assert sides.splits[[0, 2, 4]].tolist() == [TRAIN, VALIDATION, TRAIN]
-        assert sides.splits[1] == sides.splits[3]
+        summary, file_splits = add_up(
+            *[(t, np.ones(sum(len(f.events) for f in t))) for t in tasks]
+        )
+        assert file_splits.tunes.tolist() == [0, 1, 2, 1, 4]
+        assert file_splits.splits[[0, 2, 4]].tolist() == [TRAIN, VALIDATION, TRAIN]
+        assert file_splits.splits[1] == file_splits.splits[3]
         assert summary.tunes == 4
         assert summary.melodies == 31
-        side = {TRAIN: "train", TEST: "test"}[sides.splits[1]]
+        side = {TRAIN: "train", TEST: "test"}[file_splits.splits[1]]
         assert summary.splits == Counter({"train": 17, "validation": 4}) + Counter({side: 10})
 
 
-def test_tunes_are_those_of_accepted_files(settle):
-    summary, sides = settle(
+def test_tunes_are_those_of_accepted_files(add_up):
+    summary, file_splits = add_up(
         (
             [
                 file_of("a.mid", 1, sequences=[SHARED]),
@@ -167,19 +169,19 @@ def test_tunes_are_those_of_accepted_files(settle):
             [1, 1, 0],
         )
     )
-    assert sides.tunes.tolist() == [0, 0, 2, 3]
+    assert file_splits.tunes.tolist() == [0, 0, 2, 3]
     assert summary.tunes == 1
 
 
-def test_nothing_stays_in_the_scratch_folder(settle, tmp_path):
-    settle(([file_of("a.mid", 1, sequences=[SHARED])], [1]))
+def test_nothing_stays_in_the_scratch_folder(add_up, tmp_path):
+    add_up(([file_of("a.mid", 1, sequences=[SHARED])], [1]))
     assert list((tmp_path / "sequences").iterdir()) == []
 
 
-def test_an_account_that_is_not_settled_closes_its_files(tmp_path):
+def test_a_ledger_that_is_not_finished_closes_its_files(tmp_path):
     with (
         pytest.raises(ZeroDivisionError),
-        Account(1, tmp_path, tmp_path / "sequences"),
+        Ledger(1, tmp_path, tmp_path / "sequences"),
     ):
         raise ZeroDivisionError
     assert list((tmp_path / "sequences").iterdir()) == []

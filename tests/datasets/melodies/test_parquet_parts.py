@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from melodyconstraints.datasets.melodies import parquet_parts
 from melodyconstraints.datasets.melodies.extraction import FileMelodies
-from melodyconstraints.datasets.melodies.ledger import Sides
-from melodyconstraints.datasets.melodies.parquet_parts import make_part, plan_parts
+from melodyconstraints.datasets.melodies.ledger import FileSplits
+from melodyconstraints.datasets.melodies.parquet_parts import (
+    plan_parquet_parts,
+    write_parquet_part,
+)
 from melodyconstraints.datasets.melodies.spool import Spool, to_bytes
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_summary
 
@@ -24,8 +27,8 @@ def _small(monkeypatch):
     monkeypatch.setattr(parquet_parts, "ROWS_PER_PART", 3)
 
 
-def sides_of(files: int) -> Sides:
-    return Sides(np.arange(files) * 10, (np.arange(files) % 3).astype(np.int8))
+def splits_of_files(files: int) -> FileSplits:
+    return FileSplits(np.arange(files) * 10, (np.arange(files) % 3).astype(np.int8))
 
 
 def packed(*kept: str) -> list[np.ndarray]:
@@ -34,9 +37,9 @@ def packed(*kept: str) -> list[np.ndarray]:
 
 
 def plan(*kept: str) -> list[list[tuple[int, int, int]]]:
-    planned = list(plan_parts(packed(*kept), sides_of(FILES_A_TASK * len(kept))))
+    planned = list(plan_parquet_parts(packed(*kept), splits_of_files(FILES_A_TASK * len(kept))))
     assert [part.number for part in planned] == list(range(len(planned)))
-    return [[(rows.chunk, rows.first, rows.end) for rows in part.rows] for part in planned]
+    return [[(rows.task, rows.first, rows.end) for rows in part.slices] for part in planned]
 
 
 @pytest.mark.parametrize(
@@ -67,14 +70,14 @@ def test_every_melody_is_in_one_place(kept):
     sizes = [sum(end - first for _, first, end in part) for part in planned]
     total = sum(task.count("1") for task in kept)
     assert sizes == [3] * (total // 3) + [total % 3] * (total % 3 > 0) if total else sizes == [0]
-    places = [(chunk, n) for part in planned for chunk, a, b in part for n in range(a, b)]
-    assert places == [(chunk, n) for chunk, t in enumerate(kept) for n in range(t.count("1"))]
+    places = [(task, n) for part in planned for task, a, b in part for n in range(a, b)]
+    assert places == [(task, n) for task, t in enumerate(kept) for n in range(t.count("1"))]
 
 
 def test_rows_carry_the_tunes_and_splits_of_their_own_files():
-    [part] = plan_parts(packed("1", "0", "1"), sides_of(5))
-    tunes = [rows.sides.tunes.tolist() for rows in part.rows]
-    splits = [rows.sides.splits.tolist() for rows in part.rows]
+    [part] = plan_parquet_parts(packed("1", "0", "1"), splits_of_files(5))
+    tunes = [rows.file_splits.tunes.tolist() for rows in part.slices]
+    splits = [rows.file_splits.splits.tolist() for rows in part.slices]
     assert (tunes, splits) == ([[0, 10], [40]], [[0, 1], [1]])
 
 
@@ -95,10 +98,10 @@ def store(tmp_path):
     spool.write(1, to_bytes([file_of("empty.mid"), file_of("d.mid", 65, 66, 67)], "exact"))
     folder = tmp_path / "store"
     folder.mkdir()
-    sides = Sides(np.array([0, 0, 2, 3]), np.array([2, 1, 0, 0], np.int8))
-    planned = list(plan_parts(packed("10110", "011"), sides))
+    file_splits = FileSplits(np.array([0, 0, 2, 3]), np.array([2, 1, 0, 0], np.int8))
+    planned = list(plan_parquet_parts(packed("10110", "011"), file_splits))
     for part in planned:
-        make_part(part, spool, folder)
+        write_parquet_part(part, spool, folder)
     write_summary(folder, len(planned), {})
     return folder
 
@@ -130,7 +133,7 @@ def test_parts_are_parquet_of_the_schema(store):
 
 
 def test_an_empty_part_has_the_schema_too(tmp_path):
-    [part] = plan_parts([], sides_of(0))
-    make_part(part, Spool(tmp_path), tmp_path)
+    [part] = plan_parquet_parts([], splits_of_files(0))
+    write_parquet_part(part, Spool(tmp_path), tmp_path)
     table = pq.read_table(tmp_path / "part-00000.parquet")
     assert (table.num_rows, table.schema) == (0, pa.schema(SCHEMA))

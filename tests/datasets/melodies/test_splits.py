@@ -232,7 +232,7 @@ def tunes_of(folder, batches, files):
         for batch in batches:
             hashes = np.array([hash_ for hash_, _ in batch], np.uint64)
             sequences.add(hashes, np.array([file for _, file in batch], np.int64))
-        return sequences.tunes(files).tolist()
+        return sequences.find_tunes(files).tolist()
     finally:
         sequences.close()
 
@@ -285,9 +285,9 @@ def test_a_long_chain_of_files_is_one_tune(tmp_path, rng):
 def test_tunes_can_be_asked_for_more_than_once(tmp_path):
     sequences = SharedSequences(tmp_path / "sequences")
     sequences.add(np.array([5, 5], np.uint64), np.array([0, 2]))
-    assert sequences.tunes(3).tolist() == [0, 1, 0]
+    assert sequences.find_tunes(3).tolist() == [0, 1, 0]
     sequences.add(np.array([6, 6], np.uint64), np.array([1, 2]))
-    assert sequences.tunes(3).tolist() == [0, 0, 0]
+    assert sequences.find_tunes(3).tolist() == [0, 0, 0]
     sequences.close()
 
 
@@ -295,16 +295,16 @@ def test_partitions_are_removed_in_the_end_and_old_ones_forgotten(tmp_path):
     folder = tmp_path / "sequences"
     first = SharedSequences(folder)
     first.add(np.array([5, 5], np.uint64), np.array([0, 1]))
-    assert first.tunes(2).tolist() == [0, 0]
+    assert first.find_tunes(2).tolist() == [0, 0]
     assert sum(path.stat().st_size for path in folder.iterdir()) == 2 * 12
     second = SharedSequences(folder)  # after a run that was killed
-    assert second.tunes(2).tolist() == [0, 1]
+    assert second.find_tunes(2).tolist() == [0, 1]
     second.close()
     assert list(folder.iterdir()) == []
     first.close()  # does not mind that they are gone
 
 
-def stirred(digest):
+def mixed_digest(digest):
     return int(mixed(np.uint64(digest)))
 
 
@@ -353,7 +353,7 @@ def test_five_percent_each_of_20_000_files_are_for_validation_and_test(rng):
 
 @pytest.mark.parametrize("files", [2, 5, 40])
 def test_tunes_of_many_files_fall_to_test_as_often_as_others(rng, files):
-    """A speaker chosen by its digest would put 1 - 0.95 ** 5 = 23% of tunes of five there."""
+    """Chosen by its digest, a file would put 1 - 0.95 ** 5 = 23% of tunes of five into test."""
     tunes = np.arange(20_000).repeat(files) * files  # the least number of each tune's files
     digests = rng.integers(0, 2**64, len(tunes), np.uint64)
     splits = splits_of(digests, tunes).reshape(-1, files)
@@ -368,13 +368,17 @@ def test_tunes_of_many_files_fall_to_test_as_often_as_others(rng, files):
     st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 4)), min_size=1, max_size=20),
     st.randoms(),
 )
-def test_a_tunes_files_share_the_split_of_the_one_that_speaks(files, random):
-    """It is the one whose digest is least when stirred, whatever the order of the files."""
+def test_a_tunes_files_share_the_split_of_their_representative(files, random):
+    """It is the one whose digest is lowest when mixed, whatever the order of the files."""
     of_tune = defaultdict(list)
     for digest, tune in files:
         of_tune[tune].append(digest)
-    speakers = [min(of_tune[tune], key=stirred) for tune in range(5) if tune in of_tune]
-    alone = splits_of(np.array(speakers, np.uint64), np.arange(len(speakers))).tolist()
+    representatives = [
+        min(of_tune[tune], key=mixed_digest) for tune in range(5) if tune in of_tune
+    ]
+    alone = splits_of(
+        np.array(representatives, np.uint64), np.arange(len(representatives))
+    ).tolist()
     expected = dict(zip(sorted(of_tune), alone, strict=True))
     for order in (files, random.sample(files, len(files))):
         groups = [tune for _, tune in order]
@@ -386,7 +390,7 @@ def test_a_tunes_files_share_the_split_of_the_one_that_speaks(files, random):
 
 
 def test_a_new_copy_changes_a_tunes_split_only_if_it_speaks(rng):
-    """Of 2,000 tunes of three files that get a fourth, a quarter has a new speaker.
+    """Of 2,000 tunes of three files that get a fourth, a quarter has a new representative.
 
     One in ten of those is not for training, before or after: 0.25 * 2 * 0.1 * 0.9, and some that
     go between validation and test.

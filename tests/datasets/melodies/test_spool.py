@@ -82,18 +82,24 @@ def test_files_come_back_as_they_went(spool, found):
     assert [file["sequences"] for file in files] == [2, 3, 0, 0]
 
 
-def test_a_chunk_tells_what_belongs_to_which_file(spool, found):
+def test_results_tell_what_belongs_to_which_file(spool, found):
     spool.write(3, to_bytes(found, "exact"))
-    chunk = spool.read(3)
-    assert chunk.file_of("windows").tolist() == [TUNE, TUNE, TUNE, RECOVERED]
-    assert chunk.file_of("sequences").tolist() == [TUNE, TUNE, RECOVERED, RECOVERED, RECOVERED]
-    assert chunk.column("digest").dtype == np.uint64
-    assert chunk.column("digest").tolist() == [2**64 - 1, 7, 0, 2**63]
-    assert chunk.dropped.shape == (4, len(DROPS))
-    assert chunk.dropped.sum(axis=1).tolist() == [70_000, 0, 0, 0]
-    assert chunk.dropped[TUNE, DROPS.index(Drop.FEW_NOTES)] == 70_000
-    assert chunk.sequences.dtype == np.uint64
-    assert chunk.sequences.tolist() == [5, 2**64 - 1, 0, 5, 6]
+    results = spool.read(3)
+    assert results.file_numbers("windows").tolist() == [TUNE, TUNE, TUNE, RECOVERED]
+    assert results.file_numbers("sequences").tolist() == [
+        TUNE,
+        TUNE,
+        RECOVERED,
+        RECOVERED,
+        RECOVERED,
+    ]
+    assert results.column("digest").dtype == np.uint64
+    assert results.column("digest").tolist() == [2**64 - 1, 7, 0, 2**63]
+    assert results.dropped.shape == (4, len(DROPS))
+    assert results.dropped.sum(axis=1).tolist() == [70_000, 0, 0, 0]
+    assert results.dropped[TUNE, DROPS.index(Drop.FEW_NOTES)] == 70_000
+    assert results.sequences.dtype == np.uint64
+    assert results.sequences.tolist() == [5, 2**64 - 1, 0, 5, 6]
 
 
 @pytest.mark.parametrize("unique", KEYS)
@@ -121,10 +127,10 @@ def test_windows_come_back_as_they_went(spool, found, unique):
 @pytest.mark.parametrize("unique", KEYS)
 def test_a_task_without_windows_comes_back_too(spool, unique):
     spool.write(0, to_bytes([nothing(), nothing()], unique))
-    chunk = spool.read(0)
-    assert chunk.keys.shape == (0, 0 if unique == "none" else 2)
-    assert chunk.keys.dtype == chunk.sequences.dtype == np.uint64
-    assert chunk.sequences.tolist() == chunk.file_of("windows").tolist() == []
+    results = spool.read(0)
+    assert results.keys.shape == (0, 0 if unique == "none" else 2)
+    assert results.keys.dtype == results.sequences.dtype == np.uint64
+    assert results.sequences.tolist() == results.file_numbers("windows").tolist() == []
     files, windows = spool.read_windows(0)
     assert (len(files), len(windows)) == (2, 0)
     assert spool.missing(1) == []

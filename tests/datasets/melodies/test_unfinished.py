@@ -12,27 +12,27 @@ from melodyconstraints.datasets.melodies.store import (
     write_part,
     write_summary,
 )
-from melodyconstraints.datasets.melodies.unfinished import unfinished
+from melodyconstraints.datasets.melodies.unfinished import unfinished_store
 from melodyconstraints.errors import StoreError, UsageError
 
-PLAN = {"unique": "exact", "settings": {"min_notes": 16}}
+INPUTS = {"unique": "exact", "settings": {"min_notes": 16}}
 
 
-def build(output, plan=PLAN, *, by="me", resume=False, overwrite=False, error=None, seen=None):
+def build(output, plan=INPUTS, *, by="me", resume=False, overwrite=False, error=None, seen=None):
     """One task's result, then a store; ``seen`` takes note of the results of earlier runs."""
-    with unfinished(output, plan, resume=resume, overwrite=overwrite) as workshop:
+    with unfinished_store(output, plan, resume=resume, overwrite=overwrite) as unfinished:
         if seen is not None:
-            seen += sorted(path.name for path in workshop.spool.iterdir())
-        assert list(workshop.store.iterdir()) == []
-        (workshop.spool / f"task-{by}").write_text(by)
-        write_part(workshop.store, 0, SCHEMA.empty_table())
+            seen += sorted(path.name for path in unfinished.spool.iterdir())
+        assert list(unfinished.store.iterdir()) == []
+        (unfinished.spool / f"task-{by}").write_text(by)
+        write_part(unfinished.store, 0, SCHEMA.empty_table())
         if error:
             raise error
-        write_summary(workshop.store, 1, {"by": by})
+        write_summary(unfinished.store, 1, {"by": by})
     return output
 
 
-def stop(output, plan=PLAN, **options):
+def stop(output, plan=INPUTS, **options):
     """The same, stopped in the midst of it."""
     with pytest.raises(ZeroDivisionError):
         build(output, plan, error=ZeroDivisionError(), **options)
@@ -47,11 +47,11 @@ def names(folder):
 
 def test_a_store_appears_whole_and_alone_when_the_block_ends(tmp_path):
     output = tmp_path / "deep" / "er" / "store"
-    with unfinished(output, PLAN, resume=False, overwrite=False) as workshop:
-        write_part(workshop.store, 0, SCHEMA.empty_table())
-        write_summary(workshop.store, 1, {"by": "me"})
+    with unfinished_store(output, INPUTS, resume=False, overwrite=False) as unfinished:
+        write_part(unfinished.store, 0, SCHEMA.empty_table())
+        write_summary(unfinished.store, 1, {"by": "me"})
         assert not output.exists()
-        assert workshop.store.parent == output.with_name("store.unfinished")
+        assert unfinished.store.parent == output.with_name("store.unfinished")
     assert read_summary(output)["by"] == "me"
     assert names(output) == ["extraction.json", "part-00000.parquet"]
     assert names(output.parent) == ["store"]
@@ -78,9 +78,9 @@ def test_a_block_that_fails_leaves_the_store_that_was_there(tmp_path, contents):
 def test_a_block_that_makes_no_store_is_an_error(tmp_path):
     with (
         pytest.raises(StoreError, match=r"store is not a finished melody store \(extraction"),
-        unfinished(tmp_path / "store", PLAN, resume=False, overwrite=False) as workshop,
+        unfinished_store(tmp_path / "store", INPUTS, resume=False, overwrite=False) as unfinished,
     ):
-        write_part(workshop.store, 0, SCHEMA.empty_table())
+        write_part(unfinished.store, 0, SCHEMA.empty_table())
     assert not (tmp_path / "store").exists()
 
 
@@ -127,7 +127,7 @@ def test_overwrite_begins_anew(tmp_path):
     [
         ({"unique": "none", "settings": {"min_notes": 16}}, "unique"),
         ({"unique": "none", "settings": {"min_notes": 17}}, "settings, unique"),
-        (PLAN | {"exclude": []}, "exclude"),
+        (INPUTS | {"exclude": []}, "exclude"),
     ],
 )
 def test_work_of_another_plan_is_not_taken_up(tmp_path, plan, other):
@@ -215,7 +215,7 @@ def test_what_is_not_a_store_is_never_replaced(tmp_path, options, kind):
 
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}], ids=str)
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_a_workshop_of_somebody_else_is_never_touched(tmp_path, options, kind):
+def test_a_unfinished_of_somebody_else_is_never_touched(tmp_path, options, kind):
     mine = tmp_path / "store.unfinished"
     if kind == "folder":
         mine.mkdir()
@@ -234,13 +234,13 @@ def test_a_workshop_of_somebody_else_is_never_touched(tmp_path, options, kind):
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}], ids=str)
 def test_of_two_at_once_the_second_is_refused(tmp_path, options):
     output = tmp_path / "store"
-    with unfinished(output, PLAN, resume=False, overwrite=False) as workshop:
-        (workshop.spool / "task-one").touch()
+    with unfinished_store(output, INPUTS, resume=False, overwrite=False) as unfinished:
+        (unfinished.spool / "task-one").touch()
         with pytest.raises(StoreError, match=r"another process is at work in .*store\.unfinished"):
             build(output, **options)
-        write_part(workshop.store, 0, SCHEMA.empty_table())
-        write_summary(workshop.store, 1, {"by": "one"})
-        assert names(workshop.spool) == ["task-one"]
+        write_part(unfinished.store, 0, SCHEMA.empty_table())
+        write_summary(unfinished.store, 1, {"by": "one"})
+        assert names(unfinished.spool) == ["task-one"]
     assert read_summary(output)["by"] == "one"
 
 

@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 import psutil
 import pytest
 
-from melodyconstraints.datasets.melodies import workers as watchers
+from melodyconstraints.datasets.melodies import workers as workers_module
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, WorkerError, supervise
 from melodyconstraints.errors import UsageError
 
@@ -103,14 +103,14 @@ def act_reckless(task, faults, begin):
 def leave_before_begin(task, faults, begin):
     os._exit(5)
 
-def stumble_twice(task, faults, begin):
+def die_twice_before_begin(task, faults, begin):
     for flag in task:
         if not os.path.exists(flag):
             Path(flag).touch()
             os._exit(6)
     return "done"
 
-def faint_before_begin(task, faults, begin):
+def raise_memory_error_before_begin(task, faults, begin):
     raise MemoryError("no room for a result")
 
 class Vast:
@@ -328,7 +328,7 @@ def test_the_time_counts_for_each_item_of_each_task_anew(deeds):
 
 def test_time_that_the_watcher_was_stopped_does_not_count(deeds, tmp_path, monkeypatch):
     told, flag, away = tmp_path / "pid", tmp_path / "flag", 0.0
-    monkeypatch.setattr(watchers, "monotonic", lambda: time.monotonic() + away)
+    monkeypatch.setattr(workers_module, "monotonic", lambda: time.monotonic() + away)
     task = [("tell", str(told)), ("expect", str(flag))]
     results = supervise(deeds.act, [[OK], task], jobs=1)
     next(results)
@@ -373,7 +373,7 @@ def test_an_error_that_cannot_be_pickled_travels_as_a_worker_error(deeds):
 
 def test_a_memory_error_at_no_item_is_an_error(deeds):
     with pytest.raises(MemoryError, match="no room for a result"):
-        list(supervise(deeds.faint_before_begin, [[OK]], jobs=1))
+        list(supervise(deeds.raise_memory_error_before_begin, [[OK]], jobs=1))
     with pytest.raises(MemoryError, match="no room for a pickle"):
         list(supervise(deeds.act, [[("vast",)]], jobs=1))
 
@@ -385,7 +385,7 @@ def test_three_deaths_at_no_item_are_our_own_fault(deeds):
 
 def test_two_deaths_at_no_item_lose_nothing(deeds, tmp_path):
     flags = [str(tmp_path / "one"), str(tmp_path / "two")]
-    assert list(supervise(deeds.stumble_twice, [flags], jobs=1)) == ["done"]
+    assert list(supervise(deeds.die_twice_before_begin, [flags], jobs=1)) == ["done"]
 
 
 def test_a_handle_that_touches_items_given_up_is_found_out(deeds):
