@@ -21,7 +21,7 @@ from melodyconstraints.rules.arguments import (
     with_share,
 )
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.making import range_rule
+from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.rhythm import on_beat
 from melodyconstraints.rules.scales import SCALES, Scale, parse_scale
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
-from melodyconstraints.melody.jit import compiled
+from melodyconstraints.melody.jit import jit
 
 Hashes = NDArray[np.uint64]
 """``(B, 2)``: the halves of 128 bits."""
@@ -34,7 +34,7 @@ def transposed_hashes(events: Events) -> Hashes:
     return exact_hashes(_from_first_note(events).view(np.uint8))
 
 
-@compiled
+@jit
 def mixed(value: np.uint64) -> np.uint64:
     """64 bits, thoroughly stirred: MurmurHash3's last step, a bijection."""
     value ^= value >> _SHIFT
@@ -44,7 +44,7 @@ def mixed(value: np.uint64) -> np.uint64:
     return value ^ (value >> _SHIFT)
 
 
-@compiled
+@jit
 def murmur3(words: NDArray[np.uint64]) -> Hashes:
     """Hash rows of words.
 
@@ -73,12 +73,12 @@ def murmur3(words: NDArray[np.uint64]) -> Hashes:
     return hashes
 
 
-@compiled
+@jit
 def _turned(word: np.uint64, bits: int) -> np.uint64:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@compiled
+@jit
 def _from_first_note(events: Events) -> NDArray[np.int16]:
     """Notes as distances from the melody's first, which are below all other events."""
     relative = events.astype(np.int16)
@@ -140,7 +140,7 @@ class HashSet:
         return fresh
 
 
-@compiled
+@jit
 def _insert(table: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     """Open addressing; a row of zeros is free, so the hash of zeros is taken for one beside it."""
     fresh = np.zeros(len(hashes), np.bool_)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.hashing import mixed
 from melodyconstraints.melody.events import HOLD, PITCHES, Events
-from melodyconstraints.melody.jit import compiled
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.windows import KEPT, Ints, first_events
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
@@ -40,7 +40,7 @@ _LAST_POWER = np.uint64(pow(int(_BASE), SEQUENCE - 1, 2**64))
 _INTERVALS = 2 * PITCHES
 
 
-@compiled
+@jit
 def covered_pitches(events: Events, causes: Ints) -> Ints:
     """The notes that the kept windows of a voice hold, one after the other.
 
@@ -67,7 +67,7 @@ def covered_pitches(events: Events, causes: Ints) -> Ints:
     return pitches[:count]
 
 
-@compiled
+@jit
 def sequence_hashes(pitches: Ints) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """All sequences of 16 intervals of a line.
 
@@ -168,7 +168,7 @@ class SharedSequences:
             path.unlink(missing_ok=True)
 
 
-@compiled
+@jit
 def _partition(
     hashes: NDArray[np.uint64], files: NDArray[np.uint32], pairs: NDArray[np.void], bits: int
 ) -> Ints:
@@ -187,7 +187,7 @@ def _partition(
     return bounds
 
 
-@compiled
+@jit
 def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) -> None:
     """Union-find over the files that share a hash; ``hashes`` are sorted."""
     for pair in range(1, len(hashes)):
@@ -196,7 +196,7 @@ def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) 
             parents[max(one, two)] = min(one, two)
 
 
-@compiled
+@jit
 def _root(parents: Ints, file: int) -> int:
     while parents[file] != file:
         parents[file] = parents[parents[file]]
@@ -204,7 +204,7 @@ def _root(parents: Ints, file: int) -> int:
     return file
 
 
-@compiled
+@jit
 def _roots(parents: Ints) -> Ints:
     return np.array([_root(parents, file) for file in range(len(parents))], np.int64)
 
@@ -232,6 +232,6 @@ def splits_of(digests: NDArray[np.uint64], tunes: Ints) -> NDArray[np.int8]:
     ).astype(np.int8)
 
 
-@compiled
+@jit
 def _stirred(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([mixed(digest) for digest in digests], np.uint64)
