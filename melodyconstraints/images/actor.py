@@ -29,6 +29,7 @@ from melodyconstraints.latent.constraints import (
     Encodings,
     RealismConstraint,
 )
+from melodyconstraints.latent.networks import Actor, Critic
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed

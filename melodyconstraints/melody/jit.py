@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).parents[1]
 _CONFIG: Any = numba.config
 
 
-def compiled(function: Function, **options: Any) -> Function:
+def jit(function: Function, **options: Any) -> Function:
     """Decorate a function of arrays and numbers that is written as plain loops.
 
     ``options`` are those of ``numba.njit``.

@@ -62,12 +62,17 @@ def negated_rule(part: Rule) -> Rule:
     function = lambda melodies: np.where(part(melodies) >= SATISFIED, 0.0, 1.0)  # noqa: E731
     what = f"not: {part.description or part.name}"
     return Rule(
-        f"not:{part.name}", function, True, what, spec=f"not:{part.spec}", touches=part.touches
+        f"not:{part.name}",
+        function,
+        True,
+        what,
+        spec=f"not:{part.spec}",
+        affected_features=part.affected_features,
     )
 
 
 def _combined(word: str, parts: Sequence[Rule], reward: Callable[[Melodies], Numbers]) -> Rule:
     what = f"{word.replace('_', ' ')}: " + "; ".join(part.name for part in parts)
-    touches = frozenset[str]().union(*(part.touches for part in parts))
+    affected_features = frozenset[str]().union(*(part.affected_features for part in parts))
     name = f"{word}({', '.join(part.name for part in parts)})"
-    return Rule(name, reward, True, what, touches=touches)
+    return Rule(name, reward, True, what, affected_features=affected_features)

@@ -28,7 +28,7 @@ class Rule:
         spec: what finds it again; its name, or the same with the whole path of its file.
         pitch_classes: the set that the rule asks for, where it does; piano rolls colour by it.
         key: key signature that it implies, as MIDI names it: ``C``, ``F#``, ``Bbm``.
-        touches: keys of :data:`~melodyconstraints.melody.metrics.statistics.FEATURES` of which it
+        affected_features: keys of :data:`~melodyconstraints.melody.metrics.statistics.FEATURES` of which it
             asks for other values than melodies have by themselves; likeness to real melodies is
             not expected there.
         takes: what a function of one melody is handed: a :class:`Melody`, or a key of
@@ -42,7 +42,7 @@ class Rule:
     spec: str = ""
     pitch_classes: frozenset[int] | None = None
     key: str | None = None
-    touches: frozenset[str] = frozenset()
+    affected_features: frozenset[str] = frozenset()
     takes: str = MELODY
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ class LibraryRule:
         argument: what stands behind it, for the reader.
         example: a whole specification.
         make: specification and argument to a rule, with a docstring that explains it.
-        touches: see :class:`melodyconstraints.rules.definition.Rule`.
+        affected_features: see :class:`melodyconstraints.rules.definition.Rule`.
     """
 
     group: str
@@ -37,7 +37,7 @@ class LibraryRule:
     argument: str
     example: str
     make: Callable[[str, str], Rule]
-    touches: frozenset[str]
+    affected_features: frozenset[str]
 
     @property
     def summary(self) -> str:
@@ -64,7 +64,7 @@ class LibraryRule:
             made = self.make(spec, argument)
         except UsageError as error:
             raise UsageError(f"{spec!r}: {error}; for example {self.example}") from error
-        return replace(made, touches=made.touches | self.touches)
+        return replace(made, affected_features=made.affected_features | self.affected_features)
 
 
 NOTHING = frozenset[str]()

@@ -19,8 +19,8 @@ from melodyconstraints.rules.arguments import (
     parse_shares,
     parse_whole,
 )
+from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.making import range_rule, share_rule
 
 STEP = 2
 """Semitones of the largest step; what is wider, from a minor third on, is a leap."""

@@ -52,8 +52,8 @@ def find_rule(spec: str) -> Rule:
         return load_rule_file(spec, None)
     scale = parse_scale(spec)
     if scale is not None:
-        touches = next(row.touches for row in LIBRARY if row.name == "scale")
-        return replace(in_scale_rule(spec, scale), touches=touches)
+        affected_features = next(row.affected_features for row in LIBRARY if row.name == "scale")
+        return replace(in_scale_rule(spec, scale), affected_features=affected_features)
     return _installed(spec)
 
 

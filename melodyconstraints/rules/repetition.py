@@ -14,8 +14,8 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.notes import Ints, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import parse_whole, with_share
+from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.making import range_rule
 
 NOVEL_INTERVALS = 4
 """Length of the shortest borrowing, where none is given."""

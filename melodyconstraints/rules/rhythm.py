@@ -12,8 +12,8 @@ from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.rules.arguments import parse_length, parse_range, parse_shares, parse_whole
+from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.making import range_rule, share_rule
 
 
 def density_rule(name: str, argument: str) -> Rule:

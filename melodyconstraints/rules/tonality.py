@@ -20,8 +20,8 @@ from melodyconstraints.rules.arguments import (
     parse_shares,
     with_share,
 )
+from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
-from melodyconstraints.rules.making import range_rule
 from melodyconstraints.rules.rhythm import on_beat
 from melodyconstraints.rules.scales import SCALES, Scale, parse_scale
 

@@ -163,7 +163,7 @@ def evaluate_actor(
 def _likeness(
     held_out: Melodies, prior: Melodies, drawn: Melodies, rules: Iterable[Rule]
 ) -> dict[str, Likeness]:
-    touched = frozenset[str]().union(*(rule.touches for rule in rules))
+    touched = frozenset[str]().union(*(rule.affected_features for rule in rules))
     likeness = {}
     for name, feature in FEATURES.items():
         reference = feature(held_out)

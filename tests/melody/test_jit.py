@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody import jit as module
-from melodyconstraints.melody.jit import _cache_folder, compiled
+from melodyconstraints.melody.jit import _cache_folder, jit
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_other_peoples_functions_are_kept_where_they_were():
     def total(values):
         return values.sum()
 
-    assert compiled(total)(np.arange(4)) == 6
+    assert jit(total)(np.arange(4)) == 6
     assert before == numba.config.CACHE_DIR
 
 
@@ -57,6 +57,6 @@ def test_options_are_those_of_numba():
     def by_python(top, bottom):
         return top / bottom
 
-    assert compiled(by_numpy, error_model="numpy")(1.0, 0.0) == np.inf
+    assert jit(by_numpy, error_model="numpy")(1.0, 0.0) == np.inf
     with pytest.raises(ZeroDivisionError):
-        compiled(by_python)(1.0, 0.0)
+        jit(by_python)(1.0, 0.0)

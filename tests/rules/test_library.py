@@ -85,12 +85,12 @@ def test_a_set_of_no_pitch_classes_is_refused(allowed):
         in_set_rule("set", allowed)
 
 
-# What rules touch
+# Features that rules affect
 
 
 @pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
-def test_what_a_rule_touches_are_features(row):
-    assert row.touches <= FEATURES.keys()
+def test_what_a_rule_affects_are_features(row):
+    assert row.affected_features <= FEATURES.keys()
 
 
 TONES = {"pitch_class_histogram", "pitch_classes_used", "pitch_class_entropy", "scale_consistency"}
@@ -99,7 +99,7 @@ NOTES = {"notes_per_bar", "note_length_histogram", *SILENCE}
 
 
 @pytest.mark.parametrize(
-    ("rule", "touches"),
+    ("rule", "affected"),
     [
         ("cmajor", TONES),
         ("scale:D-dorian", TONES),
@@ -117,9 +117,9 @@ NOTES = {"notes_per_bar", "note_length_histogram", *SILENCE}
         (any_of(["final-note:C", "rests:30%"]), SILENCE),
     ],
 )
-def test_a_rule_touches_the_features_that_it_asks_for(rule, touches):
+def test_a_rule_affects_the_features_that_it_asks_for(rule, affected):
     (found,) = find_rules([rule])
-    assert found.touches == touches
+    assert found.affected_features == affected
 
 
 def test_with_many_notes_there_are_short_ones_and_few_rests():

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import PITCHES, Events
-from melodyconstraints.melody.jit import compiled
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.units import STEPS
 
 NEAR_COPY = 0.7
@@ -107,7 +107,7 @@ class Originals:
         return quoting
 
 
-@compiled
+@jit
 def different(values: NDArray[np.int64]) -> int:
     """How many different numbers there are among a few."""
     count = 0
@@ -119,7 +119,7 @@ def different(values: NDArray[np.int64]) -> int:
     return count
 
 
-@compiled
+@jit
 def run_hashes(
     events: Events, notes: int, varied: bool
 ) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
@@ -154,7 +154,7 @@ def run_hashes(
     return hashes[:count].copy(), owners[:count].copy()
 
 
-@compiled
+@jit
 def cardinality_scores(melody: Events, others: Events) -> NDArray[np.float64]:
     """``(K,)`` largest share of notes that agree under one move in time and pitch.
 

@@ -31,7 +31,7 @@ from mido.messages import SPEC_BY_STATUS
 from mido.midifiles.meta import build_meta_message
 
 from melodyconstraints.errors import MidiError
-from melodyconstraints.melody.midi.parsed import Part, Reading
+from melodyconstraints.melody.midi.parsed import ParsedMidi, Part
 from melodyconstraints.melody.units import DEFAULT_TEMPO, credible_tempo
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -57,7 +57,7 @@ def unwrap(data: bytes) -> bytes:
     return data[max(data.find(b"MThd"), 0) :]
 
 
-def read_with_mido(data: bytes) -> Reading:
+def read_with_mido(data: bytes) -> ParsedMidi:
     """Read what can be read of a MIDI file.
 
     Args:
@@ -79,7 +79,7 @@ def read_with_mido(data: bytes) -> Reading:
             "not a MIDI file that can be parsed: it breaks off before a note has ended"
         )
     tempo = _first_tempo(file.tempos)
-    return Reading(
+    return ParsedMidi(
         ticks_per_quarter=_ticks_per_quarter(data[12:14], tempo),
         tempo=tempo,
         signatures=tuple(sorted(file.signatures, key=lambda signature: signature[0])),

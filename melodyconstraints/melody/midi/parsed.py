@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedMidi:
     """A file, before its notes are taken for music in bars.
 
     Attributes:

@@ -17,7 +17,7 @@ import symusic
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.jit import compiled
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.escapes import without_escapes
 from melodyconstraints.melody.midi.metre import (
     FOUR_QUARTER_BARS,
@@ -26,7 +26,7 @@ from melodyconstraints.melody.midi.metre import (
     signatures_by_tick,
 )
 from melodyconstraints.melody.midi.mido_reader import read_with_mido, unwrap
-from melodyconstraints.melody.midi.parsed import Part, Reading
+from melodyconstraints.melody.midi.parsed import ParsedMidi, Part
 from melodyconstraints.melody.quantising import Ints, by_rule, check_polyphony
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
@@ -89,10 +89,10 @@ class Score:
         return QUARTERS_PER_BAR * self.ticks_per_quarter
 
 
-_ticks_to_steps = compiled(ticks_to_steps)
+_ticks_to_steps = jit(ticks_to_steps)
 
 
-@compiled
+@jit
 def _part_events(
     onset: bool,
     starts_ticks: Ints,
@@ -130,23 +130,23 @@ def read_score(source: Path | bytes) -> Score:
         raise MidiError(f"cannot be read: {error.strerror}") from error
     if not data:
         raise MidiError("the file is empty")
-    reading, recovered = _read(unwrap(data))
-    ticks_per_quarter = reading.ticks_per_quarter
+    parsed, recovered = _read(unwrap(data))
+    ticks_per_quarter = parsed.ticks_per_quarter
     last_tick = MAX_BARS * QUARTERS_PER_BAR * ticks_per_quarter
     # An onset in the last half step belongs to the next bar line, and that bar to the music.
     half_step = ticks_per_quarter // (2 * STEPS_PER_QUARTER) + 1
-    parts = reading.parts
+    parts = parsed.parts
     ends = [_end(part.starts_ticks, part.ends_ticks, half_step) for part in parts]
     if any(end > last_tick for end in ends):
         parts = _within_reach(parts, last_tick)
         ends = [_end(part.starts_ticks, part.ends_ticks, half_step) for part in parts]
-    changes = signatures_by_tick(reading.signatures)
+    changes = signatures_by_tick(parsed.signatures)
     segments = four_four_segments(changes, max(ends, default=0), ticks_per_quarter)
     metre = Metre(changes, ticks_per_quarter)
-    return Score(ticks_per_quarter, reading.tempo, parts, segments, metre, recovered)
+    return Score(ticks_per_quarter, parsed.tempo, parts, segments, metre, recovered)
 
 
-def _read(data: bytes) -> tuple[Reading, str]:
+def _read(data: bytes) -> tuple[ParsedMidi, str]:
     """By symusic, or where that fails or finds no notes by mido, with what was wrong."""
     first, wrong = None, "symusic found no notes"
     try:
@@ -166,7 +166,7 @@ def _read(data: bytes) -> tuple[Reading, str]:
     return first or second, ""
 
 
-def _read_with_symusic(data: bytes) -> Reading:
+def _read_with_symusic(data: bytes) -> ParsedMidi:
     try:
         score = symusic.Score.from_midi(without_escapes(data) + _PADDING)
     except Exception as error:  # symusic raises what its C++ parser throws
@@ -178,7 +178,7 @@ def _read_with_symusic(data: bytes) -> Reading:
     if len(signatures) > _SORTED_IN_ORDER and len({s[0] for s in signatures}) < len(signatures):
         raise MidiError(f"{len(signatures)} time signatures, of which symusic may swap two")
     tempo = float(score.tempos[0].qpm) if len(score.tempos) else DEFAULT_TEMPO
-    return Reading(score.ticks_per_quarter, credible_tempo(tempo), signatures, parts)
+    return ParsedMidi(score.ticks_per_quarter, credible_tempo(tempo), signatures, parts)
 
 
 def _part(track: symusic.core.TrackTick) -> Part:
@@ -200,7 +200,7 @@ def _name(track: symusic.core.TrackTick) -> str:
         return ""
 
 
-@compiled
+@jit
 def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Ints, bool]:
     """Starts, ends and pitches of one type, and whether all of them can be."""
     starts_ticks = times.astype(np.int64)
@@ -209,7 +209,7 @@ def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Int
     return starts_ticks, ends_ticks, pitches.astype(np.int64), sane
 
 
-@compiled
+@jit
 def _end(starts_ticks: Ints, ends_ticks: Ints, half_step: int) -> int:
     return max(ends_ticks.max(), starts_ticks.max() + half_step)
 

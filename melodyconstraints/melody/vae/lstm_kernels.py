@@ -27,11 +27,11 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from melodyconstraints.melody.jit import compiled
+from melodyconstraints.melody.jit import jit
 
 Array = NDArray[Any]
 
-vectorised = partial(compiled, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
+vectorised = partial(jit, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 """Products and sums may be rounded once instead of twice; what is not finite is kept."""
 
 _ONE, _TWO = np.float32(1), np.float32(2)
