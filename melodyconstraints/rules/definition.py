@@ -28,9 +28,9 @@ class Rule:
         spec: what finds it again; its name, or the same with the whole path of its file.
         pitch_classes: the set that the rule asks for, where it does; piano rolls colour by it.
         key: key signature that it implies, as MIDI names it: ``C``, ``F#``, ``Bbm``.
-        affected_features: keys of :data:`~melodyconstraints.melody.metrics.statistics.FEATURES` of which it
-            asks for other values than melodies have by themselves; likeness to real melodies is
-            not expected there.
+        affected_features: keys of ``melody.metrics.statistics.FEATURES`` of which it asks for
+            other values than melodies have by themselves; likeness to real melodies is not
+            expected there.
         takes: what a function of one melody is handed: a :class:`Melody`, or a key of
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
     """
