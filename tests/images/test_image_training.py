@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from melodyconstraints.images.training import (
     train_image_vae,
     with_sigma,
 )
+from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.training import TrainingSettings
 
 SHAPE, PIXELS = (1, 4, 5), 20
@@ -192,6 +194,17 @@ def test_the_scale_of_a_vae_is_the_mean_over_its_images(images):
     settle(model, images)
     assert torch.allclose(model.sigma_bar, before.scale.mean(0))
     assert torch.equal(model.encode(images).mean, before.mean)
+
+
+def test_the_scale_of_a_vae_is_the_mean_and_no_other_mean():
+    scale = torch.tensor([[0.1, 0.2], [0.9, 0.4]])
+    stub = SimpleNamespace(
+        config=SimpleNamespace(sigma_x=0.1),
+        encode=lambda images: Posterior(torch.zeros(2, 2), scale),
+        sigma_bar=torch.ones(2),
+    )
+    settle(stub, torch.zeros(2, 1, 1, 1))
+    torch.testing.assert_close(stub.sigma_bar, torch.tensor([0.5, 0.3]))
 
 
 def test_codes_of_an_autoencoder_have_mean_0_and_deviation_1(images):

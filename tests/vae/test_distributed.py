@@ -27,7 +27,9 @@ from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
 PATIENCE_SECONDS = 500
 """Never used up unless a process waits for the other for ever."""
-TOLERANCE = {"atol": 1e-5, "rtol": 0}
+TOLERANCE = {"atol": 1e-4, "rtol": 0}
+"""A tenth of one step of Adam, of which there are 24. Two processes sum gradients in another order
+than one, and Adam, which divides by their size, makes rounding of a tiny gradient count."""
 SETTINGS = TrainingSettings(
     steps=24,
     batch_size=4,
@@ -254,7 +256,16 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(given, folder) -> dict[str, object]:
-    """What one process saw."""
+    """What one process saw, on one thread like each of the two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return see_alone(given, folder)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def see_alone(given: SimpleNamespace, folder: Path) -> dict[str, object]:
     with torch.random.fork_rng():
         return {
             "line": train_a_line(Processes(), folder / "line alone"),

@@ -597,3 +597,22 @@ def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp
     actor.save(tmp_path)
     with pytest.raises(ArtifactError, match=r"layers of \(16,\) units, its settings"):
         load_actor(tmp_path, model=model)
+
+
+def test_the_refinement_pulls_points_outside_the_priors_shell_back(actor_for):
+    actor = actor_for("cmajor")
+    layers = actor.critic.critics[0].layers
+    with torch.no_grad():  # D grows without end along every axis, and is never near 0.975
+        for parameter in layers.parameters():
+            parameter.zero_()
+        layers[0].weight.fill_(0.01)
+        layers[2].weight.fill_(0.01)
+        layers[2].bias.fill_(-5.0)
+        for parameter in actor.actor.parameters():
+            parameter.zero_()
+        actor.actor.layers[-1].bias[8:] = -50  # gates that are shut: the actor is the identity
+    actor.method = "refined"
+    z = torch.full((3, 8), 2.0)  # |z|^2 / Z is 4, the shell's 1
+    assert actor.shift(z).square().mean() < 4
+    free = replace(REFINEMENT, shell_weight=0.0)
+    assert free(actor.critic, z, sigma_bar=actor.model.sigma_bar).square().mean() > 4

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.losses import cross_entropy
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -306,3 +307,60 @@ def test_an_actor_without_rules_or_critic_is_refused(actor_for, tune, tiny_model
     for actor in (learned_alone, train_knobs(tiny_model, tiny_recipe).at("cmajor")):
         with pytest.raises(UsageError, match="needs an actor with rules and a critic of them"):
             transform(actor, tune)
+
+
+# What the search around a melody does
+
+
+@pytest.fixture
+def neighbourhood(actor_for, tune):
+    """A search around a tune, all of whose bars are kept unless others are asked for."""
+
+    def make(rule=never, bars=range(1, 17)):
+        actor = actor_for(rule)
+        start = module.invert(actor.model, [tune])
+        return module._Neighbourhood(
+            actor, tune, start, frozenset(bars), torch.Generator().manual_seed(0)
+        )
+
+    return make
+
+
+def test_of_melodies_that_are_as_good_the_nearest_is_taken(neighbourhood):
+    search = neighbourhood()
+    shifts = torch.tensor([[0.5], [0.1], [-0.2], [2.0]])
+    best = search._try(search.start + shifts)
+    assert torch.equal(best.point, search.start + 0.1)
+    assert torch.equal(search._try(search.start + 0.3).point, search.start + 0.1)
+    assert torch.equal(search._try(search.start + 0.05).point, search.start + 0.05)
+
+
+def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, monkeypatch):
+    search, targets = neighbourhood(bars=()), []
+    plain = module.invert
+
+    def recording(model, melodies, **options):
+        targets.extend(melodies)
+        return plain(model, melodies, **options)
+
+    monkeypatch.setattr(module, "invert", recording)
+    candidate = search._try(search.around(search.start, 1.0))
+    expected = restore(tune, candidate.melody, search.actor.rules)
+    assert torch.equal(search.project(candidate), plain(search.actor.model, [expected]))
+    assert targets == [expected]
+    search.run()
+    assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
+
+
+def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):
+    search = neighbourhood(bars=())
+    monkeypatch.setattr(module, "CRITIC_STEPS", 60)
+    search.run()
+    points = search.constraint.points
+    targets = search.constraint.measured
+
+    def loss(critic):
+        with torch.no_grad():
+            return cross_entropy(critic(points), targets).item()
+
+    assert loss(search.critic) < loss(search.actor.critic)

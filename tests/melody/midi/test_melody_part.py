@@ -16,6 +16,13 @@ def part(notes, name=""):
     return Part(name, 0, False, *times, pitches.astype(int))
 
 
+def pairs(steps: float) -> list[tuple[float, float, int]]:
+    """Ten pairs of very short notes, so many steps (sixteenths) apart."""
+    return [
+        (i + n * steps / 4, i + n * steps / 4 + 0.01, 60 + n) for i in range(10) for n in (0, 1)
+    ]
+
+
 SCALE = [(i, i + 1, 60 + i) for i in range(20)]
 
 
@@ -54,6 +61,8 @@ def test_names_of_melodies(name, rank):
         ("held into the next", [(s, e + 0.5, p) for s, e, p in SCALE], True),
         ("chords", [(s, e, p + third) for s, e, p in SCALE for third in (0, 4)], True),
         ("short chords", [(s, s + 0.1, p + 4 * i) for s, _, p in SCALE for i in (0, 1)], True),
+        ("less than half a step apart", pairs(0.4), True),
+        ("more than half a step apart", pairs(0.6), False),
         ("a chord at the end", [*SCALE, (19, 20, 84)], False),
         ("a drone under it", [(0, 20, 48), *SCALE], True),
     ],

@@ -14,6 +14,7 @@ from torch import nn
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.melody.vae import residual_path as path_module
 from melodyconstraints.melody.vae import training
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.residual_path import (
@@ -33,6 +34,7 @@ from melodyconstraints.melody.vae.training import (
     transpose_randomly,
 )
 from melodyconstraints.vae import precision
+from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 from melodyconstraints.vae.training import TrainingSettings
 
@@ -575,3 +577,11 @@ def test_sigma_bar_becomes_the_mean_posterior_scale_of_the_training_data(
     # It is measured in bfloat16 where there is one.
     torch.testing.assert_close(model.sigma_bar, expected, atol=0, rtol=0.01)
     assert torch.equal(mean_posterior_scale(model, events), model.sigma_bar)
+
+
+def test_sigma_bar_is_the_mean_and_no_other_mean(tiny_model, some_melodies, monkeypatch):
+    scale = torch.tensor([[0.1, 0.2], [0.9, 0.4]])
+    posterior = Posterior(torch.zeros(2, 2), scale)
+    monkeypatch.setattr(path_module, "posterior_of", lambda *_: posterior)
+    found = mean_posterior_scale(tiny_model, some_melodies.events[:2])
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.3]))
