@@ -1,4 +1,4 @@
-"""What commands that train have in common: how long, how fast, and what is shown meanwhile."""
+"""Options and progress display of the commands that train."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def length_options(default: str) -> Callable[[Command], Command]:
-    """``--time-budget`` and ``--steps``; see :func:`budget`.
+    """A decorator that adds ``--time-budget`` and ``--steps``; see :func:`budget`.
 
     Args:
-        default: the time that is taken without either, such as ``30m``.
+        default: time budget if neither is given, such as ``30m``.
     """
 
     def decorate(command: Command) -> Command:
@@ -42,7 +42,7 @@ def length_options(default: str) -> Callable[[Command], Command]:
 
 
 def budget(time_budget: float | None, steps: int | None, default: str) -> float | None:
-    """Seconds that were asked for; the default's where nothing was."""
+    """Time budget in seconds: as given, the default if ``steps`` is not given either, or None."""
     if time_budget is None and steps is None:
         return Duration().convert(default, None, None)
     return time_budget
@@ -62,7 +62,7 @@ resume_option = click.option(
 
 
 def training_bar() -> Progress:
-    """A bar on stderr for the share that is done; none in a process that only helps."""
+    """A progress bar on stderr for the fraction done; hidden in all processes but the first."""
     from rich.progress import (
         BarColumn,
         Progress,
@@ -80,24 +80,27 @@ def training_bar() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    helps = os.environ.get("RANK", "0") != "0"  # beside another process, which shows it
-    return Progress(*columns, console=talk(), disable=helps)
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
+    return Progress(*columns, console=talk(), disable=not is_first)
 
 
 class TrainingDisplay:
-    """Shows the latest losses beside a bar, and a line after each evaluation.
+    """Shows the latest losses beside a progress bar, and a line after each evaluation.
 
     Args:
-        told: what the line says of an evaluation, behind step and time.
-        digits: of the losses, behind the point.
+        bar: the progress bar.
+        describe: text for an evaluation's metrics, printed after step and time.
+        digits: decimal places of the losses.
     """
 
-    def __init__(self, bar: Progress, told: Callable[[Metrics], str], *, digits: int = 1) -> None:
+    def __init__(
+        self, bar: Progress, describe: Callable[[Metrics], str], *, digits: int = 1
+    ) -> None:
         self._bar, self._task = bar, bar.add_task("training", total=1.0)
-        self._told, self._digits, self._shown = told, digits, 0
+        self._describe, self._digits, self._evaluations_shown = describe, digits, 0
 
     def __call__(self, state: TrainingState) -> None:
-        """To be called after every step."""
+        """Show a state of the training; called after every step."""
         terms = ", ".join(
             f"{name} {value:.{self._digits}f}"
             for name, value in state.latest.items()
@@ -106,9 +109,8 @@ class TrainingDisplay:
         self._bar.update(
             self._task, completed=state.progress, description=f"step {state.step}: {terms}"
         )
-        if len(state.curves) > self._shown:
-            self._shown = len(state.curves)
+        if len(state.curves) > self._evaluations_shown:
+            self._evaluations_shown = len(state.curves)
             point = state.curves[-1]
-            self._bar.console.print(
-                f"{int(point['step']):>7,} {point['seconds'] / 60:6.1f} min  {self._told(point)}"
-            )
+            time = f"{int(point['step']):>7,} {point['seconds'] / 60:6.1f} min"
+            self._bar.console.print(f"{time}  {self._describe(point)}")

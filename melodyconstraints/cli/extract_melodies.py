@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,7 @@ from melodyconstraints.cli._common import (
     talk,
 )
 from melodyconstraints.datasets.melodies.extract_store import (
+    Callback,
     Engine,
     LocalEngine,
     Progress,
@@ -30,13 +32,16 @@ from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as ProgressBar
+
 MEGABYTE = 2**20
 _SETTINGS = WindowSettings()
 _LIMITS = FileLimits()
 
 
 def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
-    """An option of a setting's name, with the setting's own default."""
+    """An option for a field of :class:`WindowSettings`, with the field's default."""
     return click.option(
         "--" + name.replace("_", "-"),
         type=kind,
@@ -147,41 +152,49 @@ def command(
         max_bytes=max_size * MEGABYTE,
         max_notes=max_notes,
     )
-    with progress_bar("files", per_second=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(progress: Progress) -> None:
-            if progress.stage == "reading":
-                bar.update(
-                    task,
-                    completed=progress.done,
-                    total=progress.total,
-                    resumed=progress.resumed,
-                )
-            else:
-                bar.update(task, description=f"part {progress.done} of {progress.total}")
-
-        try:
-            summary = extract_store(
-                midi_dir,
-                output,
-                WindowSettings(**settings),
-                unique=unique,
-                limits=limits,
-                exclude=exclude,
-                engine=_engine(engine, jobs),
-                resume=resume,
-                overwrite=overwrite,
-                callback=show,
-            )
-        except KeyboardInterrupt:
-            talk().print("stopped; what was done is kept, go on with --resume")
-            raise
+    with progress_bar("files", per_second=True) as bar, _resume_hint():
+        summary = extract_store(
+            midi_dir,
+            output,
+            WindowSettings(**settings),
+            unique=unique,
+            limits=limits,
+            exclude=exclude,
+            engine=_engine(engine, jobs),
+            resume=resume,
+            overwrite=overwrite,
+            callback=_display_on(bar),
+        )
     if as_json:
         print_json(summary.as_dict())
     else:
         _print(summary)
     talk().print(f"{summary.melodies:,} melodies of {summary.tunes:,} tunes in {output}")
+
+
+def _display_on(bar: ProgressBar) -> Callback:
+    """A callback that shows the files read, then the parts written, on a progress bar."""
+    task = bar.add_task("", total=None)
+
+    def show(progress: Progress) -> None:
+        if progress.stage == "reading":
+            bar.update(
+                task, completed=progress.done, total=progress.total, resumed=progress.resumed
+            )
+        else:
+            bar.update(task, description=f"part {progress.done} of {progress.total}")
+
+    return show
+
+
+@contextmanager
+def _resume_hint() -> Iterator[None]:
+    """Say how to go on if the user interrupts the extraction."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        talk().print("stopped; what was done is kept, go on with --resume")
+        raise
 
 
 def _engine(name: str, jobs: int) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -20,10 +20,13 @@ from melodyconstraints.cli._training import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.vae.training import Metrics
+    from melodyconstraints.vae.training import Metrics, TrainingSettings
 
-AVERAGE, BUDGET = 0.999, "30m"
+DEFAULT_TIME_BUDGET = "30m"
+EMA_DECAY = 0.999
+"""EMA decay of the weights a step: an average over about the last thousand steps."""
 LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
+"""Default learning rate of each preset: lower for the larger model."""
 
 
 @click.command("train-vae")
@@ -37,7 +40,7 @@ LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
     metavar="MODEL",
     help="Train a model further: its folder, or 'bundled' for the one that comes along.",
 )
-@length_options(BUDGET)
+@length_options(DEFAULT_TIME_BUDGET)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option(
     "--learning-rate",
@@ -90,15 +93,11 @@ def command(
     with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
     """
     from melodyconstraints.melody.vae.training import ElboSettings
-    from melodyconstraints.vae.training import TrainingSettings
     from melodyconstraints.workflows.train_vae import train_model
 
-    settings = TrainingSettings(
-        steps=steps,
-        time_budget_seconds=budget(time_budget, steps, BUDGET),
+    settings = _settings(
+        *(preset, learning_rate, steps, time_budget),
         batch_size=batch_size,
-        learning_rate=learning_rate or LEARNING_RATES[preset],
-        average=AVERAGE,
         precision=precision,
         seed=seed,
     )
@@ -117,10 +116,29 @@ def command(
             callback=TrainingDisplay(bar, _line),
             announce=bar.console.print,
         )
-    if not measured:  # a process that only helps
+    if not measured:  # not the first of several processes
         return
     _print(measured)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
+
+
+def _settings(
+    preset: str,
+    learning_rate: float | None,
+    steps: int | None,
+    time_budget: float | None,
+    **options: Any,
+) -> TrainingSettings:
+    """Training settings with the defaults of the preset and of the time budget."""
+    from melodyconstraints.vae.training import TrainingSettings
+
+    return TrainingSettings(
+        steps=steps,
+        time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
+        learning_rate=learning_rate or LEARNING_RATES[preset],
+        average=EMA_DECAY,
+        **options,
+    )
 
 
 def _line(point: Metrics) -> str:

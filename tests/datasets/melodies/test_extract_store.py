@@ -354,10 +354,23 @@ def trapped(tmp_path, monkeypatch):
     return folder
 
 
-def test_each_file_that_gave_nothing_has_one_of_the_closed_list_of_reasons(
-    tmp_path, write_tune, tune, trapped, rows_of, ledger
-):
-    midi = tmp_path / "midi"
+REASONS = {
+    "again.mid": Reject.DUPLICATE,
+    "crash.mid": Reject.CRASHED,
+    "crowd.mid": Reject.TOO_MANY_NOTES,
+    "drums.mid": Reject.ONLY_DRUMS,
+    "eat.mid": Reject.MEMORY,
+    "garbage.mid": Reject.UNREADABLE,
+    "hang.mid": Reject.TIME,
+    "huge.mid": Reject.TOO_LARGE,
+    "monotone.mid": Reject.FILTERED,
+    "short.mid": Reject.TOO_SHORT,
+    "silent.mid": Reject.NO_NOTES,
+    "waltz.mid": Reject.NO_FOUR_FOUR,
+}
+
+
+def write_a_file_for_each_reason(midi, write_tune, tune):
     write_tune(midi / "a-tune.mid", tune(0, bars=18))
     write_tune(midi / "m-tune.mid", tune(1), tune(2))
     write_tune(midi / "z-tune.mid", tune(3))
@@ -371,25 +384,18 @@ def test_each_file_that_gave_nothing_has_one_of_the_closed_list_of_reasons(
     (midi / "huge.mid").write_bytes(bytes(5_001))
     for name, content in [("garbage", b"this is not music"), *TRAPPED.items()]:
         (midi / f"{name}.mid").write_bytes(content)
-    reasons = {
-        "again.mid": Reject.DUPLICATE,
-        "crash.mid": Reject.CRASHED,
-        "crowd.mid": Reject.TOO_MANY_NOTES,
-        "drums.mid": Reject.ONLY_DRUMS,
-        "eat.mid": Reject.MEMORY,
-        "garbage.mid": Reject.UNREADABLE,
-        "hang.mid": Reject.TIME,
-        "huge.mid": Reject.TOO_LARGE,
-        "monotone.mid": Reject.FILTERED,
-        "short.mid": Reject.TOO_SHORT,
-        "silent.mid": Reject.NO_NOTES,
-        "waltz.mid": Reject.NO_FOUR_FOUR,
-    }
+
+
+def test_each_file_that_gave_nothing_has_one_of_the_closed_list_of_reasons(
+    tmp_path, write_tune, tune, trapped, rows_of, ledger
+):
+    midi = tmp_path / "midi"
+    write_a_file_for_each_reason(midi, write_tune, tune)
     limits = FileLimits(max_bytes=5_000, max_notes=300)
     summary = extract(midi, tmp_path / "store", limits=limits, engine=LocalEngine(1))
     entries = ledger(tmp_path / "store" / REJECTED)
-    assert {entry["file"]: entry["reason"] for entry in entries} == reasons
-    assert set(reasons.values()) == set(Reject)
+    assert {entry["file"]: entry["reason"] for entry in entries} == REASONS
+    assert set(REASONS.values()) == set(Reject)
     assert summary.reasons == dict.fromkeys(map(str, Reject), 1)
     assert (summary.files, summary.accepted, summary.rejected) == (15, 3, 12)
     details = {entry["file"]: entry["detail"] for entry in entries if "detail" in entry}
