@@ -1,6 +1,6 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
-# make figures   measures the table in the README
+# make figures   measures the table in docs/benchmarks.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/mc evaluate --actor $(DEMO)/actor
 	@echo "MIDI files and melodies.png are in $(DEMO)/melodies, the training's curves in $(DEMO)/actor"
 
-# The README's table: one actor for C major, one for both rules; a seed that played no part in any choice.
+# The table of docs/benchmarks.md: one actor for C major, one for both rules; a seed that played no part in any choice.
 figures: $(READY)
 	rm -rf $(FIGURES)
 	$(BIN)/mc train-actor --rule cmajor -o $(FIGURES)/cmajor

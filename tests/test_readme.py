@@ -1,11 +1,13 @@
 """What the README shows must be there: its commands parse, its Python runs."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from melodyconstraints import Melodies, Melody, find_rule, write_melody
 from melodyconstraints.cli.main import main
@@ -39,7 +41,28 @@ def test_the_readme_shows_commands_and_python() -> None:
     assert len(SNIPPETS) >= 2
 
 
-def test_the_rule_of_the_readme_earns_what_it_says(tmp_path: Path) -> None:
+def test_the_first_command_of_the_readme_writes_melodies_that_satisfy_its_rules(
+    tmp_path: Path, monkeypatch
+) -> None:
+    [first, *_] = re.findall(r"^mc .+", README, flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, shlex.split(first)[1:], catch_exceptions=False)
+    assert done.exit_code == 0
+    melodies = json.loads((tmp_path / "out" / "manifest.json").read_text())["melodies"]
+    assert [melody["satisfied"] for melody in melodies] == [True] * 4
+    assert (tmp_path / "out" / "melodies.png").exists()
+
+
+def test_the_rule_commands_of_the_readme_run_in_their_order(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "my_rules.py").write_text(SNIPPETS[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for line in re.findall(r"mc rules (?:check|new) [^`\n]+?(?=`|\s{2,}#)", README):
+        done = CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
+        assert done.exit_code == 0, line
+    assert (tmp_path / "another_rule.py").exists()
+
+
+def test_the_rule_of_the_readme_rewards_as_it_says(tmp_path: Path) -> None:
     path = tmp_path / "my_rules.py"
     path.write_text(SNIPPETS[0], encoding="utf-8")
     rule = find_rule(f"{path}:ends_on_c")
