@@ -219,9 +219,9 @@ def in_batches(points: Tensor, sizes: list[int]) -> list[Tensor]:
 @pytest.mark.parametrize("sizes", [[1, 2, 4, 13], [7, 7, 6], [17, 3]], ids=str)
 def test_the_same_points_give_the_same_melodies_in_any_batches(model, sizes, precision):
     z, draws = torch.randn(20, 8), generator(1)
-    drawing = {"temperature": 0.8, "precision": precision}
-    whole = model.decode(z, generator=generator(1), **drawing)
-    parts = [model.decode(part, generator=draws, **drawing) for part in in_batches(z, sizes)]
+    how = {"sampling": Sampling(0.8), "precision": precision}
+    whole = model.decode(z, generator=generator(1), **how)
+    parts = [model.decode(part, generator=draws, **how) for part in in_batches(z, sizes)]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -353,13 +353,17 @@ def test_temperature_zero_ignores_the_draws(model):
         ({"temperature": math.nan}, "temperature must be 0 or above, got nan"),
         ({"top_k": 0}, "top-k must be at least 1, got 0"),
         ({"top_p": 1.5}, "top-p must be above 0 and at most 1, got 1.5"),
-        ({"precision": "float8"}, "one of auto, bfloat16, float32, got 'float8'"),
     ],
     ids=str,
 )
 def test_a_way_of_drawing_out_of_range_is_refused(model, options, message):
     with pytest.raises(UsageError, match=message):
-        model.decode(torch.zeros(1, 8), **options)
+        model.decode(torch.zeros(1, 8), Sampling(**options))
+
+
+def test_a_precision_that_does_not_exist_is_refused(model):
+    with pytest.raises(UsageError, match="one of auto, bfloat16, float32, got 'float8'"):
+        model.decode(torch.zeros(1, 8), precision="float8")
 
 
 @pytest.mark.parametrize("shape", [(8,), (1, 9), (1, 1, 8)])

@@ -437,7 +437,7 @@ def test_the_sampler_decodes_in_its_way_in_parts(tiny_model, monkeypatch, drawin
     z = torch.randn(10, 8)
     generator = torch.Generator().manual_seed(2)
     parts = [
-        tiny_model.decode(z[first:last], generator=generator, **drawing)
+        tiny_model.decode(z[first:last], Sampling(**drawing), generator=generator)
         for first, last in pairwise([0, 4, 8, 10])
     ]
     sampled = MelodySampler(tiny_model, Sampling(seed=2, **drawing)).decode(z)

@@ -44,9 +44,9 @@ class Copier:
         self.points = z
         return F.one_hot(self.decoded(events), 130).float()
 
-    def decode(self, z, *, temperature, generator):
+    def decode(self, z, sampling, *, generator):
         assert z is self.points
-        self.decoding = temperature, generator
+        self.decoding = sampling.temperature, generator
         return self.decoded(self.events)
 
 
