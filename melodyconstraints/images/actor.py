@@ -39,6 +39,7 @@ from melodyconstraints.storage.artifacts import fits_this_version
 from melodyconstraints.vae.precision import products
 
 KIND = "image-actor"
+_REMEDY = "train it again with: mc images train-actor"
 _OLDER = {"heads": [], "best": math.nan, "decoded": 0, "interrupted": False}
 """What the folders of version 0.1 do not say."""
 METHODS = ("actor", "gradient", "langevin")
@@ -354,12 +355,12 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, METHODS, _OLDER)
+    saved = load_pair(folder, KIND, METHODS, _REMEDY, _OLDER)
     with fits_this_version(folder):
         names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
         _check_networks(ActorCritic(**saved.pair), names)
     model = model or load_model(saved.model_folder)
-    saved.check_model(model, "train it again with: mc images train-actor")
+    saved.check_model(model)
     actor = ImageActor(model=model, names=names, exclusive=exclusive, **saved.pair)
     for network in (actor.actor, actor.critic):
         if network is not None:

@@ -117,6 +117,7 @@ class SavedPair:
         pair: the pair, as keywords of :class:`ActorCritic`.
         model_folder, fingerprint: of the model that it was trained on.
         config: all of the folder's configuration, with what the domain added.
+        remedy: what the user can do about another model's pair.
     """
 
     folder: Path
@@ -124,10 +125,11 @@ class SavedPair:
     model_folder: str
     fingerprint: str
     config: dict[str, Any]
+    remedy: str
 
-    def check_model(self, model: ModelOnDisk, remedy: str) -> None:
+    def check_model(self, model: ModelOnDisk) -> None:
         """See :func:`check_fingerprint`."""
-        check_fingerprint(self.folder, self.fingerprint, model, remedy)
+        check_fingerprint(self.folder, self.fingerprint, model, self.remedy)
 
 
 def save_pair(
@@ -177,12 +179,14 @@ def load_pair(
     folder: Path | str,
     kind: str,
     methods: Collection[str],
+    remedy: str,
     older: Mapping[str, Any] = MappingProxyType({}),
 ) -> SavedPair:
     """Read a pair's folder.
 
     Args:
         methods: those that the domain knows.
+        remedy: what the user can do about a folder of another version or model.
         older: what stands for entries that folders of older versions lack.
 
     Raises:
@@ -191,14 +195,14 @@ def load_pair(
     folder = Path(folder)
     artifact = load_artifact(folder, kind)
     config = artifact.config
-    with fits_this_version(folder):
+    with fits_this_version(folder, f"; {remedy}"):
         pair = _pair({**older, **config}, methods)
         model_folder, fingerprint = reference_of(config)
         own = with_prefix(artifact.tensors, _ACTOR)
         pair["actor"] = actor_from(own) if own else None
         pair["critic"] = critics_from(with_prefix(artifact.tensors, _CRITIC))
         _check_sizes(ActorCritic(**pair))
-    return SavedPair(folder, pair, model_folder, fingerprint, config)
+    return SavedPair(folder, pair, model_folder, fingerprint, config, remedy)
 
 
 def _pair(config: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]:

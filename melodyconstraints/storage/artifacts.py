@@ -108,8 +108,11 @@ def load_artifact(folder: Path, kind: str) -> Artifact:
 
 
 @contextmanager
-def fits_this_version(folder: Path) -> Iterator[None]:
+def fits_this_version(folder: Path, remedy: str = "") -> Iterator[None]:
     """What goes wrong inside, with a folder's contents, is an error of that folder.
+
+    Args:
+        remedy: added to the error, such as ``; train it again``.
 
     Raises:
         ArtifactError: the contents are whole, but not what this version makes sense of.
@@ -117,7 +120,7 @@ def fits_this_version(folder: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
+        raise ArtifactError(f"{folder} does not fit this version: {error}{remedy}") from error
 
 
 def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:

@@ -38,6 +38,7 @@ from melodyconstraints.workflows.seeds import (
 )
 
 KIND = "actor"
+_REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
 """Purpose of the noise of a search."""
 
@@ -226,12 +227,12 @@ def load_actor(
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, METHODS)
+    saved = load_pair(folder, KIND, METHODS, _REMEDY)
     with fits_this_version(folder):
         named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
         temperature = float(saved.config["temperature"])
     model = model or load_model(saved.model_folder)
-    saved.check_model(model, "train it again with: mc train-actor")
+    saved.check_model(model)
     if rules is None:
         found = [replace(find_rule(spec), name=name) for name, spec in named]
     else:

@@ -42,6 +42,7 @@ from melodyconstraints.workflows.train_actor import (
 
 KIND = "knob-actor"
 METHODS = ("actor",)
+_REMEDY = "train an actor for that one with: mc train-actor"
 FOLDER_OF_KNOBS = "knobs"
 """In its model's folder."""
 PITCH_CLASSES = 12
@@ -243,9 +244,9 @@ def load_knobs(
     if folder is None:
         own = Path(model.folder) / FOLDER_OF_KNOBS if model and model.folder else None
         folder = own if own and own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
-    saved = load_pair(folder, KIND, METHODS)
+    saved = load_pair(folder, KIND, METHODS, _REMEDY)
     model = model or load_model(saved.model_folder)
-    saved.check_model(model, "train an actor for that one with: mc train-actor")
+    saved.check_model(model)
     if saved.pair["actor"] is None:
         raise ArtifactError(f"{folder} holds no actor; train one with: mc train-actor --knobs")
     return ConditionalActor(model=model, **saved.pair)
