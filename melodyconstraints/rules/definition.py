@@ -70,7 +70,7 @@ class Rule:
             given = self.function(melodies)
         except Exception as error:
             raise RuleError(
-                f"rule {self.name} raised {_type_and_text(error)} for a batch of {len(melodies)} melodies"
+                f"rule {self.name} raised {_of(error)} for a batch of {len(melodies)} melodies"
             ) from error
         rewards = self._as_numbers(given, f"a batch of {len(melodies)} melodies")
         if rewards.shape != (len(melodies),):
@@ -87,7 +87,7 @@ class Rule:
                 given = self.function(CONVERSIONS[self.takes](melody))
             except Exception as error:
                 raise RuleError(
-                    f"rule {self.name} raised {_type_and_text(error)} for {_describe(melodies, index)}"
+                    f"rule {self.name} raised {_of(error)} for {_describe(melodies, index)}"
                 ) from error
             value = self._as_numbers(given, _describe(melodies, index))
             if value.size != 1:
