@@ -67,7 +67,7 @@ def test_the_actor_finds_a_disc_with_a_moderate_shift(train_and_move, disc):
     trained, before, after, z, shift = train_and_move([disc])
     assert before < 0.02
     assert after > 0.9
-    # The shortest way is 1; eight seeds take 1.28 to 1.51, with a deviation of .07.
+    # The shortest way is 1; 20 seeds take 1.25 to 1.51, with a deviation of .07.
     assert shift < 2 * disc.outside(z).mean().item()
     assert 0.9 < trained.best <= 1
     assert trained.records[-1].satisfied[0] > trained.records[0].satisfied[0] + 0.5
@@ -90,8 +90,8 @@ def test_the_actor_satisfies_two_rewards_at_once(train_and_move):
     trained, before, after, z, shift = train_and_move(rewards, **held)
     least = (1 - z).clamp(min=0).norm(dim=-1).mean().item()
     assert before < 0.04
-    assert after > 0.9
-    # Six seeds take 1.70 to 1.86 times the shortest way, with a deviation of .06.
+    assert after > 0.85  # 20 seeds: 0.93 to 1
+    # 20 seeds take 1.66 to 1.93 times the shortest way, with a deviation of .07.
     assert shift < 2.3 * least
     assert all(len(record.rewards) == len(record.satisfied) == 2 for record in trained.records)
 

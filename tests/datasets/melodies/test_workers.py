@@ -243,7 +243,7 @@ def test_each_fault_costs_its_item_only(deeds, capfd):
         ("hang_with_gil",): Fault.TIME,
     }
     tasks = [task for deed in planted for task in ([OK, deed, OK], [OK])]
-    results = list(supervise(deeds.act, tasks, jobs=2, limits=Limits(seconds=1.0)))
+    results = list(supervise(deeds.act, tasks, jobs=2, limits=Limits(seconds=2.0)))
     assert dict(zip(planted, results[::2], strict=True)) == {
         deed: ["fine", fault, "fine"] for deed, fault in planted.items()
     }
@@ -259,7 +259,7 @@ def test_an_item_that_eats_memory_is_given_up(deeds):
 
 def test_one_task_may_hold_many_faults(deeds):
     task = [("kill",), OK, ("hang",), ("strike", MemoryError()), OK, ("kill",)]
-    (result,) = supervise(deeds.act, [task], jobs=1, limits=Limits(seconds=0.5))
+    (result,) = supervise(deeds.act, [task], jobs=1, limits=Limits(seconds=2.0))
     assert result == [Fault.CRASHED, "fine", Fault.TIME, Fault.MEMORY, "fine", Fault.CRASHED]
 
 
@@ -298,7 +298,7 @@ def test_memory_that_others_left_behind_costs_no_item(deeds):
 def test_the_watch_goes_on_while_the_consumer_is_away(deeds, tmp_path):
     told = tmp_path / "pid"
     tasks = [[OK], [("tell", str(told)), ("hang",)], [OK]]
-    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=0.5))
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=2.0))
     assert next(results) == ["fine"]
     wait_until(told.exists)
     wait_until(lambda: is_gone(int(told.read_text())))
@@ -308,7 +308,7 @@ def test_the_watch_goes_on_while_the_consumer_is_away(deeds, tmp_path):
 def test_large_tasks_behind_a_hanging_one_do_not_block_the_watch(deeds):
     load = ("echo", bytes(10**6))
     tasks = [[load, ("hang",)], [load], [load]]
-    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=0.5))
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=2.0))
     assert list(results) == [[load[1], Fault.TIME], [load[1]], [load[1]]]
 
 

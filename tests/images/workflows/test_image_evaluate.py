@@ -92,11 +92,12 @@ def test_the_line_of_an_actor_that_makes_one_image_only(stamp, judge, bars, by_t
 
 
 def test_the_line_of_realism_alone(trained, judge, other_bars):
-    actor = trained("actor", labelled=False)
+    actor = trained("gradient", labelled=False)
     row = evaluate_actor("real", actor, judge, *other_bars, n=300, seed=7)
     assert (row.scores, row.diversity) == (None, None)
     assert row.z_mse > 0
     prior = evaluate_prior(actor, judge, other_bars.images, n=300, seed=7)
+    # The search comes closer with every seed; of eleven actors one did not.
     assert row.frechet < prior.frechet
 
 
