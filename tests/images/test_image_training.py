@@ -301,8 +301,8 @@ def test_a_few_hundred_steps_teach_it_bars(bar_model, other_bars, place_of):
     assert (place_of(drawn) == labels.argmax(-1)).float().mean() > 0.98
     measured = measure_elbo(bar_model, images)
     untrained = measure_elbo(ImageVAE(replace(bar_model.config)), images)
-    # Over 21 seeds 0.03 to 0.13 of the variance. Three factors make a bar: over ten seeds the third
-    # of the four scales is 0.2 to 0.55, the last one up to 0.82.
+    # Over 21 seeds 0.03 to 0.13 of the variance. Three factors make a bar: over ten seeds the
+    # third of the four scales is 0.2 to 0.55, the last one up to 0.82.
     assert measured["mse"] < 0.3 * float(as_pixels(images).var())
     assert measured["elbo"] > 20 > untrained["elbo"]
     assert (bar_model.sigma_bar < 0.7).sum() >= 3

@@ -29,8 +29,8 @@ PATIENCE_SECONDS = 500
 """Never used up unless a process waits for the other for ever."""
 TOLERANCE = {"atol": 2e-4, "rtol": 0}
 """A fifth of one step of Adam, of which there are 24. Two processes sum gradients in another order
-than one, and Adam, which divides by their size, makes rounding of a tiny gradient count: one process
-with other thread counts and vector units is off by up to 0.00004."""
+than one, and Adam, which divides by their size, makes rounding of a tiny gradient count: one
+process with other thread counts and vector units is off by up to 0.00004."""
 SETTINGS = TrainingSettings(
     steps=24,
     batch_size=4,
