@@ -77,28 +77,26 @@ def option_group(
     return decorate
 
 
-def _specifications(rules: Sequence[str], density: int | None) -> list[str]:
+def rule_specs(rules: Sequence[str], density: int | None) -> list[str]:
+    """Specifications of all rules that were asked for."""
     return [*rules, *([] if density is None else [f"density:{density}"])]
 
 
-rule_options = option_group(
-    "specs",
-    _specifications,
-    {
-        "rules": click.option(
-            "--rule",
-            "rules",
-            multiple=True,
-            metavar="RULE",
-            help="cmajor, scale:D-dorian, my_rules.py:my_rule, ... May be given several times.",
-        ),
-        "density": click.option(
-            "--density",
-            type=click.IntRange(0, 256),
-            help="At least so many notes in 16 bars; short for --rule density:N.",
-        ),
-    },
-)
+RULE_OPTIONS = {
+    "rules": click.option(
+        "--rule",
+        "rules",
+        multiple=True,
+        metavar="RULE",
+        help="cmajor, scale:D-dorian, my_rules.py:my_rule, ... May be given several times.",
+    ),
+    "density": click.option(
+        "--density",
+        type=click.IntRange(0, 256),
+        help="At least so many notes in 16 bars; short for --rule density:N.",
+    ),
+}
+rule_options = option_group("specs", rule_specs, RULE_OPTIONS)
 """``--rule`` (several) and ``--density``, handed over as ``specs``, a list of specifications."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ import click
 from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
 from melodyconstraints.cli._common import (
     FOLDER,
+    RULE_OPTIONS,
     model_option,
-    rule_options,
+    option_group,
+    rule_specs,
     sampling_options,
     talk,
 )
@@ -32,10 +34,22 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.actor import MelodyActor
 
 
+@dataclass(frozen=True)
+class _Wishes:
+    """Rules, and the density, which is a knob as well."""
+
+    rules: tuple[str, ...]
+    density: int | None
+
+    @property
+    def specs(self) -> list[str]:
+        return rule_specs(self.rules, self.density)
+
+
 @click.command("generate")
 @actor_option
 @model_option
-@rule_options
+@option_group("wishes", _Wishes, RULE_OPTIONS)
 @click.option(
     "--scale",
     help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no training.",
@@ -65,7 +79,7 @@ if TYPE_CHECKING:
 def command(
     actor_folder: Path | None,
     model_folder: Path | None,
-    specs: list[str],
+    wishes: _Wishes,
     scale: str | None,
     count: int,
     output: Path,
@@ -87,9 +101,9 @@ def command(
     training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
     actor is trained first. With none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
+    specs, density = wishes.specs, wishes.density
     check_one_source(actor_folder, specs)
-    density = _only_density(specs)
-    if scale is not None and (actor_folder is not None or (specs and density is None)):
+    if scale is not None and (wishes.rules or actor_folder is not None):
         raise click.UsageError(
             "--scale turns a knob and goes with --density only; of an actor with other rules a "
             "scale is one more: --rule scale:D-dorian"
@@ -106,11 +120,11 @@ def command(
 
     model = None if model_folder is None else load_model(model_folder)
     actor = None
-    reachable = density is not None and density <= HIGHEST_DENSITY
-    if scale is not None or (reachable and not actor_folder and not model):
+    only_dense = density is not None and density <= HIGHEST_DENSITY and not wishes.rules
+    if scale is not None or (only_dense and not actor_folder and not model):
         actor = load_knobs(model=model).at(scale, density)
     elif ruled:
-        actor = find_actor(actor_folder, model, specs, sampling["seed"] or 0)
+        actor = find_actor(actor_folder, model, specs, Sampling.of(sampling).seed)
     drawn = count
     if actor is None:
         model = model or load_model()
@@ -133,12 +147,6 @@ def command(
     }
     _write(melodies, output, facts, actor, plot=plot, replaced=earlier)
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
-
-
-def _only_density(specs: Sequence[str]) -> int | None:
-    """Notes that a density alone asks for, as ``density:96``; None for other rules."""
-    name, _, argument = specs[0].partition(":") if len(specs) == 1 else ("", "", "")
-    return int(argument) if name == "density" and argument.isdecimal() else None
 
 
 def _write(

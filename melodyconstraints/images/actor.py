@@ -355,10 +355,10 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, METHODS, _REMEDY, _OLDER)
+    saved = load_pair(folder, KIND, {m: m == "actor" for m in METHODS}, _REMEDY, _OLDER)
     with fits_this_version(folder):
         names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
-        _check_networks(ActorCritic(**saved.pair), names)
+        _check_labels(ActorCritic(**saved.pair), names)
     model = model or load_model(saved.model_folder)
     saved.check_model(model)
     actor = ImageActor(model=model, names=names, exclusive=exclusive, **saved.pair)
@@ -368,10 +368,8 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
     return actor
 
 
-def _check_networks(pair: ActorCritic, names: tuple[str, ...]) -> None:
-    """Make sure that a pair has the networks of its method, for these labels."""
-    if (pair.actor is None) != (pair.method != "actor"):
-        raise ValueError(f"the networks are not those of the method {pair.method}")
+def _check_labels(pair: ActorCritic, names: tuple[str, ...]) -> None:
+    """Make sure that a pair's networks are for these labels."""
     heads = [cast(Critic, critic).heads for critic in pair.critic.critics]
     if pair.actor is None:
         wanted = ([len(names)] if names else []) + ([1] if pair.method == "gradient" else [])

@@ -17,7 +17,7 @@ and whatever the domain adds. The networks are rebuilt from the shapes of their 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -178,14 +178,14 @@ def save_pair(
 def load_pair(
     folder: Path | str,
     kind: str,
-    methods: Collection[str],
+    methods: Mapping[str, bool],
     remedy: str,
     older: Mapping[str, Any] = MappingProxyType({}),
 ) -> SavedPair:
     """Read a pair's folder.
 
     Args:
-        methods: those that the domain knows.
+        methods: those that the domain knows, and whether an actor moves the points.
         remedy: what the user can do about a folder of another version or model.
         older: what stands for entries that folders of older versions lack.
 
@@ -201,11 +201,11 @@ def load_pair(
         own = with_prefix(artifact.tensors, _ACTOR)
         pair["actor"] = actor_from(own) if own else None
         pair["critic"] = critics_from(with_prefix(artifact.tensors, _CRITIC))
-        _check_sizes(ActorCritic(**pair))
+        _check_networks(ActorCritic(**pair), has_actor=methods[pair["method"]])
     return SavedPair(folder, pair, model_folder, fingerprint, config, remedy)
 
 
-def _pair(config: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]:
+def _pair(config: Mapping[str, Any], methods: Container[str]) -> dict[str, Any]:
     """Keywords of a pair but for its networks."""
     method = str(config["method"])
     heads = tuple(tuple(str(name) for name in names) for names in config["heads"])
@@ -226,8 +226,10 @@ def _pair(config: Mapping[str, Any], methods: Collection[str]) -> dict[str, Any]
     }
 
 
-def _check_sizes(pair: ActorCritic) -> None:
-    """Make sure that networks are of the sizes that the configuration tells of."""
+def _check_networks(pair: ActorCritic, *, has_actor: bool) -> None:
+    """Make sure that the networks are those that the configuration tells of."""
+    if (pair.actor is not None) != has_actor:
+        raise ValueError(f"the networks are not those of the method {pair.method}")
     critics = cast("list[Critic]", list(pair.critic.critics))
     sizes = [(critic.hidden, pair.settings.critic_hidden) for critic in critics]
     if isinstance(pair.actor, Actor):

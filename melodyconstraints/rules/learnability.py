@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SATISFIED = 1 - 1e-6
-"""A reward of at least this counts as satisfied, here as in a training."""
+from melodyconstraints.latent.satisfaction import SATISFIED
+
 JUDGED_IN_TRAINING = 23_000
 """Melodies that are judged in one training of an actor, about."""
 
@@ -27,7 +27,7 @@ class Distribution:
     Args:
         n: melodies.
         mean: of their rewards.
-        satisfied: share of at least :data:`SATISFIED`.
+        satisfied: share of rewards that count as satisfied.
         quantiles: least, 10%, median, 90%, most.
         values: how many different rewards there are.
         histogram: share of the melodies in each tenth of [0, 1].

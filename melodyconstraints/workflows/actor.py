@@ -227,7 +227,7 @@ def load_actor(
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, METHODS, _REMEDY)
+    saved = load_pair(folder, KIND, {m: m not in SEARCHES for m in METHODS}, _REMEDY)
     with fits_this_version(folder):
         named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
         temperature = float(saved.config["temperature"])

@@ -31,7 +31,7 @@ from melodyconstraints.datasets.melodies.store import SUMMARY, StoredMelodies, r
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, BUNDLED_NAME, load_model
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
@@ -283,9 +283,8 @@ def _fits(bank: Bank, temperature: float, size: int, data: Path | None) -> bool:
 
 
 def _shipped(model: MelodyVAE) -> Path | None:
-    if not model.folder:
-        return None
-    return (BUNDLED if model.folder == BUNDLED_NAME else Path(model.folder)) / FOLDER
+    home = home_of(model)
+    return home and home / FOLDER
 
 
 def _cached(model: MelodyVAE, temperature: float, data: Path | None, size: int) -> Path | None:

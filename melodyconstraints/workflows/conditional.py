@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
@@ -41,8 +41,10 @@ from melodyconstraints.workflows.train_actor import (
 )
 
 KIND = "knob-actor"
-METHODS = ("actor",)
-_REMEDY = "train an actor for that one with: mc train-actor"
+METHODS = {"actor": True}
+_REMEDY = (
+    "train it again with: mc train-actor --knobs; or an actor for your rules with: mc train-actor"
+)
 FOLDER_OF_KNOBS = "knobs"
 """In its model's folder."""
 PITCH_CLASSES = 12
@@ -242,11 +244,10 @@ def load_knobs(
         ArtifactError: missing, damaged, foreign, or trained on another model.
     """
     if folder is None:
-        own = Path(model.folder) / FOLDER_OF_KNOBS if model and model.folder else None
-        folder = own if own and own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
+        home = (model and home_of(model)) or BUNDLED
+        own = home / FOLDER_OF_KNOBS
+        folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
     saved = load_pair(folder, KIND, METHODS, _REMEDY)
     model = model or load_model(saved.model_folder)
     saved.check_model(model)
-    if saved.pair["actor"] is None:
-        raise ArtifactError(f"{folder} holds no actor; train one with: mc train-actor --knobs")
     return ConditionalActor(model=model, **saved.pair)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.midi.selection import FoundMelody, read_melody
+from melodyconstraints.storage.text import printable
 
 
 def midi_files(paths: Iterable[Path]) -> list[Path]:
@@ -39,14 +40,23 @@ def read_melodies(
             yield file, error
 
 
-def folder_melodies(folder: Path | str) -> Melodies:
-    """The melodies of a folder's MIDI files; those without one are passed over.
+def folder_melodies(
+    folder: Path | str, announce: Callable[[str], object] | None = None
+) -> Melodies:
+    """The melodies of a folder's MIDI files.
+
+    Args:
+        announce: called with the reason why a file has none.
 
     Raises:
         UsageError: no file holds a melody.
     """
-    read = read_melodies(midi_files([Path(folder)]))
-    melodies = [found.melody for _, found in read if isinstance(found, FoundMelody)]
+    melodies = []
+    for _, found in read_melodies(midi_files([Path(folder)])):
+        if isinstance(found, FoundMelody):
+            melodies.append(found.melody)
+        elif announce:
+            announce(printable(f"passed over: {found}"))
     if not melodies:
         raise UsageError(f"{folder} holds no MIDI file with a melody")
     return Melodies.stack(melodies)

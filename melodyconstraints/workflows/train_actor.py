@@ -97,7 +97,13 @@ def train_actor(
     settings, found = settings or PRESETS[preset], find_rules(rules)
     if bank is None and ((found and settings.bank) or realism is True):
         bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
-    constraints = _learned_constraints(model, like, unlike, realism, bank)
+    constraints: list[Constraint] = []
+    if like is not None or unlike is not None:
+        examples = (_melodies(one, announce) for one in (like, unlike))
+        constraints.append(_likeness(model, *examples))
+    if realism:
+        encodings = _bank_encodings(bank) if realism is True else realism
+        constraints.append(RealismConstraint(encodings))
     own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
     of_heads = own + tuple(weight for one in constraints for weight in one.weights)
     decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
@@ -118,39 +124,24 @@ def train_actor(
     return MelodyActor(model=model, rules=found, **{**vars(pair), "method": method})
 
 
-def _learned_constraints(
-    model: MelodyVAE,
-    like: Examples | None,
-    unlike: Examples | None,
-    realism: bool | Encodings,
-    bank: Bank | tuple[Tensor, Melodies] | None,
-) -> list[Constraint]:
-    """Likeness to examples and realism, where they are asked for."""
-    constraints: list[Constraint] = []
-    if like is not None or unlike is not None:
-        constraints.append(_likeness(model, like, unlike))
-    if realism is True:
-        constraints.append(RealismConstraint(_bank_encodings(bank)))
-    elif isinstance(realism, Encodings):
-        constraints.append(RealismConstraint(realism))
-    return constraints
-
-
 def _likeness(
-    model: MelodyVAE, like: Examples | None, unlike: Examples | None
+    model: MelodyVAE, like: Melodies | None, unlike: Melodies | None
 ) -> AttributeConstraint:
     """What tells one kind of melodies from another, from examples of both."""
-    liked, others = (_melodies(one) for one in (like, unlike))
-    if not (liked and others):
+    if not (like and unlike):
         raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
-    posterior = encode(model, [*liked, *others])
-    labels = torch.zeros(len(liked) + len(others), 1)
-    labels[: len(liked)] = 1
+    posterior = encode(model, [*like, *unlike])
+    labels = torch.zeros(len(like) + len(unlike), 1)
+    labels[: len(like)] = 1
     return AttributeConstraint(Encodings(posterior.mean, posterior.scale, labels), [LIKE])
 
 
-def _melodies(examples: Examples | None) -> Melodies | None:
-    return folder_melodies(examples) if isinstance(examples, Path | str) else examples
+def _melodies(
+    examples: Examples | None, announce: Callable[[str], object] | None
+) -> Melodies | None:
+    if isinstance(examples, Path | str):
+        return folder_melodies(examples, announce)
+    return examples
 
 
 def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:

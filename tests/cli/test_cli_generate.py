@@ -232,7 +232,9 @@ def test_only_satisfying_without_rules_is_refused(mc):
     assert "--only-satisfying needs --actor, --scale, --rule or --density" in result.stderr
 
 
-@pytest.mark.parametrize("options", [["--rule", "cmajor"], ["--actor", "a"]], ids=str)
+@pytest.mark.parametrize(
+    "options", [["--rule", "cmajor"], ["--rule", "density:9"], ["--actor", "a"]], ids=str
+)
 def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options):
     result = mc("generate", "--scale", "D-dorian", *options)
     assert result.exit_code == 2
@@ -299,8 +301,16 @@ def test_a_density_alone_is_a_knob_too(mc, knobs, tmp_path):
     assert read_melody(tmp_path / "out" / "melody-005.mid").melody == expected[4]
 
 
-@pytest.mark.parametrize("options", [["--density", "193"], ["--density", "9", "--rule", "cmajor"]])
-def test_what_the_knobs_do_not_reach_is_trained_for(mc, knobs, monkeypatch, options):
+@pytest.mark.parametrize(
+    ("options", "specs"),
+    [
+        (["--density", "193"], ["density:193"]),
+        (["--density", "9", "--rule", "cmajor"], ["cmajor", "density:9"]),
+        (["--rule", "density:9"], ["density:9"]),
+    ],
+    ids=str,
+)
+def test_what_is_no_knob_is_trained_for(mc, knobs, monkeypatch, options, specs):
     asked = []
 
     def train(model_folder, specs, **_):
@@ -309,7 +319,7 @@ def test_what_the_knobs_do_not_reach_is_trained_for(mc, knobs, monkeypatch, opti
 
     monkeypatch.setattr(_actors, "train_with_bar", train)
     assert mc("generate", "-n", 1, *options).exit_code == 0
-    assert asked == (["density:193"] if len(options) == 2 else ["cmajor", "density:9"])
+    assert asked == specs
 
 
 def test_a_model_of_ones_own_may_have_knobs(mc, knobs, tiny_model_folder, tmp_path):
@@ -330,7 +340,8 @@ def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
     assert result.exit_code == 1
     assert (
         f"knobs was trained on the model {knobs.model.fingerprint[:12]}, found "
-        f"{other.fingerprint[:12]}; train an actor for that one with: mc train-actor\n"
+        f"{other.fingerprint[:12]}; train it again with: mc train-actor --knobs; or "
+        "an actor for your rules with: mc train-actor\n"
     ) in result.stderr
     assert not (tmp_path / "out").exists()
 

@@ -96,6 +96,14 @@ def test_examples_of_two_kinds_take_the_place_of_rules(train, tmp_path, some_mel
 
 
 @pytest.mark.usefixtures("kinds")
+def test_an_example_without_a_melody_is_told_and_costs_no_more(train, tmp_path):
+    (tmp_path / "reels" / "broken.mid").write_bytes(b"no MIDI")
+    result = train("--like", "reels", "--unlike", "hymns")
+    assert "passed over: reels/broken.mid: " in result.stderr
+    assert load_actor(tmp_path / "actors" / "like-reels").head_names == ("like the examples",)
+
+
+@pytest.mark.usefixtures("kinds")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

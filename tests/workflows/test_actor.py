@@ -616,3 +616,12 @@ def test_the_refinement_pulls_points_outside_the_priors_shell_back(actor_for):
     assert actor.shift(z).square().mean() < 4
     free = replace(REFINEMENT, shell_weight=0.0)
     assert free(actor.critic, z, sigma_bar=actor.model.sigma_bar).square().mean() > 4
+
+
+def test_an_actor_folder_without_its_actor_is_refused(actor_for, model, tmp_path):
+    actor = actor_for("cmajor")
+    actor.actor = None
+    actor.save(tmp_path)
+    message = "the networks are not those of the method actor; train it again with: mc train-actor"
+    with pytest.raises(ArtifactError, match=message):
+        load_actor(tmp_path, model=model)

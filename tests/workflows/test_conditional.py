@@ -354,7 +354,7 @@ def test_another_model_is_refused(knobs, tiny_config, latent_dim, tmp_path):
     save_model(other, tmp_path / "other")
     message = (
         f"knobs was trained on the model {knobs.model.fingerprint[:12]}, found "
-        f"{other.fingerprint[:12]}; train an actor for that one with: mc train-actor"
+        f"{other.fingerprint[:12]}; train it again with: mc train-actor --knobs; or an actor"
     )
     with pytest.raises(ArtifactError, match=message):
         load_knobs(tmp_path / "knobs", model=other)
@@ -401,3 +401,23 @@ def test_the_bundled_knobs_turn():
 
 def test_the_bundled_knobs_were_trained_by_the_recipe_that_is_here():
     assert load_knobs().settings == SETTINGS  # the defaults of other trainings may change
+
+
+def test_knobs_of_an_older_version_are_refused_with_how_to_make_them_again(knobs, tmp_path):
+    save_knobs(knobs, tmp_path)
+    artifact = load_artifact(tmp_path, KIND)
+    old = {key: artifact.config[key] for key in ("model", "settings", "records")}
+    tensors = {name.removeprefix("actor."): one for name, one in artifact.tensors.items()}
+    save_artifact(tmp_path, KIND, old, tensors, "")
+    message = "does not fit this version: 'method'; train it again with: mc train-actor --knobs"
+    with pytest.raises(ArtifactError, match=message):
+        load_knobs(tmp_path, model=knobs.model)
+
+
+def test_knobs_of_the_bundled_model_are_not_looked_for_where_the_user_stands(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "bundled" / "knobs").mkdir(parents=True)  # the user's own, and empty
+    monkeypatch.chdir(tmp_path)
+    model = load_model()
+    assert load_knobs(model=model).model is model

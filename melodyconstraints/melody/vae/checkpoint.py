@@ -20,6 +20,13 @@ BUNDLED_NAME = "bundled"
 """What stands for its folder in actors, wherever the package is installed."""
 
 
+def home_of(model: MelodyVAE) -> Path | None:
+    """Folder of a model, wherever the package is installed; None if it was never on disk."""
+    if not model.folder:
+        return None
+    return BUNDLED if model.folder == BUNDLED_NAME else Path(model.folder)
+
+
 def save_model(
     model: MelodyVAE, folder: Path, *, card: str = "", training: Mapping[str, Any] | None = None
 ) -> str:
