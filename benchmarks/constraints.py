@@ -265,7 +265,7 @@ def knobs(count: int, temperature: float) -> None:
             )
             melodies = sampler.decode(shifted)
             judge = ScaleAndDensity()
-            rewards = judge.score(judge.measure(melodies), y)
+            rewards = judge.compute(judge.measure(melodies), y)
             kept = (rewards >= SATISFIED).float()
             rows.append(
                 [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,7 +33,7 @@ CURVES = "training-curves.png"
     "weights",
     type=click.FloatRange(0),
     multiple=True,
-    help="How hard each rule pulls, in training and in a search; in their order, density last.  "
+    help="Weight of each rule, in training and in a search; in their order, density last.  "
     "[default: 1 each]",
 )
 @click.option(
@@ -77,7 +77,7 @@ CURVES = "training-curves.png"
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
-    help="Of the decoder, in the training.",
+    help="The decoder's temperature in training.",
 )
 @seed_option
 @click.option("--overwrite", is_flag=True, help="Replace an actor at OUTPUT.")
@@ -88,15 +88,11 @@ def command(
     specs: list[str],
     weights: tuple[float, ...],
     like: Path | None,
-    unlike: Path | None,
-    realism: bool,
-    method: str,
     knobs: bool,
     output: Path | None,
-    preset: str,
-    temperature: float,
     seed: int,
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Train an actor that makes the model's melodies obey RULES, and write an actor folder.
 
@@ -107,7 +103,7 @@ def command(
 
     Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
-    if (like is None) != (unlike is None):
+    if (like is None) != (options["unlike"] is None):
         raise click.UsageError("give both --like and --unlike: a critic compares the two")
     if knobs:
         if specs or like is not None:
@@ -118,32 +114,37 @@ def command(
         require_rules(specs)
     if weights and len(weights) != len(specs):
         raise click.UsageError(f"give {len(specs)} --weight, one a rule, got {len(weights)}")
+    folder = output or Path("actors") / slug([*specs, *([f"like-{like.name}"] if like else [])])
+    shortcoming = _train(
+        model_folder,
+        specs,
+        folder,
+        overwrite,
+        weights=weights or None,
+        like=like,
+        seed=seed,
+        **options,
+    )
+    if shortcoming:
+        click.echo(f"Error: {shortcoming}", err=True)
+        context.exit(1)
 
+
+def _train(
+    model_folder: Path | None, specs: list[str], folder: Path, overwrite: bool, **options: Any
+) -> str:
+    """Train with a bar and write the folder; what the actor falls short of, if anything."""
     from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.actor import KIND
 
-    folder = output or Path("actors") / slug([*specs, *([f"like-{like.name}"] if like else [])])
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    actor = train_with_bar(
-        load_model(model_folder),
-        specs,
-        preset=preset,
-        temperature=temperature,
-        seed=seed,
-        method=method,
-        weights=weights or None,
-        like=like,
-        unlike=unlike,
-        realism=realism,
-    )
+    actor = train_with_bar(load_model(model_folder), specs, **options)
     actor.save(folder)
     plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
-    if actor.shortcoming:
-        click.echo(f"Error: {actor.shortcoming}", err=True)
-        context.exit(1)
+    return actor.shortcoming
 
 
 def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: bool) -> None:

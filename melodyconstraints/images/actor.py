@@ -63,14 +63,14 @@ _SMALL = ActorCriticSettings(
     batch_size=256,
     learning_rate=5e-4,
     betas=(0.5, 0.9),
-    final_share=0.25,
+    final_learning_rate_fraction=0.25,
     distance_weight=0.1,
     prior_weight=0.0,
     gradient_penalty=10.0,
     penalty_points=64,
     one_sided=False,
     sharpness=0.0,
-    average=0.995,
+    ema_decay=0.995,
     validation=0,
 )
 PRESETS: dict[str, ActorCriticSettings] = {
@@ -80,7 +80,7 @@ PRESETS: dict[str, ActorCriticSettings] = {
         gate_bias=-3.0,
         actor_steps=1,
         rounds=4000,
-        final_share=0.05,
+        final_learning_rate_fraction=0.05,
         gradient_penalty=1.0,
     ),
     "large": replace(
@@ -91,7 +91,7 @@ PRESETS: dict[str, ActorCriticSettings] = {
         learning_rate=2e-4,
         batch_size=128,
         rounds=800,
-        final_share=1.0,
+        final_learning_rate_fraction=1.0,
     ),
 }
 """Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``.
@@ -188,7 +188,7 @@ def recipe_of(preset: str, method: str) -> ActorCriticSettings:
         settings,
         rounds=min(settings.rounds, SEARCH_ROUNDS),
         critic_steps=SEARCH_CRITIC_STEPS,
-        final_share=0.05,
+        final_learning_rate_fraction=0.05,
         gradient_penalty=1.0,
     )
 

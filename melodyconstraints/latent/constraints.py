@@ -1,6 +1,6 @@
 """The constraints of the paper: rewards, attributes and realism, each as examples for a critic.
 
-Rewards are judged on decoded samples (section 6), attributes learned from labelled encodings
+Rewards are those of decoded samples (section 6), attributes learned from labelled encodings
 (section 5), realism from encodings against points of the prior and of the actor (section 3),
 under a condition if labels are given (section 4).
 """
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.protocols import (
+    ConditionalRewards,
     Conditions,
     Examples,
-    Judge,
     LatentModel,
     Reward,
     Samples,
@@ -31,7 +31,7 @@ _PRIOR_SHARE = 1 / 11
 
 
 class Rewards:
-    """Plain rewards as a judge: what is measured is what is earned, under any condition.
+    """Rewards that depend on no condition: what is measured of a sample is its rewards.
 
     Args:
         rewards: at least one; each maps decoded samples to ``(B,)`` values in [0, 1].
@@ -43,7 +43,7 @@ class Rewards:
     def __init__(self, rewards: Sequence[Reward]) -> None:
         if not rewards:
             raise UsageError("give at least one reward")
-        self.rewards = tuple(rewards)
+        self.functions = tuple(rewards)
         self.names = tuple(
             str(getattr(reward, "name", f"{number} of {len(rewards)}"))
             for number, reward in enumerate(rewards, 1)
@@ -55,7 +55,7 @@ class Rewards:
         Raises:
             TrainingError: a reward outside [0, 1].
         """
-        columns = [torch.as_tensor(reward(samples)).float() for reward in self.rewards]
+        columns = [torch.as_tensor(reward(samples)).float() for reward in self.functions]
         for name, column in zip(self.names, columns, strict=True):
             wrong = column[~((column >= 0) & (column <= 1))]
             if len(wrong):
@@ -65,8 +65,8 @@ class Rewards:
                 )
         return torch.stack(columns, -1)
 
-    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
-        """The same."""
+    def compute(self, measured: Tensor, y: Tensor | None) -> Tensor:
+        """``(B, R)`` rewards, as measured."""
         return measured
 
 
@@ -75,9 +75,9 @@ class RewardConstraint:
 
     Args:
         model: decodes.
-        judge: measures samples once and scores them under conditions.
-        conditions: draws conditions; half of the examples are scored under new ones.
-        memory: newest decodings to learn from; 0 for those of the last meeting alone.
+        rewards: measures samples once and rewards them under conditions.
+        conditions: draws conditions; half of the examples have new ones.
+        replay_size: newest decodings to learn from; 0 for those of the last round alone.
         sharpness: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
         weights: of the heads in the actor's loss; ones if not given.
     """
@@ -85,16 +85,16 @@ class RewardConstraint:
     def __init__(
         self,
         model: LatentModel,
-        judge: Judge,
+        rewards: ConditionalRewards,
         *,
         conditions: Conditions | None = None,
-        memory: int = 20_000,
+        replay_size: int = 20_000,
         sharpness: float = 0.0,
         weights: Sequence[float] | None = None,
     ) -> None:
-        self.model, self.judge, self.conditions = model, judge, conditions
-        self.memory, self.sharpness = memory, sharpness
-        self.names = judge.names
+        self.model, self.rewards, self.conditions = model, rewards, conditions
+        self.replay_size, self.sharpness = replay_size, sharpness
+        self.names = rewards.names
         self.weights = _weights(weights, self.names)
         self.satisfied = torch.zeros(len(self.names), device=model.sigma_bar.device)
         self.points = torch.empty(0, model.latent_dim, device=model.sigma_bar.device)
@@ -106,7 +106,7 @@ class RewardConstraint:
     def measure(self, points: Tensor) -> Tensor:
         """``(B, F)`` what is measured of the samples that ``(B, Z)`` points decode to."""
         self.decoded += len(points)
-        parts = [self.judge.measure(self.model.decode(z)) for z in points.split(DECODE_BATCH)]
+        parts = [self.rewards.measure(self.model.decode(z)) for z in points.split(DECODE_BATCH)]
         return torch.cat(parts).to(points.device)
 
     @property
@@ -114,59 +114,63 @@ class RewardConstraint:
         """Whether conditions are drawn."""
         return self.conditions is not None
 
-    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor:
-        """Decode, judge and remember; see :class:`..protocols.Constraint`."""
+    def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor:
+        """Decode, reward and keep; see :class:`..protocols.Constraint`."""
         points = torch.cat([shifted, prior])
         measured = self.measure(points)
-        self.remember(points, measured, None if y is None else self._asked(y, len(prior)))
-        earned = self.judge.score(measured[: len(shifted)], y)
-        newest = (earned >= SATISFIED).float().mean(0)
+        self.keep(points, measured, None if y is None else self._with_others(y, len(prior)))
+        rewards = self.rewards.compute(measured[: len(shifted)], y)
+        newest = (rewards >= SATISFIED).float().mean(0)
         self.satisfied = torch.maximum(
             self.satisfied, torch.lerp(self.satisfied, newest, _NEWEST_SHARE)
         )
-        return earned
+        return rewards
 
-    def earned(self, points: Tensor, y: Tensor | None) -> Tensor:
-        """Decode and judge; see :class:`..protocols.Constraint`."""
-        return self.judge.score(self.measure(points), y)
+    def evaluate(self, points: Tensor, y: Tensor | None) -> Tensor:
+        """Decode and reward; see :class:`..protocols.Constraint`."""
+        return self.rewards.compute(self.measure(points), y)
 
-    def _asked(self, y: Tensor, others: int) -> Tensor:
-        """Conditions of the actor's points, and any for others."""
+    def _with_others(self, y: Tensor, others: int) -> Tensor:
+        """The actor's conditions, and some of them again for other points."""
         return torch.cat([y, y[torch.arange(others, device=y.device) % len(y)]])
 
-    def remember(self, points: Tensor, measured: Tensor, y: Tensor | None) -> None:
-        """Keep ``B`` points with what was measured of them and what was asked there."""
-        self.points = _newest(self.points, points, self.memory)
-        self.measured = _newest(self.measured, measured, self.memory)
+    def keep(self, points: Tensor, measured: Tensor, y: Tensor | None) -> None:
+        """Keep ``B`` points with what was measured of them and their conditions."""
+        self.points = _newest(self.points, points, self.replay_size)
+        self.measured = _newest(self.measured, measured, self.replay_size)
         if y is not None:
-            self.y = _newest(self.y, y, self.memory)
+            self.y = _newest(self.y, y, self.replay_size)
 
     def warm_up(self, bank: Tensor, measured: Tensor, generator: torch.Generator) -> None:
-        """Remember a bank of ``B`` points of the prior.
+        """Keep a bank of ``B`` points of the prior.
 
         Raises:
             TrainingError: a reward is the same, below 1, for every one: nothing to learn from.
         """
         y = self.conditions(len(bank), generator).to(bank.device) if self.conditions else None
-        for name, column in zip(self.names, self.judge.score(measured, y).unbind(-1), strict=True):
+        for name, column in zip(
+            self.names, self.rewards.compute(measured, y).unbind(-1), strict=True
+        ):
             if column.min() == column.max() < SATISFIED:
                 raise TrainingError(
                     f"reward {name} is {column[0].item():.3g} for all "
                     f"{len(column)} samples of the prior: there is nothing to learn from; "
-                    "make it graded, so that a sample that comes closer earns more"
+                    "make it graded, so that a sample that comes closer has a higher reward"
                 )
-        self.remember(bank, measured, y)
+        self.keep(bank, measured, y)
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Decodings at random with their rewards, sharpened."""
         if self.measured is None:
-            raise UsageError("a reward constraint gives examples of what it has met; meet first")
+            raise UsageError(
+                "a reward constraint gives examples of observed points; call observe first"
+            )
         rows = torch.randint(len(self.points), (count,), generator=generator)
         y = None
         if self.conditions is not None and self.y is not None:
             y = self.y[rows]
             y[::2] = self.conditions(len(y[::2]), generator)
-        values = self.judge.score(self.measured[rows], y)
+        values = self.rewards.compute(self.measured[rows], y)
         sharpness = self.sharpness * self.satisfied
         targets = torch.lerp(values, (values >= SATISFIED).float(), sharpness)
         return Examples(self.points[rows], y, targets)
@@ -251,10 +255,10 @@ class AttributeConstraint:
         self.wanted = torch.ones_like(labels[0]) if wanted is None else wanted
         self.weights = _weights(weights, self.names)
 
-    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
-        """Nothing is to be learned from unlabelled points."""
+    def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
+        """Nothing: unlabelled points teach nothing."""
 
-    def earned(self, points: Tensor, y: Tensor | None) -> None:
+    def evaluate(self, points: Tensor, y: Tensor | None) -> None:
         """Only the critic can tell."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
@@ -272,41 +276,43 @@ class RealismConstraint:
     Args:
         encodings: of the data.
         weight: in the actor's loss.
-        memory: newest points of the actor to learn from; 0 for those of the last meeting alone.
+        replay_size: newest points of the actor to learn from; 0 for those of the last round alone.
     """
 
     names = ("realism",)
 
-    def __init__(self, encodings: Encodings, *, weight: float = 1.0, memory: int = 2_000) -> None:
-        self.encodings, self.memory = encodings, memory
+    def __init__(
+        self, encodings: Encodings, *, weight: float = 1.0, replay_size: int = 2_000
+    ) -> None:
+        self.encodings, self.replay_size = encodings, replay_size
         self.weights = _weights([weight], self.names)
         self.conditional = encodings.labels.shape[1] > 0
         self.shifted, self.y = encodings.means[:0], encodings.labels[:0]
 
-    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
-        """Remember the actor's points, as negatives."""
-        self.shifted = _newest(self.shifted, shifted, self.memory)
+    def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
+        """Keep the actor's points, as negatives."""
+        self.shifted = _newest(self.shifted, shifted, self.replay_size)
         if self.conditional and y is not None:
-            self.y = _newest(self.y, y, self.memory)
+            self.y = _newest(self.y, y, self.replay_size)
 
-    def earned(self, points: Tensor, y: Tensor | None) -> None:
+    def evaluate(self, points: Tensor, y: Tensor | None) -> None:
         """Only the critic can tell."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
-        """Encodings in the first half; in the second what the critic should tell from them."""
+        """Encodings in the first half; negatives in the second."""
         half, quarter = count // 2, count // 4 if self.conditional else 0
         real, labels = self.encodings.draw(count - half, generator)
         mislabelled, own = self.encodings.draw(quarter, generator)
         _, other = self.encodings.draw(quarter, generator)
-        made, asked = self._made(half - quarter, generator)
+        generated, conditions = self._generated(half - quarter, generator)
         targets = torch.zeros(count, 1, device=real.device)
         targets[: len(real)] = 1
         targets[len(real) : len(real) + quarter, 0] = (own == other).all(-1).float()
-        y = torch.cat([labels, other, asked]) if self.conditional else None
-        return Examples(torch.cat([real, mislabelled, made]), y, targets)
+        y = torch.cat([labels, other, conditions]) if self.conditional else None
+        return Examples(torch.cat([real, mislabelled, generated]), y, targets)
 
-    def _made(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Points of the actor and, one in eleven, of the prior, with what was asked there."""
+    def _generated(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points of the actor and, one in eleven, of the prior, with their conditions."""
         of_actor = round(count * (1 - _PRIOR_SHARE)) if len(self.shifted) else 0
         z = torch.randn(count - of_actor, self.encodings.means.shape[1], generator=generator)
         _, y = self.encodings.draw(len(z), generator)
@@ -317,9 +323,9 @@ class RealismConstraint:
         return points, torch.cat([y, self.y[rows]]) if self.conditional else y
 
 
-def _newest(old: Tensor | None, new: Tensor, kept: int) -> Tensor:
-    """What is new behind the newest of what is old."""
-    return new if old is None or not kept else torch.cat([old[-kept:], new])
+def _newest(old: Tensor | None, new: Tensor, size: int) -> Tensor:
+    """The newest ``size`` rows of ``old``, and after them ``new``."""
+    return new if old is None or not size else torch.cat([old[-size:], new])
 
 
 def _are_shares(shares: Tensor) -> bool:

@@ -21,9 +21,9 @@ class CriticLearner:
         critics: one for each constraint.
         generator: source of the examples.
         batch_size: examples a step.
-        learning_rate, betas: of Adam.
+        learning_rate, betas: Adam's.
         gradient_penalty, one_sided: see :func:`melodyconstraints.latent.losses.gradient_penalty`.
-        penalty_points: of a batch, on how many, drawn at random, the penalty is taken.
+        penalty_points: points of a batch, drawn at random, on which the penalty is taken.
     """
 
     critics: Critics

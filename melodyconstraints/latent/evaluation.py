@@ -1,4 +1,4 @@
-"""Did the constraint come true, how far did the points move, how different are the results."""
+"""Measures of results: satisfied rewards, distance moved in latent space, diversity."""
 
 from __future__ import annotations
 

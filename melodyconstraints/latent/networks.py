@@ -62,7 +62,7 @@ class Actor(nn.Module):
 
 
 class ConditionedActor(nn.Module):
-    """A conditional actor that is asked for one thing: z to G(z, y).
+    """A conditional actor at one fixed condition: z to G(z, y).
 
     Args:
         y: ``(Y,)``.

@@ -1,7 +1,7 @@
 """The shared vocabulary of the core: latent models, rewards, constraints and searches.
 
-The core knows a latent point, a function that decodes it, and a function that judges the result.
-What a sample is stays the business of those two functions.
+The core knows a latent point, a function that decodes it, and a function that rewards the result.
+Only those two functions know what a sample is.
 
 Shapes, throughout the core: ``B`` batch, ``Z`` latent dimensions, ``R`` critic heads (one for each
 reward or attribute), ``Y`` condition, ``F`` what is measured of a sample.
@@ -49,11 +49,11 @@ class LatentModel(Protocol):
         ...
 
 
-class Judge(Protocol):
-    """Judges samples under conditions.
+class ConditionalRewards(Protocol):
+    """Rewards of samples under conditions.
 
-    What is measured of a sample is kept, so that one decoded sample teaches the critic what it
-    would have earned under any condition.
+    What is measured of a sample is kept, so that one decoded sample teaches the critic its rewards
+    under any condition.
     """
 
     @property
@@ -65,7 +65,7 @@ class Judge(Protocol):
         """Samples to ``(B, F)``."""
         ...
 
-    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+    def compute(self, measured: Tensor, y: Tensor | None) -> Tensor:
         """``(B, F)``, ``(B, Y)`` to rewards ``(B, R)`` in [0, 1]."""
         ...
 
@@ -83,7 +83,7 @@ class Examples(NamedTuple):
 
 
 class Constraint(Protocol):
-    """A wish that a critic can learn to predict from examples: rewards, attributes, realism."""
+    """What a critic can learn to predict from examples: rewards, attributes, realism."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,25 +100,25 @@ class Constraint(Protocol):
         """Whether the critic is to see the condition y."""
         ...
 
-    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor | None:
-        """See the actor's newest points and some of the prior's.
+    def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> Tensor | None:
+        """Take in the actor's newest points and some of the prior's.
 
         Args:
-            shifted: ``(B, Z)`` what the actor made of points of the prior.
-            prior: ``(P, Z)`` others.
-            y: ``(B, Y)`` what was asked of the actor.
+            shifted: ``(B, Z)`` points of the prior that the actor has moved.
+            prior: ``(P, Z)`` points of the prior.
+            y: ``(B, Y)`` the actor's conditions.
 
         Returns:
             True rewards ``(B, R)`` of the actor's points; None where only the critic can tell.
         """
         ...
 
-    def earned(self, points: Tensor, y: Tensor | None) -> Tensor | None:
-        """Judge points, by which an actor is chosen, and learn nothing from them.
+    def evaluate(self, points: Tensor, y: Tensor | None) -> Tensor | None:
+        """Rewards of validation points, from which nothing is learned.
 
         Args:
             points: ``(B, Z)``.
-            y: ``(B, Y)`` what is asked there.
+            y: ``(B, Y)`` their conditions.
 
         Returns:
             True rewards ``(B, R)``; None where only the critic can tell.
@@ -135,7 +135,7 @@ CriticFunction: TypeAlias = Callable[[Tensor, "Tensor | None"], Tensor]
 
 
 class Search(Protocol):
-    """Finds points near given ones with which a critic is content."""
+    """Finds points near given ones that a critic predicts to satisfy its constraints."""
 
     def __call__(
         self,

@@ -162,7 +162,7 @@ def reached(
     """``(B, 1)`` true where all heads of ``(B, R)`` logits have reached their thresholds.
 
     Args:
-        weights: of the heads; nobody waits for one of weight 0. Ones if empty.
+        weights: of the heads; one of weight 0 is passed over. Ones if empty.
 
     Raises:
         UsageError: another number of thresholds than heads.
@@ -174,7 +174,7 @@ def reached(
         raise UsageError(
             f"give {logits.shape[-1]} thresholds, one for each head, got {len(wanted)}"
         )
-    content = torch.sigmoid(logits) >= wanted
+    done = torch.sigmoid(logits) >= wanted
     if weights:
-        content = content | (torch.tensor(weights, device=logits.device) == 0)
-    return content.all(-1, keepdim=True)
+        done = done | (torch.tensor(weights, device=logits.device) == 0)
+    return done.all(-1, keepdim=True)

@@ -8,6 +8,12 @@ from typing import Any
 
 from melodyconstraints.errors import UsageError
 
+_FORMER_NAMES = {
+    "memory": "replay_size",
+    "average": "ema_decay",
+    "final_share": "final_learning_rate_fraction",
+}
+"""Names in folders that earlier versions wrote."""
 _LEAST = {
     "rounds": 1,
     "actor_points": 1,
@@ -26,32 +32,34 @@ class ActorCriticSettings:
     Args:
         actor_hidden, critic_hidden: units of each ReLU layer.
         condition_units: units of the linear map of a condition y, where there is one.
-        gate_bias: of the actor's gates at the start. At 0 half of every point is replaced before
-            anything is learned; below it the actor begins close to the identity.
-        bank: prior points that are judged before the first round; those that were not decoded
-            before are decoded then.
+        gate_bias: bias of the actor's gates at the start. At 0 half of every point is replaced
+            before anything is learned; below it the actor begins close to the identity.
+        bank: prior points that are decoded and rewarded before the first round, if they were not
+            before.
         warmup_steps: critic steps on the bank.
         rounds: rounds of decoding and learning.
         actor_points, prior_points: points decoded each round.
-        memory: newest decodings that the critic learns from; 0 for those of the round alone.
+        replay_size: newest decodings that the critic learns from; 0 for those of the round alone.
         critic_steps, actor_steps: optimiser steps a round.
-        actor_every: the actor learns in every so-manieth round.
+        actor_every: rounds from one update of the actor to the next.
         batch_size: latent points an optimiser step.
-        learning_rate, betas: of Adam.
-        final_share: share of the learning rate that is left at the end of the linear fall.
+        learning_rate, betas: Adam's.
+        final_learning_rate_fraction: learning rate at the end of its linear fall, as a share of
+            that at the start.
         distance_weight: lambda_dist.
-        prior_weight: of :func:`melodyconstraints.latent.losses.prior_penalty`.
-        gradient_penalty, one_sided: of the critic.
-        penalty_points: of a batch, on how many, drawn at random, the penalty is taken; it costs
+        prior_weight: weight of :func:`melodyconstraints.latent.losses.prior_penalty`.
+        gradient_penalty, one_sided: weight and kind of the critic's gradient penalty.
+        penalty_points: points of a batch, drawn at random, on which the penalty is taken; it costs
             more than the rest of a step.
         sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
             tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
             sharpness times the largest share of the actor's points that satisfied it so far:
             while it is never satisfied, only the graded reward shows the way.
-        average: decay of the moving average of the actor's weights that is returned; 0 for none.
-        validation: prior points on which the averaged actor is judged to keep the best; 0 keeps
-            the last.
-        validate_every: in rounds.
+        ema_decay: decay of the moving average of the actor's weights that is returned; 0 for
+            none.
+        validation: prior points on which the averaged actor is evaluated to keep the best; 0
+            keeps the last.
+        validate_every: rounds from one validation to the next.
     """
 
     actor_hidden: tuple[int, ...] = (512, 512, 512)
@@ -63,21 +71,21 @@ class ActorCriticSettings:
     rounds: int = 140
     actor_points: int = 96
     prior_points: int = 16
-    memory: int = 20_000
+    replay_size: int = 20_000
     critic_steps: int = 20
     actor_steps: int = 10
     actor_every: int = 1
     batch_size: int = 256
     learning_rate: float = 5e-4
     betas: tuple[float, float] = (0.5, 0.9)
-    final_share: float = 0.02
+    final_learning_rate_fraction: float = 0.02
     distance_weight: float = 0.02
     prior_weight: float = 0.35
     gradient_penalty: float = 0.1
     penalty_points: int = 64
     one_sided: bool = True
     sharpness: float = 0.8
-    average: float = 0.995
+    ema_decay: float = 0.995
     validation: int = 256
     validate_every: int = 10
 
@@ -90,13 +98,13 @@ class ActorCriticSettings:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ActorCriticSettings:
-        """Settings that went through JSON, where tuples are lists.
+        """Settings that went through JSON, where tuples are lists; former names are known.
 
         Raises:
             TypeError: an unknown name.
         """
         known: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
+            _FORMER_NAMES.get(key, key): tuple(value) if isinstance(value, list) else value
             for key, value in values.items()
         }
         return cls(**known)
@@ -114,21 +122,21 @@ PRESETS: dict[str, ActorCriticSettings] = {
         rounds=5000,
         actor_points=64,
         prior_points=6,
-        memory=0,
+        replay_size=0,
         critic_steps=1,
         actor_steps=1,
         actor_every=10,
         batch_size=70,
         learning_rate=3e-4,
         betas=(0.0, 0.9),
-        final_share=1.0,
+        final_learning_rate_fraction=1.0,
         distance_weight=0.1,
         prior_weight=0.0,
         gradient_penalty=10.0,
         penalty_points=70,
         one_sided=False,
         sharpness=0.0,
-        average=0.0,
+        ema_decay=0.0,
         validation=0,
     ),
 }

@@ -1,14 +1,14 @@
 """Actor-critic training in latent space (the paper, sections 3, 4 and 6).
 
 A critic learns where a constraint holds, an actor G learns to shift points of the prior there,
-with a small step. What is to hold is a list of constraints, each with a critic of its own: rewards
+with a small step. The constraints are a list, each with a critic of its own: rewards
 of decoded samples, which need no gradient and no labels; attributes of labelled encodings;
 realism.
 
 A training begins with a bank of decoded prior samples that warms the critic of the rewards. Then
-come rounds: the actor's points and some of the prior's are met by the constraints, the critics
-learn from examples, the actor from the critics. The paper's recipe is the special case without
-bank and memory, one critic step a round and an actor step every tenth round. With a search in
+come rounds: the constraints observe the actor's points and some of the prior's, the critics learn
+from examples, the actor from the critics. The paper's recipe is the special case without
+bank and replay, one critic step a round and an actor step every tenth round. With a search in
 place of the actor (G_opt or Langevin steps) the critics learn from the points that it finds.
 """
 
@@ -27,9 +27,9 @@ from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord
 from melodyconstraints.latent.protocols import (
+    ConditionalRewards,
     Conditions,
     Constraint,
-    Judge,
     LatentModel,
     Reward,
     Samples,
@@ -41,7 +41,7 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 
 def train_actor_critic(
     model: LatentModel,
-    rewards: Sequence[Reward] | Judge = (),
+    rewards: Sequence[Reward] | ConditionalRewards = (),
     settings: ActorCriticSettings | None = None,
     *,
     constraints: Sequence[Constraint] = (),
@@ -58,9 +58,10 @@ def train_actor_critic(
 
     Args:
         model: decodes latent points; never trained, never differentiated.
-        rewards: each maps decoded samples to ``(B,)`` values in [0, 1]; or a judge of them.
+        rewards: each maps decoded samples to ``(B,)`` values in [0, 1]; or rewards under
+            conditions.
         constraints: others, such as realism.
-        conditions: draws what is asked, for a conditional pair G(z, y), D(z, y).
+        conditions: draws y for a conditional pair G(z, y), D(z, y).
         weights: of the rewards in the actor's loss.
         bank: ``(B, Z)`` points of the prior with their samples, decoded before.
         search: takes the actor's place.
@@ -92,7 +93,7 @@ def train_actor_critic(
 
 def _reward_constraint(
     model: LatentModel,
-    rewards: Sequence[Reward] | Judge,
+    rewards: Sequence[Reward] | ConditionalRewards,
     settings: ActorCriticSettings,
     conditions: Conditions | None,
     weights: Sequence[float] | None,
@@ -104,7 +105,7 @@ def _reward_constraint(
         model,
         Rewards(rewards) if isinstance(rewards, Sequence) else rewards,
         conditions=conditions,
-        memory=settings.memory,
+        replay_size=settings.replay_size,
         sharpness=settings.sharpness,
         weights=weights,
     )
@@ -155,7 +156,7 @@ class _Trainer:
         )
         self.averaged = copy.deepcopy(self.actor)
         self.records: list[RoundRecord] = []
-        self.validation = self.ask(0 if search else settings.validation)
+        self.validation = self.sample(0 if search else settings.validation)
         self.best: tuple[float, float] | None = None
         self.best_weights = self.averaged.state_dict()
 
@@ -192,8 +193,8 @@ class _Trainer:
         z = torch.randn(count, self.model.latent_dim, generator=self.generator)
         return z.to(self.sigma_bar.device)
 
-    def ask(self, count: int) -> tuple[Tensor, Tensor | None]:
-        """``(count, Z)`` points of the prior and what is asked there."""
+    def sample(self, count: int) -> tuple[Tensor, Tensor | None]:
+        """``(count, Z)`` points of the prior and their conditions."""
         z = self.prior(count)
         if self.conditions is None or not count:
             return z, None
@@ -207,7 +208,7 @@ class _Trainer:
         device = self.sigma_bar.device
         for constraint in rewarded:
             points = [] if bank is None else [bank[0].to(device)]
-            measured = [] if bank is None else [constraint.judge.measure(bank[1]).to(device)]
+            measured = [] if bank is None else [constraint.rewards.measure(bank[1]).to(device)]
             missing = self.settings.bank - sum(map(len, points))
             if missing > 0:
                 points.append(self.prior(missing))
@@ -217,29 +218,29 @@ class _Trainer:
             self.critic_learner.step()
 
     def propose(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """``(B, Z)`` what the actor, or the search in its place, makes of points."""
+        """``(B, Z)`` points moved by the actor, or by the search in its place."""
         if self.search is None:
             with torch.no_grad():
                 shifted: Tensor = self.actor(z, y)
             return shifted
         return self.search(self.critic, z, y, sigma_bar=self.sigma_bar, generator=self.generator)
 
-    def meet(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Show points to every constraint; values and satisfaction ``(B, R)`` of the first."""
-        earned = [constraint.meet(shifted, prior, y) for constraint in self.constraints]
-        return self._values(earned, shifted, y)
+    def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Let every constraint observe; values and satisfaction ``(B, R)`` of ``shifted``."""
+        rewards = [constraint.observe(shifted, prior, y) for constraint in self.constraints]
+        return self._values(rewards, shifted, y)
 
-    def judge(self, points: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+    def evaluate(self, points: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Values and satisfaction ``(B, R)`` of points from which nothing is learned."""
-        return self._values([one.earned(points, y) for one in self.constraints], points, y)
+        return self._values([one.evaluate(points, y) for one in self.constraints], points, y)
 
     def _values(
-        self, earned: Sequence[Tensor | None], points: Tensor, y: Tensor | None
+        self, rewards: Sequence[Tensor | None], points: Tensor, y: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The critic's values stand for what cannot be measured."""
+        """Rewards, or the critic's predictions where there are none, and whether they satisfy."""
         values, satisfied = [], []
         for constraint, critic, own in zip(
-            self.constraints, self.critic.critics, earned, strict=True
+            self.constraints, self.critic.critics, rewards, strict=True
         ):
             threshold = SATISFIED
             if own is None:
@@ -251,11 +252,11 @@ class _Trainer:
         return torch.cat(values, -1), torch.cat(satisfied, -1)
 
     def round(self, number: int) -> RoundRecord:
-        """Meet, learn, record."""
+        """Observe, learn, record."""
         settings = self.settings
         self._set_rates(number / settings.rounds)
-        z, y = self.ask(settings.actor_points)
-        values, satisfied = self.meet(self.propose(z, y), self.prior(settings.prior_points), y)
+        z, y = self.sample(settings.actor_points)
+        values, satisfied = self.observe(self.propose(z, y), self.prior(settings.prior_points), y)
         critic_loss = [self.critic_learner.step() for _ in range(settings.critic_steps)][-1]
         actor_loss = distance = float("nan")
         if self.search is None and (number + 1) % settings.actor_every == 0:
@@ -276,14 +277,14 @@ class _Trainer:
         return record
 
     def _set_rates(self, progress: float) -> None:
-        share = 1 - (1 - self.settings.final_share) * progress
+        share = 1 - (1 - self.settings.final_learning_rate_fraction) * progress
         for optimizer in (self.actor_optimizer, self.critic_learner.optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share
 
     def _actor_step(self) -> tuple[float, float]:
         settings = self.settings
-        z, y = self.ask(settings.batch_size)
+        z, y = self.sample(settings.batch_size)
         shifted = self.actor(z, y)
         loss = losses.satisfaction_loss(self.critic(shifted, y), self.weights).mean()
         distance = losses.distance_penalty(shifted, z, self.sigma_bar).mean()
@@ -294,7 +295,7 @@ class _Trainer:
         self.actor_optimizer.step()
         with torch.no_grad():
             for mean, now in zip(self.averaged.parameters(), self.actor.parameters(), strict=True):
-                mean.lerp_(now, 1 - settings.average)
+                mean.lerp_(now, 1 - settings.ema_decay)
         return float(loss.detach()), float(distance.detach())
 
     def _validate(self) -> None:
@@ -302,7 +303,7 @@ class _Trainer:
         z, y = self.validation
         with torch.no_grad():
             shifted = self.averaged(z, y)
-        values, satisfied = self.judge(shifted, y)
+        values, satisfied = self.evaluate(shifted, y)
         score = (float(satisfied.all(-1).float().mean()), float(values.mean()))
         if self.best is None or score > self.best:
             self.best = score

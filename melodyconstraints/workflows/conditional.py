@@ -1,7 +1,7 @@
 """One actor with knobs: G(z, y), where y names a set of pitch classes and a density.
 
 It comes with the bundled model, so that a scale and a density need no training. One decoded melody
-teaches the critic what it would have earned under any setting of the knobs, since both rewards
+teaches the critic its rewards under any setting of the knobs, since both rewards
 follow from the counts of its pitch classes.
 
 >>> import melodyconstraints as mc
@@ -62,7 +62,7 @@ SETTINGS = ActorCriticSettings(
     warmup_steps=2000,
     rounds=600,
     actor_points=128,
-    memory=60_000,
+    replay_size=60_000,
     batch_size=256,
     distance_weight=0.05,
     prior_weight=0.3,
@@ -73,9 +73,9 @@ SETTINGS = ActorCriticSettings(
 
 
 class ScaleAndDensity:
-    """The judge of both knobs: share of notes in the set, and min(1, notes / density).
+    """Rewards of both knobs: share of notes in the set, and min(1, notes / density).
 
-    The paper, equation 4; a melody without notes earns 0 of the first.
+    The paper, equation 4; the first is 0 for a melody without notes.
     """
 
     names = ("scale", "density")
@@ -91,7 +91,7 @@ class ScaleAndDensity:
         )
         return torch.from_numpy(counts).float()
 
-    def score(self, measured: Tensor, y: Tensor | None) -> Tensor:
+    def compute(self, measured: Tensor, y: Tensor | None) -> Tensor:
         """Counts ``(B, 12)`` and conditions ``(B, 13)`` to rewards ``(B, 2)``."""
         if y is None:
             raise ValueError("the knobs need a condition")

@@ -74,13 +74,13 @@ def train_actor(
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
         method: one of :data:`.actor.METHODS`.
-        weights: of the rules, at least 0: how hard each pulls, at the actor in training and at the
-            points of a search. A rule of weight 0 is learned and reported, not asked for.
+        weights: weights of the rules' losses, at least 0, in training and in a search. A rule of
+            weight 0 is learned and reported, and moves no point.
         realism: the shifted points should be indistinguishable from encodings of real melodies:
             those of the model's bank, or these.
         like, unlike: examples of what the melodies should be like, and of what they should not.
         bank: points of the prior with their melodies; the model's own bank if not given.
-        temperature: of the decoder, in the training.
+        temperature: the decoder's, in training.
         callback: called after every round.
         announce: called with what a user would want to know before a long training.
 
@@ -97,13 +97,7 @@ def train_actor(
     settings, found = settings or PRESETS[preset], find_rules(rules)
     if bank is None and ((found and settings.bank) or realism is True):
         bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
-    constraints: list[Constraint] = []
-    if like is not None or unlike is not None:
-        examples = (_melodies(one, announce) for one in (like, unlike))
-        constraints.append(_likeness(model, *examples))
-    if realism:
-        encodings = _bank_encodings(bank) if realism is True else realism
-        constraints.append(RealismConstraint(encodings))
+    constraints = _learned_constraints(model, bank, realism, like, unlike, announce)
     own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
     of_heads = own + tuple(weight for one in constraints for weight in one.weights)
     decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
@@ -122,6 +116,25 @@ def train_actor(
         callback=callback,
     )
     return MelodyActor(model=model, rules=found, **{**vars(pair), "method": method})
+
+
+def _learned_constraints(
+    model: MelodyVAE,
+    bank: Bank | tuple[Tensor, Melodies] | None,
+    realism: bool | Encodings,
+    like: Examples | None,
+    unlike: Examples | None,
+    announce: Callable[[str], object] | None,
+) -> list[Constraint]:
+    """What is learned from encodings instead of rewards: likeness to examples, and realism."""
+    constraints: list[Constraint] = []
+    if like is not None or unlike is not None:
+        examples = (_melodies(one, announce) for one in (like, unlike))
+        constraints.append(_likeness(model, *examples))
+    if realism:
+        encodings = _bank_encodings(bank) if realism is True else realism
+        constraints.append(RealismConstraint(encodings))
+    return constraints
 
 
 def _likeness(

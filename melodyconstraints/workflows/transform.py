@@ -227,7 +227,7 @@ class _Neighbourhood:
         self.sampler = MelodySampler(self.actor.model, LIKELIEST)
         self.critic = copy.deepcopy(self.actor.critic)
         self.constraint = RewardConstraint(
-            self.sampler, Rewards(self.actor.rules), sharpness=SHARPNESS, memory=REPLAY_SIZE
+            self.sampler, Rewards(self.actor.rules), sharpness=SHARPNESS, replay_size=REPLAY_SIZE
         )
         self.constraint.satisfied = torch.ones_like(self.constraint.satisfied)
         of_rules = Critics([cast(Critic, self.critic.critics[0])])

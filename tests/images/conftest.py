@@ -38,14 +38,14 @@ QUICK = ActorCriticSettings(
     batch_size=64,
     learning_rate=2e-3,
     betas=(0.5, 0.9),
-    final_share=0.05,
+    final_learning_rate_fraction=0.05,
     distance_weight=0.02,
     prior_weight=0.0,
     gradient_penalty=1.0,
     penalty_points=32,
     one_sided=False,
     sharpness=0.0,
-    average=0.98,
+    ema_decay=0.98,
     validation=0,
 )
 

@@ -18,21 +18,21 @@ QUICK = ActorCriticSettings(
     rounds=60,
     actor_points=64,
     prior_points=16,
-    memory=4000,
+    replay_size=4000,
     critic_steps=10,
     actor_steps=10,
     actor_every=1,
     batch_size=64,
     learning_rate=3e-3,
     betas=(0.5, 0.9),
-    final_share=0.1,
+    final_learning_rate_fraction=0.1,
     distance_weight=0.02,
     prior_weight=0.0,
     gradient_penalty=1.0,
     penalty_points=64,
     one_sided=True,
     sharpness=1.0,
-    average=0.9,
+    ema_decay=0.9,
     validation=256,
     validate_every=10,
 )
@@ -90,7 +90,7 @@ class DiscAroundY:
     def measure(self, samples: Tensor) -> Tensor:
         return samples
 
-    def score(self, measured: Tensor, y: Tensor) -> Tensor:
+    def compute(self, measured: Tensor, y: Tensor) -> Tensor:
         outside = ((measured - y).norm(dim=-1, keepdim=True) - self.radius).clamp(min=0)
         return torch.exp(-outside)
 

@@ -37,7 +37,7 @@ def trainer_of(plane, seeded):
 
     def make(rewards, settings):
         constraint = RewardConstraint(
-            plane, Rewards(rewards), memory=settings.memory, sharpness=settings.sharpness
+            plane, Rewards(rewards), replay_size=settings.replay_size, sharpness=settings.sharpness
         )
         return _Trainer(plane, [constraint], settings, seeded()), constraint
 
@@ -187,16 +187,16 @@ def test_the_callback_sees_every_round_as_it_ends(plane, disc, short, seeded):
     assert not trained.interrupted
 
 
-def test_what_a_round_records_is_what_the_actors_points_earned(plane, disc, short, seeded):
-    earned = []
+def test_what_a_round_records_is_what_the_rewards_of_the_actors_points(plane, disc, short, seeded):
+    rewards = []
 
     def reward(z):
-        earned.append(disc(z) if len(earned) % 2 else torch.ones(len(z)))
-        return earned[-1]
+        rewards.append(disc(z) if len(rewards) % 2 else torch.ones(len(z)))
+        return rewards[-1]
 
     settings = replace(short, bank=0, validation=0)
     trained = train_actor_critic(plane, [reward], settings, generator=seeded())
-    for record, values in zip(trained.records, earned, strict=True):
+    for record, values in zip(trained.records, rewards, strict=True):
         own = values[: short.actor_points]
         assert record.rewards == [pytest.approx(own.mean().item())]
         assert record.satisfied == [pytest.approx((own >= SATISFIED).float().mean().item())]
@@ -245,7 +245,7 @@ def test_the_learning_rate_falls_along_a_line(trainer_of, disc, short):
 
 
 def test_the_actor_that_is_returned_is_the_moving_average(trainer_of, disc, short):
-    settings = replace(short, average=0.9, actor_steps=1, validation=0, bank=0)
+    settings = replace(short, ema_decay=0.9, actor_steps=1, validation=0, bank=0)
     trainer, _ = trainer_of([disc], settings)
     start = [parameter.detach().clone() for parameter in trainer.actor.parameters()]
     trainer.round(0)
@@ -262,7 +262,7 @@ def test_the_best_of_the_validated_actors_is_returned(trainer_of, disc, short, m
     for share in (0.25, 0.75, 0.5):
         values = (torch.arange(16) < 16 * share).float()[:, None]
         met = values, values >= SATISFIED
-        monkeypatch.setattr(trainer, "judge", lambda *points, met=met: met)
+        monkeypatch.setattr(trainer, "evaluate", lambda *points, met=met: met)
         with torch.no_grad():
             next(trainer.averaged.parameters()).fill_(share)
         trainer._validate()
@@ -275,12 +275,12 @@ def test_of_actors_that_satisfy_as_many_the_one_that_earns_more_is_returned(
     trainer_of, disc, short, monkeypatch
 ):
     trainer, _ = trainer_of([disc], short)
-    for earned in (0.25, 0.75, 0.5):
-        values = torch.full((16, 1), earned)
+    for reward in (0.25, 0.75, 0.5):
+        values = torch.full((16, 1), reward)
         met = values, values >= SATISFIED
-        monkeypatch.setattr(trainer, "judge", lambda *points, met=met: met)
+        monkeypatch.setattr(trainer, "evaluate", lambda *points, met=met: met)
         with torch.no_grad():
-            next(trainer.averaged.parameters()).fill_(earned)
+            next(trainer.averaged.parameters()).fill_(reward)
         trainer._validate()
     returned = trainer.finish()
     assert returned.best == 0.0
@@ -307,9 +307,11 @@ def test_nothing_is_learned_from_the_points_of_the_validation(trainer_of, disc, 
     assert all(map(torch.equal, weights, trainer.critic.parameters()))
 
 
-@pytest.mark.parametrize(("memory", "expected"), [(0, [8, 8, 8]), (12, [8, 16, 20])])
-def test_the_critic_learns_from_the_newest_decodings(trainer_of, disc, short, memory, expected):
-    settings = replace(short, memory=memory, bank=0, validation=0)
+@pytest.mark.parametrize(("replay_size", "expected"), [(0, [8, 8, 8]), (12, [8, 16, 20])])
+def test_the_critic_learns_from_the_newest_decodings(
+    trainer_of, disc, short, replay_size, expected
+):
+    settings = replace(short, replay_size=replay_size, bank=0, validation=0)
     trainer, constraint = trainer_of([disc], settings)
     sizes = []
     for number in range(3):
@@ -406,7 +408,9 @@ def test_many_points_are_decoded_in_batches(plane, disc):
 
 
 def test_a_training_that_is_interrupted_returns_the_best_so_far(plane, disc, short, seeded):
-    short = replace(short, final_share=1.0)  # learning rates know how many rounds there are
+    short = replace(
+        short, final_learning_rate_fraction=1.0
+    )  # learning rates know how many rounds there are
 
     def stop(record):
         if record.round == 2:

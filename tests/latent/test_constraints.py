@@ -32,7 +32,7 @@ def test_rewards_are_columns_whatever_is_asked():
     measured = rewards.measure(z)
     assert measured.tolist() == [[0.25, 0.75], [1.0, 0.0]]
     assert measured.dtype == torch.float32
-    assert rewards.score(measured, None) is rewards.score(measured, z) is measured
+    assert rewards.compute(measured, None) is rewards.compute(measured, z) is measured
 
 
 def test_rewards_are_named_by_their_name_or_their_place():
@@ -61,7 +61,7 @@ def rewarded(plane):
 def test_what_is_met_earns_and_is_remembered(rewarded):
     constraint = rewarded()
     shifted, prior = torch.tensor([[0.5, 1.0], [2.0, 1.0]]), torch.tensor([[-1.0, 3.0]])
-    assert constraint.meet(shifted, prior, None).tolist() == [[0.5], [1.0]]
+    assert constraint.observe(shifted, prior, None).tolist() == [[0.5], [1.0]]
     assert torch.equal(constraint.points, torch.cat([shifted, prior]))
     assert constraint.measured.tolist() == [[0.5], [1.0], [0.0]]
     assert constraint.decoded == 3
@@ -70,7 +70,7 @@ def test_what_is_met_earns_and_is_remembered(rewarded):
 
 def test_examples_are_what_was_met(rewarded, seeded):
     constraint = rewarded()
-    constraint.meet(torch.rand(5, 2), torch.rand(3, 2), None)
+    constraint.observe(torch.rand(5, 2), torch.rand(3, 2), None)
     points, y, targets = constraint.examples(200, seeded())
     assert y is None
     assert {tuple(z) for z in points.tolist()} == {tuple(z) for z in constraint.points.tolist()}
@@ -78,7 +78,7 @@ def test_examples_are_what_was_met(rewarded, seeded):
 
 
 def test_examples_before_anything_was_met_are_refused(rewarded, seeded):
-    with pytest.raises(UsageError, match="gives examples of what it has met; meet first"):
+    with pytest.raises(UsageError, match="gives examples of what it has met; call observe first"):
         rewarded().examples(4, seeded())
 
 
@@ -90,7 +90,7 @@ def test_targets_are_sharpened_by_what_was_satisfied(rewarded, seeded):
     constraint.remember(z, constraint.measure(z), None)
     assert constraint.examples(1, seeded()).targets[0].tolist() == pytest.approx([0.4, 0.72])
     ones = torch.ones(1, 2)
-    constraint.memory = 0
+    constraint.replay_size = 0
     constraint.remember(ones, constraint.measure(ones), None)
     assert constraint.examples(1, seeded()).targets.tolist() == [[1.0, 1.0]]
 
@@ -104,9 +104,9 @@ def test_points_of_the_prior_are_asked_what_the_actor_was_asked(rewarded, disc_a
     constraint = rewarded(disc_around_y, conditions=count_up)
     assert constraint.conditional
     y = torch.tensor([[1.0, 1.0], [5.0, 5.0]])
-    earned = constraint.meet(torch.ones(2, 2), torch.zeros(3, 2), y)
-    assert earned[0].item() == 1.0
-    assert earned[1].item() == pytest.approx(torch.tensor(0.5 - 32**0.5).exp().item())
+    rewards = constraint.observe(torch.ones(2, 2), torch.zeros(3, 2), y)
+    assert rewards[0].item() == 1.0
+    assert rewards[1].item() == pytest.approx(torch.tensor(0.5 - 32**0.5).exp().item())
     assert constraint.y[:, 0].tolist() == [1, 5, 1, 5, 1]
 
 
@@ -119,7 +119,7 @@ def test_half_of_the_examples_are_judged_under_new_conditions(rewarded, disc_aro
     for point, condition in zip(points[1::2], y[1::2], strict=True):
         (row,) = (z == point).all(-1).nonzero()[0].tolist()
         assert torch.equal(condition, asked[row])
-    assert torch.equal(targets, disc_around_y.score(points, y))
+    assert torch.equal(targets, disc_around_y.compute(points, y))
     assert torch.equal(constraint.y, asked)  # what was asked stays what it was
 
 
@@ -134,9 +134,11 @@ def test_a_bank_is_judged_under_conditions_of_its_own(rewarded, disc_around_y, s
         constraint.warm_up(same, same, seeded())
 
 
-@pytest.mark.parametrize(("memory", "expected"), [(3, [0, 1, 2, 3, 4]), (0, [3, 4]), (9, None)])
-def test_the_newest_are_remembered_together(rewarded, memory, expected):
-    constraint = rewarded(memory=memory)
+@pytest.mark.parametrize(
+    ("replay_size", "expected"), [(3, [0, 1, 2, 3, 4]), (0, [3, 4]), (9, None)]
+)
+def test_the_newest_are_remembered_together(rewarded, replay_size, expected):
+    constraint = rewarded(replay_size=replay_size)
     numbers = torch.arange(5.0)[:, None].expand(5, 2)
     for part in (numbers[:3], numbers[3:]):
         constraint.remember(part, 10 * part, 100 * part)
@@ -227,7 +229,7 @@ def test_the_target_is_whether_an_attribute_is_as_wanted(labelled, seeded, wante
 
 def test_attributes_are_not_measured(labelled):
     constraint = AttributeConstraint(labelled, ["a", "b"], weights=[0.5, 2.0])
-    assert constraint.meet(torch.zeros(3, 2), torch.zeros(1, 2), None) is None
+    assert constraint.observe(torch.zeros(3, 2), torch.zeros(1, 2), None) is None
     assert constraint.weights == (0.5, 2.0)
 
 
@@ -263,7 +265,7 @@ def test_before_the_actor_is_met_only_the_prior_is_told_from_the_real(seeded):
 
 def test_one_negative_in_eleven_is_of_the_prior_and_the_others_are_the_actors(seeded):
     constraint = RealismConstraint(real())
-    assert constraint.meet(torch.full((5, 2), -100.0), torch.zeros(3, 2), None) is None
+    assert constraint.observe(torch.full((5, 2), -100.0), torch.zeros(3, 2), None) is None
     points, y, targets = constraint.examples(44, seeded())
     assert y is None
     assert targets[:, 0].tolist() == [1.0] * 22 + [0.0] * 22
@@ -279,7 +281,7 @@ def test_with_labels_the_second_half_is_mislabelled_or_made(seeded):
     constraint = RealismConstraint(Encodings(100 + number.expand(4, 2), labels=number))
     assert constraint.conditional
     asked = torch.tensor([[7.0], [8.0], [9.0]])
-    constraint.meet(-asked.expand(3, 2), torch.zeros(2, 2), asked)
+    constraint.observe(-asked.expand(3, 2), torch.zeros(2, 2), asked)
     points, y, targets = constraint.examples(44, seeded())
     own = points[:, :1] - 100
     assert torch.equal(y[:22], own[:22])
@@ -302,20 +304,20 @@ def test_equal_labels_among_the_shuffled_are_no_negatives(seeded):
     assert targets[:, 0].tolist() == [1.0] * 30 + [0.0] * 10
 
 
-@pytest.mark.parametrize(("memory", "expected"), [(3, [0, 1, 2, 3, 4]), (2, [1, 2, 3, 4])])
-def test_the_actors_newest_points_are_remembered(memory, expected):
-    constraint = RealismConstraint(real(labels=torch.zeros(50, 1)), memory=memory)
+@pytest.mark.parametrize(("replay_size", "expected"), [(3, [0, 1, 2, 3, 4]), (2, [1, 2, 3, 4])])
+def test_the_actors_newest_points_are_remembered(replay_size, expected):
+    constraint = RealismConstraint(real(labels=torch.zeros(50, 1)), replay_size=replay_size)
     numbers = torch.arange(5.0)[:, None].expand(5, 2)
     for part in (numbers[:3], numbers[3:]):
-        constraint.meet(part, part, -part[:, :1])
+        constraint.observe(part, part, -part[:, :1])
     assert constraint.shifted[:, 0].tolist() == expected
     assert constraint.y[:, 0].tolist() == [-number for number in expected]
 
 
 def test_without_memory_only_the_last_meeting_counts():
-    constraint = RealismConstraint(real(), memory=0)
+    constraint = RealismConstraint(real(), replay_size=0)
     for number in (1.0, 2.0):
-        constraint.meet(torch.full((3, 2), number), torch.zeros(1, 2), None)
+        constraint.observe(torch.full((3, 2), number), torch.zeros(1, 2), None)
     assert torch.equal(constraint.shifted, torch.full((3, 2), 2.0))
 
 

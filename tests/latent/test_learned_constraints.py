@@ -72,10 +72,10 @@ class Told:
     def __init__(self):
         self.met, self.judged, self.counts = [], [], []
 
-    def meet(self, shifted, prior, y):
+    def observe(self, shifted, prior, y):
         self.met.append((shifted, prior, y))
 
-    def earned(self, points, y):
+    def evaluate(self, points, y):
         self.judged.append((points, y))
 
     def examples(self, count, generator):
@@ -157,7 +157,7 @@ def test_a_conditional_actor_satisfies_conditions_that_it_never_saw(
     y = somewhere(len(z), seeded(5))
 
     def satisfied(points):
-        return (disc_around_y.score(points, y) >= SATISFIED).float().mean()
+        return (disc_around_y.compute(points, y) >= SATISFIED).float().mean()
 
     with torch.no_grad():
         moved = trained.actor(z, y)
@@ -283,7 +283,7 @@ def test_where_nothing_is_measured_the_critics_value_stands_for_it(plane, disc, 
     points, y = torch.randn(50, 2), signs(50, seeded())
     with torch.no_grad():
         learned = torch.sigmoid(trainer.critic.critics[1](points, y))
-    for values, satisfied in (trainer.meet(points, points[:0], y), trainer.judge(points, y)):
+    for values, satisfied in (trainer.observe(points, points[:0], y), trainer.evaluate(points, y)):
         torch.testing.assert_close(values, torch.cat([disc(points)[:, None], learned], -1))
         torch.testing.assert_close(satisfied[:, 0], disc(points) >= SATISFIED)
         torch.testing.assert_close(satisfied[:, 1:], learned >= 0.5)

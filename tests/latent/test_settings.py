@@ -41,6 +41,13 @@ def test_settings_come_back_from_json(preset):
     assert ActorCriticSettings.from_json(json.loads(json.dumps(asdict(preset)))) == preset
 
 
+def test_settings_under_their_former_names_are_read():
+    written = {"memory": 7, "average": 0.5, "final_share": 0.1}
+    assert ActorCriticSettings.from_json(written) == ActorCriticSettings(
+        replay_size=7, ema_decay=0.5, final_learning_rate_fraction=0.1
+    )
+
+
 def test_settings_of_another_version_are_refused():
     with pytest.raises(TypeError, match="unexpected keyword argument 'shell'"):
         ActorCriticSettings.from_json({"shell": 1.0})
@@ -52,8 +59,12 @@ def test_the_papers_preset_holds_the_papers_values():
     assert (paper.condition_units, paper.gate_bias) == (2048, 0.0)
     assert (paper.gradient_penalty, paper.one_sided) == (10.0, False)
     assert paper.batch_size // paper.penalty_points <= 1  # the penalty is taken on all points
-    assert (paper.learning_rate, paper.betas, paper.final_share) == (3e-4, (0.0, 0.9), 1.0)
+    assert (paper.learning_rate, paper.betas, paper.final_learning_rate_fraction) == (
+        3e-4,
+        (0.0, 0.9),
+        1.0,
+    )
     assert paper.actor_every * paper.critic_steps == 10 * paper.actor_steps
     assert paper.actor_points / paper.prior_points == pytest.approx(10, rel=0.1)
-    assert (paper.bank, paper.warmup_steps, paper.memory) == (0, 0, 0)
-    assert (paper.sharpness, paper.prior_weight, paper.average, paper.validation) == (0, 0, 0, 0)
+    assert (paper.bank, paper.warmup_steps, paper.replay_size) == (0, 0, 0)
+    assert (paper.sharpness, paper.prior_weight, paper.ema_decay, paper.validation) == (0, 0, 0, 0)

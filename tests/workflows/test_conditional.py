@@ -92,7 +92,7 @@ def test_rewards_by_hand():
         [condition({0, 7}, 12), condition({1}, 6), condition({0, 7}, 0), condition({0}, 8)]
     )
     expected = torch.tensor([[5 / 6, 6 / 12], [1 / 6, 1.0], [0.0, 1.0], [0.0, 0.0]])
-    torch.testing.assert_close(ScaleAndDensity().score(counts, asked), expected)
+    torch.testing.assert_close(ScaleAndDensity().compute(counts, asked), expected)
 
 
 def test_the_judge_agrees_with_the_rules_of_the_library(some_melodies, rng):
@@ -105,12 +105,12 @@ def test_the_judge_agrees_with_the_rules_of_the_library(some_melodies, rng):
         y = condition(pitch_classes, density).expand(len(batch), -1)
         specs = [f"pitch-classes:{','.join(map(str, pitch_classes))}", f"density:{density}"]
         expected = rewards_of([find_rule(spec) for spec in specs], batch)
-        np.testing.assert_allclose(judge.score(measured, y), expected, atol=1e-6)
+        np.testing.assert_allclose(judge.compute(measured, y), expected, atol=1e-6)
 
 
 def test_a_judge_that_is_not_told_what_is_asked_refuses():
     with pytest.raises(ValueError, match="the knobs need a condition"):
-        ScaleAndDensity().score(torch.zeros(1, 12), None)
+        ScaleAndDensity().compute(torch.zeros(1, 12), None)
 
 
 # Conditions

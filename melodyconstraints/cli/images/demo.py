@@ -101,7 +101,7 @@ def _train_actor(data: ImageData, model: ImageVAE, folder: Path, seed: int) -> I
         rounds=ROUNDS,
         actor_steps=2,
         learning_rate=1e-3,
-        average=0.98,
+        ema_decay=0.98,
         distance_weight=0.4,  # without it, all images of a digit are one
         prior_weight=0.3,
     )
