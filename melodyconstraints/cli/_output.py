@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from melodyconstraints.storage.files import check_writable
+
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
 _PICTURES = "melodies*.png"
@@ -22,11 +24,14 @@ overwrite_option = click.option(
 def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> list[Path]:
     """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
 
+    A folder that cannot be written to is refused as well, before any work.
+
     Nothing is removed until there is something new to write.
 
     Args:
         entries: key of the manifest's list of what was made.
     """
+    check_writable(output)
     if not output.is_dir() or not any(output.iterdir()):
         return []
     try:
@@ -46,7 +51,13 @@ def _files(entry: dict[str, Any]) -> list[str]:
 
 
 def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
-    """Those of the files to be written that are there already and may be replaced."""
+    """Those of the files to be written that are there already and may be replaced.
+
+    Files that cannot be written are refused, before any work.
+    """
+    written = list(written)
+    for path in written:
+        check_writable(path)
     found = [path for path in written if path.exists()]
     if found and not overwrite:
         raise click.UsageError(f"{found[0]} exists; pass --overwrite to replace it")

@@ -84,6 +84,7 @@ CURVES = "training-curves.png"
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     model_folder: Path | None,
     specs: list[str],
     weights: tuple[float, ...],
@@ -132,7 +133,7 @@ def command(
 
 def _train(
     model_folder: Path | None, specs: list[str], folder: Path, overwrite: bool, **options: Any
-) -> str:
+) -> str | None:
     """Train with a bar and write the folder; what the actor falls short of, if anything."""
     from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from melodyconstraints.cli._actors import actor_option, check_one_source, find_a
 from melodyconstraints.cli._common import (
     json_option,
     model_option,
+    option_group,
     print_json,
     print_table,
     require_rules,
@@ -60,6 +61,37 @@ class BarsType(click.ParamType[frozenset[int]]):
         return frozenset(bars)
 
 
+change_options = option_group(
+    "change",
+    dict,
+    {
+        "strength": click.option(
+            "--strength",
+            type=click.FloatRange(0),
+            default=1.0,
+            show_default=True,
+            help="Share of the way: 0 only reconstructs, 1 goes as far as the rules need, 2 "
+            "beyond.",
+        ),
+        "keep_bars": click.option(
+            "--keep-bars",
+            type=BarsType(),
+            default=frozenset(),
+            help="Bars of the 16, counted from 1, that stay note for note, such as 1-4,9.",
+        ),
+        "variations": click.option(
+            "--variations",
+            type=click.IntRange(1, MOST_VARIATIONS),
+            default=1,
+            show_default=True,
+            help="Melodies to write; from the second on the search begins beside the melody.",
+        ),
+        "seed": seed_option,
+    },
+)
+"""How a melody is changed, handed over as ``change``, keywords of ``transform``."""
+
+
 @click.command("transform")
 @click.argument("source", type=MIDI_FILE)
 @actor_option
@@ -72,28 +104,8 @@ class BarsType(click.ParamType[frozenset[int]]):
     required=True,
     help="MIDI file to write; several are numbered. Beside it the original 16 bars and a picture.",
 )
-@click.option(
-    "--strength",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="Share of the way: 0 only reconstructs, 1 goes as far as the rules need, 2 beyond.",
-)
-@click.option(
-    "--keep-bars",
-    type=BarsType(),
-    default=frozenset(),
-    help="Bars of the 16, counted from 1, that stay note for note, such as 1-4,9.",
-)
-@click.option(
-    "--variations",
-    type=click.IntRange(1, MOST_VARIATIONS),
-    default=1,
-    show_default=True,
-    help="Melodies to write; from the second on the search begins beside the melody.",
-)
+@change_options
 @choice_options
-@seed_option
 @overwrite_option
 @json_option
 @click.pass_context
@@ -104,15 +116,12 @@ def command(
     model_folder: Path | None,
     specs: list[str],
     output: Path,
-    strength: float,
-    keep_bars: frozenset[int],
-    variations: int,
+    change: dict[str, Any],
     choice: dict[str, Any],
-    seed: int,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Move the melody of a MIDI file to where it obeys RULES, changing as little as it must.
+    """Move the melody of a MIDI file to where it satisfies RULES, changing as little as it must.
 
     \b
     mc transform my_tune.mid --rule cmajor -o out.mid
@@ -125,7 +134,7 @@ def command(
     if actor_folder is None:
         require_rules(specs)
     check_one_source(actor_folder, specs)
-    target = _target(output, variations)
+    target = _target(output, change["variations"])
     earlier_files(target.files, overwrite)
     check_inputs([source], target.files)
     melodies, _ = melodies_of([source], choice, tell=True)
@@ -137,29 +146,20 @@ def command(
     from melodyconstraints.workflows.transform import transform
 
     model = None if model_folder is None else load_model(model_folder)
-    actor = find_actor(actor_folder, model, specs, seed)
+    actor = find_actor(actor_folder, model, specs, change["seed"])
     with talk().status("searching around the melody"):
-        transformed = transform(
-            actor,
-            found.melody,
-            strength=strength,
-            keep_bars=keep_bars,
-            variations=variations,
-            seed=seed,
-        )
+        transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
     write_results(results, target.picture, pitch_classes=actor.pitch_classes)
     if as_json:
-        facts = {"model": actor.model.fingerprint, "rules": actor.names, "seed": seed}
-        facts |= {"strength": strength, "keep_bars": sorted(keep_bars), "key": actor.key}
-        print_json({**facts, **_source(source, found, target), "melodies": rows})
+        print_json(_facts(actor, change) | _source(source, found, target) | {"melodies": rows})
     else:
         _print(rows, actor)
     best = max(transformed, key=lambda one: (one.satisfied, float(one.after.mean())))
     if not best.satisfied:
         file = target.results[transformed.index(best)].name
-        click.echo(f"Error: {shortcoming(best, actor, file, strength, keep_bars)}", err=True)
+        click.echo(f"Error: {shortcoming(best, actor, file, change)}", err=True)
         context.exit(1)
 
 
@@ -200,6 +200,12 @@ def _results(
         title = f"{path.stem}, {kept}{_rewards(row['rewards_after'])}"
         results.append(MidiResult(one.melody, path, title, key=actor.key, **played))
     return results
+
+
+def _facts(actor: MelodyActor, change: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {key: change[key] for key in ("seed", "strength")}
+    facts |= {"keep_bars": sorted(change["keep_bars"]), "key": actor.key}
+    return {"model": actor.model.fingerprint, "rules": actor.names, **facts}
 
 
 def _source(source: Path, found: FoundMelody, target: _Target) -> dict[str, Any]:
@@ -260,30 +266,30 @@ def _rewards(rewards: dict[str, float]) -> str:
 
 
 def shortcoming(
-    best: Transformation,
-    actor: MelodyActor,
-    file: str,
-    strength: float,
-    bars: Collection[int],
+    best: Transformation, actor: MelodyActor, file: str, change: Mapping[str, Any]
 ) -> str:
-    """Which rules the best melody does not keep, why where that is sure, and what to try."""
+    """Which rules the best melody does not satisfy, why where that is sure, and what to try."""
     from melodyconstraints.latent.satisfaction import SATISFIED
 
-    unkept = [
+    bars = change["keep_bars"]
+    unsatisfied = [
         (rule, reward)
         for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
         if reward < SATISFIED
     ]
-    told = ", ".join(f"{rule.name} {_number(reward)}" for rule, reward in unkept)
-    told = f"the best found, {file}, reaches {told}"
-    for rule, _ in unkept:
+    rewards = ", ".join(f"{rule.name} {_number(reward)}" for rule, reward in unsatisfied)
+    text = f"the best found, {file}, reaches {rewards}"
+    for rule, _ in unsatisfied:
         outside = outside_notes(best.melody, bars, rule.pitch_classes)
         if outside:
-            held = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
-            told += f"; {_spans(bars)}, which stay, hold {held}"
-    tries = [*(["--strength 1"] if strength < 1 else []), *(["fewer --keep-bars"] if bars else [])]
-    tries += ["more --variations", "another --seed", "an actor that was trained longer"]
-    return f"{told}. Try {', '.join(tries[:-1])} or {tries[-1]}"
+            notes = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
+            text += f"; {_spans(bars)}, which stay, hold {notes}"
+    remedies = [
+        *(["--strength 1"] if change["strength"] < 1 else []),
+        *(["fewer --keep-bars"] if bars else []),
+        *["more --variations", "another --seed", "an actor that was trained longer"],
+    ]
+    return f"{text}. Try {', '.join(remedies[:-1])} or {remedies[-1]}"
 
 
 def outside_notes(

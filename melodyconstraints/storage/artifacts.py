@@ -26,7 +26,7 @@ import safetensors.torch
 from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.files import check_writable, write_atomically
 
 FORMAT = "melodyconstraints-1"
 CONFIG = "config.json"
@@ -126,13 +126,17 @@ def fits_this_version(folder: Path, remedy: str = "") -> Iterator[None]:
 def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:
     """Refuse to write an artifact over other files, or over its kind without ``overwrite``.
 
+    A folder that cannot be written to is refused as well.
+
     Args:
         kind: kind of the artifact to write.
         remedy: advice to the user about an earlier run's results, for the error.
 
     Raises:
-        UsageError: ``folder`` holds other files, or the same kind and ``overwrite`` is false.
+        UsageError: ``folder`` holds other files, or the same kind and ``overwrite`` is false; or
+            it cannot be written to.
     """
+    check_writable(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:

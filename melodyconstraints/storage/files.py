@@ -1,9 +1,31 @@
-"""Atomic writing of files: completely or not at all."""
+"""Writing of files: completely or not at all, and known to be possible before the work."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+
+from melodyconstraints.errors import UsageError
+
+
+def check_writable(place: Path) -> None:
+    """Try, before any work, whether a file or folder can be made; leaves nothing behind.
+
+    Raises:
+        UsageError: the nearest folder above that exists cannot be written to, or is a file.
+    """
+    place = place.absolute()
+    above = place
+    try:
+        if not place.is_dir():
+            above = next(folder for folder in place.parents if folder.exists())
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{place} cannot be written: {above}: {error.strerror}; choose another place"
+        ) from error
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:

@@ -189,14 +189,7 @@ def evaluate_model(
     training, held_out = _read(Path(store), "train"), _some(_read(Path(store), split), n)
     n = len(held_out)
     say(f"encoding and decoding {n:,} held-out melodies, twice")
-    decoded = encode_and_decode(model, held_out.events)
-    noise_seed = derived_seed(_POSTERIOR, sampling.seed)
-    sampled = encode_and_decode(
-        model,
-        held_out.events,
-        temperature=sampling.temperature,
-        generator=torch.Generator(model.device).manual_seed(noise_seed),
-    )
+    decoded, sampled = _decoded(model, held_out, sampling)
     say(f"drawing {n:,} melodies from the prior")
     samples = generate(model, n, **options)
     say("comparing them with the held-out melodies")
@@ -219,6 +212,18 @@ def evaluate_model(
         decoded=decoded.free,
         samples=samples,
     )
+
+
+def _decoded(
+    model: MelodyVAE, held_out: StoredMelodies, sampling: Sampling
+) -> tuple[Decoded, Decoded]:
+    """Melodies decoded from posterior means at T 0, and from posterior samples as asked."""
+    generator = torch.Generator(model.device)
+    generator.manual_seed(derived_seed(_POSTERIOR, sampling.seed))
+    sampled = encode_and_decode(
+        model, held_out.events, temperature=sampling.temperature, generator=generator
+    )
+    return encode_and_decode(model, held_out.events), sampled
 
 
 def _read(store: Path, split: str) -> StoredMelodies:

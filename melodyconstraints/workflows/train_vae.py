@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +70,11 @@ def train_model(
         ArtifactError: ``start_from`` holds no melody VAE.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
-
-    def show(state: TrainingState) -> None:
-        if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, output / CURVES, PANELS)
-        if callback:
-            callback(state)
-
+    report = _Report(output, preset, notes, callback, announce or (lambda _: None))
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
         if place.first:
-            if preset not in PRESETS:
-                raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-            claim(output, KIND, resume=resume)
+            _claim(output, preset, resume)
         start = _model_to_train_further(start_from, preset) if start_from else None
         elbo = elbo.further() if start else elbo
         data = _training_data(store)
@@ -100,38 +92,69 @@ def train_model(
             processes=place,
             folder=output / CHECKPOINTS,
             resume=resume,
-            callback=show,
+            callback=report.show,
         )
     if not place.first:
         return {}
-    plot_learning_curves(state.curves, output / CURVES, PANELS)
-    model.eval()
-    if announce:
-        announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
-    measured = {
-        split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
-        for split in ("validation", "test")
-        if len(data[split])
-    }
-    everything = {**asdict(settings), **asdict(elbo)}
-    if start is not None:
-        everything["start_from"] = start.fingerprint
-    card = model_card(
-        preset=preset,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        data=_by_collection(data["train"]),
-        settings=everything,
-        minutes=state.elapsed_seconds / 60,
-        steps=state.step,
-        measured=measured,
-        notes=notes,
-    )
-    training = {"preset": preset, "settings": everything, "steps": state.step, "quality": measured}
-    save_model(model, output, card=card, training=training)
-    if announce:
-        announce("decoding the bank, on which rules are tried")
+    used = {**asdict(settings), **asdict(elbo)}
+    used |= {"start_from": start.fingerprint} if start else {}
+    measured = report.finish(model.eval(), state, data, used)
     write_bank(output, store, device=device, size=BANKED)
     return measured
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What a training draws, measures and writes of itself."""
+
+    output: Path
+    preset: str
+    notes: str
+    callback: Callable[[TrainingState], None] | None
+    announce: Callable[[str], None]
+
+    def show(self, state: TrainingState) -> None:
+        """Draw the learning curves where they have a new point."""
+        if state.curves and state.curves[-1]["step"] == state.step:
+            plot_learning_curves(state.curves, self.output / CURVES, PANELS)
+        if self.callback:
+            self.callback(state)
+
+    def finish(
+        self,
+        model: MelodyVAE,
+        state: TrainingState,
+        data: Mapping[str, StoredMelodies],
+        settings: Mapping[str, Any],
+    ) -> dict[str, Metrics]:
+        """Measure a model on held-out melodies and write its folder."""
+        plot_learning_curves(state.curves, self.output / CURVES, PANELS)
+        self.announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
+        measured = {
+            split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
+            for split in ("validation", "test")
+            if len(data[split])
+        }
+        card = model_card(
+            preset=self.preset,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            data=_by_collection(data["train"]),
+            settings=settings,
+            minutes=state.elapsed_seconds / 60,
+            steps=state.step,
+            measured=measured,
+            notes=self.notes,
+        )
+        training = {"preset": self.preset, "settings": settings, "steps": state.step}
+        save_model(model, self.output, card=card, training={**training, "quality": measured})
+        self.announce("decoding the bank, on which rules are tried")
+        return measured
+
+
+def _claim(output: Path, preset: str, resume: bool) -> None:
+    if preset not in PRESETS:
+        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    claim(output, KIND, resume=resume)
 
 
 def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:

@@ -296,7 +296,7 @@ class _Neighbourhood:
         self.decoded += len(points)
         rewards = rewards_of(self.actor.rules, melodies)
         measured = torch.from_numpy(rewards).float().to(points.device)
-        self.constraint.remember(points, measured, None)
+        self.constraint.keep(points, measured, None)
         shifts = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
         candidates = [] if self.best is None else [self.best]
         for row, melody in enumerate(melodies):

@@ -77,8 +77,8 @@ def test_examples_are_what_was_met(rewarded, seeded):
     assert torch.equal(targets[:, 0], share(points))
 
 
-def test_examples_before_anything_was_met_are_refused(rewarded, seeded):
-    with pytest.raises(UsageError, match="gives examples of what it has met; call observe first"):
+def test_examples_before_anything_was_observed_are_refused(rewarded, seeded):
+    with pytest.raises(UsageError, match="gives examples of observed points; call observe first"):
         rewarded().examples(4, seeded())
 
 
@@ -87,11 +87,11 @@ def test_targets_are_sharpened_by_what_was_satisfied(rewarded, seeded):
     constraint.satisfied = torch.tensor([1.0, 0.2])
     # a half, and a tenth, of what is not satisfied is taken off
     z = torch.tensor([[0.8, 0.8]])
-    constraint.remember(z, constraint.measure(z), None)
+    constraint.keep(z, constraint.measure(z), None)
     assert constraint.examples(1, seeded()).targets[0].tolist() == pytest.approx([0.4, 0.72])
     ones = torch.ones(1, 2)
     constraint.replay_size = 0
-    constraint.remember(ones, constraint.measure(ones), None)
+    constraint.keep(ones, constraint.measure(ones), None)
     assert constraint.examples(1, seeded()).targets.tolist() == [[1.0, 1.0]]
 
 
@@ -113,7 +113,7 @@ def test_points_of_the_prior_are_asked_what_the_actor_was_asked(rewarded, disc_a
 def test_half_of_the_examples_are_judged_under_new_conditions(rewarded, disc_around_y, seeded):
     constraint = rewarded(disc_around_y, conditions=count_up)
     z, asked = torch.randn(6, 2), torch.randn(6, 2)
-    constraint.remember(z, z, asked)
+    constraint.keep(z, z, asked)
     points, y, targets = constraint.examples(10, seeded())
     assert torch.equal(y[::2], count_up(5, None))
     for point, condition in zip(points[1::2], y[1::2], strict=True):
@@ -141,7 +141,7 @@ def test_the_newest_are_remembered_together(rewarded, replay_size, expected):
     constraint = rewarded(replay_size=replay_size)
     numbers = torch.arange(5.0)[:, None].expand(5, 2)
     for part in (numbers[:3], numbers[3:]):
-        constraint.remember(part, 10 * part, 100 * part)
+        constraint.keep(part, 10 * part, 100 * part)
     found = torch.tensor(expected or [0, 1, 2, 3, 4]).float()
     assert torch.equal(constraint.points[:, 0], found)
     assert torch.equal(constraint.measured[:, 0], 10 * found)

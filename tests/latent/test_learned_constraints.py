@@ -195,7 +195,7 @@ def test_the_penalty_sees_what_was_asked_and_conditions_that_are_new(
     )
     trainer = _Trainer(plane, [constraint], settings, seeded(), somewhere)
     z = torch.randn(64, 2)
-    constraint.remember(z, z, torch.zeros(64, 2))
+    constraint.keep(z, z, torch.zeros(64, 2))
     trainer.critic.critics[0].register_forward_pre_hook(lambda _, given: seen.append(given[1]))
     seen = []
     trainer.critic_learner.step()
