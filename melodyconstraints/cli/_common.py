@@ -78,7 +78,7 @@ def option_group(
 
 
 def rule_specs(rules: Sequence[str], density: int | None) -> list[str]:
-    """Specifications of all rules that were asked for."""
+    """Specifications of all rules that were given."""
     return [*rules, *([] if density is None else [f"density:{density}"])]
 
 

@@ -1,4 +1,4 @@
-"""Melodies that a command made: MIDI files, a picture of their piano rolls, a manifest."""
+"""Results of a command as MIDI files, with a picture of their piano rolls."""
 
 from __future__ import annotations
 

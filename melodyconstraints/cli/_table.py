@@ -68,5 +68,5 @@ class CommandTable(click.Group):
 
 
 def _harmless(message: str) -> str:
-    """Names of files are in it, and may be anything."""
+    """Make a message printable: it may hold names of files, which may be anything."""
     return "\n".join(map(printable, message.split("\n")))

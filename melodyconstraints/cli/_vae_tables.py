@@ -42,8 +42,8 @@ def _print_reconstruction(quality: Quality) -> None:
             for label, name in _SHARES.items()
         ],
         f"Does it give melodies back? {quality.n:,} of the split {quality.split}; samples at "
-        f"temperature {quality.temperature:g}. Teacher-forced: told the true events before each; "
-        "free-running: told nothing",
+        f"temperature {quality.temperature:g}. Teacher-forced: each event follows the true ones; "
+        "free-running: each follows those decoded",
     )
     print_table(
         ["collection", "melodies", "teacher-forced", "free-running", "notes, F1"],

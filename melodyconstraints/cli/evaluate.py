@@ -71,7 +71,7 @@ def command(
 ) -> None:
     """Measure an actor, or with --data a melody model.
 
-    An actor: draw melodies from the prior and from the actor and compare what they earn by the
+    An actor: draw melodies from the prior and from the actor and compare their rewards under the
     actor's rules, and by those given here besides (the paper's Table 2). With --data as well:
     are they still like real melodies, in what the rules do not ask to change?
 

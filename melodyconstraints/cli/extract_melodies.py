@@ -193,7 +193,7 @@ def _resume_hint() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        talk().print("stopped; what was done is kept, go on with --resume")
+        talk().print("stopped; go on from here with --resume")
         raise
 
 

@@ -10,15 +10,15 @@ from melodyconstraints.cli._table import CommandTable
 COMMANDS = {
     "extract-melodies": ("extract_melodies", "16-bar melodies from a folder of MIDI files."),
     "train-vae": ("train_vae", "Train a melody model on extracted melodies."),
-    "train-actor": ("train_actor", "Teach a model your rules, without retraining it."),
+    "train-actor": ("train_actor", "Train an actor for your rules; the model stays as it is."),
     "generate": ("generate", "Write melodies as MIDI files."),
     "transform": ("transform", "Your own melody, changed as little as rules need."),
-    "reconstruct": ("reconstruct", "What comes back of your melodies from the model."),
+    "reconstruct": ("reconstruct", "Encode your melodies, decode them, and compare."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
-    "score": ("score", "What MIDI files earn under rules."),
+    "score": ("score", "Rewards of MIDI files under rules."),
     "evaluate": ("evaluate", "Measure an actor, or a melody model."),
     "rules": ("rules", "List and explain the rules; start and check your own."),
-    "bank": ("bank", "Decode melodies of a model ahead, for rules to be tried on."),
+    "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),
     "images": ("images", "The same for images: digits, faces, your own pictures."),
 }
 
@@ -31,7 +31,7 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="mc", message="%(prog)s %(version)s")
 def main() -> None:
-    """Melodies that obey your rules.
+    """Melodies that satisfy your rules.
 
     \b
     mc train-actor --rule cmajor --density 192 -o actors/mine

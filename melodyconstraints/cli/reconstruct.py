@@ -128,7 +128,7 @@ def _replaced(
 
 @dataclass(frozen=True)
 class _Target:
-    """Where the melody of one input goes, and what is made of it, by its kind."""
+    """Files of one input: its original, the results by their kind, the picture."""
 
     original: Path
     results: dict[str, Path]
@@ -185,7 +185,7 @@ def _decode(
 def _results(
     found: FoundMelody, results: Melodies, target: _Target, rows: Sequence[dict[str, Any]]
 ) -> list[MidiResult]:
-    """The original and what was made of it, as they are written."""
+    """The original and what was decoded for it, as they are written."""
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
     title = f"original, {len(found.melody)} notes"
     written = [MidiResult(found.melody, target.original, title, **played)]

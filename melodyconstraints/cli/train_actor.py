@@ -95,7 +95,7 @@ def command(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Train an actor that makes the model's melodies obey RULES, and write an actor folder.
+    """Train an actor that makes the model's melodies satisfy RULES, and write its folder.
 
     \b
     mc train-actor --rule cmajor --density 192

@@ -191,7 +191,7 @@ def _results(
     target: _Target,
     rows: Sequence[dict[str, Any]],
 ) -> list[MidiResult]:
-    """The original and what became of it, as they are written."""
+    """The original and its transformations, as they are written."""
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
     title = f"original, {len(found.melody)} notes{_rewards(rows[0]['rewards_before'])}"
     results = [MidiResult(found.melody, target.original, title, **played)]

@@ -201,7 +201,7 @@ class _Trainer:
         return z, self.conditions(count, self.generator).to(z.device)
 
     def warm_up(self, bank: tuple[Tensor, Samples] | None = None) -> None:
-        """Teach the bank, filled up to its size, to the critic of the rewards."""
+        """Train the critic of the rewards on the bank, filled up to its size."""
         rewarded = [c for c in self.constraints if isinstance(c, RewardConstraint)]
         if not self.settings.bank or not rewarded:
             return

@@ -57,7 +57,7 @@ after it, or by a search alone."""
 _FEWEST_DRAWN = 32
 """Melodies drawn at a time, at least, while satisfying ones are looked for."""
 _HOPELESS_SHARE = 0.1
-"""Share of all draws after which the search for satisfying melodies ends if it found none."""
+"""Share of all draws after which no satisfying melody ends the drawing."""
 
 
 @dataclass(kw_only=True)
@@ -76,7 +76,7 @@ class MelodyActor(ActorCritic):
     temperature: float = DEFAULT_TEMPERATURE
 
     def shift(self, z: Tensor) -> Tensor:
-        """``(B, Z)`` points to ``(B, Z)`` where the critic predicts that they are satisfied."""
+        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied."""
         search = search_of(self.method, self.weights)
         if self.method not in SEARCHES:
             with torch.no_grad():
@@ -120,7 +120,7 @@ class MelodyActor(ActorCritic):
         while count < n:
             if drawn >= (max_draws if count else max_draws * _HOPELESS_SHARE):
                 raise TrainingError(
-                    f"{count} of {drawn} melodies satisfy every rule, {n} were asked for; "
+                    f"{count} of {drawn} melodies satisfy every rule, {n} were wanted; "
                     "train the actor longer or ask for less"
                 )
             z = torch.randn(max(n, _FEWEST_DRAWN), self.model.latent_dim, generator=generator)
@@ -133,7 +133,7 @@ class MelodyActor(ActorCritic):
         return Melodies(np.concatenate(satisfying)), drawn
 
     def sampling(self, options: SamplingOptions) -> Sampling:
-        """How melodies are drawn by options; at the actor's temperature where none is given."""
+        """Sampling by options; at the actor's temperature where none is given."""
         return Sampling.of(options, temperature=self.temperature)
 
     def sampler(self, sampling: Sampling) -> MelodySampler:
@@ -152,7 +152,7 @@ class MelodyActor(ActorCritic):
 
     @property
     def pitch_classes(self) -> frozenset[int] | None:
-        """What all rules with a set of pitch classes agree on; None without such a rule."""
+        """Pitch classes that every rule with a set allows; None without such a rule."""
         sets = [rule.pitch_classes for rule in self.rules if rule.pitch_classes is not None]
         return frozenset.intersection(*sets) if sets else None
 
@@ -163,7 +163,7 @@ class MelodyActor(ActorCritic):
 
     @property
     def shortcoming(self) -> str | None:
-        """What went wrong in the training: stopped by hand, nothing satisfied; None if nothing."""
+        """Why the training fell short: interrupted, or nothing satisfied; None if it did not."""
         last = self.records[-1] if self.records else None
         never = last and not any(record.all_satisfied for record in self.records)
         if last and never and not self.best > 0:
@@ -173,9 +173,10 @@ class MelodyActor(ActorCritic):
                 for name, reward, share in rewards
             )
             return (
-                f"no melody satisfied everything in {self.decoded:,} tries; the best: {nearest}. "
-                "Do the wishes contradict each other? Ask for fewer at a time, or grade a rule so "
-                "that a melody that comes closer earns more: mc rules check RULE"
+                f"none of {self.decoded:,} melodies satisfied every rule; in the last round: "
+                f"{nearest}. "
+                "Do the rules contradict each other? Give fewer at a time, or grade a rule so "
+                "that a melody that comes closer has a higher reward: mc rules check RULE"
             )
         if self.interrupted:
             return f"stopped after round {len(self.records)}; the best actor so far is kept"
@@ -243,7 +244,7 @@ def load_actor(
 
 
 def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:
-    """What a method searches with, or adds to an actor, by the weights of the critic's heads."""
+    """The search of a method, or the one after its actor, with weights of the critic's heads."""
     search = REFINEMENT if method == "refined" else SEARCHES.get(method)
     return None if search is None else replace(search, weights=tuple(weights))
 

@@ -107,7 +107,7 @@ def load_bank(
     Args:
         data: the store that the model was trained on, for a model that comes without a bank.
         size: points, and at most so many encodings.
-        callback: told of the decoding, if there is any.
+        callback: called with the progress of the decoding, if there is any.
 
     Raises:
         UsageError: ``size`` below 1, or a temperature below 0.

@@ -1,8 +1,8 @@
 """One actor with knobs: G(z, y), where y names a set of pitch classes and a density.
 
 It comes with the bundled model, so that a scale and a density need no training. One decoded melody
-teaches the critic its rewards under any setting of the knobs, since both rewards
-follow from the counts of its pitch classes.
+teaches the critic its rewards under any setting of the knobs, since both rewards follow from the
+counts of its pitch classes.
 
 >>> import melodyconstraints as mc
 >>> melodies = mc.load_knobs().at("D-dorian", density=96).generate(2)     # doctest: +SKIP
@@ -46,14 +46,14 @@ _REMEDY = (
     "train it again with: mc train-actor --knobs; or an actor for your rules with: mc train-actor"
 )
 FOLDER_OF_KNOBS = "knobs"
-"""In its model's folder."""
+"""Name of the knobs' folder in their model's."""
 PITCH_CLASSES = 12
 CONDITION = PITCH_CLASSES + 1
 FEWEST_PITCH_CLASSES = 3
 HIGHEST_DENSITY = 192
-"""Of the densities that are trained for."""
+"""Highest density, in notes, that is trained for."""
 _FREE_SHARE = 0.15
-"""Of the training's conditions that ask for no density."""
+"""Share of the training's conditions that leave the density free."""
 
 SETTINGS = ActorCriticSettings(
     actor_hidden=(768, 768, 768),
@@ -153,7 +153,7 @@ class ConditionalActor(ActorCritic):
     def at(
         self, scale: str | Collection[int] | None = None, density: int | None = None
     ) -> MelodyActor:
-        """The actor at one setting of the knobs; it draws as one does that learned these rules.
+        """The actor at one setting of the knobs; it draws like one that was trained for these rules.
 
         Args:
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
@@ -184,7 +184,7 @@ class ConditionalActor(ActorCritic):
 
 
 def knob_specs(scale: str | Collection[int] | None, density: int | None) -> list[str]:
-    """What the knobs ask for, as rules.
+    """A setting of the knobs as specifications of rules.
 
     >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
     (['scale:D-dorian', 'density:96'], ['pitch-classes:0,2,E'], ['pitch-classes:0,4,7'])

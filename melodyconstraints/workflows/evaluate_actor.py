@@ -123,10 +123,10 @@ def evaluate_actor(
     held_out: Melodies | None = None,
     **options: Unpack[SamplingOptions],
 ) -> Evaluation:
-    """Draw ``n`` melodies from the prior and ``n`` from the actor and judge both.
+    """Draw ``n`` melodies from the prior and ``n`` from the actor and measure both.
 
     Args:
-        also: rules to judge by besides the actor's own, such as the density of a C major actor.
+        also: rules to measure besides the actor's own, such as the density of a C major actor.
         held_out: real melodies, to measure realism by.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 

@@ -1,4 +1,4 @@
-"""How good a melody model is: what ``mc evaluate --data`` measures.
+"""Measures of a melody model: ``mc evaluate --data``.
 
 Three questions. Does it give back melodies that it has not seen? Are melodies drawn from its prior
 like real ones? And are they new, or copies of what it was trained on? Each answer comes with what
@@ -41,7 +41,7 @@ _PICTURED_INPUTS = 5
 
 @dataclass(frozen=True)
 class Collection:
-    """What comes back of one collection's melodies.
+    """Reconstruction accuracy of one collection's melodies.
 
     Args:
         n: how many were given.
@@ -70,7 +70,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How much melodies take from training melodies; see :mod:`.copies`.
+    """Shares of melodies copied from training melodies; see :mod:`.copies`.
 
     Args:
         near_copies: share that is a near-copy of one, in any key.
@@ -171,7 +171,7 @@ def evaluate_model(
         n: held-out melodies, always the same ones; all of them if there are fewer. As many are
             drawn from the prior, and as many training melodies set the ceiling.
         split: ``validation`` or ``test``.
-        announce: told what goes on.
+        announce: called with each step of the work.
         options: of samples of the prior and of the posterior; see
             :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
@@ -292,6 +292,6 @@ def plot_quality(quality: Quality, path: Path) -> None:
 
 
 def _short(file: str) -> str:
-    """A title's worth of a file's name, in letters that the pictures' font has."""
+    """A file's name, shortened for a title, in letters that the pictures' font has."""
     text = file.encode("latin-1", "replace").decode("latin-1")
     return text if len(text) <= 72 else f"{text[:36]}...{text[-33:]}"

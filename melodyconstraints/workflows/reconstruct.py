@@ -1,4 +1,4 @@
-"""What a model makes of melodies, and others near them.
+"""Reconstructions of melodies by a model, and other melodies near them.
 
 >>> import melodyconstraints as mc
 >>> model = mc.load_model()
@@ -26,7 +26,7 @@ def reconstruct(
     melodies: Melodies | Sequence[Melody],
     **options: Unpack[SamplingOptions],
 ) -> Melodies:
-    """Encode melodies and decode their posterior means: what the model has understood of them.
+    """Encode melodies and decode their posterior means.
 
     Args:
         melodies: ``B`` melodies.

@@ -1,4 +1,4 @@
-"""Training of an actor for rules: where the model, the rules and the core come together.
+"""Training of an actor: the model, the rules and the core come together here.
 
 >>> import melodyconstraints as mc
 >>> model = mc.load_model()
@@ -66,7 +66,7 @@ def train_actor(
     callback: Callable[[RoundRecord], None] | None = None,
     announce: Callable[[str], object] | None = None,
 ) -> MelodyActor:
-    """Train an actor that makes a model's melodies obey rules.
+    """Train an actor that moves a model's melodies to where they satisfy rules.
 
     Args:
         rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
@@ -82,7 +82,7 @@ def train_actor(
         bank: points of the prior with their melodies; the model's own bank if not given.
         temperature: the decoder's, in training.
         callback: called after every round.
-        announce: called with what a user would want to know before a long training.
+        announce: called with news before the training, such as a slow rule.
 
     Raises:
         UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
@@ -126,7 +126,7 @@ def _learned_constraints(
     unlike: Examples | None,
     announce: Callable[[str], object] | None,
 ) -> list[Constraint]:
-    """What is learned from encodings instead of rewards: likeness to examples, and realism."""
+    """Constraints learned from encodings: likeness to examples, and realism."""
     constraints: list[Constraint] = []
     if like is not None or unlike is not None:
         examples = (_melodies(one, announce) for one in (like, unlike))
@@ -140,7 +140,7 @@ def _learned_constraints(
 def _likeness(
     model: MelodyVAE, like: Melodies | None, unlike: Melodies | None
 ) -> AttributeConstraint:
-    """What tells one kind of melodies from another, from examples of both."""
+    """An attribute with examples of its presence and its absence."""
     if not (like and unlike):
         raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
     posterior = encode(model, [*like, *unlike])
@@ -169,7 +169,7 @@ def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
 def _announce_slow(
     rules: Sequence[Rule], melodies: Melodies, announce: Callable[[str], object]
 ) -> None:
-    """Say which rules will take long, and how long."""
+    """Announce each slow rule with its share of the training's time."""
     for rule in rules:
         seconds, slow = cost_of_training(melodies_per_second(rule, melodies))
         if slow:

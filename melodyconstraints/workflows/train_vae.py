@@ -59,7 +59,7 @@ def train_model(
     Args:
         start_from: a model folder, or ``bundled``, whose weights are trained further.
         notes: Markdown that is added to the card.
-        announce: told what goes on after the training.
+        announce: called with each step after the training.
 
     Returns:
         Quality on the splits ``validation`` and ``test``; nothing in the processes that only help.

@@ -1,9 +1,9 @@
 """The user's own melody, moved as little as the rules need (the paper, section 5).
 
 A melody's latent point is found by inversion. From there searches along the critic's gradient set
-out with different prices on distance; what they find is decoded, judged, and taught to the critic,
-which so learns the neighbourhood of this one melody. Of all melodies that satisfy the rules the
-one is taken that keeps most of the original's notes.
+out with different weights on distance; what they find is decoded and rewarded, and the critic
+learns from it the neighbourhood of this one melody. Of all melodies that satisfy the rules the one
+is taken that keeps most of the original's notes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TRANSFORMING = "transforming"
 PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
 """Rounds without projection, in all, and in all while nothing satisfies the rules."""
 DISTANCE_WEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-"""Prices on distance of a round's searches, from a small step to a free one."""
+"""Distance weights of a round's searches, from a small step to a free one."""
 THRESHOLDS = (0.5, 0.8, 0.95, 0.99)
 """Values of D at which a round's searches stop, from doubtful to sure."""
 SEARCH_RATE = 0.03
@@ -56,12 +56,12 @@ CRITIC_STEPS, CRITIC_BATCH, CRITIC_RATE = 60, 64, 3e-4
 REPLAY_SIZE = 4000
 """Newest decodings that the critic is taught: more than one search makes."""
 SHARPNESS = 0.5
-"""How much of the critic's target is "satisfied" instead of the graded reward."""
+"""Share of the critic's target that is "satisfied" instead of the graded reward."""
 
 
 @dataclass(frozen=True)
 class Transformation:
-    """A melody and how it came from the original.
+    """A melody, and its relation to the original.
 
     Args:
         original, melody: before and after.
@@ -194,7 +194,7 @@ def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A melody that a search decoded, and how good it is.
+    """A melody that a search decoded, and its score.
 
     Args:
         score: satisfied; then the share of notes kept, or the mean reward; then nearness.
@@ -213,7 +213,7 @@ class _Candidate:
 
 @dataclass
 class _Neighbourhood:
-    """A search around one melody, with a critic that learns what lies there."""
+    """A search around one melody, with a critic that learns its neighbourhood."""
 
     actor: MelodyActor
     original: Melody
@@ -250,7 +250,7 @@ class _Neighbourhood:
                 near = self.project(best)
                 around = [self.around(near, spread) for spread in (NEAR, WIDE)]
                 best = self._try(torch.cat([near, *around]))
-            # The critic learns what all that was decoded so far is worth.
+            # The critic learns the rewards of all that was decoded so far.
             for _ in range(CRITIC_STEPS):
                 self.learner.step()
             # New searches up the critic, then points between the original and the best one.
@@ -302,8 +302,8 @@ class _Neighbourhood:
         for row, melody in enumerate(melodies):
             satisfied = bool((rewards[row] >= SATISFIED).all())
             kept = onset_recall(melody.events[None], self.original.events[None])
-            worth = kept if satisfied else float(rewards[row].mean())
-            score = (satisfied, worth, -shifts[row])
+            quality = kept if satisfied else float(rewards[row].mean())
+            score = (satisfied, quality, -shifts[row])
             candidates.append(_Candidate(score, points[row : row + 1], melody))
         self.best = max(candidates, key=lambda one: one.score)
         return self.best

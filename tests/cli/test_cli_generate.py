@@ -174,7 +174,7 @@ def test_a_wish_that_does_not_come_true_is_told(generate, monkeypatch, tmp_path)
     monkeypatch.setitem(MelodyActor.generate_satisfying.__kwdefaults__, "max_draws", 640)
     result = generate("-n", 2, "--only-satisfying")
     assert result.exit_code == 1
-    assert "Error: 0 of 64 melodies satisfy every rule, 2 were asked for" in result.stderr
+    assert "Error: 0 of 64 melodies satisfy every rule, 2 were wanted" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.files import check_writable, write_atomically
 from melodyconstraints.storage.text import printable, unicode_name
 
 
@@ -31,3 +32,22 @@ def test_names_of_any_bytes_become_text():
     assert unicode_name("é/ü.mid") == "é/ü.mid"
     assert unicode_name("bad\udcff\udcfe.mid") == "bad\\xff\\xfe.mid"
     json.dumps(unicode_name("bad\udcff.mid")).encode("utf-8")
+
+
+@pytest.mark.parametrize("place", ["new", "new/below/it", "folder", "file"])
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    check_writable(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file/new", "Not a directory"), ("x" * 300 + "/new", "File name too long")],
+)
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, place, reason):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=f"cannot be written: .*: {reason}; choose another"):
+        check_writable(tmp_path / place)

@@ -366,7 +366,7 @@ def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(
 
 def test_a_wish_that_never_comes_true_ends_after_a_tenth_of_the_draws_allowed(actor_for):
     actor = actor_for("cmajor")
-    message = "0 of 64 melodies satisfy every rule, 2 were asked for; train the actor longer"
+    message = "0 of 64 melodies satisfy every rule, 2 were wanted; train the actor longer"
     with pytest.raises(TrainingError, match=message):
         actor.generate_satisfying(2, max_draws=640)
 

@@ -1,4 +1,4 @@
-"""How much of one melody is in another."""
+"""Agreement of two melodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether melodies are copies of others, such as those that a model was trained on.
+"""Copies: melodies taken from others, such as those that a model was trained on.
 
 Two questions, both blind to the key:
 
@@ -18,7 +18,7 @@ All pairs would take hours, so a melody is only laid over those that share the m
 notes with it, rare runs first. Of near-copies made by changing a tenth of the notes of a training
 melody, one in two hundred goes undetected; by changing a quarter, one in fifty.
 
-Shapes: ``B`` melodies to judge, ``N`` originals, ``R`` runs.
+Shapes: ``B`` melodies to compare, ``N`` originals, ``R`` runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far two sets of melodies are apart in one feature.
+"""Distance of two sets of melodies in one feature.
 
 Yang and Lerch, "On the evaluation of generative models in music", Neural Computing and
 Applications 32 (2020), https://doi.org/10.1007/s00521-018-3849-7: take the Euclidean distances of

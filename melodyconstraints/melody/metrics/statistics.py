@@ -1,4 +1,4 @@
-"""What a melody is like, in numbers: the features by which generated music is judged.
+"""Features of melodies, by which generated music is compared with real music.
 
 :data:`FEATURES` has one row a feature. Names and definitions are MusPy's where it has one (Dong et
 al., "MusPy", ISMIR 2020), else those of Yang and Lerch ("On the evaluation of generative models in

@@ -1,4 +1,4 @@
-"""The model card: what a melody model was made from, how, and how good it is."""
+"""The model card: data, settings and measured quality of a melody model."""
 
 from __future__ import annotations
 

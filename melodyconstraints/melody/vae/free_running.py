@@ -27,7 +27,7 @@ ROWS = 16
 
 
 class FreeRunning:
-    """A bar decoder made ready to draw.
+    """A bar decoder prepared for drawing: its inputs' products are taken once.
 
     Under autocast, products are of its type.
     """

@@ -1,4 +1,4 @@
-"""The latent point from which a model gives a melody back best."""
+"""Inversion: the latent point that reconstructs a melody best."""
 
 from __future__ import annotations
 

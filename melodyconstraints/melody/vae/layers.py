@@ -30,7 +30,7 @@ class EventInput(nn.Module):
         return F.one_hot(events, VOCABULARY + 1)[..., : self.size].float()
 
     def table(self, weight: Tensor) -> Tensor:
-        """What a linear map ``(G, size)`` makes of every event: ``(131, G)``."""
+        """Products of a linear map ``(G, size)`` with every event's vector: ``(131, G)``."""
         if self.embedding is not None:
             every = torch.arange(VOCABULARY + 1, device=weight.device)
             return F.linear(self.embedding(every), weight)

@@ -1,4 +1,4 @@
-"""What an LSTM step does between its products, compiled: each row is read and written once.
+"""Element-wise part of an LSTM step, compiled: each row is read and written once.
 
 In PyTorch's operations a step is a dozen passes over memory, half of them between bfloat16 and
 float32. Here all that happens to a row stays in the nearest cache.

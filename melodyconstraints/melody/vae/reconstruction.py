@@ -1,4 +1,4 @@
-"""How well a melody VAE gives back melodies that it has not seen."""
+"""Reconstruction of held-out melodies by a melody VAE."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What of the events comes back; shares in [0, 1].
+    """Agreement of decoded and true events; shares in [0, 1].
 
     Args:
         teacher_forced, free_running, onset_f1: as in :class:`Reconstruction`.
@@ -65,7 +65,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Melodies, their posterior and what a model makes of a point of it.
+    """Melodies, their posterior, and melodies decoded from a point of it.
 
     Args:
         true: ``(B, 256)`` events.
@@ -80,7 +80,7 @@ class Decoded:
     posterior: Posterior
 
     def accuracy(self, rows: NDArray[np.bool_] | slice = slice(None)) -> Accuracy:
-        """How much agrees in all melodies, or in some of them."""
+        """Agreement over all melodies, or over some of them."""
         true, forced, free = self.true[rows], self.forced[rows], self.free[rows]
         return Accuracy(
             teacher_forced=float((forced == true).mean()),

@@ -1,4 +1,4 @@
-"""The linear layers around z, set from what the data are like.
+"""The linear layers around z, set from moments of the data.
 
 Gradients would find these values too, after many more steps: the best linear start for the path
 bar codes -> z -> bar embeddings, and a latent space with the moments of the prior.

@@ -1,4 +1,4 @@
-"""Training a melody VAE: what a batch is, what the loss is, what is measured.
+"""Training a melody VAE: its batches, its loss, its measures.
 
 The loss is the negative ELBO with a free-bits hinge on the divergence (paper, equation 1), in nats
 a melody, divided by its 256 events so that learning rates mean the same at every length.
@@ -66,7 +66,7 @@ class ElboSettings:
     match_shares: tuple[float, ...] = (0.45, 0.9, 0.98)
 
     def further(self) -> ElboSettings:
-        """For a model that is trained already: melodies at once, at the full ``beta``."""
+        """Settings for a trained model: no stage of single bars, the full ``beta`` at once."""
         return replace(self, bars_share=None, first_beta=self.beta)
 
 
