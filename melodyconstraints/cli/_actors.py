@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, progress_bar
+from melodyconstraints.cli._common import FOLDER, progress_bar, talk
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
@@ -27,14 +27,26 @@ def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
 
 
 def find_actor(
-    actor_folder: Path | None, model: MelodyVAE | None, specs: Sequence[str], seed: int
+    actor_folder: Path | None, model: MelodyVAE | None, specs: Sequence[str]
 ) -> MelodyActor:
-    """The actor of a folder, or one that is trained now for rules."""
-    if actor_folder is None:
-        return train_with_bar(model, specs, seed=seed)
+    """The actor of a folder; or the cache's for rules, or one that is trained for them now."""
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.rules import find_rules
     from melodyconstraints.workflows.actor import load_actor
+    from melodyconstraints.workflows.cache import cached_actor
 
-    return load_actor(actor_folder, model=model)
+    if actor_folder is not None:
+        return load_actor(actor_folder, model=model)
+    own = model or load_model()
+
+    def train() -> MelodyActor:
+        talk().print(
+            f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
+            "kept for the next time (mc cache lists and empties)"
+        )
+        return train_with_bar(own, specs)
+
+    return cached_actor(own, find_rules(specs), train)
 
 
 def train_with_bar(

@@ -61,7 +61,7 @@ class _Source:
         if only_satisfying and not ruled:
             raise click.UsageError("--only-satisfying needs --actor, --scale, --rule or --density")
 
-    def find(self, seed: int) -> tuple[MelodyVAE, MelodyActor | None]:
+    def find(self) -> tuple[MelodyVAE, MelodyActor | None]:
         """The model, and the actor unless melodies come from the prior; trains one for rules."""
         from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
@@ -73,7 +73,7 @@ class _Source:
         ):
             actor = load_knobs(model=model).at(self.scale, self.density)
         elif self.actor_folder is not None or self.specs:
-            actor = find_actor(self.actor_folder, model, self.specs, seed)
+            actor = find_actor(self.actor_folder, model, self.specs)
         else:
             return model or load_model(), None
         return actor.model, actor
@@ -157,7 +157,7 @@ def command(
     from melodyconstraints.melody.vae.sampling import Sampling
     from melodyconstraints.workflows.generate import generate
 
-    model, actor = source.find(Sampling.of(sampling).seed)
+    model, actor = source.find()
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure an actor, or a melody model."),
     "rules": ("rules", "List and explain the rules; start and check your own."),
     "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),
+    "cache": ("cache", "List and empty the actors that commands have kept."),
     "images": ("images", "The same for images: digits, faces, your own pictures."),
 }
 

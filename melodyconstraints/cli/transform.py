@@ -146,7 +146,7 @@ def command(
     from melodyconstraints.workflows.transform import transform
 
     model = None if model_folder is None else load_model(model_folder)
-    actor = find_actor(actor_folder, model, specs, change["seed"])
+    actor = find_actor(actor_folder, model, specs)
     with talk().status("searching around the melody"):
         transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]

@@ -7,16 +7,14 @@ for note. Even so one sample in three is a near-copy with the bundled model: a b
 into a model's folder, and shipped with it, goes without those, see :func:`without_copies`.
 
 A bank is an artifact (:mod:`~melodyconstraints.storage.artifacts`): in ``bank/`` of the folder
-of a model that comes with one, else in the user's cache (``MELODYCONSTRAINTS_CACHE`` chooses
-another place). Prior points are not stored: their seed is the same for all banks.
+of a model that comes with one, else in the user's cache (:mod:`~melodyconstraints.storage.cache`).
+Prior points are not stored: their seed is the same for all banks.
 
 Shapes: ``N`` points of the prior, ``M`` encodings, ``Z`` latent dimensions.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from melodyconstraints.datasets.melodies.store import SUMMARY, StoredMelodies, read_store
@@ -37,6 +34,7 @@ from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.storage.cache import BANKS, cache_place
 
 KIND = "bank"
 FOLDER = "bank"
@@ -44,7 +42,6 @@ FOLDER = "bank"
 SIZE = 2_048
 """Points of the prior, and as many encodings."""
 TEMPERATURE = 0.5
-CACHE = "MELODYCONSTRAINTS_CACHE"
 STEP = 1 / 25
 """Encodings are whole multiples of this, up to 127: a byte each."""
 
@@ -295,9 +292,7 @@ def _cached(model: MelodyVAE, temperature: float, data: Path | None, size: int) 
     if data:
         summary = data / SUMMARY
         key += f" {data.resolve()} {summary.read_text() if summary.is_file() else None}"
-    chosen = os.environ.get(CACHE)
-    cache = Path(chosen) if chosen else user_cache_path("melodyconstraints")
-    return cache / "banks" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    return cache_place(BANKS, key)
 
 
 def _prior_points(model: MelodyVAE, count: int) -> Tensor:

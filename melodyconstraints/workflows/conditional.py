@@ -153,7 +153,7 @@ class ConditionalActor(ActorCritic):
     def at(
         self, scale: str | Collection[int] | None = None, density: int | None = None
     ) -> MelodyActor:
-        """The actor at one setting of the knobs; it draws like one that was trained for these rules.
+        """The actor at one setting of the knobs; it draws like one trained for these rules.
 
         Args:
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,

@@ -19,7 +19,8 @@ from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
-from melodyconstraints.workflows.bank import CACHE, load_bank
+from melodyconstraints.storage.cache import CACHE
+from melodyconstraints.workflows.bank import load_bank
 
 
 @pytest.fixture

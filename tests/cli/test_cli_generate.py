@@ -170,7 +170,7 @@ def test_only_satisfying_draws_until_there_are_enough(generate_for, tmp_path):
     assert f"5 satisfying melodies among {manifest['drawn']} drawn" in result.stderr
 
 
-def test_a_wish_that_does_not_come_true_is_told(generate, monkeypatch, tmp_path):
+def test_a_rule_that_is_never_satisfied_is_told(generate, monkeypatch, tmp_path):
     monkeypatch.setitem(MelodyActor.generate_satisfying.__kwdefaults__, "max_draws", 640)
     result = generate("-n", 2, "--only-satisfying")
     assert result.exit_code == 1

@@ -1,5 +1,6 @@
 """The program itself: help, version, exit codes, and what it does not load."""
 
+import errno
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from melodyconstraints import __version__
 from melodyconstraints.cli._common import Duration, require_rules, rule_options
 from melodyconstraints.cli.main import COMMANDS, main
+from melodyconstraints.workflows.actor import MelodyActor
 
 WITHOUT_TORCH = """
 import sys
@@ -63,11 +65,14 @@ def test_an_unknown_command_is_wrong_usage(mc):
     assert "No such command 'compose'" in result.stderr
 
 
-def test_an_error_of_the_system_is_one_line(mc, tiny_actor_folder, tmp_path):
-    (tmp_path / "file").write_text("")
-    result = mc("generate", "--actor", tiny_actor_folder, "-n", 1, "-o", "file/out")
+def test_an_error_of_the_system_is_one_line(mc, tiny_actor_folder, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/melody-001.mid")
+
+    monkeypatch.setattr(MelodyActor, "generate", fail)
+    result = mc("generate", "--actor", tiny_actor_folder, "-n", 1)
     assert result.exit_code == 1
-    assert result.stderr == "Error: file/out: Not a directory\n"
+    assert result.stderr == "Error: out/melody-001.mid: No space left on device\n"
 
 
 @pytest.mark.parametrize(

@@ -13,19 +13,19 @@ from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
-from melodyconstraints.workflows import bank as banks
-from melodyconstraints.workflows.bank import write_bank
+from melodyconstraints.storage.cache import CACHE
+from melodyconstraints.workflows.bank import load_bank, write_bank
 
 KEPT = "kept    gives the same again for the same melodies\n"
 
 
 @pytest.fixture(autouse=True)
 def _small_banks(monkeypatch, tmp_path):
-    monkeypatch.setenv(banks.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def small(model, **arguments):
-        return banks.load_bank(model, size=12, **arguments)
+        return load_bank(model, size=12, **arguments)
 
     monkeypatch.setattr(_rule_check, "load_bank", small)
 
@@ -93,7 +93,7 @@ def test_any_specification_may_be_checked(mc, tiny_model_folder, table):
     assert KEPT in result.stdout
     (_, row) = table(result.stdout)
     assert row[:2] == ["drawn by the model", "12"]
-    rewards = find_rule("cmajor")(banks.load_bank(load_model(tiny_model_folder), size=12).melodies)
+    rewards = find_rule("cmajor")(load_bank(load_model(tiny_model_folder), size=12).melodies)
     assert row[2:4] == [f"{rewards.mean():.3f}", "0.0%"]
     assert row[4] == f"{rewards.min():.2f}"
     assert "no melody satisfies it yet" in result.stdout
@@ -191,5 +191,5 @@ def test_the_bank_of_a_model_is_written_by_a_command(mc, tiny_model_folder, tiny
     result = mc("bank", "--model", folder, "--data", tiny_store)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "2,048 melodies of the prior, 12 of encodings" in result.stderr
-    bank = banks.load_bank(load_model(folder))
+    bank = load_bank(load_model(folder))
     assert (len(bank.points), len(bank.encodings)) == (2_048, 12)

@@ -143,13 +143,13 @@ def test_realism_without_encodings_is_refused(train):
     assert "make one: mc bank --model DIR --data STORE" in result.stderr
 
 
-def test_a_wish_that_never_comes_true_is_told_with_the_best_that_was_found(train, tmp_path):
+def test_a_rule_that_is_never_satisfied_is_told_with_the_best_that_was_found(train, tmp_path):
     result = train("--rule", "cmajor", "-o", "mine")
     actor = load_actor(tmp_path / "mine")
     assert result.exit_code == 1
     reward = actor.records[-1].rewards[0]
-    assert f"Error: no melody satisfied everything in {actor.decoded} tries" in result.stderr
-    assert f"the best: cmajor {reward:.3g} (satisfied by 0%). " in result.stderr
+    assert f"Error: none of {actor.decoded} melodies satisfied every rule" in result.stderr
+    assert f"in the last round: cmajor {reward:.3g} (satisfied by 0%). " in result.stderr
     assert "mc rules check RULE" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -364,14 +364,14 @@ def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(
     assert drawn == places[-1] + 1
 
 
-def test_a_wish_that_never_comes_true_ends_after_a_tenth_of_the_draws_allowed(actor_for):
+def test_a_rule_that_is_never_satisfied_ends_after_a_tenth_of_the_draws_allowed(actor_for):
     actor = actor_for("cmajor")
     message = "0 of 64 melodies satisfy every rule, 2 were wanted; train the actor longer"
     with pytest.raises(TrainingError, match=message):
         actor.generate_satisfying(2, max_draws=640)
 
 
-def test_a_wish_that_seldom_comes_true_ends_after_the_draws_allowed(actor_for, monkeypatch):
+def test_a_rule_that_is_seldom_satisfied_ends_after_the_draws_allowed(actor_for, monkeypatch):
     actor, calls = actor_for("cmajor"), []
 
     def one_in_the_first_draws(rules, melodies):
@@ -379,7 +379,7 @@ def test_a_wish_that_seldom_comes_true_ends_after_the_draws_allowed(actor_for, m
         return np.eye(len(melodies), 1) if len(calls) == 1 else np.zeros((len(melodies), 1))
 
     monkeypatch.setattr(actor_module, "rewards_of", one_in_the_first_draws)
-    with pytest.raises(TrainingError, match="1 of 96 melodies satisfy every rule, 2 were asked"):
+    with pytest.raises(TrainingError, match="1 of 96 melodies satisfy every rule, 2 were wanted"):
         actor.generate_satisfying(2, max_draws=96)
     assert calls == [32, 32, 32]
 

@@ -15,6 +15,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS
+from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import bank as banks
 from melodyconstraints.workflows.bank import (
     STEP,
@@ -30,7 +31,7 @@ from melodyconstraints.workflows.seeds import prior_points
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache of the test's own."""
-    monkeypatch.setenv(banks.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -242,12 +243,12 @@ def test_a_bank_whose_points_this_torch_would_not_draw_is_passed_over(
 
 def test_a_cache_that_cannot_be_written_is_done_without(model, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv(banks.CACHE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
     assert len(load_bank(model, size=3).melodies) == 3
 
 
 def test_the_cache_is_the_users_where_no_other_is_chosen(model, tmp_path, monkeypatch):
-    monkeypatch.delenv(banks.CACHE)
+    monkeypatch.delenv(CACHE)
     monkeypatch.setattr(banks, "user_cache_path", lambda name: tmp_path / name)
     load_bank(model, size=2)
     assert len(entries(tmp_path / "melodyconstraints")) == 1

@@ -125,7 +125,7 @@ def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_recipe):
     assert found.decoded > 0
 
 
-def test_a_wish_that_never_comes_true_ends_with_the_best_found(actor_for, tune, monkeypatch):
+def test_a_rule_that_is_never_satisfied_ends_with_the_best_found(actor_for, tune, monkeypatch):
     actor = actor_for(never)
     seen = []
     tried = module._Neighbourhood._try
