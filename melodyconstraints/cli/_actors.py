@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, progress_bar, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    RULE_OPTIONS,
+    model_option,
+    option_group,
+    progress_bar,
+    rule_specs,
+    talk,
+)
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
@@ -26,7 +35,74 @@ def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
         raise click.UsageError("give either --actor, or rules by --rule and --density")
 
 
-def find_actor(
+@dataclass(frozen=True)
+class ActorSource:
+    """What moves latent points: an actor, knobs, rules to train for; or nothing."""
+
+    actor_folder: Path | None
+    model_folder: Path | None
+    rules: tuple[str, ...]
+    density: int | None
+    scale: str | None
+
+    @property
+    def specs(self) -> list[str]:
+        return rule_specs(self.rules, self.density)
+
+    def require_rules(self, text: str = "give") -> None:
+        """Refuse a command without an actor, a knob or a rule."""
+        if self.actor_folder is None and self.scale is None and not self.specs:
+            raise click.UsageError(f"{text} --actor, --scale, --rule or --density")
+
+    def check(self) -> None:
+        """Refuse options that do not go together."""
+        check_one_source(self.actor_folder, self.specs)
+        if self.scale is not None and (self.rules or self.actor_folder is not None):
+            raise click.UsageError(
+                "--scale turns a knob and goes with --density only; of an actor with other rules "
+                "a scale is one more: --rule scale:D-dorian"
+            )
+
+    def find(self) -> MelodyActor | None:
+        """The actor; trained now if the cache has none for its rules; None without any rules."""
+        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
+
+        model = None if self.model_folder is None else load_model(self.model_folder)
+        only_dense = self.density is not None and self.density <= HIGHEST_DENSITY
+        if self.scale is not None or (
+            only_dense and not (self.rules or self.actor_folder or self.model_folder)
+        ):
+            return load_knobs(model=model).at(self.scale, self.density)
+        if self.actor_folder is not None or self.specs:
+            return _find_actor(self.actor_folder, model, self.specs)
+        return None
+
+    def require(self) -> MelodyActor:
+        """The same where :meth:`require_rules` has passed."""
+        actor = self.find()
+        if actor is None:
+            raise click.UsageError("give --actor, --scale, --rule or --density")
+        return actor
+
+
+source_options = option_group(
+    "source",
+    ActorSource,
+    {
+        "actor_folder": actor_option,
+        "model_folder": model_option,
+        **RULE_OPTIONS,
+        "scale": click.option(
+            "--scale",
+            help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no "
+            "training.",
+        ),
+    },
+)
+
+
+def _find_actor(
     actor_folder: Path | None, model: MelodyVAE | None, specs: Sequence[str]
 ) -> MelodyActor:
     """The actor of a folder; or the cache's for rules, or one that is trained for them now."""

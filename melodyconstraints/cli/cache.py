@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from melodyconstraints.cli._common import json_option, print_json, print_table
@@ -21,7 +23,7 @@ def command(clear: bool, as_json: bool) -> None:
     from melodyconstraints.storage.cache import cache_entries, cache_root, clear_cache
 
     entries = clear_cache() if clear else cache_entries()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "kind": str(entry.config.get("kind")),
             "rules": [str(rule["name"]) for rule in entry.config.get("rules", [])],

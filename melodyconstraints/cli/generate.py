@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
+from melodyconstraints.cli._actors import ActorSource, source_options
 from melodyconstraints.cli._common import (
     FOLDER,
-    RULE_OPTIONS,
-    model_option,
     option_group,
-    rule_specs,
     sampling_options,
     talk,
 )
@@ -30,69 +27,10 @@ from melodyconstraints.cli._output import (
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.actor import MelodyActor
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What melodies come from: an actor, knobs, rules to train for, or the prior."""
-
-    actor_folder: Path | None
-    model_folder: Path | None
-    rules: tuple[str, ...]
-    density: int | None
-    scale: str | None
-
-    @property
-    def specs(self) -> list[str]:
-        return rule_specs(self.rules, self.density)
-
-    def check(self, only_satisfying: bool) -> None:
-        """Refuse options that do not go together."""
-        check_one_source(self.actor_folder, self.specs)
-        if self.scale is not None and (self.rules or self.actor_folder is not None):
-            raise click.UsageError(
-                "--scale turns a knob and goes with --density only; of an actor with other rules "
-                "a scale is one more: --rule scale:D-dorian"
-            )
-        ruled = self.actor_folder is not None or self.scale is not None or self.specs
-        if only_satisfying and not ruled:
-            raise click.UsageError("--only-satisfying needs --actor, --scale, --rule or --density")
-
-    def find(self) -> tuple[MelodyVAE, MelodyActor | None]:
-        """The model, and the actor unless melodies come from the prior; trains one for rules."""
-        from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
-
-        model = None if self.model_folder is None else load_model(self.model_folder)
-        only_dense = self.density is not None and self.density <= HIGHEST_DENSITY
-        if self.scale is not None or (
-            only_dense and not (self.rules or self.actor_folder or self.model_folder)
-        ):
-            actor = load_knobs(model=model).at(self.scale, self.density)
-        elif self.actor_folder is not None or self.specs:
-            actor = find_actor(self.actor_folder, model, self.specs)
-        else:
-            return model or load_model(), None
-        return actor.model, actor
-
-
-source_options = option_group(
-    "source",
-    _Source,
-    {
-        "actor_folder": actor_option,
-        "model_folder": model_option,
-        **RULE_OPTIONS,
-        "scale": click.option(
-            "--scale",
-            help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no "
-            "training.",
-        ),
-    },
-)
 playback_options = option_group(
     "playback",
     dict,
@@ -130,7 +68,7 @@ playback_options = option_group(
 @click.pass_context
 def command(
     context: click.Context,
-    source: _Source,
+    source: ActorSource,
     count: int,
     output: Path,
     playback: dict[str, Any],
@@ -151,13 +89,17 @@ def command(
     training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
     actor is trained first. With none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
-    source.check(only_satisfying)
+    source.check()
+    if only_satisfying:
+        source.require_rules("--only-satisfying needs")
     earlier = earlier_run(output, overwrite)
 
+    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.melody.vae.sampling import Sampling
     from melodyconstraints.workflows.generate import generate
 
-    model, actor = source.find()
+    actor = source.find()
+    model = actor.model if actor else load_model(source.model_folder)
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)

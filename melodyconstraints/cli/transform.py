@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import actor_option, check_one_source, find_actor
+from melodyconstraints.cli._actors import ActorSource, source_options
 from melodyconstraints.cli._common import (
     json_option,
-    model_option,
     option_group,
     print_json,
     print_table,
-    require_rules,
-    rule_options,
     seed_option,
     talk,
 )
@@ -58,6 +55,8 @@ class BarsType(click.ParamType[frozenset[int]]):
             if not 1 <= first <= last <= BARS:
                 self.fail(f"{value!r}: write bars from 1 to {BARS} such as 1-4,9", param, ctx)
             bars.update(range(first, last + 1))
+        if len(bars) == BARS:
+            self.fail(f"{value!r} keeps every bar: nothing is left to change", param, ctx)
         return frozenset(bars)
 
 
@@ -93,10 +92,8 @@ change_options = option_group(
 
 
 @click.command("transform")
-@click.argument("source", type=MIDI_FILE)
-@actor_option
-@model_option
-@rule_options
+@click.argument("file", type=MIDI_FILE, metavar="SOURCE")
+@source_options
 @click.option(
     "-o",
     "--output",
@@ -111,10 +108,8 @@ change_options = option_group(
 @click.pass_context
 def command(
     context: click.Context,
-    source: Path,
-    actor_folder: Path | None,
-    model_folder: Path | None,
-    specs: list[str],
+    file: Path,
+    source: ActorSource,
     output: Path,
     change: dict[str, Any],
     choice: dict[str, Any],
@@ -124,42 +119,40 @@ def command(
     """Move the melody of a MIDI file to where it satisfies RULES, changing as little as it must.
 
     \b
-    mc transform my_tune.mid --rule cmajor -o out.mid
+    mc transform my_tune.mid --scale D-dorian -o out.mid
+    mc transform my_tune.mid --rule cmajor --rule my_rules.py:my_rule -o out.mid
     mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
 
-    With --actor, rules are those of the actor. With --rule or --density instead, an actor is
-    trained for them first. The 16 bars that were taken are written as well, as ...-original.mid,
-    and piano rolls of before and after, as a picture.
+    --scale and --density need no training. With --actor, rules are those of the actor. With
+    --rule, an actor is trained for them first, and kept for the next time. The 16 bars that were
+    taken are written as well, as ...-original.mid, and piano rolls, as a picture.
     """  # noqa: D301 (click wants the character)
-    if actor_folder is None:
-        require_rules(specs)
-    check_one_source(actor_folder, specs)
+    source.check()
+    source.require_rules()
     target = _target(output, change["variations"])
     earlier_files(target.files, overwrite)
-    check_inputs([source], target.files)
-    melodies, _ = melodies_of([source], choice, tell=True)
+    check_inputs([file], target.files)
+    melodies, _ = melodies_of([file], choice, tell=True)
     if not melodies:
         context.exit(1)
     ((_, found),) = melodies
 
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.transform import transform
 
-    model = None if model_folder is None else load_model(model_folder)
-    actor = find_actor(actor_folder, model, specs)
+    actor = source.require()
     with talk().status("searching around the melody"):
         transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
     write_results(results, target.picture, pitch_classes=actor.pitch_classes)
     if as_json:
-        print_json(_facts(actor, change) | _source(source, found, target) | {"melodies": rows})
+        print_json(_facts(actor, change) | _source(file, found, target) | {"melodies": rows})
     else:
         _print(rows, actor)
     best = max(transformed, key=lambda one: (one.satisfied, float(one.after.mean())))
     if not best.satisfied:
-        file = target.results[transformed.index(best)].name
-        click.echo(f"Error: {shortcoming(best, actor, file, change)}", err=True)
+        name = target.results[transformed.index(best)].name
+        click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
         context.exit(1)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -33,10 +33,13 @@ from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.seeds import derived_generator
 
-TRANSFORMING = "transforming"
-"""Purpose of the draws of a transformation."""
+TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
+"""Purposes of the draws of a transformation."""
+BANK_CRITIC, BANK_STEPS, BANK_BATCH, BANK_RATE = (512, 512), 500, 256, 5e-4
+"""Layers and training of a critic of knobs, which learns from the bank before the search."""
 PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
 """Rounds without projection, in all, and in all while nothing satisfies the rules."""
 DISTANCE_WEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
@@ -102,7 +105,7 @@ def transform(
     A melody that satisfies them already comes back as it is.
 
     Args:
-        actor: its rules and its critic.
+        actor: its rules, its critic and, of knobs, which have no critic, its shift.
         strength: share of the way to the point that was found: 0 is the model's reconstruction,
             1 the point itself, more goes beyond.
         keep_bars: bars from 1 to 16 that stay note for note.
@@ -110,11 +113,14 @@ def transform(
         seed: of these beginnings and of the search.
 
     Raises:
-        UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor that
-            has no rules or, as knobs, no critic.
+        UsageError: a bar outside 1 to 16, all 16, a negative strength, no variation, or an actor
+            without rules.
     """
     _check(actor, strength, keep_bars, variations)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    knobs = not actor.heads
+    if knobs and not (before >= SATISFIED).all():
+        actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)
     transformed = []
@@ -127,7 +133,7 @@ def transform(
             noise = torch.randn(start.shape, generator=generator).to(start.device)
             z = start + actor.model.sigma_bar * noise
         search = _Neighbourhood(actor, melody, z, frozenset(keep_bars), generator)
-        best = search.run()
+        best = search.run(actor.shift(z) if knobs else None)
         moved, result = best.point, best.melody
         if strength != 1:
             moved = z + strength * (best.point - z)
@@ -138,21 +144,42 @@ def transform(
     return transformed
 
 
+def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
+    """A critic of the actor's rules, from the model's bank alone, as changes to the actor."""
+    bank = load_bank(actor.model)
+    generator = derived_generator(CRITIC_OF_BANK, seed)
+    sampler = MelodySampler(actor.model, LIKELIEST)
+    rewards = Rewards(actor.rules)
+    constraint = RewardConstraint(sampler, rewards, sharpness=SHARPNESS)
+    constraint.keep(bank.points.to(actor.model.device), rewards.measure(bank.melodies), None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        critic = Critic(actor.model.latent_dim, len(actor.rules), BANK_CRITIC)
+    critics = Critics([critic.to(actor.model.device)])
+    learner = CriticLearner(critics, [constraint], generator, BANK_BATCH, BANK_RATE)
+    for _ in range(BANK_STEPS):
+        learner.step()
+    return {
+        "critic": critics,
+        "heads": (tuple(actor.names),),
+        "weights": (1.0,) * len(actor.rules),
+    }
+
+
 def _check(
     actor: MelodyActor, strength: float, keep_bars: Collection[int], variations: int
 ) -> None:
     """Refuse what :func:`transform` cannot do."""
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
+    if len(set(keep_bars)) == BARS:
+        raise UsageError(f"all {BARS} bars are to be kept: nothing is left to change")
     if not 0 <= strength < math.inf:
         raise UsageError(f"strength must be a number of at least 0, got {strength}")
     if variations < 1:
         raise UsageError(f"variations must be at least 1, got {variations}")
-    if not actor.rules or not actor.heads:
-        raise UsageError(
-            "a transformation needs an actor with rules and a critic of them; this one has none: "
-            "train one with rules"
-        )
+    if not actor.rules:
+        raise UsageError("a transformation needs an actor with rules; train one with rules")
 
 
 def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodies:
@@ -239,9 +266,16 @@ class _Neighbourhood:
         """Melodies of ``(B, Z)`` points, the kept bars in their places."""
         return keep(self.original, self.sampler.decode(points), self.bars)
 
-    def run(self) -> _Candidate:
-        """The best candidate; searched for longer while none satisfies the rules."""
-        best = self._try(torch.cat([self.start, self.around(self.start, WIDE)]))
+    def run(self, shifted: Tensor | None = None) -> _Candidate:
+        """The best candidate; searched for longer while none satisfies the rules.
+
+        Args:
+            shifted: ``(1, Z)``, where an actor moves the start; it and the way back are tried too.
+        """
+        points = [self.start, self.around(self.start, WIDE)]
+        if shifted is not None:
+            points += [shifted, self._way_back(shifted)]
+        best = self._try(torch.cat(points))
         for number in range(MOST_ROUNDS):
             if number >= ROUNDS and best.satisfied:
                 break
