@@ -149,6 +149,8 @@ likeliest_options = option_group(
     },
 )
 """The same where the likeliest events are taken by default."""
+_UNBOUNDED = 1_000_000
+"""Columns of a terminal in which no table is cramped."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -200,15 +202,33 @@ def print_table(
 ) -> None:
     """A table on stdout; the first ``text_columns`` are set to the left, numbers to the right.
 
-    A row of one cell heads the rows below it.
+    A row of one cell heads the rows below it. Of several columns of text the last is broken
+    between words to fit the terminal, no other is: a table that is too wide runs over its edge. In
+    a pipe each row is a line with tabs between its cells.
     """
+    rows = list(rows)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        if title:
+            click.echo(title)
+        for line in [columns, *rows]:
+            click.echo("\t".join([*line, *[""] * (len(columns) - len(line))]))
+        return
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
+        sentences = 0 < index == text_columns - 1
+        cells = [cell for row in [columns, *rows] for cell in row[index : index + 1]]
+        unbroken = " ".join(cells).split() if sentences else cells
         table.add_column(
-            column, justify="left" if index < text_columns else "right", overflow="fold"
+            column,
+            justify="left" if index < text_columns else "right",
+            no_wrap=not sentences,
+            min_width=max(map(len, unbroken)),
         )
     for row in rows:
         if len(row) == 1 < len(columns):
             table.add_section()
         table.add_row(*row, style="bold" if len(row) == 1 < len(columns) else None)
-    Console(highlight=False, markup=False).print(table)
+    whole = console.measure(table, options=console.options.update(max_width=_UNBOUNDED))
+    console.width = max(console.width, whole.minimum)
+    console.print(table)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +37,13 @@ class CommandTable(click.Group):
     def __init__(self, *args: Any, rows: Rows, package: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self.rows, self.package = rows, package
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program; what a console's encoding does not have is printed as ``?``."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of use."""

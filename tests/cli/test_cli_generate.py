@@ -146,7 +146,7 @@ def test_rules_train_an_actor_first(generate_for, tiny_model_folder, tmp_path):
     )
     assert result.exit_code == 0
     model = load_model(tiny_model_folder)
-    actor = train_actor(model, ["cmajor", "density:252"], seed=6)
+    actor = train_actor(model, ["cmajor", "density:252"])
     expected = actor.generate(2, seed=6, temperature=0.8)
     for number, melody in enumerate(expected, 1):
         assert read_melody(tmp_path / "out" / f"melody-{number:03d}.mid").melody == melody

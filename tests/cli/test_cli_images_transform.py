@@ -172,7 +172,7 @@ def test_rows_of_the_picture_are_before_and_after(transform, monkeypatch, actors
 def test_nothing_reached_is_a_failure_that_says_what_to_try(transform, tmp_path):
     result = transform("stuck", "--set", "smiling", "--distance", 1, "--steps", 2)
     assert result.exit_code == 1
-    assert "│ ann.png" in result.stdout
+    assert "\nann.png\t" in result.stdout
     assert "Error: the critics are content with none of the pictures; " in result.stderr
     assert "try a lower --distance or more --steps" in result.stderr
     assert (tmp_path / "out.png").is_file()

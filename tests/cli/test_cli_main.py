@@ -1,16 +1,21 @@
 """The program itself: help, version, exit codes, and what it does not load."""
 
 import errno
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from melodyconstraints import __version__
-from melodyconstraints.cli._common import Duration, require_rules, rule_options
+from melodyconstraints.cli._common import Duration, print_table, require_rules, rule_options
 from melodyconstraints.cli.main import COMMANDS, main
+from melodyconstraints.melody.events import Melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.workflows.actor import MelodyActor
 
 WITHOUT_TORCH = """
@@ -102,3 +107,34 @@ def test_a_density_is_one_more_rule():
     assert shown() == "[]"
     with pytest.raises(click.UsageError, match="give at least one --rule or --density"):
         require_rules([])
+
+
+MC = Path(sys.executable).with_name("mc")
+NAMES = ["a long name of a file.mid", "b.mid"]
+WORDS = "a sentence of incomprehensibilities"
+
+
+def printed(monkeypatch, capsys, **environment) -> list[str]:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    print_table(["file", "words"], [[name, WORDS] for name in NAMES], text_columns=2)
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+
+
+def test_a_table_in_a_pipe_has_a_line_a_row_and_tabs(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys)
+    assert lines == ["file\twords", *(f"{name}\t{WORDS}" for name in NAMES)]
+
+
+def test_a_table_on_a_narrow_terminal_breaks_no_word_and_no_name(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, COLUMNS="30", FORCE_COLOR="1")
+    assert any(NAMES[0] in line for line in lines)
+    assert sum("incomprehensibilities" in line for line in lines) == len(NAMES)
+
+
+def test_output_encodes_on_a_console_of_any_encoding(mc, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "FORCE_COLOR": "1"}
+    command = [MC, "score", "Мелодия.mid", "--rule", "cmajor"]
+    write_melody(Melody.from_notes([(0, 256, 60)]), tmp_path / "Мелодия.mid")
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert "???????.mid" in done.stdout.decode("cp1252")
