@@ -102,7 +102,7 @@ def transform(
 ) -> list[Transformation]:
     """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
 
-    A melody that satisfies them already comes back as it is.
+    A melody that satisfies them already, or of which all bars are kept, comes back as it is.
 
     Args:
         actor: its rules, its critic and, of knobs, which have no critic, its shift.
@@ -113,11 +113,13 @@ def transform(
         seed: of these beginnings and of the search.
 
     Raises:
-        UsageError: a bar outside 1 to 16, all 16, a negative strength, no variation, or an actor
-            without rules.
+        UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor without
+            rules.
     """
     _check(actor, strength, keep_bars, variations)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    if len(set(keep_bars)) == BARS:
+        return [Transformation(melody, melody, before, before, 0.0, 0)] * variations
     knobs = not actor.heads
     if knobs and not (before >= SATISFIED).all():
         actor = replace(actor, **_critic_of_bank(actor, seed))
@@ -172,8 +174,6 @@ def _check(
     """Refuse what :func:`transform` cannot do."""
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
-    if len(set(keep_bars)) == BARS:
-        raise UsageError(f"all {BARS} bars are to be kept: nothing is left to change")
     if not 0 <= strength < math.inf:
         raise UsageError(f"strength must be a number of at least 0, got {strength}")
     if variations < 1:

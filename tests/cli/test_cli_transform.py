@@ -324,6 +324,10 @@ def test_wrong_usage_is_told(transform, song, options, message, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["song.mid", "-o", "out.mid", "--rule", "cmajor", "--keep-bars", "1-16"],
+            "'1-16' keeps every bar: nothing is left to change",
+        ),
         (["song.mid", "-o", "out.mid"], "give --actor, --scale, --rule or --density"),
         (["song.mid", "--rule", "cmajor"], "Missing option '-o'"),
         (["none.mid", "--rule", "cmajor", "-o", "out.mid"], "File 'none.mid' does not exist"),

@@ -13,8 +13,10 @@ from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
+from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import Transformation, keep, restore, transform
@@ -86,7 +88,7 @@ def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
     actor.model.sigma_bar.copy_(torch.linspace(0.1, 0.8, 8))
     shifts = torch.tensor([3.0, -1.0, 0, 0, 0, 0, 0, 2.0])
 
-    def found(search) -> module._Candidate:
+    def found(search, shifted=None) -> module._Candidate:
         point = search.start + actor.model.sigma_bar * shifts
         return module._Candidate((True, 1.0, 0.0), point, tune)
 
@@ -190,6 +192,7 @@ def test_kept_bars_stay_note_for_note_whatever_the_rules_say(actor_for, tune):
     (whole,) = transform(actor_for(never), tune, keep_bars=range(1, 17))
     assert whole.melody == tune
     assert whole.after.tolist() == whole.before.tolist()
+    assert whole.decoded == 0
 
 
 def test_the_same_seed_gives_the_same_melodies(actor_for, tune):
@@ -302,11 +305,58 @@ def test_wrong_options_are_refused(actor_for, tune, options, message):
         transform(actor_for(never), tune, **options)
 
 
-def test_an_actor_without_rules_or_critic_is_refused(actor_for, tune, tiny_model, tiny_recipe):
-    learned_alone = replace(actor_for(never), rules=[])
-    for actor in (learned_alone, train_knobs(tiny_model, tiny_recipe).at("cmajor")):
-        with pytest.raises(UsageError, match="needs an actor with rules and a critic of them"):
-            transform(actor, tune)
+def test_an_actor_without_rules_is_refused(actor_for, tune):
+    with pytest.raises(UsageError, match="needs an actor with rules; train one with rules"):
+        transform(replace(actor_for(never), rules=[]), tune)
+
+
+@pytest.fixture
+def knobs(tiny_model, tiny_recipe, monkeypatch, tmp_path):
+    """Knobs at D dorian and 60 notes, which have no critic, and a small bank."""
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    monkeypatch.setitem(load_bank.__kwdefaults__, "size", 64)
+    monkeypatch.setattr(module, "BANK_STEPS", 30)
+    return train_knobs(tiny_model, tiny_recipe).at("D-dorian", 60)
+
+
+def test_knobs_learn_a_critic_from_the_bank_and_the_actors_own_point_is_tried(
+    knobs, tune, monkeypatch
+):
+    tried, whole = [], module._Neighbourhood._try
+
+    def watch(search, points):
+        tried.append((search, points))
+        return whole(search, points)
+
+    monkeypatch.setattr(module._Neighbourhood, "_try", watch)
+    (found,) = transform(knobs, tune)
+    search, first = tried[0]
+    assert search.actor.heads == (("scale:D-dorian", "density:60"),)
+    with torch.no_grad():
+        shifted = knobs.shift(search.start)
+    assert any(torch.allclose(point, shifted[0]) for point in first)
+    assert found.decoded == sum(len(points) for _, points in tried)
+    assert found.before.tolist() == reward(knobs.rules, tune).tolist()
+
+
+def test_the_critic_of_the_bank_predicts_its_rewards(knobs, tiny_model, monkeypatch):
+    monkeypatch.setattr(module, "BANK_STEPS", 400)
+    monkeypatch.setattr(module, "SHARPNESS", 0.0)
+    bank = load_bank(tiny_model)
+    wanted = torch.from_numpy(rewards_of(knobs.rules[:1], bank.melodies)).float()
+    critic = module._critic_of_bank(knobs, seed=1)["critic"]
+    with torch.no_grad():
+        learned = cross_entropy(critic(bank.points)[:, :1], wanted)
+    # A critic that learned nothing of the points gives their mean reward everywhere.
+    mean = torch.logit(wanted.mean(0)).expand_as(wanted)
+    assert learned < cross_entropy(mean, wanted)
+
+
+def test_a_melody_that_satisfies_knobs_needs_no_bank(knobs, monkeypatch):
+    monkeypatch.setattr(module, "load_bank", None)
+    dorian = Melody.from_notes([(4 * beat, 4, (62, 65, 69, 71)[beat % 4]) for beat in range(64)])
+    (found,) = transform(knobs, dorian)
+    assert found.melody == dorian
 
 
 # What the search around a melody does
