@@ -150,12 +150,13 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
         measured = evaluate_actor(actor, count, held_out=held_out, seed=EVALUATION_SEED)
         reward = float(np.mean([one.mean for one in measured.actor.values()]))
         prior, realism = measured.realism or (float("nan"), float("nan"))
-        points.append((weight, reward, measured.all_satisfied, measured.z_mse, realism))
+        satisfied = measured.all_satisfied or 0.0
+        points.append((weight, reward, satisfied, measured.z_mse, realism))
         rows.append(
             [
                 f"{weight:g}",
                 f"{reward:.4f}",
-                f"{measured.all_satisfied:.1%}",
+                f"{satisfied:.1%}",
                 f"{measured.z_mse:.1f}",
                 f"{realism:.3f} (prior {prior:.3f})",
                 f"{measured.diversity_ratio:.2f}",
@@ -191,7 +192,7 @@ def presets(patience: float, count: int) -> None:
             seed=1,
             callback=clock,
         )
-        share = evaluate_actor(actor, count, seed=EVALUATION_SEED).all_satisfied
+        share = evaluate_actor(actor, count, seed=EVALUATION_SEED).all_satisfied or 0.0
         rows.append([preset, str(len(actor.records)), f"{clock.seconds:.0f} s", f"{share:.1%}"])
         click.echo(rows[-1], err=True)
         return clock.seconds, share

@@ -28,6 +28,23 @@ actor_option = click.option(
     "--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor."
 )
 
+_EXAMPLES = click.Path(path_type=Path, exists=True, file_okay=False)
+example_options = option_group(
+    "examples",
+    dict,
+    {
+        "like": click.option(
+            "--like",
+            type=_EXAMPLES,
+            help="Folder of MIDI that the melodies should be like; needs --unlike.",
+        ),
+        "unlike": click.option(
+            "--unlike", type=_EXAMPLES, help="Folder of MIDI that they should not be like."
+        ),
+    },
+)
+"""Examples, handed over as ``examples``, keywords of ``train_actor`` and ``evaluate_actor``."""
+
 
 def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
     """Refuse an actor, which has rules of its own, together with rules."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from melodyconstraints.cli._actors import example_options
 from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from melodyconstraints.latent.evaluation import RewardStatistics
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.vae.sampling import SamplingOptions
-    from melodyconstraints.workflows.evaluate_actor import Evaluation
+    from melodyconstraints.workflows.evaluate_actor import Evaluation, ExampleLikeness
 
-_OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
+_OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density", "like", "unlike"), ("split", "picture")
 """Parameters that only one of the two measurements has."""
 
 
@@ -42,6 +43,7 @@ _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density"), ("split", "picture")
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
 @rule_options
+@example_options
 @measuring_options
 @click.option(
     "--split",
@@ -64,6 +66,7 @@ def command(
     model_folder: Path | None,
     count: int,
     specs: list[str],
+    examples: dict[str, Path | None],
     sampling: SamplingOptions,
     split: str | None,
     picture: Path | None,
@@ -73,14 +76,16 @@ def command(
 
     An actor: draw melodies from the prior and from the actor and compare their rewards under the
     actor's rules, and by those given here besides (the paper's Table 2). With --data as well:
-    are they still like real melodies, in what the rules do not ask to change?
+    are they still like real melodies, in what the rules do not ask to change? With --like and
+    --unlike: are they like those examples of the two folders that were held out of the training?
 
     A model: does it give back melodies that it was not trained on, are melodies drawn from its
     prior like real ones, and are they new?
     """
     if actor_folder is not None:
         _refuse(context, _OF_A_MODEL, "--data without --actor")
-        _evaluate_actor(actor_folder, model_folder, store, count, specs, sampling, as_json)
+        options = {"also": specs, **examples, **sampling}
+        _evaluate_actor(actor_folder, model_folder, store, count, options, as_json)
     elif store is not None:
         _refuse(context, _OF_AN_ACTOR, "--actor")
         _check_picture(picture)
@@ -108,8 +113,7 @@ def _evaluate_actor(
     model_folder: Path | None,
     store: Path | None,
     count: int,
-    also: list[str],
-    sampling: SamplingOptions,
+    options: dict[str, Any],
     as_json: bool,
 ) -> None:
     from melodyconstraints.melody.vae.checkpoint import load_model
@@ -120,11 +124,14 @@ def _evaluate_actor(
     actor = load_actor(folder, model=model)
     held_out = None if store is None else _held_out(store, count)
     with talk().status(f"drawing 2 x {count} melodies"):
-        evaluation = evaluate_actor(actor, count, also=also, held_out=held_out, **sampling)
+        evaluation = evaluate_actor(actor, count, held_out=held_out, **options)
     if as_json:
         print_json(evaluation.as_dict())
     else:
         _print(evaluation)
+        if actor.learned and evaluation.examples is None:
+            names = ", ".join(actor.learned)
+            click.echo(f"{names}: give --like and --unlike to compare with held-out examples")
 
 
 def _held_out(store: Path, count: int) -> Melodies:
@@ -176,14 +183,16 @@ def _print(evaluation: Evaluation) -> None:
     for name in evaluation.actor:
         rows.append([name, "prior", *_cells(evaluation.prior[name])])
         rows.append(["", "actor", *_cells(evaluation.actor[name])])
-    rows.append(["all its rules", "prior", "", "", f"{evaluation.prior_all_satisfied:.1%}"])
-    rows.append(["", "actor", "", "", f"{evaluation.all_satisfied:.1%}"])
-    print_table(
-        ["rule", "from", "mean", "95%", "satisfied", "95%"],
-        [[*row, *[""] * (6 - len(row))] for row in rows],
-        f"n = {evaluation.n}, temperature {evaluation.temperature:g}",
-        text_columns=2,
-    )
+    if evaluation.prior_all_satisfied is not None:
+        rows.append(["all its rules", "prior", "", "", f"{evaluation.prior_all_satisfied:.1%}"])
+        rows.append(["", "actor", "", "", f"{evaluation.all_satisfied:.1%}"])
+    title = f"n = {evaluation.n}, temperature {evaluation.temperature:g}"
+    if rows:
+        rows = [[*row, *[""] * (6 - len(row))] for row in rows]
+        columns = ["rule", "from", "mean", "95%", "satisfied", "95%"]
+        print_table(columns, rows, title, text_columns=2)
+    else:
+        click.echo(title)
     print_table(
         ["", "actor"],
         [
@@ -192,6 +201,8 @@ def _print(evaluation: Evaluation) -> None:
             ["pairwise edit distance, actor / prior", _diversity(evaluation)],
         ],
     )
+    if evaluation.examples is not None:
+        _print_examples(evaluation.examples)
     if evaluation.realism is not None:
         print_table(
             ["overlapping area with held-out melodies", "prior", "actor"],
@@ -205,6 +216,23 @@ def _print(evaluation: Evaluation) -> None:
             ]
             + [["mean of the untouched", *(f"{area:.3f}" for area in evaluation.realism)]],
         )
+
+
+def _print_examples(found: ExampleLikeness) -> None:
+    print_table(
+        ["like the examples", "predicted", "overlapping area with the liked"],
+        [
+            [f"{found.liked} liked, held out", f"{found.predicted['liked']:.1%}", ""],
+            *(
+                [label, f"{found.predicted[name]:.1%}", f"{found.overlapping_area[name]:.3f}"]
+                for label, name in (
+                    (f"{found.unliked} unliked, held out", "unliked"),
+                    ("prior", "prior"),
+                    ("actor", "actor"),
+                )
+            ),
+        ],
+    )
 
 
 def _cells(statistics: RewardStatistics) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import train_with_bar
+from melodyconstraints.cli._actors import example_options, train_with_bar
 from melodyconstraints.cli._common import (
     FOLDER,
     model_option,
@@ -36,16 +36,7 @@ CURVES = "training-curves.png"
     help="Weight of each rule, in training and in a search; in their order, density last.  "
     "[default: 1 each]",
 )
-@click.option(
-    "--like",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of MIDI that the melodies should be like; needs --unlike.",
-)
-@click.option(
-    "--unlike",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of MIDI that they should not be like.",
-)
+@example_options
 @click.option(
     "--realism",
     is_flag=True,
@@ -88,7 +79,7 @@ def command(
     model_folder: Path | None,
     specs: list[str],
     weights: tuple[float, ...],
-    like: Path | None,
+    examples: dict[str, Path | None],
     knobs: bool,
     output: Path | None,
     seed: int,
@@ -104,7 +95,8 @@ def command(
 
     Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
-    if (like is None) != (options["unlike"] is None):
+    like = examples["like"]
+    if (like is None) != (examples["unlike"] is None):
         raise click.UsageError("give both --like and --unlike: a critic compares the two")
     if knobs:
         if specs or like is not None:
@@ -122,8 +114,8 @@ def command(
         folder,
         overwrite,
         weights=weights or None,
-        like=like,
         seed=seed,
+        **examples,
         **options,
     )
     if shortcoming:

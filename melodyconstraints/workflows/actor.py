@@ -60,7 +60,7 @@ _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class MelodyActor(ActorCritic):
     """An actor-critic pair with its model and its rules; see also :class:`.ActorCritic`.
 
@@ -69,11 +69,17 @@ class MelodyActor(ActorCritic):
         rules: those of the critic's first heads.
         temperature: the default for sampling.
         method: one of :data:`METHODS`.
+        examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
 
     model: MelodyVAE
     rules: list[Rule]
     temperature: float = DEFAULT_TEMPERATURE
+    examples: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        names = ", ".join([*self.names, *self.learned]) or "no rule"
+        return f"MelodyActor({names}; {self.method}, model {self.model.fingerprint[:12]})"
 
     def shift(self, z: Tensor) -> Tensor:
         """Move ``(B, Z)`` points to where the critic predicts every rule satisfied."""
@@ -196,6 +202,7 @@ class MelodyActor(ActorCritic):
         config = {
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
+            "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
 
@@ -232,6 +239,7 @@ def load_actor(
     with fits_this_version(folder):
         named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
         temperature = float(saved.config["temperature"])
+        examples = frozenset(map(str, saved.config.get("examples", ())))
     model = model or load_model(saved.model_folder)
     saved.check_model(model)
     if rules is None:
@@ -240,7 +248,9 @@ def load_actor(
         found = find_rules(rules)
         if len(found) != len(named):
             raise UsageError(f"{folder} was trained for {len(named)} rules, got {len(found)}")
-    return MelodyActor(model=model, rules=found, temperature=temperature, **saved.pair)
+    return MelodyActor(
+        model=model, rules=found, temperature=temperature, examples=examples, **saved.pair
+    )
 
 
 def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
+import torch
 from rapidfuzz.distance import Levenshtein
+from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evaluation import (
@@ -22,13 +24,18 @@ from melodyconstraints.latent.evaluation import (
     share_distinct,
     z_mse,
 )
+from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
+from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.examples import Examples, read_examples
+from melodyconstraints.workflows.examples import held_out as held_out_examples
 from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.train_actor import LIKE
 
 _ACTOR_SEED_OFFSET = 1
 
@@ -48,30 +55,51 @@ class Likeness:
 
 
 @dataclass(frozen=True)
+class ExampleLikeness:
+    """How like held-out examples an actor's melodies are, for an actor that learned from examples.
+
+    Args:
+        liked, unliked: numbers of held-out examples of both kinds.
+        predicted: shares that the critic predicts to be like the examples, by what they are of:
+            ``liked``, ``unliked``, ``prior``, ``actor``.
+        overlapping_area: with the liked, mean over all features: of ``unliked``, ``prior`` and
+            ``actor``.
+    """
+
+    liked: int
+    unliked: int
+    predicted: dict[str, float]
+    overlapping_area: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What ``mc evaluate`` prints.
 
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
         prior, actor: statistics of each rule by its name.
-        prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules.
+        prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules;
+            None for an actor without any.
         z_mse: shift of the latent points in posterior scales.
         distinct: share of distinct melodies among the actor's.
         diversity, prior_diversity: mean edit distance of random pairs, in events of 256.
         likeness: to held-out melodies, by feature; empty where none were given.
+        examples: likeness to held-out examples; None where none were given.
     """
 
     n: int
     temperature: float
     prior: dict[str, RewardStatistics]
     actor: dict[str, RewardStatistics]
-    prior_all_satisfied: float
-    all_satisfied: float
+    prior_all_satisfied: float | None
+    all_satisfied: float | None
     z_mse: float
     distinct: float
     diversity: float
     prior_diversity: float
     likeness: dict[str, Likeness] = field(default_factory=dict)
+    examples: ExampleLikeness | None = None
 
     @property
     def realism(self) -> tuple[float, float] | None:
@@ -112,6 +140,7 @@ class Evaluation:
             "diversity_ratio": self.diversity_ratio,
             "realism": self.realism,
             "likeness": {name: asdict(one) for name, one in self.likeness.items()},
+            "examples": self.examples and asdict(self.examples),
         }
 
 
@@ -121,6 +150,8 @@ def evaluate_actor(
     *,
     also: Iterable[str | Rule] = (),
     held_out: Melodies | None = None,
+    like: Examples | None = None,
+    unlike: Examples | None = None,
     **options: Unpack[SamplingOptions],
 ) -> Evaluation:
     """Draw ``n`` melodies from the prior and ``n`` from the actor and measure both.
@@ -128,13 +159,17 @@ def evaluate_actor(
     Args:
         also: rules to measure besides the actor's own, such as the density of a C major actor.
         held_out: real melodies, to measure realism by.
+        like, unlike: examples of both kinds, for an actor that learned from examples; those that
+            it learned from are left out.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
-        UsageError: n below 2, since diversity needs pairs.
+        UsageError: n below 2, since diversity needs pairs; or examples of one kind only, or for an
+            actor that learned from none, or fewer than two of a kind that are held out.
     """
     if n < 2:
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
+    examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
     own = len(actor.rules)
     rules = find_rules([*actor.rules, *also])
     sampling = actor.sampling(options)
@@ -150,14 +185,55 @@ def evaluate_actor(
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
-        prior_all_satisfied=all_satisfied(prior_rewards[:, :own]),
-        all_satisfied=all_satisfied(rewards[:, :own]),
+        prior_all_satisfied=all_satisfied(prior_rewards[:, :own]) if own else None,
+        all_satisfied=all_satisfied(rewards[:, :own]) if own else None,
         z_mse=z_mse(shifted, z, actor.model.sigma_bar),
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
         likeness={} if held_out is None else _likeness(held_out, prior, drawn, actor.rules),
+        examples=examples and _example_likeness(actor, examples, (z, shifted), (prior, drawn)),
     )
+
+
+def _held_out_examples(
+    actor: MelodyActor, like: Examples | None, unlike: Examples | None
+) -> tuple[Melodies, Melodies]:
+    if LIKE not in actor.learned:
+        raise UsageError("the actor learned from no examples: leave like and unlike out")
+    liked, unliked = read_examples(like, unlike)
+    return (
+        held_out_examples(liked, actor.examples, "liked"),
+        held_out_examples(unliked, actor.examples, "unliked"),
+    )
+
+
+def _example_likeness(
+    actor: MelodyActor,
+    examples: tuple[Melodies, Melodies],
+    points: tuple[Tensor, Tensor],
+    drawn: tuple[Melodies, Melodies],
+) -> ExampleLikeness:
+    """Likeness of melodies from the prior and the actor to held-out examples."""
+    liked, unliked = examples
+    encoded = [encode(actor.model, list(one)).mean for one in examples]
+    head = actor.head_names.index(LIKE)
+    predicted = {}
+    for name, z in zip(("liked", "unliked", "prior", "actor"), (*encoded, *points), strict=True):
+        with torch.no_grad():
+            values = torch.sigmoid(actor.critic(z, None)[:, head])
+        predicted[name] = float((values >= PREDICTED_SATISFIED).float().mean())
+    areas = {}
+    for name, melodies in zip(("unliked", "prior", "actor"), (unliked, *drawn), strict=True):
+        areas[name] = float(
+            np.mean(
+                [
+                    compare(feature(liked), feature(melodies)).overlapping_area
+                    for feature in FEATURES.values()
+                ]
+            )
+        )
+    return ExampleLikeness(len(liked), len(unliked), predicted, areas)
 
 
 def _likeness(

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,7 +33,7 @@ from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
-from melodyconstraints.workflows.read_melodies import folder_melodies
+from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 
 TRAINING_TEMPERATURE = 1.0
@@ -44,9 +43,6 @@ LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED = 64
 """Melodies on which a rule is timed before a training."""
-
-Examples = Melodies | Path | str
-"""Melodies, or a folder of MIDI files."""
 
 
 def train_actor(
@@ -78,7 +74,8 @@ def train_actor(
             weight 0 is learned and reported, and moves no point.
         realism: the shifted points should be indistinguishable from encodings of real melodies:
             those of the model's bank, or these.
-        like, unlike: examples of what the melodies should be like, and of what they should not.
+        like, unlike: examples of what the melodies should be like, and of what they should not;
+            one in five is held out where there are ten or more of a kind.
         bank: points of the prior with their melodies; the model's own bank if not given.
         temperature: the decoder's, in training.
         callback: called after every round.
@@ -97,7 +94,8 @@ def train_actor(
     settings, found = settings or PRESETS[preset], find_rules(rules)
     if bank is None and ((found and settings.bank) or realism is True):
         bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
-    constraints = _learned_constraints(model, bank, realism, like, unlike, announce)
+    examples = () if like is unlike is None else _examples(like, unlike, announce)
+    constraints = _learned_constraints(model, examples, realism, bank)
     own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
     of_heads = own + tuple(weight for one in constraints for weight in one.weights)
     decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
@@ -115,46 +113,38 @@ def train_actor(
         generator=derived_generator(TRAINING_POINTS, seed),
         callback=callback,
     )
-    return MelodyActor(model=model, rules=found, **{**vars(pair), "method": method})
+    learned = frozenset(digest for one in examples for digest in digests(one))
+    own_settings = {**vars(pair), "method": method}
+    return MelodyActor(model=model, rules=found, examples=learned, **own_settings)
+
+
+def _examples(
+    like: Examples | None, unlike: Examples | None, announce: Callable[[str], object] | None
+) -> tuple[Melodies, Melodies]:
+    """The examples to learn from; others are held out, see :mod:`.examples`."""
+    liked, unliked = read_examples(like, unlike, announce)
+    return learned_from(liked), learned_from(unliked)
 
 
 def _learned_constraints(
     model: MelodyVAE,
-    bank: Bank | tuple[Tensor, Melodies] | None,
+    examples: Sequence[Melodies],
     realism: bool | Encodings,
-    like: Examples | None,
-    unlike: Examples | None,
-    announce: Callable[[str], object] | None,
+    bank: Bank | tuple[Tensor, Melodies] | None,
 ) -> list[Constraint]:
     """Constraints learned from encodings: likeness to examples, and realism."""
     constraints: list[Constraint] = []
-    if like is not None or unlike is not None:
-        examples = (_melodies(one, announce) for one in (like, unlike))
-        constraints.append(_likeness(model, *examples))
+    if examples:
+        like, unlike = examples
+        posterior = encode(model, [*like, *unlike])
+        labels = torch.zeros(len(like) + len(unlike), 1)
+        labels[: len(like)] = 1
+        encodings = Encodings(posterior.mean, posterior.scale, labels)
+        constraints.append(AttributeConstraint(encodings, [LIKE]))
     if realism:
         encodings = _bank_encodings(bank) if realism is True else realism
         constraints.append(RealismConstraint(encodings))
     return constraints
-
-
-def _likeness(
-    model: MelodyVAE, like: Melodies | None, unlike: Melodies | None
-) -> AttributeConstraint:
-    """An attribute with examples of its presence and its absence."""
-    if not (like and unlike):
-        raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
-    posterior = encode(model, [*like, *unlike])
-    labels = torch.zeros(len(like) + len(unlike), 1)
-    labels[: len(like)] = 1
-    return AttributeConstraint(Encodings(posterior.mean, posterior.scale, labels), [LIKE])
-
-
-def _melodies(
-    examples: Examples | None, announce: Callable[[str], object] | None
-) -> Melodies | None:
-    if isinstance(examples, Path | str):
-        return folder_melodies(examples, announce)
-    return examples
 
 
 def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:

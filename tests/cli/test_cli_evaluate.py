@@ -1,16 +1,19 @@
 """``mc evaluate``."""
 
 import json
+from pathlib import Path
 
 import matplotlib.image
 import pytest
 
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.evaluate_vae import evaluate_model
+from melodyconstraints.workflows.read_melodies import folder_melodies
 from melodyconstraints.workflows.train_actor import train_actor
 
 
@@ -269,3 +272,34 @@ def test_wrong_usage_is_told(mc, arguments, message):
     result = mc("evaluate", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_an_actor_by_examples_is_compared_with_those_held_out(
+    mc, tiny_model_folder, tiny_recipe, table
+):
+    for folder, low in (("reels", 60), ("hymns", 30)):
+        Path(folder).mkdir()
+        for number in range(6):
+            notes = [(4 * beat, 4, low + beat * (number + 1) % 12) for beat in range(64)]
+            write_melody(Melody.from_notes(notes), Path(folder) / f"{number}.mid")
+    kinds = [folder_melodies(folder) for folder in ("reels", "hymns")]
+    like, unlike = (Melodies(kind.events[:3]) for kind in kinds)
+    model = load_model(tiny_model_folder)
+    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    actor.save("actor")
+    result = mc("evaluate", "--actor", "actor", "-n", 4)
+    assert "like the examples: give --like and --unlike to compare" in result.stdout
+    assert "all its rules" not in result.stdout
+    result = mc("evaluate", "--actor", "actor", "-n", 4, "--like", "reels", "--unlike", "hymns")
+    assert result.exit_code == 0
+    found = evaluate_actor(actor, 4, like=kinds[0], unlike=kinds[1]).examples
+    rows = table(result.stdout)[-4:]
+    assert [row[0] for row in rows] == [
+        *("3 liked, held out", "3 unliked, held out", "prior", "actor")
+    ]
+    assert [row[1] for row in rows] == [
+        f"{found.predicted[name]:.1%}" for name in ("liked", "unliked", "prior", "actor")
+    ]
+    assert [row[2] for row in rows[1:]] == [
+        f"{found.overlapping_area[name]:.3f}" for name in ("unliked", "prior", "actor")
+    ]

@@ -1,0 +1,85 @@
+"""Examples of what melodies should be like, and of what not: some are learned from, some held out.
+
+An actor names the examples that it was trained on by digests; all others are held out for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.workflows.read_melodies import folder_melodies
+
+Examples = Melodies | Path | str
+"""Melodies, or a folder of MIDI files."""
+
+_ONE_IN = 5
+"""One example in so many is held out."""
+_FEWEST_SPLIT = 10
+"""With fewer examples of a kind all are learned from."""
+_DIGEST_BYTES = 8
+
+
+def read_examples(
+    like: Examples | None, unlike: Examples | None, announce: Callable[[str], object] | None = None
+) -> tuple[Melodies, Melodies]:
+    """Examples of both kinds, read where they are folders.
+
+    Args:
+        announce: called with the reason why a file of a folder has no melody.
+
+    Raises:
+        UsageError: one kind is missing or empty.
+    """
+    found = [
+        folder_melodies(one, announce) if isinstance(one, Path | str) else one
+        for one in (like, unlike)
+    ]
+    if found[0] and found[1]:
+        return found[0], found[1]
+    raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
+
+
+def learned_from(melodies: Melodies) -> Melodies:
+    """Those of ``B`` examples that a training learns from; the same ones in any order.
+
+    One in five, by its digest, is held out if there are ten or more.
+    """
+    if len(melodies) < _FEWEST_SPLIT:
+        return melodies
+    rows = [int(digest, 16) % _ONE_IN != 0 for digest in digests(melodies)]
+    return _rows(melodies, np.array(rows)) if any(rows) else melodies
+
+
+def held_out(melodies: Melodies, learned: Collection[str], kind: str) -> Melodies:
+    """Those of ``B`` examples whose digests are not among those learned from.
+
+    Raises:
+        UsageError: fewer than two, so that nothing can be compared.
+    """
+    rows = np.array([digest not in learned for digest in digests(melodies)])
+    if rows.sum() < 2:
+        raise UsageError(
+            f"{rows.sum()} of {len(rows)} melodies to be {kind} played no part in the training; "
+            f"two are needed: give other files, or train on {_FEWEST_SPLIT} or more of each kind, "
+            f"of which one in {_ONE_IN} is held out"
+        )
+    return _rows(melodies, rows)
+
+
+def digests(melodies: Melodies) -> list[str]:
+    """Short hashes of melodies, in hexadecimal."""
+    return [
+        hashlib.blake2b(row.tobytes(), digest_size=_DIGEST_BYTES).hexdigest()
+        for row in melodies.events
+    ]
+
+
+def _rows(melodies: Melodies, rows: NDArray[np.bool_]) -> Melodies:
+    return Melodies(melodies.events[rows])
