@@ -134,6 +134,7 @@ def test_the_dictionary_has_the_promised_names(actor):
         "diversity_ratio",
         "realism",
         "likeness",
+        "examples",
     }
     assert list(told["rules"]) == ["cmajor", "density:252"]
     prior, drawn = found.prior["cmajor"], found.actor["cmajor"]

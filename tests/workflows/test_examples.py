@@ -1,4 +1,4 @@
-"""Examples: which are learned from, which are held out, and how melodies are compared with them."""
+"""Examples: which are learned from, which are held out, how melodies are compared with them."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
+from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
@@ -49,13 +50,16 @@ def test_examples_that_were_all_learned_from_are_refused():
         held_out(examples, frozenset(digests(examples)[:3]), "liked")
 
 
-def test_an_actor_names_the_examples_that_it_learned_from(tiny_model, tiny_recipe, tmp_path):
+def test_an_actor_names_the_examples_that_it_learned_from(
+    tiny_model_folder, tiny_recipe, tmp_path
+):
     like, unlike = tunes(12, 60), tunes(4, 30)
-    trained = train_actor(tiny_model, like=like, unlike=unlike, settings=tiny_recipe)
+    model = load_model(tiny_model_folder)
+    trained = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
     expected = {*digests(learned_from(like)), *digests(unlike)}
     assert trained.examples == expected
     trained.save(tmp_path)
-    assert load_actor(tmp_path, model=tiny_model).examples == expected
+    assert load_actor(tmp_path).examples == expected
 
 
 @pytest.fixture
