@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +14,11 @@ from melodyconstraints.cli._common import (
     RULE_OPTIONS,
     model_option,
     option_group,
-    progress_bar,
     rule_specs,
     talk,
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.latent.pair import RoundRecord
     from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.workflows.actor import MelodyActor
 
@@ -127,6 +125,7 @@ def _find_actor(
     from melodyconstraints.rules import find_rules
     from melodyconstraints.workflows.actor import load_actor
     from melodyconstraints.workflows.cache import cached_actor
+    from melodyconstraints.workflows.train_actor import train_actor
 
     if actor_folder is not None:
         return load_actor(actor_folder, model=model)
@@ -137,42 +136,6 @@ def _find_actor(
             f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
-        return train_with_bar(own, specs)
+        return train_actor(own, specs, progress=True)
 
     return cached_actor(own, find_rules(specs), train)
-
-
-def train_with_bar(
-    model: MelodyVAE | None, specs: Sequence[str], *, preset: str = "default", **options: Any
-) -> MelodyActor:
-    """Train an actor and show how far it is.
-
-    Args:
-        model: the bundled one if not given.
-        options: for :func:`melodyconstraints.workflows.train_actor.train_actor`.
-    """
-    from melodyconstraints.latent.settings import PRESETS
-    from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.rules import find_rules
-    from melodyconstraints.workflows.train_actor import train_actor
-
-    rules = find_rules(specs)
-    with progress_bar("rounds") as bar:
-        task = bar.add_task("decoding the prior", total=PRESETS[preset].rounds)
-
-        def show(record: RoundRecord) -> None:
-            rewards = ", ".join(
-                f"{rule.name} {reward:.3f}"
-                for rule, reward in zip(rules, record.rewards, strict=False)
-            )
-            text = f"all satisfied {record.all_satisfied:.0%}: {rewards}"
-            bar.update(task, completed=record.round + 1, description=text)
-
-        return train_actor(
-            model or load_model(),
-            rules,
-            preset=preset,
-            callback=show,
-            announce=bar.console.print,
-            **options,
-        )

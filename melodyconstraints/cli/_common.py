@@ -11,18 +11,11 @@ from typing import Any, TypeVar, cast
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Table
+
+from melodyconstraints.latent.progress import progress_bar, talk
+
+__all__ = ["progress_bar", "talk"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -152,40 +145,6 @@ likeliest_options = option_group(
 _UNBOUNDED = 1_000_000
 """Columns of a terminal in which no table is cramped."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-def talk() -> Console:
-    """Where talk and progress go: stderr."""
-    return Console(stderr=True, highlight=False, markup=False)
-
-
-class SpeedColumn(ProgressColumn):
-    """How many a second; what an earlier run had done (the field ``resumed``) does not count."""
-
-    def render(self, task: Task) -> Text:
-        """``3,912/s``."""
-        done = max(task.completed - task.fields.get("resumed", 0), 0)
-        return Text(f"{done / task.elapsed:,.0f}/s" if task.elapsed else "")
-
-
-def progress_bar(unit: str, *, per_second: bool = False) -> Progress:
-    """A bar on stderr with count, time taken and time left; the description takes what is left."""
-    return Progress(
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        *([SpeedColumn()] if per_second else []),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-        console=talk(),
-        expand=True,
-    )
 
 
 def print_json(value: Any) -> None:

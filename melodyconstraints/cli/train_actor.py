@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import example_options, train_with_bar
+from melodyconstraints.cli._actors import example_options
 from melodyconstraints.cli._common import (
     FOLDER,
     model_option,
@@ -131,9 +131,10 @@ def _train(
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.actor import KIND
+    from melodyconstraints.workflows.train_actor import train_actor
 
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    actor = train_with_bar(load_model(model_folder), specs, **options)
+    actor = train_actor(load_model(model_folder), specs, progress=True, **options)
     actor.save(folder)
     plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")

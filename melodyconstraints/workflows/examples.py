@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.workflows.read_melodies import folder_melodies
 
 Examples = Melodies | Path | str
@@ -53,7 +53,7 @@ def learned_from(melodies: Melodies) -> Melodies:
     """
     if len(melodies) < _FEWEST_SPLIT:
         return melodies
-    rows = [int(digest, 16) % _ONE_IN != 0 for digest in digests(melodies)]
+    rows = [int(_digest(row), 16) % _ONE_IN != 0 for row in melodies.events]
     return _rows(melodies, np.array(rows)) if any(rows) else melodies
 
 
@@ -63,7 +63,7 @@ def held_out(melodies: Melodies, learned: Collection[str], kind: str) -> Melodie
     Raises:
         UsageError: fewer than two, so that nothing can be compared.
     """
-    rows = np.array([digest not in learned for digest in digests(melodies)])
+    rows = np.array([_digest(row) not in learned for row in melodies.events])
     if rows.sum() < 2:
         raise UsageError(
             f"{rows.sum()} of {len(rows)} melodies to be {kind} played no part in the training; "
@@ -73,12 +73,13 @@ def held_out(melodies: Melodies, learned: Collection[str], kind: str) -> Melodie
     return _rows(melodies, rows)
 
 
-def digests(melodies: Melodies) -> list[str]:
+def digests(*melodies: Melodies) -> frozenset[str]:
     """Short hashes of melodies, in hexadecimal."""
-    return [
-        hashlib.blake2b(row.tobytes(), digest_size=_DIGEST_BYTES).hexdigest()
-        for row in melodies.events
-    ]
+    return frozenset(_digest(row) for batch in melodies for row in batch.events)
+
+
+def _digest(events: Events) -> str:
+    return hashlib.blake2b(events.tobytes(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _rows(melodies: Melodies, rows: NDArray[np.bool_]) -> Melodies:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
 )
 from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
@@ -61,6 +63,7 @@ def train_actor(
     seed: int = DEFAULT_SEED,
     callback: Callable[[RoundRecord], None] | None = None,
     announce: Callable[[str], object] | None = None,
+    progress: bool = False,
 ) -> MelodyActor:
     """Train an actor that moves a model's melodies to where they satisfy rules.
 
@@ -80,6 +83,7 @@ def train_actor(
         temperature: the decoder's, in training.
         callback: called after every round.
         announce: called with news before the training, such as a slow rule.
+        progress: show a bar on stderr, and there what would be announced.
 
     Raises:
         UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
@@ -87,35 +91,41 @@ def train_actor(
         RuleError: a rule raised or gave something other than a number in [0, 1].
         TrainingError: a rule gives every melody the same reward.
     """
+    _check(preset, method)
+    settings, found = settings or PRESETS[preset], find_rules(rules)
+    with ExitStack() as stack:
+        if progress:
+            bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
+            callback, announce = stack.enter_context(bar)
+        if bank is None and ((found and settings.bank) or realism is True):
+            bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
+        examples = () if like is unlike is None else _examples(like, unlike, announce)
+        constraints = _learned_constraints(model, examples, realism, bank)
+        own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
+        of_heads = own + tuple(weight for one in constraints for weight in one.weights)
+        decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+        _announce_slow(found, decoded, announce)
+        pair = train_actor_critic(
+            MelodySampler(model, Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))),
+            found,
+            settings,
+            constraints=constraints,
+            weights=own,
+            bank=decoded,
+            search=search_of(method, of_heads) if method in SEARCHES else None,
+            generator=derived_generator(TRAINING_POINTS, seed),
+            callback=callback,
+        )
+    learned = {"method": method, "examples": digests(*examples)}
+    return MelodyActor(model=model, rules=found, **(vars(pair) | learned))
+
+
+def _check(preset: str, method: str) -> None:
+    """Refuse an unknown preset or method."""
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if method not in METHODS:
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    settings, found = settings or PRESETS[preset], find_rules(rules)
-    if bank is None and ((found and settings.bank) or realism is True):
-        bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
-    examples = () if like is unlike is None else _examples(like, unlike, announce)
-    constraints = _learned_constraints(model, examples, realism, bank)
-    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
-    of_heads = own + tuple(weight for one in constraints for weight in one.weights)
-    decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
-    if announce and decoded:
-        _announce_slow(found, decoded[1][:_TIMED], announce)
-    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
-    pair = train_actor_critic(
-        MelodySampler(model, sampling),
-        found,
-        settings,
-        constraints=constraints,
-        weights=own,
-        bank=decoded,
-        search=search_of(method, of_heads) if method in SEARCHES else None,
-        generator=derived_generator(TRAINING_POINTS, seed),
-        callback=callback,
-    )
-    learned = frozenset(digest for one in examples for digest in digests(one))
-    own_settings = {**vars(pair), "method": method}
-    return MelodyActor(model=model, rules=found, examples=learned, **own_settings)
 
 
 def _examples(
@@ -157,10 +167,14 @@ def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
 
 
 def _announce_slow(
-    rules: Sequence[Rule], melodies: Melodies, announce: Callable[[str], object]
+    rules: Sequence[Rule],
+    decoded: tuple[Tensor, Melodies] | None,
+    announce: Callable[[str], object] | None,
 ) -> None:
     """Announce each slow rule with its share of the training's time."""
+    if announce is None or decoded is None:
+        return
     for rule in rules:
-        seconds, slow = cost_of_training(melodies_per_second(rule, melodies))
+        seconds, slow = cost_of_training(melodies_per_second(rule, decoded[1][:_TIMED]))
         if slow:
             announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")

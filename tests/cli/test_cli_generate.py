@@ -7,11 +7,11 @@ import mido
 import numpy as np
 import pytest
 
-from melodyconstraints.cli import _actors
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.workflows import conditional as knobs_module
+from melodyconstraints.workflows import train_actor as train_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.conditional import (
     FOLDER_OF_KNOBS,
@@ -279,7 +279,7 @@ def test_the_command_says_how_many_satisfy_every_rule(
 
 
 def test_an_output_that_cannot_be_written_costs_no_training(mc, monkeypatch, tmp_path):
-    monkeypatch.setattr(_actors, "train_with_bar", None)
+    monkeypatch.setattr(train_module, "train_actor", None)
     (tmp_path / "file").touch()
     for command in (["generate", "--rule", "cmajor"], ["train-actor", "--rule", "cmajor"]):
         result = mc(*command, "-o", "file/out")
@@ -297,7 +297,7 @@ def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
     found = train_knobs(load_model(tiny_model_folder), tiny_recipe)
     monkeypatch.setattr(knobs_module, "BUNDLED", tmp_path / "bundled")
     save_knobs(found, tmp_path / "bundled" / FOLDER_OF_KNOBS)
-    monkeypatch.setattr(_actors, "train_with_bar", None)
+    monkeypatch.setattr(train_module, "train_actor", None)
     return load_knobs()
 
 
@@ -364,7 +364,7 @@ def test_what_is_no_knob_is_trained_for(mc, knobs, monkeypatch, options, specs):
         asked.extend(specs)
         return knobs.at("cmajor")
 
-    monkeypatch.setattr(_actors, "train_with_bar", train)
+    monkeypatch.setattr(train_module, "train_actor", train)
     assert mc("generate", *ANY, "-n", 1, *options).exit_code == 0
     assert asked == specs
 

@@ -1,0 +1,85 @@
+"""Talk and progress bars, on stderr: of commands, and of trainings in Python that ask for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from melodyconstraints.latent.pair import RoundRecord
+
+
+def talk() -> Console:
+    """Where talk and progress go: stderr."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+class SpeedColumn(ProgressColumn):
+    """How many a second; what an earlier run had done (the field ``resumed``) does not count."""
+
+    def render(self, task: Task) -> Text:
+        """``3,912/s``."""
+        done = max(task.completed - task.fields.get("resumed", 0), 0)
+        return Text(f"{done / task.elapsed:,.0f}/s" if task.elapsed else "")
+
+
+def progress_bar(unit: str, *, per_second: bool = False) -> Progress:
+    """A bar on stderr with count, time taken and time left; the description takes what is left."""
+    return Progress(
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        *([SpeedColumn()] if per_second else []),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        console=talk(),
+        expand=True,
+    )
+
+
+@contextmanager
+def rounds_bar(
+    rounds: int, names: Sequence[str], callback: Callable[[RoundRecord], None] | None = None
+) -> Iterator[tuple[Callable[[RoundRecord], None], Callable[[str], None]]]:
+    """A bar over the rounds of an actor-critic training, with the newest rewards.
+
+    Args:
+        names: of the rewards, in the order of the records.
+        callback: called after every round as well.
+
+    Yields:
+        What is to be called after every round, and what prints a line above the bar.
+    """
+    with progress_bar("rounds") as bar:
+        task = bar.add_task("decoding the prior", total=rounds)
+
+        def show(record: RoundRecord) -> None:
+            pairs = zip(names, record.rewards, strict=False)
+            rewards = ", ".join(f"{name} {reward:.3f}" for name, reward in pairs)
+            text = f"all satisfied {record.all_satisfied:.0%}: {rewards}"
+            bar.update(task, completed=record.round + 1, description=text)
+            if callback:
+                callback(record)
+
+        yield show, bar.console.print
