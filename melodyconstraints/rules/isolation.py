@@ -7,13 +7,16 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from melodyconstraints.errors import RuleNotFoundError
+
+Loaded = TypeVar("Loaded")
 _PACKAGE = __name__.partition(".")[0]
 _STDOUT, _STDERR = 1, 2
 _NUMPY: Any = np.random  # whose stubs lack two functions
@@ -63,6 +66,26 @@ def isolated() -> Iterator[Run]:
         if folder != _working_directory():
             with suppress(OSError):
                 os.chdir(folder)
+
+
+def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
+    """Import users' code.
+
+    Args:
+        load: imports it.
+        what: name of what it imports, for the error.
+
+    Raises:
+        RuleNotFoundError: it raised.
+    """
+    with isolated() as run:
+        try:
+            return load()
+        except BaseException as error:
+            if run.interrupted:
+                raise
+            text = f"{what} does not import: {type(error).__name__}: {error}"
+            raise RuleNotFoundError(text) from error
 
 
 @contextmanager
