@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 
-from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule, all_of, any_of, find_rule, find_rules, library, rule
@@ -193,6 +193,18 @@ def test_two_closures_are_two_rules():
     parts = any_of([at_least(4), at_least(8)])
     assert parts.name == "any_of(rule, rule (2))"
     assert parts(C_AND_FSHARP[0]) == 0.5
+
+
+def test_a_rule_that_writes_into_a_view_does_not_falsify_the_rules_after_it():
+    def spoils(melodies: Melodies):
+        melodies.note_counts[:] = 0
+        return np.ones(len(melodies))
+
+    batch = Melodies(C_AND_FSHARP.events)
+    first, second = find_rules([spoils, "density:4"])
+    with pytest.raises(RuleError, match=r"rule spoils raised ValueError: .* read-only \(work on"):
+        first(batch)
+    assert second(batch).tolist() == [0.5]
 
 
 def test_two_partials_and_two_combinations_are_two_rules():
