@@ -19,8 +19,9 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 def read_only(array: NDArray[Kind]) -> NDArray[Kind]:
     """The array, as a view that cannot be made writable again."""
-    array.setflags(write=False)
-    return array[...]
+    own = array if array.base is None else array.copy()
+    own.setflags(write=False)
+    return own[...]
 
 
 @dataclass(frozen=True, eq=False)
