@@ -22,7 +22,7 @@ from melodyconstraints.rules.inputs import (
     asked_for,
     function_behind,
 )
-from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated
+from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, rearm
 
 RuleFunction = Callable[[Any], Any]
 _REAL_NUMBERS = "biufO"
@@ -122,6 +122,7 @@ class Rule:
     ) -> Any:
         """The function's result; all that it raises is a RuleError, but for Ctrl-C."""
         convert = CONVERSIONS[MELODY if self.batched else self.takes]
+        rearm()
         try:
             return self.function(convert(melodies))
         except (Exception, OutOfTime) as error:
