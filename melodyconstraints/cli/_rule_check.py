@@ -145,7 +145,7 @@ def _check(
         Melodies a second, and findings.
     """
     tried = melodies[:_TRIED]
-    talk().print(f"trying {rule.name} on {len(tried)} melodies")
+    talk().print(f"trying {rule.name} on {len(tried)} melodies, {PATIENCE:g} s a call at most")
     try:
         with time_limit(PATIENCE):
             rule(tried[:1])  # a first call may import and compile

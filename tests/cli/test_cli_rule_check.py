@@ -172,7 +172,7 @@ def test_a_constant_cannot_be_learned(check):
 def test_what_is_done_is_told(check):
     result = check("def f(melody):\n    return len(melody) / 256\n")
     assert result.stderr.splitlines()[1:] == [
-        "trying mine.py:f on 8 melodies",
+        "trying mine.py:f on 8 melodies, 10 s a call at most",
         "checking the contract on 12 melodies, about 1 s",
         "computing rewards of 12 melodies, about 1 s",
     ]
