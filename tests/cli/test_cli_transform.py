@@ -17,7 +17,10 @@ from melodyconstraints.workflows import transform as transform_workflow
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.train_actor import train_actor
 
-pytestmark = pytest.mark.usefixtures("quick_search")
+pytestmark = [
+    pytest.mark.usefixtures("quick_search"),
+    pytest.mark.filterwarnings("ignore:all .* melodies drawn from the model satisfy"),
+]
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
         for bar in range(8, 24) for beat in range(4)]  # fmt: skip
