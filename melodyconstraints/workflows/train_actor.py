@@ -109,8 +109,8 @@ def train_actor(
         of_heads = own + tuple(weight for one in constraints for weight in one.weights)
         decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
         _announce(found, decoded, announce)
-        learned = {"method": method, "examples": digests(*examples)}
-        stack.enter_context(_actor_kept({"model": model, "rules": found, **learned}))
+        facts = {"model": model, "rules": found, "method": method, "examples": digests(*examples)}
+        stack.enter_context(_actor_kept(facts))
         pair = train_actor_critic(
             MelodySampler(model, Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))),
             found,
@@ -122,7 +122,7 @@ def train_actor(
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
-    return MelodyActor(model=model, rules=found, **(vars(pair) | learned))
+    return MelodyActor(**(vars(pair) | facts))
 
 
 def _check(preset: str, method: str) -> None:
