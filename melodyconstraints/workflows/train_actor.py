@@ -107,8 +107,7 @@ def train_actor(
         constraints = _learned_constraints(model, examples, realism, bank)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = own + tuple(weight for one in constraints for weight in one.weights)
-        decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
-        _announce(found, decoded, announce)
+        _announce(found, _decoded(bank), announce)
         facts = {"model": model, "rules": found, "method": method, "examples": digests(*examples)}
         stack.enter_context(_actor_kept(facts))
         pair = train_actor_critic(
@@ -117,7 +116,7 @@ def train_actor(
             settings,
             constraints=constraints,
             weights=own,
-            bank=decoded,
+            bank=_decoded(bank),
             search=search_of(method, of_heads) if method in SEARCHES else None,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
@@ -169,6 +168,11 @@ def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
             "make one: mc bank --model DIR --data STORE"
         )
     return Encodings(bank.encodings)
+
+
+def _decoded(bank: Bank | tuple[Tensor, Melodies] | None) -> tuple[Tensor, Melodies] | None:
+    """Points and melodies of a bank."""
+    return (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
 
 
 @contextmanager
