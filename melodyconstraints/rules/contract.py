@@ -25,7 +25,7 @@ from melodyconstraints.errors import RuleError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules.definition import Rule
 from melodyconstraints.rules.inputs import python_function
-from melodyconstraints.rules.isolation import OutOfTime, rearm, time_limit
+from melodyconstraints.rules.isolation import OutOfTime, time_limit
 
 EQUAL = 1e-9
 """Rewards that differ by less are equal: a sum over a batch may be rounded another way."""
@@ -89,7 +89,6 @@ def check_contract(
 
 
 def _finding(clause: Clause, rule: Rule, melodies: Melodies) -> Finding:
-    rearm()
     try:
         return Finding(clause.says, clause.check(rule, melodies))
     except RuleError as error:

@@ -22,7 +22,7 @@ from melodyconstraints.rules.inputs import (
     function_behind,
     input_of,
 )
-from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, rearm
+from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, timed
 
 RuleFunction = Callable[[Any], Any]
 _REAL_NUMBERS = "biufO"
@@ -123,9 +123,9 @@ class Rule:
     ) -> Any:
         """The function's result; all that it raises is a RuleError, but for Ctrl-C."""
         convert = CONVERSIONS[MELODY if self.batched else self.takes]
-        rearm()
         try:
-            return self.function(convert(melodies))
+            with timed():
+                return self.function(convert(melodies))
         except (Exception, OutOfTime) as error:
             raise RuleError(f"rule {self.name} {_fault(error)} for {describe()}") from error
         except BaseException as error:

@@ -106,7 +106,8 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
     """
     with isolated() as run:
         try:
-            return load()
+            with timed():
+                return load()
         except BaseException as error:
             if run.interrupted:
                 raise
@@ -116,7 +117,7 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise :class:`OutOfTime` in the block some seconds after its start, or :func:`rearm`.
+    """Limit the time of each call of users' code in the block; see :func:`timed`.
 
     In the main thread of systems with SIGALRM only; elsewhere there is no limit.
     """
@@ -130,19 +131,24 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, stop), _limit
     _limit = seconds
-    rearm()
     try:
         yield
     finally:
         handler, _limit = before
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
 
 
-def rearm() -> None:
-    """Begin the time limit anew, where there is one: each call of a rule has all of it."""
-    if _limit is not None:
-        signal.setitimer(signal.ITIMER_REAL, _limit)
+@contextmanager
+def timed() -> Iterator[None]:
+    """One call of users' code: raise :class:`OutOfTime` after the limit, where there is one."""
+    if _limit is None or not _in_main_thread():
+        yield
+        return
+    left, _ = signal.setitimer(signal.ITIMER_REAL, _limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)  # of a call around this one
 
 
 @contextmanager

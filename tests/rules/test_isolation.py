@@ -18,7 +18,7 @@ import torch
 from melodyconstraints.errors import RuleError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import Rule, all_of, find_rule
-from melodyconstraints.rules.isolation import OutOfTime, is_own, time_limit
+from melodyconstraints.rules.isolation import OutOfTime, is_own, time_limit, timed
 
 TWO = Melodies.stack([Melody.from_notes([(0, 4, 60)]), Melody.from_notes([(0, 4, 61)])])
 
@@ -294,5 +294,20 @@ while True:
 def test_within_its_time_nothing_happens():
     with time_limit(60):
         assert run("pass").tolist() == [0.5, 0.5]
-    with pytest.raises(OutOfTime, match=r"^0\.01 s$"), time_limit(0.01):
+    with pytest.raises(OutOfTime, match=r"^0\.01 s$"), time_limit(0.01), timed():
         signal.pause()
+
+
+def test_the_time_of_a_rule_around_another_goes_on():
+    inner = Rule("inner", lambda _: 0.5)
+
+    def outer(melody):
+        inner(melody)
+        while True:
+            pass
+
+    with pytest.raises(RuleError, match="rule outer gave nothing within"), time_limit(1.5):
+        Rule("outer", outer)(TWO)
+    with time_limit(0.05), timed():
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
