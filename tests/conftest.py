@@ -10,9 +10,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from melodyconstraints.datasets.melodies import hashing, splits
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.melody import quantising
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.jit import _Loop
+from melodyconstraints.melody.midi import escapes, scores, windows
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
@@ -149,6 +153,27 @@ def write_parts(
         tracks = [mido.merge_tracks(tracks)]
     mido.MidiFile(type=midi_type, ticks_per_beat=ticks_per_quarter, tracks=tracks).save(path)
     return path
+
+
+@pytest.fixture
+def run_loops(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the loops of the package ``interpreted`` or ``compiled`` for the rest of a test."""
+
+    def run(way: str) -> None:
+        rooms = (escapes, hashing, quantising, scores, splits, windows)
+        loops = [one for room in rooms for one in vars(room).values() if isinstance(one, _Loop)]
+        for loop in loops:
+            monkeypatch.setattr(loop, "_compiled", loop.compiled if way == "compiled" else None)
+        spent = {"interpreted": -float("inf"), "compiled": float("inf")}[way]
+        monkeypatch.setattr(_Loop, "spent_seconds", spent)
+
+    return run
+
+
+@pytest.fixture(params=["interpreted", "compiled"])
+def both_ways(request: pytest.FixtureRequest, run_loops: Callable[[str], None]) -> None:
+    """Runs a test once with interpreted loops and once with compiled ones."""
+    run_loops(request.param)
 
 
 @pytest.fixture(scope="session")

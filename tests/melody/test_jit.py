@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody import jit as module
-from melodyconstraints.melody.jit import _cache_folder, jit
+from melodyconstraints.melody.jit import (
+    _cache_folder,
+    _Loop,
+    compile_now,
+    jit,
+    jit_when_busy,
+)
+from melodyconstraints.melody.midi import scores, windows
 
 
 @pytest.fixture
@@ -60,3 +67,73 @@ def test_options_are_those_of_numba():
     assert jit(by_numpy, error_model="numpy")(1.0, 0.0) == np.inf
     with pytest.raises(ZeroDivisionError):
         jit(by_python)(1.0, 0.0)
+
+
+# Functions that are interpreted first
+
+
+@jit_when_busy
+def doubled(values):
+    return values * 2
+
+
+@jit_when_busy
+def total_doubled(values):
+    return doubled(values).sum()
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """No time is spent yet, and loops of this file are not compiled."""
+    monkeypatch.setattr(_Loop, "spent_seconds", 0.0)
+    for loop in (doubled, total_doubled):
+        monkeypatch.setattr(loop, "_compiled", None)
+
+
+@pytest.mark.usefixtures("patience")
+def test_a_function_is_interpreted_until_time_is_spent(monkeypatch):
+    assert total_doubled(np.arange(4)) == 12
+    assert total_doubled._compiled is doubled._compiled is None
+    assert 0 < _Loop.spent_seconds < 0.5
+    monkeypatch.setattr(_Loop, "spent_seconds", 0.6)
+    assert total_doubled(np.arange(4)) == 12
+    assert isinstance(total_doubled._compiled, numba.core.dispatcher.Dispatcher)
+    assert isinstance(doubled._compiled, numba.core.dispatcher.Dispatcher)
+
+
+@pytest.mark.usefixtures("patience")
+def test_a_long_array_is_handled_by_compiled_code_at_once():
+    assert total_doubled(np.ones(20_001, np.int64)) == 40_002
+    assert total_doubled._compiled is not None
+
+
+@pytest.mark.usefixtures("patience")
+def test_a_process_with_many_files_does_not_wait(monkeypatch):
+    compile_now()
+    assert doubled(np.arange(2)).tolist() == [0, 2]
+    assert doubled._compiled is not None
+
+
+def test_interpreted_and_compiled_code_read_the_same(run_loops, make_midi, tmp_path):
+    notes = [(beat / 2, beat / 2 + 1.3, 60 + beat * 7 % 24) for beat in range(200)]
+    path = make_midi(tmp_path / "song.mid", [(0, "Lead", notes), (1, "Chords", notes[::3] * 2)])
+    found = []
+    for way in ("interpreted", "compiled"):
+        run_loops(way)
+        score = scores.read_score(path)
+        events = [
+            score.part_events(part, segment, polyphony)
+            for part in score.parts
+            for segment in score.segments
+            for polyphony in ("skyline", "onset")
+        ]
+        causes = [windows.drop_causes(one, windows.WindowSettings()) for one in events]
+        found.append((events, causes))
+    (events, causes), (other_events, other_causes) = found
+    assert any(len(one) for one in events)
+    for one, other in zip(events, other_events, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(causes, other_causes, strict=True):
+        for own, others in zip(one, other, strict=True):
+            np.testing.assert_array_equal(own, others)

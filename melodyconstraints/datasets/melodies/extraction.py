@@ -25,6 +25,7 @@ from melodyconstraints.datasets.melodies.splits import covered_pitches, sequence
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, run_tasks
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.jit import compile_now
 from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.midi.windows import (
     DROPS,
@@ -38,6 +39,8 @@ from melodyconstraints.melody.midi.windows import (
 from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS
 from melodyconstraints.storage.text import printable
 
+_FEW_FILES = 8
+"""Files of a task that are read sooner by interpreted loops than compiled ones are loaded."""
 FILES_PER_TASK = 256
 """Files that a worker gets at once: a tenth of a second's work, so that sending costs little."""
 _DETAIL_CHARACTERS = 200
@@ -187,6 +190,8 @@ def extract_task(
     limits: FileLimits,
 ) -> list[FileMelodies]:
     """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
+    if len(names) > _FEW_FILES:
+        compile_now()
     results = []
     for number, name in enumerate(names):
         if number in faults:

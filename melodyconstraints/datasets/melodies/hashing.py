@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
-from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.jit import jit_when_busy
 
 Hashes = NDArray[np.uint64]
 """``(B, 2)`` 64-bit halves of 128-bit hashes; ``(B, 0)`` where every melody counts as new."""
@@ -38,7 +38,7 @@ def transposed_hashes(events: Events) -> Hashes:
     return exact_hashes(_relative_to_first_note(events).view(np.uint8))
 
 
-@jit
+@jit_when_busy
 def mixed(value: np.uint64) -> np.uint64:
     """MurmurHash3's finaliser of 64 bits (``fmix64``), a bijection."""
     value ^= value >> _SHIFT
@@ -48,7 +48,7 @@ def mixed(value: np.uint64) -> np.uint64:
     return value ^ (value >> _SHIFT)
 
 
-@jit
+@jit_when_busy
 def murmur3(words: NDArray[np.uint64]) -> Hashes:
     """Hash each row of words with MurmurHash3.
 
@@ -79,12 +79,12 @@ def murmur3(words: NDArray[np.uint64]) -> Hashes:
     return hashes
 
 
-@jit
+@jit_when_busy
 def _rotate_left(word: np.uint64, bits: int) -> np.uint64:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@jit
+@jit_when_busy
 def _relative_to_first_note(events: Events) -> NDArray[np.int16]:
     """Events with each pitch replaced by its distance from the melody's first pitch.
 
@@ -149,7 +149,7 @@ class HashSet:
         return is_new
 
 
-@jit
+@jit_when_busy
 def _insert(table: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     """Insert hashes into a table, and return which of them were not in it.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.jit import jit_when_busy
 
 Bytes = NDArray[Any]
 _R, _K = b"rk"
@@ -25,7 +25,7 @@ def without_escapes(data: bytes) -> bytes:
     return writable.tobytes() if _rename_escapes(writable) else data
 
 
-@jit
+@jit_when_busy
 def _rename_escapes(data: Bytes) -> int:
     """Rename the F7 events of all tracks, in place, and count them."""
     count = 0
@@ -41,7 +41,7 @@ def _rename_escapes(data: Bytes) -> int:
     return count
 
 
-@jit
+@jit_when_busy
 def _rename_in_track(body: Bytes) -> int:
     count = running = 0
     at = _number(body, 0)[1]
@@ -63,7 +63,7 @@ def _rename_in_track(body: Bytes) -> int:
     return count
 
 
-@jit
+@jit_when_busy
 def _number(body: Bytes, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where the next thing starts."""
     value = 0

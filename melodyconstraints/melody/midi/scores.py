@@ -17,7 +17,7 @@ import symusic
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.jit import jit_when_busy
 from melodyconstraints.melody.midi.escapes import without_escapes
 from melodyconstraints.melody.midi.metre import (
     FOUR_QUARTER_BARS,
@@ -89,10 +89,10 @@ class Score:
         return QUARTERS_PER_BAR * self.ticks_per_quarter
 
 
-_ticks_to_steps = jit(ticks_to_steps)
+_ticks_to_steps = jit_when_busy(ticks_to_steps)
 
 
-@jit
+@jit_when_busy
 def _part_events(
     onset: bool,
     starts_ticks: Ints,
@@ -200,7 +200,7 @@ def _name(track: symusic.core.TrackTick) -> str:
         return ""
 
 
-@jit
+@jit_when_busy
 def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Ints, bool]:
     """Starts, ends and pitches of one type, and whether all of them can be."""
     starts_ticks = times.astype(np.int64)
@@ -209,7 +209,7 @@ def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Int
     return starts_ticks, ends_ticks, pitches.astype(np.int64), sane
 
 
-@jit
+@jit_when_busy
 def _end(starts_ticks: Ints, ends_ticks: Ints, half_step: int) -> int:
     return max(ends_ticks.max(), starts_ticks.max() + half_step)
 

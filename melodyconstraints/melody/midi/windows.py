@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events
-from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.jit import jit_when_busy
 from melodyconstraints.melody.quantising import check_polyphony
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 
@@ -108,7 +108,7 @@ def drop_causes(events: Events, settings: WindowSettings) -> tuple[Ints, Ints]:
     )
 
 
-@jit
+@jit_when_busy
 def windows(events: Events, start_bars: Ints) -> Events:
     """The windows of 16 bars from the given bars on.
 
@@ -130,7 +130,7 @@ def windows(events: Events, start_bars: Ints) -> Events:
     return cut
 
 
-@jit
+@jit_when_busy
 def first_events(events: Events) -> Events:
     """``(bars,)`` what a bar begins with: its first event, or for a hold the note that is held."""
     entering = np.empty(len(events) // STEPS_PER_BAR, np.uint8)
@@ -142,7 +142,7 @@ def first_events(events: Events) -> Events:
     return entering
 
 
-@jit
+@jit_when_busy
 def _drop_causes(
     events: Events,
     min_notes: int,
@@ -195,7 +195,7 @@ def _drop_causes(
     return causes, notes
 
 
-@jit
+@jit_when_busy
 def _slide(events: Events, bar: int, of_pitch: Ints, change: int) -> tuple[int, int]:
     """Add a bar's notes to the tally of pitches, or take them out.
 
@@ -212,7 +212,7 @@ def _slide(events: Events, bar: int, of_pitch: Ints, change: int) -> tuple[int, 
     return notes, kinds
 
 
-@jit
+@jit_when_busy
 def _bars(events: Events) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Lowest and highest note; rests before the first sound, longest run, rests after the last.
 
