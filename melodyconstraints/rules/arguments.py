@@ -6,6 +6,7 @@ A range is ``LOW..HIGH`` with either side left out, and a bare ``LOW`` means ``L
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,8 +19,19 @@ from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 
 TOLERANCE = 1e-9
 """Of comparisons with bounds: a sum of fractions must not miss its bound by an ulp."""
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = 80
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
+
+
+def shown(value: object) -> str:
+    """What a user wrote or a rule gave, on one line and shortened in the middle.
+
+    >>> shown("60%"), len(shown("9" * 5000))
+    ("'60%'", 80)
+    """
+    return " ".join(_SHORTENED.repr(value).split())
 
 
 @dataclass(frozen=True)
@@ -78,12 +90,13 @@ def parse_range(
     """
     below, _, above = text.partition("..")
     if not below and not above:
-        raise UsageError(f"{what} must be LOW..HIGH, LOW.. or ..HIGH, got {text!r}")
+        raise UsageError(f"{what} must be LOW..HIGH, LOW.. or ..HIGH, got {shown(text)}")
     low = parse(below) if below else floor
     high = parse(above) if above else ceiling
     if not floor <= low <= high <= ceiling:
         raise UsageError(
-            f"{what} must be from {floor:g} to {ceiling:g}, the lower bound first, got {text!r}"
+            f"{what} must be from {floor:g} to {ceiling:g}, the lower bound first, got "
+            f"{shown(text)}"
         )
     return Range(low, high, floor, ceiling)
 
@@ -101,21 +114,21 @@ def parse_share(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
     if not match:
-        raise UsageError(f"a share is written 60% or 0.6, got {text!r}")
+        raise UsageError(f"a share is written 60% or 0.6, got {shown(text)}")
     return float(Fraction(match[1]) / (100 if match[2] else 1))
 
 
 def parse_number(text: str) -> float:
     """``2`` or ``2.5``."""
     if not re.fullmatch(r"\d+(?:\.\d+)?", text):
-        raise UsageError(f"a number is written 2 or 2.5, got {text!r}")
+        raise UsageError(f"a number is written 2 or 2.5, got {shown(text)}")
     return float(text)
 
 
 def parse_whole(text: str, low: int, high: int, what: str) -> int:
     """A whole number in [low, high]; ``what`` it is, for the error."""
     if not re.fullmatch(r"[0-9]+", text) or not low <= int(text) <= high:
-        raise UsageError(f"{what} must be a whole number from {low} to {high}, got {text!r}")
+        raise UsageError(f"{what} must be a whole number from {low} to {high}, got {shown(text)}")
     return int(text)
 
 
@@ -134,7 +147,7 @@ def parse_length(text: str) -> int:
     if steps.denominator != 1 or not 1 <= steps <= STEPS:
         raise UsageError(
             f"a length is a number of sixteenths from 1 to {STEPS}, or a fraction of a whole note "
-            f"such as 1/8, got {text!r}"
+            f"such as 1/8, got {shown(text)}"
         )
     return int(steps)
 
@@ -148,7 +161,8 @@ def parse_pitch(text: str) -> int:
     pitch = int(text) if re.fullmatch(r"[0-9]{1,3}", text) else _named_pitch(text)
     if pitch is None or not 0 <= pitch <= 127:
         raise UsageError(
-            f"a pitch is a MIDI number 0-127 or a note name such as C4 (60) or Bb3, got {text!r}"
+            "a pitch is a MIDI number 0-127 or a note name such as C4 (60) or Bb3, got "
+            f"{shown(text)}"
         )
     return pitch
 
@@ -186,7 +200,7 @@ def _pitch_class(part: str, whole: str) -> int:
     if number is None:
         raise UsageError(
             "pitch classes are numbers 0-11 or note names such as C, F#, Bb, with commas between; "
-            f"got {part!r} in {whole!r}"
+            f"got {shown(part)} in {shown(whole)}"
         )
     return number % 12
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import RuleError, UsageError
-from melodyconstraints.melody.events import Melodies
-from melodyconstraints.rules.inputs import BATCH, CONVERSIONS, MELODY, TAKES, asked_for
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules.arguments import TOLERANCE, shown
+from melodyconstraints.rules.inputs import (
+    BATCH,
+    CONVERSIONS,
+    MELODY,
+    TAKES,
+    asked_for,
+    function_behind,
+)
+from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated
 
 RuleFunction = Callable[[Any], Any]
+_REAL_NUMBERS = "biufO"
+"""Kinds of NumPy's types that may hold rewards; complex numbers, text and times are others."""
+_ROUNDING = 4
+"""Units of the last place by which a reward may miss [0, 1] in its own precision."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +64,27 @@ class Rule:
         if not self.spec:
             object.__setattr__(self, "spec", self.name)
 
-    def __call__(self, melodies: Melodies) -> NDArray[np.float64]:
-        """Rewards ``(B,)`` in [0, 1].
+    @overload
+    def __call__(self, melodies: Melody) -> float: ...
+    @overload
+    def __call__(self, melodies: Melodies) -> NDArray[np.float64]: ...
+    def __call__(self, melodies: Melody | Melodies) -> float | NDArray[np.float64]:
+        """Rewards ``(B,)`` in [0, 1] of a batch; the reward of one melody as a float.
+
+        A reward outside [0, 1] by rounding, 1e-9 or a few units of the last place of a type of
+        less precision, is clipped. Users' functions run :func:`.isolation.isolated`.
 
         Raises:
             RuleError: the function raised, or gave something other than numbers in [0, 1].
+            UsageError: neither a melody nor a batch.
         """
-        rewards = self._batched(melodies) if self.batched else self._one_by_one(melodies)
+        if isinstance(melodies, Melody):
+            return float(self(Melodies.stack([melodies]))[0])
+        if not isinstance(melodies, Melodies):
+            raise UsageError(f"a rule takes a Melody or Melodies, got {type(melodies).__name__}")
+        with nullcontext() if is_own(self.function) else isolated() as run:
+            evaluate = self._batched if self.batched else self._one_by_one
+            rewards = evaluate(melodies, run)
         wrong = ~((rewards >= 0) & (rewards <= 1))
         if wrong.any():
             index = int(np.flatnonzero(wrong)[0])
@@ -65,49 +94,61 @@ class Rule:
             )
         return rewards
 
-    def _batched(self, melodies: Melodies) -> NDArray[np.float64]:
-        try:
-            given = self.function(melodies)
-        except Exception as error:
-            raise RuleError(
-                f"rule {self.name} raised {_of(error)} for a batch of {len(melodies)} melodies"
-            ) from error
-        rewards = self._as_numbers(given, f"a batch of {len(melodies)} melodies")
+    def _batched(self, melodies: Melodies, run: Run | None) -> NDArray[np.float64]:
+        what = f"a batch of {len(melodies)} melodies"
+        rewards = self._as_numbers(self._called(melodies, run, what.__str__), what.__str__)
         if rewards.shape != (len(melodies),):
             raise RuleError(
-                f"rule {self.name} gave shape {rewards.shape} for a batch of {len(melodies)} "
-                f"melodies; a batched rule must give ({len(melodies)},)"
+                f"rule {self.name} gave shape {rewards.shape} for {what}; a batched rule must "
+                f"give ({len(melodies)},)"
             )
         return rewards
 
-    def _one_by_one(self, melodies: Melodies) -> NDArray[np.float64]:
+    def _one_by_one(self, melodies: Melodies, run: Run | None) -> NDArray[np.float64]:
         rewards = np.empty(len(melodies))
         for index, melody in enumerate(melodies):
-            try:
-                given = self.function(CONVERSIONS[self.takes](melody))
-            except Exception as error:
-                raise RuleError(
-                    f"rule {self.name} raised {_of(error)} for {_describe(melodies, index)}"
-                ) from error
-            value = self._as_numbers(given, _describe(melodies, index))
+            describe = partial(_describe, melodies, index)
+            value = self._as_numbers(self._called(melody, run, describe), describe)
             if value.size != 1:
                 raise RuleError(
-                    f"rule {self.name} gave {value.size} numbers for "
-                    f"{_describe(melodies, index)}; give one, or use @rule(batched=True)"
+                    f"rule {self.name} gave {value.size} numbers for {describe()}; give one, or "
+                    "use @rule(batched=True)"
                 )
             rewards[index] = value.item()
         return rewards
 
-    def _as_numbers(self, given: object, what: str) -> NDArray[np.float64]:
+    def _called(
+        self, melodies: Melody | Melodies, run: Run | None, describe: Callable[[], str]
+    ) -> Any:
+        """The function's result; all that it raises is a RuleError, but for Ctrl-C."""
+        convert = CONVERSIONS[MELODY if self.batched else self.takes]
+        try:
+            return self.function(convert(melodies))
+        except (Exception, OutOfTime) as error:
+            raise RuleError(f"rule {self.name} {_fault(error)} for {describe()}") from error
+        except BaseException as error:
+            if run is None or run.interrupted:
+                raise
+            raise RuleError(f"rule {self.name} {_fault(error)} for {describe()}") from error
+
+    def _as_numbers(self, given: object, describe: Callable[[], str]) -> NDArray[np.float64]:
+        """Rewards as floats, those outside [0, 1] by rounding clipped."""
         try:
             values = np.asarray(given)
-            if given is None or values.dtype.kind in "SU":
-                raise TypeError("neither None nor text is a number")
-            return values.astype(np.float64)
+            if given is None or values.dtype.kind not in _REAL_NUMBERS:
+                raise TypeError("not a real number")
+            numbers = values.astype(np.float64)
         except Exception as error:
             raise RuleError(
-                f"rule {self.name} gave {given!r} for {what}; a reward must be a number in [0, 1]"
+                f"rule {self.name} gave {shown(given)} for {describe()}; a reward must be a "
+                "number in [0, 1]"
             ) from error
+        if ((numbers >= 0) & (numbers <= 1)).all():
+            return numbers
+        precision = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0
+        clipped = numbers.clip(0, 1)
+        near = np.abs(numbers - clipped) <= max(TOLERANCE, _ROUNDING * float(precision))
+        return np.where(near, clipped, numbers)
 
 
 @overload
@@ -123,7 +164,9 @@ def rule(
     name: str | None = None,
     takes: str | None = None,
 ) -> Rule | Callable[[RuleFunction], Rule]:
-    """Make a rule of a function: ``@rule`` for one melody, ``@rule(batched=True)`` for a batch.
+    """Make a rule of a callable: ``@rule`` for one melody, ``@rule(batched=True)`` for a batch.
+
+    Partials, objects with ``__call__`` and cached functions are callables as well.
 
     Args:
         batched: short for ``takes="batch"``.
@@ -148,8 +191,9 @@ def rule(
 
     def decorate(function: RuleFunction) -> Rule:
         asked = BATCH if batched else takes or asked_for(function)
-        title = name or str(getattr(function, "__name__", "rule"))
-        summary = (function.__doc__ or "").strip().split("\n")[0]
+        inner = function_behind(function)
+        title = name or str(getattr(inner, "__name__", type(inner).__name__))
+        summary = (inner.__doc__ or "").strip().split("\n")[0]
         if asked == BATCH:
             return Rule(title, function, batched=True, description=summary)
         return Rule(title, function, description=summary, takes=asked)
@@ -161,5 +205,10 @@ def _describe(melodies: Melodies, index: int) -> str:
     return f"melody {index + 1} of {len(melodies)}, {melodies[index]!r}"
 
 
-def _of(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _fault(error: BaseException) -> str:
+    if isinstance(error, OutOfTime):
+        return f"gave nothing within {error}"
+    text = f"raised {type(error).__name__}: {error}"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        text += " (work on a copy: melody.pitches.copy())"
+    return text

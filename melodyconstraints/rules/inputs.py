@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from melodyconstraints.melody.events import Melody
 
 MELODY, BATCH = "melody", "batch"
 
-CONVERSIONS: dict[str, Callable[[Melody], Any]] = {
+CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     MELODY: lambda melody: melody,
     "pretty_midi": Melody.to_pretty_midi,
     "note_sequence": Melody.to_note_sequence,
@@ -55,7 +56,20 @@ def asked_for(function: Callable[..., Any]) -> str:
     return _BY_ANNOTATION.get(short) or _BY_ANNOTATION.get(_renamed(function, short), MELODY)
 
 
+def function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a partial or of a cached function; others as they are.
+
+    >>> function_behind(partial(partial(len))) is len
+    True
+    """
+    inner = inspect.unwrap(function)
+    return function_behind(inner.func) if isinstance(inner, partial) else inner
+
+
 def _renamed(function: Callable[..., Any], name: str) -> str:
     """The own name of what a function's module calls ``name``."""
-    thing = getattr(function, "__globals__", {}).get(name)
+    inner = function_behind(function)
+    if not hasattr(inner, "__globals__"):  # an object, whose method it is
+        inner = getattr(type(inner), "__call__", inner)  # noqa: B004
+    thing = getattr(inner, "__globals__", {}).get(name)
     return str(getattr(thing, "__name__", ""))

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from melodyconstraints.errors import RuleNotFoundError
+from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule, rule
+from melodyconstraints.rules.isolation import load_isolated
+from melodyconstraints.rules.neighbours import import_file
 
 
 def load_rule_file(path: str, name: str | None) -> Rule:
-    """The rule called ``name`` in a file: a function of one melody, or one made by ``@rule``.
+    """The rule called ``name`` in a file: a callable of one melody, or one made by ``@rule``.
+
+    The file is executed once in a process, and once more after it has changed.
 
     Args:
         path: the file.
-        name: the function, or None where the file holds only one.
+        name: of the rule; None where the file has one function or one other callable only.
 
     Returns:
         The rule, named ``path:name``.
 
     Raises:
-        RuleNotFoundError: no such file or function, or the file does not import.
+        RuleNotFoundError: no such file or rule, or the file does not import.
     """
     module = _import(Path(path))
-    candidates = {key: value for key, value in vars(module).items() if _is_rule(value, module)}
-    if name is None and len(candidates) == 1:
-        name = next(iter(candidates))
-    if name is None or name not in candidates:
+    candidates = {
+        key: value for key, value in vars(module).items() if _is_rule(key, value, module)
+    }
+    if not name:
+        functions = [
+            key for key, value in candidates.items() if isinstance(value, Rule | FunctionType)
+        ]
+        (name,) = next((one for one in (functions, list(candidates)) if len(one) == 1), [None])
+    if name not in candidates:
         asked = (
-            f"there is no rule {name!r} in {path}" if name else f"{path} needs a name behind it"
+            f"there is no rule {shown(name)} in {path}"
+            if name
+            else f"{path} needs a name behind it"
         )
         found = ", ".join(candidates) or "no function"
         raise RuleNotFoundError(f"{asked}; it holds {found}; write {path}:NAME")
@@ -41,28 +51,22 @@ def load_rule_file(path: str, name: str | None) -> Rule:
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")
 
 
-def _is_rule(value: object, module: ModuleType) -> bool:
+def _is_rule(key: str, value: object, module: ModuleType) -> bool:
+    """Whether a name of a module is a rule: a callable that was made there and is no class."""
     if isinstance(value, Rule):
         return True
-    if not inspect.isfunction(value) or value.__module__ != module.__name__:
+    if key.startswith("_") or isinstance(value, type) or not callable(value):
         return False
-    return not value.__name__.startswith("_")
+    home = str(getattr(value, "__module__", None) or type(value).__module__)
+    names = (key, getattr(value, "__name__", key))
+    imported = any(getattr(sys.modules.get(home), name, None) is value for name in names)
+    return home == module.__name__ or not imported
 
 
 def _import(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise RuleNotFoundError(f"there is no rule file {path}")
-    name = f"melodyconstraints_user_rules_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RuleNotFoundError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        raise RuleNotFoundError(
-            f"the rule file {path} does not import: {type(error).__name__}: {error}"
-        ) from error
-    return module
+        if not path.is_file():
+            raise RuleNotFoundError(f"there is no rule file {path}")
+    except OSError as error:  # such as a name that is too long
+        raise RuleNotFoundError(f"rule file {shown(str(path))}: {error.strerror}") from error
+    return load_isolated(lambda: import_file(path.resolve()), f"the rule file {path}")

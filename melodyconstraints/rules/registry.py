@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
+from itertools import chain, count
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.rules.combine import greatest_rule, mean_rule, negated_rule
 from melodyconstraints.rules.definition import Rule, rule
+from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.scales import parse_scale
@@ -58,15 +60,25 @@ def find_rule(spec: str) -> Rule:
 
 
 def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
-    """Rules for specifications; a rule stays, a plain function of one melody becomes one.
+    """Rules for specifications; a rule stays, a callable of one melody becomes one.
+
+    Callables and rules of one name that are not the same, such as two closures, get numbers:
+    ``mine``, ``mine (2)``.
 
     Raises:
-        UsageError: two rules of one name.
+        UsageError: the same rule twice.
     """
-    rules = [_as_rule(one) for one in wanted]
-    names = [rule.name for rule in rules]
-    if len(set(names)) < len(names):
-        raise UsageError(f"each rule may be given once, got {', '.join(names)}")
+    rules: list[Rule] = []
+    specs: set[str] = set()
+    for one in wanted:
+        new = _as_rule(one)
+        alike = [rule for rule in rules if rule.name == new.name]
+        if isinstance(one, str):
+            specs.add(new.name)
+        if alike and (new.name in specs or any(new.function is rule.function for rule in alike)):
+            names = ", ".join(rule.name for rule in [*rules, new])
+            raise UsageError(f"each rule may be given once, got {names}")
+        rules.append(_renamed(new, {rule.name for rule in rules}))
     return rules
 
 
@@ -125,6 +137,13 @@ def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
     return parts
 
 
+def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
+    """The rule, under a name with a number where its own is taken."""
+    names = chain([rule.name], (f"{rule.name} ({number})" for number in count(2)))
+    name = next(one for one in names if one not in taken)
+    return rule if name == rule.name else replace(rule, name=name)
+
+
 def _as_rule(wanted: Wanted) -> Rule:
     if isinstance(wanted, str):
         return find_rule(wanted)
@@ -141,11 +160,7 @@ def _installed(spec: str) -> Rule:
             f"there is no rule {spec!r}; {hint}see: mc rules list; "
             "a rule of your own is named my_rules.py:my_rule"
         )
-    try:
-        found = installed[spec].load()
-    except Exception as error:
-        raise RuleNotFoundError(
-            f"the installed rule {spec!r} ({installed[spec].value}) does not import: {error}"
-        ) from error
+    what = f"the installed rule {spec!r} ({installed[spec].value})"
+    found = load_isolated(installed[spec].load, what)
     own = found if isinstance(found, Rule) else rule(found)
     return replace(own, name=spec, spec=spec)

@@ -1,12 +1,14 @@
 """Rules of the user's own: what they may return, and what they are told when they may not."""
 
 import re
+from functools import lru_cache, partial
 
 import numpy as np
 import pytest
 
-from melodyconstraints.errors import RuleError
+from melodyconstraints.errors import RuleError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules import find_rule
 from melodyconstraints.rules.definition import Rule, rule
 
 BATCH = Melodies.stack(
@@ -72,6 +74,10 @@ def test_a_list_may_be_returned_for_a_batch():
         ("high", "'high'"),
         ({}, "{}"),
         (1j, "1j"),
+        (1 + 1e-8, "1.00000001"),
+        (-1e-8, "-1e-08"),
+        (np.complex128(1), "np.complex128(1+0j)"),
+        (np.datetime64(1, "s"), "np.datetime64('1970-01-01T00:00:01')"),
     ],
 )
 def test_a_value_that_is_no_reward_is_named_with_rule_and_melody(value, shown):
@@ -138,6 +144,87 @@ def test_a_batched_rule_that_raises_keeps_the_cause():
     with pytest.raises(RuleError, match=expected) as caught:
         Rule("d", divide, batched=True)(BATCH)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(
+    ("value", "reward"),
+    [
+        (1.0000000000000002, 1.0),
+        (1 + 9e-10, 1.0),
+        (-9e-10, 0.0),
+        (np.nextafter(np.float32(1), np.float32(2)), 1.0),  # an ulp above 1 in float32
+        (1 - 1e-10, 1 - 1e-10),
+    ],
+)
+def test_a_reward_outside_by_rounding_is_clipped(value, reward, batched):
+    given = np.array([value] * 2) if batched else value
+    assert Rule("mean", lambda _: given, batched)(BATCH).tolist() == [reward] * 2
+
+
+def test_complex_rewards_of_a_batch_are_refused_even_without_an_imaginary_part():
+    with pytest.raises(RuleError, match=r"rule wave gave array\(\[0.*j\]\) for a batch of 2"):
+        Rule("wave", lambda _: np.zeros(2, complex), batched=True)(BATCH)
+
+
+def test_a_rule_of_one_melody_gives_a_float():
+    for found in (find_rule("cmajor"), rule(lambda melody: len(melody) / 4)):
+        assert isinstance(found(BATCH[1]), float)
+    assert find_rule("cmajor")(BATCH[1]) == 1.0
+    assert rule(lambda melody: len(melody) / 4)(BATCH[1]) == 0.5
+    assert rule(batched=True)(lambda melodies: melodies.note_counts / 8)(BATCH[1]) == 0.25
+    with pytest.raises(RuleError, match=r"rule one gave 2\.0 for melody 1 of 1, Melody\(2 notes"):
+        Rule("one", lambda melody: 2)(BATCH[1])
+
+
+@pytest.mark.parametrize("thing", [None, [BATCH[0]], BATCH.events])
+def test_what_is_neither_a_melody_nor_a_batch_is_refused(thing):
+    name = type(thing).__name__
+    with pytest.raises(UsageError, match=f"a rule takes a Melody or Melodies, got {name}"):
+        find_rule("cmajor")(thing)
+
+
+def _share(melody, n):
+    """Share of n notes."""
+    return min(len(melody) / n, 1.0)
+
+
+class Dense:
+    """Dense enough."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __call__(self, melody):
+        return _share(melody, self.n)
+
+    def counted(self, melodies: Melodies):
+        return melodies.note_counts / self.n
+
+
+class DenseBatch(Dense):
+    def __call__(self, melodies: Melodies):
+        return self.counted(melodies)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "description"),
+    [
+        (partial(_share, n=8), "_share", "Share of n notes."),
+        (partial(partial(_share, n=3), n=8), "_share", "Share of n notes."),
+        (Dense(8), "Dense", "Dense enough."),
+        (DenseBatch(8), "DenseBatch", ""),
+        (Dense(8).counted, "counted", ""),
+        (lru_cache(partial(_share, n=8)), "_share", "Share of n notes."),
+        (lru_cache(lambda melody: len(melody) / 8), "<lambda>", ""),
+        (np.vectorize(lambda melody: len(melody) / 8), "<lambda>", None),
+    ],
+)
+def test_callables_of_all_kinds_are_rules(function, name, description):
+    found = rule(function)
+    assert found(BATCH).tolist() == [0.0, 0.25]
+    assert found.name == name
+    assert description is None or found.description == description
 
 
 def test_an_empty_batch_gives_no_rewards():

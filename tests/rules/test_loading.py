@@ -1,9 +1,13 @@
 """Rules from a Python file of the user's."""
 
+import importlib
+import random
 import re
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.errors import RuleError, RuleNotFoundError
 from melodyconstraints.melody.events import Melodies, Melody
@@ -43,7 +47,7 @@ def write(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def write(text, name="mine.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
         return name
 
@@ -134,13 +138,16 @@ def test_a_file_that_is_not_python_is_refused(write):
         ("def f(melody:\n    return 1", r"SyntaxError: .*\(mine.py, line 1\)"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("import sys; sys.exit('bye')", "SystemExit: bye"),
+        ("exit()", "SystemExit: None"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("import helpers", "ModuleNotFoundError: No module named 'helpers'"),
     ],
 )
 def test_a_file_that_does_not_import_says_why_and_leaves_no_module(write, text, cause):
-    path = write(text)
+    path, before = write(text), set(sys.modules)
     with pytest.raises(RuleNotFoundError, match=f"rule file mine.py does not import: {cause}"):
         find_rule(f"{path}:f")
-    assert "melodyconstraints_user_rules_mine" not in sys.modules
+    assert not [name for name in sys.modules.keys() - before if name.endswith(".mine")]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +167,214 @@ def test_a_rule_that_fails_is_named_by_file_and_function(write, body, message):
     with pytest.raises(RuleError, match=rf"rule mine\.py:f {message}") as caught:
         found(TWO)
     assert not isinstance(caught.value, RuleNotFoundError)
+
+
+# Callables of all kinds
+
+CALLABLES = """
+from functools import lru_cache, partial
+from typing import Callable, Optional
+import numpy as np
+from helpers import Dense as Other, closure, away, decorated
+
+def _share(melody, n):
+    return min(len(melody) / n, 1.0)
+
+class Dense:
+    def __init__(self, n):
+        self.n = n
+    def __call__(self, melody):
+        return _share(melody, self.n)
+    def method(self, melody):
+        return self(melody)
+
+part = partial(_share, n=8)
+dense_object = Dense(8)
+cached = lru_cache(lambda melody: len(melody) / 8)
+method = dense_object.method
+inner = closure(8)
+other = Other(8)
+vector = np.vectorize(lambda melody: len(melody) / 8)
+
+@decorated
+def wrapped(melody):
+    return len(melody)
+"""
+HELPERS = """
+def away(pitch):
+    return min(pitch % 12, 12 - pitch % 12)
+
+def closure(n):
+    def inner(melody):
+        return len(melody) / n
+    return inner
+
+def decorated(function):
+    def inner(melody):
+        return function(melody) / 8
+    return inner
+
+class Dense:
+    def __init__(self, n):
+        self.n = n
+    def __call__(self, melody):
+        return len(melody) / self.n
+"""
+KINDS = ["part", "dense_object", "cached", "method", "inner", "other", "vector", "wrapped"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_callables_of_all_kinds_are_rules(write, name):
+    write(HELPERS, "helpers.py")
+    assert find_rule(f"{write(CALLABLES)}:{name}")(TWO).tolist() == [0.0, 0.25]
+
+
+def test_imports_and_classes_are_no_rules(write):
+    write(HELPERS, "helpers.py")
+    with pytest.raises(RuleNotFoundError, match=f"; it holds {', '.join(KINDS)}; write"):
+        find_rule(write(CALLABLES))
+    for name in ("away", "Dense", "Other", "partial", "Callable", "Optional", "_share", "np"):
+        with pytest.raises(RuleNotFoundError, match=f"there is no rule '{name}' in mine.py"):
+            find_rule(f"mine.py:{name}")
+
+
+def test_one_function_beside_other_callables_needs_no_name(write):
+    text = "import numpy as np\nmodel = np.vectorize(float)\ndef f(melody):\n    return 0.25\n"
+    assert find_rule(write(text)).name == "mine.py:f"
+    alone = "from functools import partial\nonly = partial(min, 0.25)\n"
+    assert find_rule(write(alone)).name == "mine.py:only"
+
+
+# Neighbours
+
+
+def test_a_rule_file_imports_its_neighbours(write, monkeypatch):
+    write("SHARE = 0.75\n", "rules/values.py")
+    write(
+        "import values\nfrom package.inner import PLACE\ndef share(): return values.SHARE\n",
+        "rules/helpers.py",
+    )
+    write("", "rules/package/__init__.py")
+    write("from package import inner\nPLACE = 'inner'\n", "rules/package/inner.py")
+    path = write(
+        "import helpers, package.inner\nfrom helpers import *\nfrom . import values as again\n"
+        "def f(melody):\n    from values import SHARE\n    import later\n"
+        "    assert SHARE == again.SHARE == helpers.values.SHARE == later.SHARE\n"
+        "    assert package.inner.PLACE == helpers.PLACE == 'inner'\n    return share()\n",
+        "rules/mine.py",
+    )
+    write("from values import SHARE\n", "rules/later.py")
+    before = list(sys.path)
+    found = find_rule(f"{path}:f")
+    monkeypatch.chdir("/")
+    assert found(TWO).tolist() == [0.75, 0.75]
+    assert sys.path == before
+    assert not {"helpers", "values", "package", "later"} & sys.modules.keys()
+
+
+def test_two_folders_may_have_a_neighbour_of_one_name_each(write):
+    paths = []
+    for folder, share in (("a", 0.25), ("b", 0.5)):
+        write(f"SHARE = {share}\n", f"{folder}/helpers.py")
+        text = "import helpers\ndef f(melody):\n    from helpers import SHARE\n"
+        paths.append(write(f"{text}    return (SHARE + helpers.SHARE) / 2\n", f"{folder}/mine.py"))
+    first, second = (find_rule(path) for path in paths)
+    for _ in range(2):
+        assert (first(TWO[0]), second(TWO[0])) == (0.25, 0.5)
+
+
+def test_a_neighbour_stands_in_nobodys_way(write, tmp_path, monkeypatch):
+    installed = tmp_path / "site"
+    installed.mkdir()
+    (installed / "helpers.py").write_text("SHARE = 0.125\n", encoding="utf-8")
+    (installed / "lazy.py").write_text(
+        "def share():\n    import helpers\n    return helpers.SHARE\n"
+    )
+    monkeypatch.syspath_prepend(str(installed))
+    for name in ("helpers", "statistics", "melodyconstraints", "numpy"):
+        write(
+            f"raise RuntimeError('{name} of the folder')\n"
+            if name != "helpers"
+            else "SHARE = 0.5",
+            f"rules/{name}.py",
+        )
+    path = write(
+        "import helpers, lazy, statistics, melodyconstraints\n"
+        "def f(melody):\n    return helpers.SHARE + lazy.share()\n",
+        "rules/mine.py",
+    )
+    try:
+        assert find_rule(path)(TWO[0]) == 0.625
+        assert importlib.import_module("helpers").SHARE == 0.125
+        assert find_rule(path)(TWO[0]) == 0.625
+    finally:
+        for name in ("helpers", "lazy"):
+            sys.modules.pop(name, None)
+
+
+def test_a_neighbour_that_the_program_has_imported_is_the_same_module(
+    write, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write("class Thing: pass\n", "shared_helpers.py")
+    thing = importlib.import_module("shared_helpers").Thing
+    path = write("from shared_helpers import Thing\ndef f(m):\n    return Thing.reward\n")
+    monkeypatch.setattr(thing, "reward", 0.5, raising=False)
+    assert find_rule(path)(TWO[0]) == 0.5
+    sys.modules.pop("shared_helpers")
+
+
+# Executed once, and isolated
+
+
+def test_a_file_is_executed_once_and_again_when_it_has_changed(write, tmp_path):
+    text = "from pathlib import Path\nwith Path('log').open('a') as log: log.write('x')\n"
+    write("V = 0.5\n", "helpers.py")
+    path = write(
+        text + "from helpers import V\ndef f(m):\n    return V\ndef g(m):\n    return 1\n"
+    )
+    first, second = find_rule(f"{path}:f"), find_rule(f"{path}:f")
+    find_rule(f"{path}:g")
+    assert first.function is second.function
+    assert (tmp_path / "log").read_text() == "x"
+    write("V = 0.2\n", "helpers.py")
+    write(text + "from helpers import V\ndef f(m):\n    return V / 2\n")
+    assert find_rule(path)(TWO[0]) == 0.1
+    assert first(TWO[0]) == 0.5
+    assert (tmp_path / "log").read_text() == "xx"
+
+
+def test_a_file_that_is_mended_is_imported(write):
+    write("1 / 0\n", "helpers.py")
+    path = write("import helpers\ndef f(m):\n    return helpers.V\n")
+    with pytest.raises(RuleNotFoundError, match="ZeroDivisionError"):
+        find_rule(path)
+    write("V = 0.5\n", "helpers.py")
+    assert find_rule(path)(TWO[0]) == 0.5
+
+
+def test_no_cache_is_left_beside_the_file(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    write("V = 0.5\n", "helpers.py")
+    find_rule(write("import helpers\ndef f(m):\n    return 1\n"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["helpers.py", "mine.py"]
+
+
+def test_what_a_file_prints_and_sets_stays_with_it(write, capfd):
+    before = random.getstate(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
+    path = write(
+        "import random, torch\nimport numpy as np\nprint('noise')\n"
+        "random.seed(1); np.random.seed(1); torch.manual_seed(1)\n"
+        "torch.set_grad_enabled(False)\ndef f(m):\n    return 1\n"
+    )
+    find_rule(path)
+    assert capfd.readouterr() == ("", "noise\n")
+    assert torch.is_grad_enabled()
+    after = random.getstate(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
+    assert after == before
+
+
+def test_a_name_that_is_too_long_is_told_in_a_line():
+    with pytest.raises(RuleNotFoundError, match="File name too long") as caught:
+        find_rule("x" * 4000 + ".py:f")
+    assert len(str(caught.value)) < 200

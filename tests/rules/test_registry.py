@@ -1,6 +1,7 @@
 """From what a user writes to a rule."""
 
 import types
+from functools import partial
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.rules import Rule, find_rule, find_rules, library, rule
+from melodyconstraints.rules import Rule, all_of, any_of, find_rule, find_rules, library, rule
 from melodyconstraints.rules.registry import ENTRY_POINTS
 
 C_AND_FSHARP = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 4, 66)])])
@@ -143,7 +144,7 @@ def test_an_installed_rule_takes_the_name_of_its_entry_point():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("broken", r"rule 'broken' \(a_module_that_is_not_there:f\) does not import: No module"),
+        ("broken", r"rule 'broken' \(a_module_that_is_not_there:f\) does not import: Module"),
         ("renamed", r"rule 'renamed' \(somebodys_rules:gone\) does not import: .*'gone'"),
     ],
 )
@@ -174,6 +175,44 @@ def test_specifications_rules_and_functions_mix_and_keep_their_order():
     assert [one.name for one in found] == ["cmajor", "own", "mine"]
     assert found[1] is own
     assert found[2](C_AND_FSHARP).tolist() == [0.5]
+
+
+def at_least(n):
+    """A rule for a number of notes."""
+
+    def rule(melody):
+        return min(len(melody) / n, 1.0)
+
+    return rule
+
+
+def test_two_closures_are_two_rules():
+    found = find_rules([at_least(4), at_least(8), rule(at_least(2)), at_least(1)])
+    assert [one.name for one in found] == ["rule", "rule (2)", "rule (3)", "rule (4)"]
+    assert [one(C_AND_FSHARP[0]) for one in found] == [0.5, 0.25, 1.0, 1.0]
+    parts = any_of([at_least(4), at_least(8)])
+    assert parts.name == "any_of(rule, rule (2))"
+    assert parts(C_AND_FSHARP[0]) == 0.5
+
+
+def test_two_partials_and_two_combinations_are_two_rules():
+    partials = find_rules([partial(min, 0.5), partial(min, 1.0)])
+    assert [one.name for one in partials] == ["min", "min (2)"]
+    both = ["cmajor", "density:2"]
+    weighted = find_rules([all_of(both, [2, 1]), all_of(both, [1, 2])])
+    assert [one(C_AND_FSHARP[0]) for one in weighted] == pytest.approx([2 / 3, 5 / 6])
+
+
+@pytest.mark.parametrize("twice", [[(one := at_least(2)), one], [rule(one), rule(one)]])
+def test_the_same_function_twice_is_refused(twice):
+    with pytest.raises(UsageError, match="each rule may be given once, got rule, rule"):
+        find_rules(twice)
+
+
+def test_a_rule_and_its_specification_are_one_rule():
+    for twice in (["cmajor", find_rule("cmajor")], [find_rule("cmajor"), "cmajor"]):
+        with pytest.raises(UsageError, match="each rule may be given once, got cmajor, cmajor"):
+            find_rules(twice)
 
 
 def test_no_rules_are_no_error():
