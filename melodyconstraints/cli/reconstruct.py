@@ -24,6 +24,7 @@ from melodyconstraints.cli._output import (
     earlier_run,
     overwrite_option,
     plot_option,
+    remove_earlier,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -88,22 +89,23 @@ def command(
     melodies, failed = melodies_of(files, choice, tell=True)
     if melodies:
         model = load_model(model_folder)
-        made = [_decode(model, found, variations, sampling) for _, found in melodies]
-        rows: list[dict[str, Any]] = []
-        for (file, found), results in zip(melodies, made, strict=True):
-            target = targets[file]
-            own = _rows(file, found, results, target, plot=plot)
-            picture = target.picture if plot else None
-            write_results(_results(found, results, target, own), picture, replaced=earlier)
-            rows, earlier = rows + own, []
+        decoded = [_decode(model, found, variations, sampling) for _, found in melodies]
+        rows = [
+            _rows(file, found, results, targets[file], plot=plot)
+            for (file, found), results in zip(melodies, decoded, strict=True)
+        ]
         facts = {"model": model.fingerprint, **sampling, "variations": variations}
-        whole = {**facts, "melodies": rows}
+        whole: dict[str, Any] = {**facts, "melodies": [row for own in rows for row in own]}
         if not _is_midi(output):
             write_manifest(output, whole)
+        remove_earlier(earlier, [path for target in targets.values() for path in target.midi])
+        for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
+            picture = targets[file].picture if plot else None
+            write_results(_results(found, results, targets[file], own), picture)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
-            _print(rows)
+            _print(whole["melodies"])
     if failed:
         click.get_current_context().exit(1)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
+from melodyconstraints.storage.files import write_atomically
 
 INSIDE, OUTSIDE = "#1f4e79", "#d62728"
 _BAR_LINE, _FOUR_BAR_LINE = "#e6e6e6", "#b0b0b0"
@@ -80,7 +81,7 @@ def _grid(low: float, high: float, octaves: Sequence[int]) -> LineCollection:
 
 def plot_melodies(
     melodies: Melodies | Sequence[Melody],
-    path: Path,
+    path: Path | str,
     *,
     titles: Sequence[str] | None = None,
     pitch_classes: Collection[int] | None = None,
@@ -95,7 +96,7 @@ def plot_melodies(
     Returns:
         The pictures: ``path`` itself, or ``path`` with -001, -002, ... before its suffix.
     """
-    whole = list(melodies)
+    whole, path = list(melodies), Path(path)
     starts = range(0, max(len(whole), 1), ROLLS_PER_PICTURE)
     paths = [path]
     if len(starts) > 1:
@@ -133,7 +134,7 @@ def _plot_page(
         draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes, other=others[index])
         if titles:
             axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
-    figure.savefig(path, dpi=110)
+    write_atomically(path, _png(figure), durable=False)
 
 
 def piano_roll_png(melody: Melody) -> bytes:
@@ -141,6 +142,10 @@ def piano_roll_png(melody: Melody) -> bytes:
     figure = Figure(figsize=_ALONE_INCHES)
     draw_piano_roll(figure.subplots(), melody)
     _spread(figure, 1, 1, _ALONE_INCHES)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

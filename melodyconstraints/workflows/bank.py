@@ -94,7 +94,7 @@ def load_bank(
     model: MelodyVAE,
     temperature: float = TEMPERATURE,
     *,
-    data: Path | None = None,
+    data: Path | str | None = None,
     size: int = SIZE,
     callback: Progress | None = None,
 ) -> Bank:
@@ -115,6 +115,7 @@ def load_bank(
     if size < 1:
         raise UsageError(f"size must be at least 1, got {size}")
     shipped = _read(_shipped(model), model)
+    data = Path(data) if data else None
     cached = None if shipped and shipped.encodings is not None else data
     place = _cached(model, temperature, cached, size)
     for bank in (shipped, _read(place, model)):
@@ -136,8 +137,8 @@ def load_bank(
 
 
 def write_bank(
-    folder: Path | None,
-    data: Path,
+    folder: Path | str | None,
+    data: Path | str,
     *,
     device: str = "cpu",
     size: int = SIZE,
@@ -160,7 +161,7 @@ def write_bank(
     encodings = sample_encodings(model, training, size)
     bank = make_bank(model, TEMPERATURE, encodings, size=size, callback=callback)
     bank = without_copies(bank, training.events, model)
-    save_bank(bank, (folder or BUNDLED) / FOLDER, model)
+    save_bank(bank, Path(folder or BUNDLED) / FOLDER, model)
     return bank
 
 

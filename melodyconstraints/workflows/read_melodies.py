@@ -12,17 +12,17 @@ from melodyconstraints.melody.midi.selection import FoundMelody, read_melody
 from melodyconstraints.storage.text import printable
 
 
-def midi_files(paths: Iterable[Path]) -> list[Path]:
+def midi_files(paths: Iterable[Path | str]) -> list[Path]:
     """Files as they are, folders as the MIDI files in them."""
     files: list[Path] = []
-    for path in paths:
+    for path in map(Path, paths):
         names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
         files += [path / name for name in names]
     return files
 
 
 def read_melodies(
-    files: Iterable[Path],
+    files: Iterable[Path | str],
     *,
     polyphony: str = "skyline",
     bar: int | None = None,
@@ -33,7 +33,7 @@ def read_melodies(
     Args:
         polyphony, bar, track: see :func:`melodyconstraints.melody.midi.selection.read_melody`.
     """
-    for file in files:
+    for file in map(Path, files):
         try:
             yield file, read_melody(file, polyphony=polyphony, bar=bar, track=track)
         except MidiError as error:

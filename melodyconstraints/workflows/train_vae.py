@@ -41,8 +41,8 @@ PANELS = {
 
 
 def train_model(
-    store: Path,
-    output: Path,
+    store: Path | str,
+    output: Path | str,
     preset: str,
     settings: TrainingSettings,
     elbo: ElboSettings,
@@ -70,6 +70,7 @@ def train_model(
         ArtifactError: ``start_from`` holds no melody VAE.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
+    output = Path(output)
     report = _Report(output, preset, notes, callback, announce or (lambda _: None))
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
@@ -96,8 +97,7 @@ def train_model(
         )
     if not place.first:
         return {}
-    used = {**asdict(settings), **asdict(elbo)}
-    used |= {"start_from": start.fingerprint} if start else {}
+    used = asdict(settings) | asdict(elbo) | ({"start_from": start.fingerprint} if start else {})
     measured = report.finish(model.eval(), state, data, used)
     write_bank(output, store, device=device, size=BANKED)
     return measured
@@ -164,7 +164,7 @@ def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
     return model
 
 
-def _training_data(store: Path) -> dict[str, StoredMelodies]:
+def _training_data(store: Path | str) -> dict[str, StoredMelodies]:
     data = {split: read_store(store, split) for split in ("train", "validation", "test")}
     if not len(data["train"]):
         raise UsageError(f"{store} holds no melody to train on; extract more files")

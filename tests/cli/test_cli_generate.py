@@ -1,7 +1,9 @@
 """``mc generate``: MIDI files that say what the manifest says."""
 
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import mido
 import numpy as np
@@ -286,6 +288,41 @@ def test_an_output_that_cannot_be_written_costs_no_training(mc, monkeypatch, tmp
         assert result.exit_code == 2
         assert "file/out cannot be written" in result.stderr
         assert "Not a directory; choose another place" in result.stderr
+
+
+@pytest.mark.parametrize("full", ["melody-002", "manifest"])
+def test_after_a_full_disk_the_command_can_be_run_again(generate, monkeypatch, tmp_path, full):
+    whole = Path.open
+
+    class Full:
+        """A file on a full disk."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_file(path, *arguments, **options):
+        file = whole(path, *arguments, **options)
+        return Full(file) if path.name.startswith(full) else file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_file)
+        result = generate("-n", 3)
+    assert result.exit_code == 1
+    assert f"Error: out/{full}" in result.stderr
+    assert "No space left on device" in result.stderr
+    left = list((tmp_path / "out").iterdir())
+    assert all(path.stat().st_size for path in left)
+    assert generate("-n", 3, "--overwrite").exit_code == 0
+    assert len(list((tmp_path / "out").glob("*.mid"))) == 3
 
 
 # The knobs

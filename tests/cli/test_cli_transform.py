@@ -1,6 +1,7 @@
 """``mc transform``: what is written, what is told, and when it counts as failed."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -339,3 +340,12 @@ def test_wrong_usage_without_an_actor_is_told(mc, song, arguments, message):
     result = mc("transform", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_hard_link_of_the_input_is_not_replaced(transform, song, tmp_path):
+    before = song.read_bytes()
+    os.link(song, tmp_path / "link.mid")
+    result = transform("song.mid", "-o", "link.mid", "--overwrite")
+    assert result.exit_code == 2
+    assert "song.mid is an input; choose another OUTPUT" in result.stderr
+    assert song.read_bytes() == before

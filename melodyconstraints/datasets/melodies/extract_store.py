@@ -153,7 +153,7 @@ def _versions() -> dict[str, str]:
 
 def extract_store(
     folder: str | Path,
-    output: Path,
+    output: Path | str,
     settings: WindowSettings | None = None,
     *,
     unique: str = "exact",
@@ -192,7 +192,7 @@ def extract_store(
         check_unique(unique),
         patterns,
     )
-    output = output.resolve()
+    output = Path(output).resolve()
     if resume and not overwrite and (summary := _finished_summary(output, inputs)):
         remove_leftovers(output)
         return summary

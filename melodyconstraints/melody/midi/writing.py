@@ -7,6 +7,7 @@ and read (:func:`melodyconstraints.melody.midi.selection.read_melody`) is the sa
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import mido
@@ -22,6 +23,7 @@ from melodyconstraints.melody.units import (
     check_tempo,
     steps_to_ticks,
 )
+from melodyconstraints.storage.files import write_atomically
 
 _LAST_TICK = steps_to_ticks(STEPS)
 
@@ -55,7 +57,7 @@ def to_midi_file(
 
 def write_melody(
     melody: Melody,
-    path: Path,
+    path: Path | str,
     *,
     tempo: float = DEFAULT_TEMPO,
     program: int = 0,
@@ -63,7 +65,9 @@ def write_melody(
     name: str = "Melody",
 ) -> None:
     """Write a MIDI file; the options are those of :func:`to_midi_file`."""
-    to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(path)
+    contents = io.BytesIO()
+    to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(file=contents)
+    write_atomically(Path(path), contents.getbuffer(), durable=False)
 
 
 def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:

@@ -28,7 +28,11 @@ def home_of(model: MelodyVAE) -> Path | None:
 
 
 def save_model(
-    model: MelodyVAE, folder: Path, *, card: str = "", training: Mapping[str, Any] | None = None
+    model: MelodyVAE,
+    folder: Path | str,
+    *,
+    card: str = "",
+    training: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a model folder, weights in half precision.
 
@@ -41,8 +45,8 @@ def save_model(
     """
     tensors = {name: tensor.half() for name, tensor in model.state_dict().items()}
     config = {"model": asdict(model.config), "training": dict(training or {})}
-    model.fingerprint = save_artifact(folder, KIND, config, tensors, card)
-    model.folder = str(folder.resolve())
+    model.fingerprint = save_artifact(Path(folder), KIND, config, tensors, card)
+    model.folder = str(Path(folder).resolve())
     return model.fingerprint
 
 
