@@ -311,7 +311,7 @@ def test_after_a_full_disk_the_command_can_be_run_again(generate, monkeypatch, t
 
     def open_file(path, *arguments, **options):
         file = whole(path, *arguments, **options)
-        return Full(file) if path.name.startswith(full) else file
+        return Full(file) if path.name.startswith(full) and file.writable() else file
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", open_file)
