@@ -11,6 +11,8 @@ A melody is 256 events, one a sixteenth note over 16 bars of 4/4:
 A hold follows a note or a hold. Elsewhere (at the start, after a rest) it stands for silence, and
 :class:`Melodies` turns it into a rest, so that equal melodies have equal events.
 
+All views are read-only, so that nothing changes a melody for others; work on a copy.
+
 Shapes: ``B`` melodies, ``T`` = 256 steps, ``N`` notes of one melody.
 """
 
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.notes import Notes
+from melodyconstraints.melody.notes import Notes, read_only
 from melodyconstraints.melody.units import BARS, DEFAULT_TEMPO, STEPS, STEPS_PER_BAR
 
 if TYPE_CHECKING:
@@ -95,8 +97,7 @@ class Melody:
         events = canonical_events(self.events)
         if events.shape != (STEPS,):
             raise UsageError(f"a melody has {STEPS} events, got shape {events.shape}")
-        events.setflags(write=False)
-        object.__setattr__(self, "events", events)
+        object.__setattr__(self, "events", read_only(events))
 
     @classmethod
     def from_notes(cls, notes: Sequence[tuple[int, int, int]]) -> Melody:
@@ -120,27 +121,27 @@ class Melody:
     @cached_property
     def onsets(self) -> NDArray[np.int64]:
         """``(N,)`` step at which each note starts."""
-        return np.flatnonzero(self.events < PITCHES)
+        return read_only(np.flatnonzero(self.events < PITCHES))
 
     @cached_property
     def pitches(self) -> NDArray[np.int64]:
         """``(N,)`` MIDI pitch of each note."""
-        return self.events[self.onsets].astype(np.int64)
+        return read_only(self.events[self.onsets].astype(np.int64))
 
     @property
     def pitch_classes(self) -> NDArray[np.int64]:
         """``(N,)`` pitch modulo 12; 0 is C."""
-        return self.pitches % 12
+        return read_only(self.pitches % 12)
 
     @cached_property
     def durations(self) -> NDArray[np.int64]:
         """``(N,)`` steps that each note lasts."""
-        return _durations(self.events[None])[0, self.onsets].astype(np.int64)
+        return read_only(_durations(self.events[None])[0, self.onsets].astype(np.int64))
 
     @property
     def intervals(self) -> NDArray[np.int64]:
         """``(N - 1,)`` semitones from each note to the next; empty for fewer than two notes."""
-        return np.diff(self.pitches)
+        return read_only(np.diff(self.pitches))
 
     @property
     def bars(self) -> Events:
@@ -203,8 +204,7 @@ class Melodies:
         events = canonical_events(self.events)
         if events.ndim != 2 or events.shape[1] != STEPS:
             raise UsageError(f"melodies have shape (batch, {STEPS}), got {events.shape}")
-        events.setflags(write=False)
-        object.__setattr__(self, "events", events)
+        object.__setattr__(self, "events", read_only(events))
 
     @classmethod
     def stack(cls, melodies: Sequence[Melody]) -> Melodies:
@@ -216,22 +216,22 @@ class Melodies:
     @cached_property
     def onsets(self) -> NDArray[np.bool_]:
         """``(B, T)`` true where a note starts."""
-        return self.events < PITCHES
+        return read_only(self.events < PITCHES)
 
     @cached_property
     def pitches(self) -> NDArray[np.int16]:
         """``(B, T)`` MIDI pitch of the note that starts here; -1 where none does."""
-        return np.where(self.onsets, self.events.astype(np.int16), np.int16(-1))
+        return read_only(np.where(self.onsets, self.events.astype(np.int16), np.int16(-1)))
 
     @cached_property
     def pitch_classes(self) -> NDArray[np.int16]:
         """``(B, T)`` pitch modulo 12 of the note that starts here; -1 where none does."""
-        return np.where(self.onsets, self.pitches % np.int16(12), np.int16(-1))
+        return read_only(np.where(self.onsets, self.pitches % np.int16(12), np.int16(-1)))
 
     @cached_property
     def durations(self) -> NDArray[np.int16]:
         """``(B, T)`` steps that the note starting here lasts; 0 where none does."""
-        return _durations(self.events)
+        return read_only(_durations(self.events))
 
     @cached_property
     def intervals(self) -> NDArray[np.int16]:
@@ -240,12 +240,13 @@ class Melodies:
         The first note has none: see ``interval_mask``.
         """
         previous = np.take_along_axis(self.pitches, np.maximum(self._previous_onset, 0), axis=1)
-        return np.where(self.interval_mask, self.pitches - previous, 0).astype(np.int16)
+        intervals = np.where(self.interval_mask, self.pitches - previous, 0)
+        return read_only(intervals.astype(np.int16))
 
     @cached_property
     def interval_mask(self) -> NDArray[np.bool_]:
         """``(B, T)`` true where a note starts that has another before it."""
-        return self.onsets & (self._previous_onset >= 0)
+        return read_only(self.onsets & (self._previous_onset >= 0))
 
     @cached_property
     def _previous_onset(self) -> NDArray[np.int64]:
@@ -257,7 +258,7 @@ class Melodies:
     @cached_property
     def note_counts(self) -> NDArray[np.int64]:
         """``(B,)`` notes in each melody."""
-        return self.onsets.sum(axis=1)
+        return read_only(self.onsets.sum(axis=1))
 
     @cached_property
     def notes(self) -> Notes:

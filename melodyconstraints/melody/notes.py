@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,16 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
+
+
+Kind = TypeVar("Kind", bound=np.generic)
+
+
+def read_only(array: NDArray[Kind]) -> NDArray[Kind]:
+    """The array, as a view that cannot be made writable again."""
+    own = array if array.base is None else array.copy()
+    own.setflags(write=False)
+    return own[...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +42,19 @@ class Notes:
     pitches: Ints
     durations: Ints
 
+    def __post_init__(self) -> None:
+        for name in ("rows", "onsets", "pitches", "durations"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
     @cached_property
     def intervals(self) -> Ints:
         """``(M - 1,)`` semitones to the note after; counts only where ``has_next(1)``."""
-        return np.diff(self.pitches)
+        return read_only(np.diff(self.pitches))
 
     @cached_property
     def gaps(self) -> Ints:
         """``(M - 1,)`` steps from onset to onset; counts only where ``has_next(1)``."""
-        return np.diff(self.onsets)
+        return read_only(np.diff(self.onsets))
 
     def has_next(self, count: int) -> Mask:
         """``(M - count,)`` true where ``count`` more notes of the same melody follow."""

@@ -21,6 +21,8 @@ TOLERANCE = 1e-9
 """Of comparisons with bounds: a sum of fractions must not miss its bound by an ulp."""
 _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = 80
+_WHOLE = "[0-9]{1,9}"
+_NUMBER = rf"{_WHOLE}(?:\.[0-9]{{1,9}})?"
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 
@@ -112,7 +114,7 @@ def parse_share(text: str) -> float:
     >>> parse_share("60%"), parse_share("0.6")
     (0.6, 0.6)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
+    match = re.fullmatch(rf"({_NUMBER})(%?)", text)
     if not match:
         raise UsageError(f"a share is written 60% or 0.6, got {shown(text)}")
     return float(Fraction(match[1]) / (100 if match[2] else 1))
@@ -120,14 +122,14 @@ def parse_share(text: str) -> float:
 
 def parse_number(text: str) -> float:
     """``2`` or ``2.5``."""
-    if not re.fullmatch(r"\d+(?:\.\d+)?", text):
+    if not re.fullmatch(_NUMBER, text):
         raise UsageError(f"a number is written 2 or 2.5, got {shown(text)}")
     return float(text)
 
 
 def parse_whole(text: str, low: int, high: int, what: str) -> int:
     """A whole number in [low, high]; ``what`` it is, for the error."""
-    if not re.fullmatch(r"[0-9]+", text) or not low <= int(text) <= high:
+    if not re.fullmatch(_WHOLE, text) or not low <= int(text) <= high:
         raise UsageError(f"{what} must be a whole number from {low} to {high}, got {shown(text)}")
     return int(text)
 
@@ -138,7 +140,7 @@ def parse_length(text: str) -> int:
     >>> parse_length("4"), parse_length("1/4"), parse_length("3/8")
     (4, 4, 6)
     """
-    match = re.fullmatch(r"([0-9]+)(?:/([0-9]+))?", text)
+    match = re.fullmatch(f"({_WHOLE})(?:/({_WHOLE}))?", text)
     steps = Fraction(0)
     if match and match[2] is None:
         steps = Fraction(int(match[1]))

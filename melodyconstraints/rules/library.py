@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.metrics.statistics import PITCH_CLASS_FEATURES
 from melodyconstraints.rules import pitch, repetition, rhythm, tonality
+from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule
 
 
@@ -63,7 +64,7 @@ class LibraryRule:
         try:
             made = self.make(spec, argument)
         except UsageError as error:
-            raise UsageError(f"{spec!r}: {error}; for example {self.example}") from error
+            raise UsageError(f"{shown(spec)}: {error}; for example {self.example}") from error
         return replace(made, affected_features=made.affected_features | self.affected_features)
 
 

@@ -18,6 +18,7 @@ from melodyconstraints.rules.arguments import (
     parse_range,
     parse_shares,
     parse_whole,
+    shown,
 )
 from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
@@ -209,7 +210,7 @@ def contour_rule(name: str, argument: str) -> Rule:
     is 0 where nothing moves. The classes of Huron, "The Melodic Arch in Western Folksongs" (1996).
     """
     if argument not in SHAPES:
-        raise UsageError(f"a contour is one of {', '.join(SHAPES)}, got {argument!r}")
+        raise UsageError(f"a contour is one of {', '.join(SHAPES)}, got {shown(argument)}")
     shape = SHAPES[argument]
 
     def correlation(melodies: Melodies) -> Numbers:

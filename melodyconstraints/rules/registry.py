@@ -10,6 +10,7 @@ from itertools import chain, count
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.combine import greatest_rule, mean_rule, negated_rule
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
@@ -20,6 +21,9 @@ from melodyconstraints.rules.tonality import in_scale_rule
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
+_MOST_NOTS = 9
+_LONGEST_NAME = 80
+"""Characters of a wrong specification that are compared with others."""
 Wanted = str | Rule | Callable[..., Any]
 """A specification, a rule, or a function of one melody."""
 
@@ -43,6 +47,8 @@ def find_rule(spec: str) -> Rule:
     >>> find_rule("scale:A-minor").key
     'Am'
     """
+    if spec.startswith("not:" * _MOST_NOTS + "not:"):
+        raise UsageError(f"not: may be given {_MOST_NOTS} times, got {shown(spec)}")
     name, _, _ = spec.partition(":")
     for row in LIBRARY:
         if row.name == name:
@@ -130,7 +136,7 @@ LIBRARY = (*STANDALONE, LibraryRule("logic", "not", "RULE", "not:on-beat:80%", n
 
 def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
     if isinstance(wanted, str | Rule):
-        raise UsageError(f"rules must be a list of rules, got one: {wanted!r}")
+        raise UsageError(f"rules must be a list of rules, got one: {shown(wanted)}")
     parts = find_rules(wanted)
     if not parts:
         raise UsageError("give at least one rule to combine")
@@ -154,10 +160,10 @@ def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
         known = [row.name for row in LIBRARY] + ["cmajor", *installed]
-        close = difflib.get_close_matches(spec, known, n=1)
+        close = difflib.get_close_matches(spec[:_LONGEST_NAME], known, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise RuleNotFoundError(
-            f"there is no rule {spec!r}; {hint}see: mc rules list; "
+            f"there is no rule {shown(spec)}; {hint}see: mc rules list; "
             "a rule of your own is named my_rules.py:my_rule"
         )
     what = f"the installed rule {spec!r} ({installed[spec].value})"

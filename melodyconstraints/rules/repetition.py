@@ -13,7 +13,7 @@ from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.notes import Ints, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
-from melodyconstraints.rules.arguments import parse_whole, with_share
+from melodyconstraints.rules.arguments import parse_whole, shown, with_share
 from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
 
@@ -85,11 +85,11 @@ _Part = tuple[int | None, int | None]
 
 
 def _parse_motif(text: str) -> list[_Part]:
-    one = r"([+-][0-9]+|_)(?:/([0-9]+))?"
+    one = r"([+-][0-9]{1,3}|_)(?:/([0-9]{1,3}))?"
     if not re.fullmatch(f"(?:{one}){{1,{_MOST_INTERVALS}}}", text):
         raise UsageError(
             "a motif is written +2+2-4,TIMES, with lengths in sixteenths +2/2+2/2-4/4,TIMES, "
-            f"got {text!r}"
+            f"got {shown(text)}"
         )
     return [
         (None if interval == "_" else int(interval), int(length) if length else None)

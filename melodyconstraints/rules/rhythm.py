@@ -11,7 +11,13 @@ from melodyconstraints.melody.events import REST, Melodies
 from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
-from melodyconstraints.rules.arguments import parse_length, parse_range, parse_shares, parse_whole
+from melodyconstraints.rules.arguments import (
+    parse_length,
+    parse_range,
+    parse_shares,
+    parse_whole,
+    shown,
+)
 from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
 
@@ -123,10 +129,10 @@ def rhythm_rule(name: str, argument: str) -> Rule:
     if len(pattern) not in (4, 8, 16, 32, 64, 128, 256) or not set(pattern) <= set("x._"):
         raise UsageError(
             "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, x for a note, . for none, _ for "
-            f"either, got {len(pattern)} in {argument!r}"
+            f"either, got {len(pattern)} in {shown(argument)}"
         )
     if "x" not in pattern:
-        raise UsageError(f"a rhythm asks for a note somewhere, write an x, got {argument!r}")
+        raise UsageError(f"a rhythm asks for a note somewhere, write an x, got {shown(argument)}")
     steps = np.tile(pattern, STEPS // len(pattern))
     asked, counts = steps == "x", steps != "_"
 

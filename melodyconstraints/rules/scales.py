@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from melodyconstraints.rules.arguments import parse_note_name
 
@@ -99,6 +100,9 @@ _MINOR_KEYS = ("Cm", "C#m", "Dm", "Ebm", "Em", "Fm", "F#m", "Gm", "G#m", "Am", "
 
 _NAMES = {**{name: name for name in SCALES}, **ALIASES}
 _BY_PLAIN_NAME = {name.replace("-", ""): scale for name, scale in _NAMES.items()}
+_BY_PLAIN_NAME |= {"maj": "major", "min": "minor"}
+_AS_WRITTEN = {"": "major", "M": "major", "m": "minor"}
+"""What stands behind a tonic in a key as musicians write it, where the case counts."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,39 @@ class Scale:
 
 
 def parse_scale(text: str) -> Scale | None:
-    """A tonic and a scale's name, with or without dashes, in any case; None if it is neither.
+    """A tonic and a scale's name, or a key as musicians write it; None if it is neither.
+
+    Names in any case, with or without dashes. A tonic alone is major where its letter is a
+    capital; ``m`` is minor and ``M`` major.
 
     >>> parse_scale("cmajor"), parse_scale("Bb-minor-pentatonic")
     (Scale(tonic=0, name='major'), Scale(tonic=10, name='minor-pentatonic'))
-    >>> parse_scale("bblues"), parse_scale("hmajor"), parse_scale("D-octatonic")
-    (Scale(tonic=11, name='blues'), None, Scale(tonic=2, name='whole-half'))
+    >>> parse_scale("Am"), parse_scale("C"), parse_scale("hmajor")
+    (Scale(tonic=9, name='minor'), Scale(tonic=0, name='major'), None)
     """
-    plain = re.sub(r"[-_ ]", "", text).lower()
+    plain = re.sub(r"[-_ ]", "", text)
+    plain = re.sub("^([A-Ga-g])(?:♯|sharp)", r"\1#", plain)
+    plain = re.sub("^([A-Ga-g])(?:♭|flat)", r"\1b", plain)
     for letters in (2, 1):
-        tonic = parse_note_name(plain[:letters])
-        if tonic is not None and plain[letters:] in _BY_PLAIN_NAME:
-            return Scale(tonic % 12, _BY_PLAIN_NAME[plain[letters:]])
+        tonic, name = parse_note_name(plain[:letters]), plain[letters:]
+        scale = _AS_WRITTEN.get(name) or _BY_PLAIN_NAME.get(name.lower())
+        if name == "" and not plain[:1].isupper():
+            continue
+        if tonic is not None and scale is not None:
+            return Scale(tonic % 12, scale)
     return None
+
+
+def nearest_scales(text: str) -> list[str]:
+    """Three scales whose names are nearest to a text, on its tonic where it begins with one.
+
+    >>> nearest_scales("D-dorain"), nearest_scales("H-minor")
+    (['D-dorian', 'D-dorian-b2', 'D-locrian'], ['G-minor', 'F-minor', 'E-minor'])
+    """
+    match = re.match("([A-Ga-g][#b]?)[-_ ]*(.*)", text)
+    if match is None:
+        every = [f"{tonic}-{name}" for tonic in "CDEFGAB" for name in _NAMES]
+        return get_close_matches(text, every, cutoff=0.3) or ["C-major", "A-minor", "D-dorian"]
+    wanted = match[2].lower() or "minor or major"
+    names = get_close_matches(wanted, _NAMES, cutoff=0)
+    return [f"{match[1].capitalize()}-{name}" for name in names]

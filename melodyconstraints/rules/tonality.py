@@ -18,12 +18,13 @@ from melodyconstraints.rules.arguments import (
     parse_pitch_classes,
     parse_range,
     parse_shares,
+    shown,
     with_share,
 )
 from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
 from melodyconstraints.rules.rhythm import on_beat
-from melodyconstraints.rules.scales import SCALES, Scale, parse_scale
+from melodyconstraints.rules.scales import SCALES, Scale, nearest_scales, parse_scale
 
 KRUMHANSL_KESSLER = np.array(
     [
@@ -42,6 +43,8 @@ _PROFILES = np.stack(
 )
 """``(24, 12)``, of mean 0 and length 1: the major keys from C up, then the minor ones."""
 
+_LONGEST_NAME = 40
+"""Characters of a wrong name of a scale that are compared with others."""
 MOST_ENTROPY = float(np.log2(12))
 
 CHORDS: dict[str, tuple[int, ...]] = {
@@ -83,7 +86,7 @@ def pitch_classes_rule(name: str, argument: str) -> Rule:
 
 
 def scale_rule(name: str, argument: str) -> Rule:
-    """Share of notes in a scale; cmajor is short for scale:C-major.
+    """Share of notes in a scale; cmajor is short for scale:C-major, Am for scale:A-minor.
 
     Sum over notes of 1(pitch class in scale) / notes; 0 for silence. Engel et al. (2018),
     equation 4. The names: {scales}.
@@ -91,7 +94,8 @@ def scale_rule(name: str, argument: str) -> Rule:
     scale = parse_scale(argument)
     if scale is None:
         raise UsageError(
-            f"no scale is called {argument!r}; write a tonic and one of {', '.join(SCALES)}"
+            f"no scale is called {shown(argument)}; the nearest are "
+            f"{', '.join(nearest_scales(argument[:_LONGEST_NAME]))}; see: mc rules show scale"
         )
     return in_scale_rule(name, scale)
 
@@ -135,10 +139,9 @@ def key_rule(name: str, argument: str) -> Rule:
     1 where the asked key has the greatest of the 24 (Krumhansl and Schmuckler), else
     1 - (greatest r - r_asked) / 2; 0 where all pitch classes sound equally long, or none.
     """
-    scale = parse_scale(argument) or parse_scale(re.sub("m$", "-minor", argument))
-    scale = scale or parse_scale(f"{argument}-major")
+    scale = parse_scale(argument) or parse_scale(f"{argument}-major")
     if scale is None or scale.name not in ("major", "minor"):
-        raise UsageError(f"a key is written C-major, C, A-minor or Am, got {argument!r}")
+        raise UsageError(f"a key is written C-major, C, A-minor or Am, got {shown(argument)}")
     asked = scale.tonic + 12 * (scale.name == "minor")
 
     def reward(melodies: Melodies) -> Numbers:
@@ -218,7 +221,8 @@ def parse_chord(text: str) -> frozenset[int]:
     quality = _SAME_CHORDS.get(match[2], match[2]) if match else None
     if root is None or quality not in CHORDS:
         raise UsageError(
-            f"a chord is a root and one of maj, {', '.join(filter(None, CHORDS))}, got {text!r}"
+            f"a chord is a root and one of maj, {', '.join(filter(None, CHORDS))}, got "
+            f"{shown(text)}"
         )
     return frozenset((root + tone) % 12 for tone in CHORDS[quality])
 

@@ -191,7 +191,7 @@ def knob_specs(scale: str | Collection[int] | None, density: int | None) -> list
     """
     specs = []
     if isinstance(scale, str):
-        is_set = "," in scale or len(scale) <= len("F#")
+        is_set = "," in scale or scale.isdecimal()
         specs.append(f"{'pitch-classes' if is_set else 'scale'}:{scale}")
     elif scale is not None:
         specs.append("pitch-classes:" + ",".join(map(str, sorted(scale))))

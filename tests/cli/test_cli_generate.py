@@ -342,6 +342,7 @@ def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
     ("scale", "allowed", "key"),
     [
         ("D-dorian", [0, 2, 4, 5, 7, 9, 11], "C"),
+        ("Am", [0, 2, 4, 5, 7, 9, 11], "Am"),
         ("C,D,E", [0, 2, 4], None),
         ("0,2,4", [0, 2, 4], None),
     ],
@@ -433,9 +434,9 @@ def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--scale", "D-doria"], "no scale is called 'D-doria'; write a tonic and one of major"),
+        (["--scale", "D-doria"], "'D-doria'; the nearest are D-dorian, D-dorian-b2, D-locrian"),
         (["--scale", "0,2,12"], "got '12' in '0,2,12'"),
-        (["--scale", "C", "--density", "9"], "the knobs reach from 3 pitch classes on and up to"),
+        (["--scale", "C,D", "--density", "9"], "the knobs reach from 3 pitch classes on and"),
         (["--scale", "cmajor", "--density", "200"], "--rule scale:cmajor --rule density:200"),
     ],
     ids=str,

@@ -292,3 +292,29 @@ def test_methods_hand_over_the_objects_of_other_libraries():
     assert (note.pitch, note.start, note.end, midi.instruments[0].program) == (64, 1.0, 1.5, 24)
     (note,) = melody.to_note_sequence(tempo=60).notes
     assert (note.pitch, note.start_time, note.end_time) == (64, 1.0, 1.5)
+
+
+VIEWS = ["events", "onsets", "pitches", "pitch_classes", "durations", "intervals", "bars"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "view"),
+    [
+        *((False, view) for view in VIEWS),
+        *((True, view) for view in [*VIEWS, "interval_mask", "note_counts"]),
+    ],
+)
+def test_every_view_is_read_only_and_stays_so(batch, view):
+    melody = Melody.from_notes([(0, 4, 60), (4, 2, 64)])
+    array = getattr(Melodies.stack([melody]) if batch else melody, view)
+    with pytest.raises(ValueError, match="read-only"):
+        array[:] = 0
+    with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+        array.setflags(write=True)
+
+
+@pytest.mark.parametrize("view", ["rows", "onsets", "pitches", "durations", "intervals", "gaps"])
+def test_the_notes_of_a_batch_are_read_only(view):
+    notes = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 2, 64)])]).notes
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(notes, view)[:] = 0

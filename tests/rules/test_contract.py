@@ -12,7 +12,7 @@ from melodyconstraints.rules.definition import Rule
 TUNES = Melodies.stack(
     [Melody.from_notes([(0, 4, 60 + n), (4, 4, 72 - n), (8, 4, 64)]) for n in range(5)]
 )
-NUMBERS, EXTREMES, AGAIN, ORDER, ALONE, UNCHANGED = (clause.says for clause in CONTRACT)
+NUMBERS, EXTREMES, AGAIN, ORDER, ALONE = (clause.says for clause in CONTRACT)
 
 
 def broken(function, batched=False):
@@ -24,7 +24,7 @@ def broken(function, batched=False):
 
 @pytest.mark.parametrize("spec", ["cmajor", "density:192", "density:0"])
 def test_rules_of_the_library_keep_it(spec):
-    assert [one.broken for one in check_contract(find_rule(spec), TUNES)] == [None] * 6
+    assert [one.broken for one in check_contract(find_rule(spec), TUNES)] == [None] * 5
 
 
 def test_a_rule_of_chance_is_caught():
@@ -67,9 +67,7 @@ def test_a_rule_that_sorts_the_melodys_own_pitches_is_caught():
         melody.pitches.sort()
         return 0.5
 
-    assert broken(sorts) == {
-        UNCHANGED: "it changed `pitches` of melody 1; work on a copy: melody.pitches.copy()"
-    }
+    assert "is read-only (work on a copy: melody.pitches.copy())" in broken(sorts)[NUMBERS]
 
 
 def test_a_batched_rule_that_writes_into_a_view_is_caught():
@@ -77,7 +75,7 @@ def test_a_batched_rule_that_writes_into_a_view_is_caught():
         melodies.durations[:] = 1
         return np.full(len(melodies), 0.5)
 
-    assert "`durations` of the batch" in broken(writes, True)[UNCHANGED]
+    assert "is read-only (work on a copy: melody.p" in broken(writes, True)[NUMBERS]
 
 
 def test_writing_into_events_is_told_with_file_and_line():

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 
-from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule, all_of, any_of, find_rule, find_rules, library, rule
@@ -49,6 +49,9 @@ def installed(monkeypatch):
     ("spec", "expected"),
     [
         ("cmajor", 0.5),
+        ("C", 0.5),
+        ("Gbmaj", 0.5),
+        ("scale:Bbm", 1.0),
         ("scale:C-major", 0.5),
         ("Gb-major", 0.5),
         ("Bb-minor", 1.0),
@@ -94,9 +97,10 @@ def test_an_error_quotes_the_specification_and_shows_one_that_works():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("scale:", r"'scale:': no scale is called ''; write a tonic and one of major, minor"),
+        ("scale:", r"'scale:': no scale is called ''; the nearest are C-major, A-minor, D-doria"),
         ("scale", r"'scale': no scale is called ''"),
-        ("scale:H-major", r"no scale is called 'H-major'.*whole-tone, chromatic"),
+        ("scale:H-major", r"'H-major'; the nearest are G-major, F-major, E-major; see: mc rul"),
+        ("scale:D-dorain", r"the nearest are D-dorian, D-dorian-b2, D-locrian; see: mc rules sh"),
         ("density:many", r"'density:many': density must be a whole number .* 256, got 'many'"),
         ("density:-3", r"density must be a whole number from 0 to 256, got '-3'"),
         ("density:1.5", r"density must be a whole number from 0 to 256, got '1.5'"),
@@ -109,6 +113,40 @@ def test_an_error_quotes_the_specification_and_shows_one_that_works():
 def test_an_argument_that_makes_no_sense_is_quoted(spec, message):
     with pytest.raises(UsageError, match=message):
         find_rule(spec)
+
+
+DIGITS = "9" * 4_301
+ABSURD = [
+    *(f"density:{text}" for text in (DIGITS, f"..{DIGITS}", f"{DIGITS}..", f"1.{DIGITS}")),
+    *(f"steps:{text}" for text in (DIGITS, f"{DIGITS}%", f"0.{DIGITS}", f"..{DIGITS}%")),
+    *(f"{name}:{DIGITS}" for name in ("max-leap", "leaps-resolved", "max-repeats", "ambitus")),
+    *(f"max-length:{text}" for text in (DIGITS, f"1/{DIGITS}", f"{DIGITS}/1", "1/0")),
+    *(f"{name}:{DIGITS}" for name in ("entropy", "compass", "first-note", "pitch-classes")),
+    *(f"motif:{text}" for text in (f"+{DIGITS},2", f"+2/{DIGITS},2", f"+2,{DIGITS}", "+2" * 3000)),
+    *(f"bars-alike:{text}" for text in (DIGITS, f"4,{DIGITS}%")),
+    *(f"rhythm:{text}" for text in ("x" * 5000, DIGITS)),
+    *(f"{name}:{'C,' * 5000}C" for name in ("chords", "beat-chords")),
+    *(f"{name}:{'x' * 5000}" for name in ("scale", "key", "contour", "chords", "pitch-classes")),
+    "not:" * 1000,
+    "not:" * 1000 + "cmajor",
+    "not:" * 10 + "cmajor",
+    "x" * 5000,
+    "cmajor" * 1000,
+    DIGITS,
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("spec", ABSURD, ids=lambda spec: spec[:20])
+def test_an_absurd_specification_is_an_error_in_a_line(spec):
+    with pytest.raises((UsageError, RuleNotFoundError)) as caught:
+        find_rule(spec)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_nine_nots_are_enough():
+    assert find_rule("not:" * 9 + "cmajor")(C_AND_FSHARP).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +231,18 @@ def test_two_closures_are_two_rules():
     parts = any_of([at_least(4), at_least(8)])
     assert parts.name == "any_of(rule, rule (2))"
     assert parts(C_AND_FSHARP[0]) == 0.5
+
+
+def test_a_rule_that_writes_into_a_view_does_not_falsify_the_rules_after_it():
+    def spoils(melodies: Melodies):
+        melodies.note_counts[:] = 0
+        return np.ones(len(melodies))
+
+    batch = Melodies(C_AND_FSHARP.events)
+    first, second = find_rules([spoils, "density:4"])
+    with pytest.raises(RuleError, match=r"rule spoils raised ValueError: .* read-only \(work on"):
+        first(batch)
+    assert second(batch).tolist() == [0.5]
 
 
 def test_two_partials_and_two_combinations_are_two_rules():

@@ -34,6 +34,24 @@ TONICS = {
         ("Cb-ionian", 11, "ionian"),
         ("B#-chromatic", 0, "chromatic"),
         ("g-whole-tone", 7, "whole-tone"),
+        ("C", 0, "major"),
+        ("Bb", 10, "major"),
+        ("F#", 6, "major"),
+        ("B", 11, "major"),
+        ("Am", 9, "minor"),
+        ("am", 9, "minor"),
+        ("Bm", 11, "minor"),
+        ("Bbm", 10, "minor"),
+        ("F#m", 6, "minor"),
+        ("CM", 0, "major"),
+        ("Cmaj", 0, "major"),
+        ("Dmin", 2, "minor"),
+        ("Eb min", 3, "minor"),
+        ("A-Maj", 9, "major"),
+        ("C♯ minor", 1, "minor"),
+        ("A♭", 8, "major"),
+        ("C-sharp-minor", 1, "minor"),
+        ("E flat major", 3, "major"),
     ],
 )
 def test_a_scale_is_parsed(text, tonic, name):
@@ -41,7 +59,24 @@ def test_a_scale_is_parsed(text, tonic, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "c", "major", "hmajor", "c-swing", "c##major", "xcmajor", "cmajor7", "c:major"]
+    "text",
+    [
+        "",
+        "c",
+        "bb",
+        "f#",
+        "Am7",
+        "Cmajj",
+        "H",
+        "mM",
+        "major",
+        "hmajor",
+        "c-swing",
+        "c##major",
+        "xcmajor",
+        "cmajor7",
+        "c:major",
+    ],
 )
 def test_what_is_no_scale_is_none(text):
     assert parse_scale(text) is None

@@ -234,7 +234,9 @@ def test_a_training_leaves_the_model_alone(model, tiny_recipe):
         ("D-dorian", None, ["scale:D-dorian"]),
         ("cmajor", 0, ["scale:cmajor", "density:0"]),
         ("0,2,E", 5, ["pitch-classes:0,2,E", "density:5"]),
-        ("F#", None, ["pitch-classes:F#"]),
+        ("F#", None, ["scale:F#"]),
+        ("Am", 9, ["scale:Am", "density:9"]),
+        ("4", None, ["pitch-classes:4"]),
         ({7, 0, 4}, None, ["pitch-classes:0,4,7"]),
     ],
     ids=str,
@@ -290,7 +292,7 @@ def test_only_satisfying_melodies_are_kept(knobs):
 @pytest.mark.parametrize(
     ("scale", "density", "message"),
     [
-        ("D-doria", None, "no scale is called 'D-doria'; write a tonic and one of major, minor"),
+        ("D-doria", None, ".D-doria.; the nearest are D-dorian, D-dorian-b2, D-locrian"),
         ("0,2,H", None, "pitch classes are numbers 0-11 or note names .* got 'H' in '0,2,H'"),
         (None, 257, "density must be a whole number from 0 to 256, got '257'"),
         (
