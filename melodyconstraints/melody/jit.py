@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 0.5
 """Time of interpreted calls, all together, after which functions are compiled."""
-_MOST_INTERPRETED = 20_000
+_MOST_INTERPRETED = 100_000
 """Elements of an array; a call with a longer one is compiled at once."""
 
 

@@ -14,6 +14,21 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """The text itself, or where it is longer its beginning and end.
+
+    Args:
+        most: characters, at least 3.
+
+    >>> shortened("a" * 9 + "z" * 9, 7)
+    'aaa…zzz'
+    """
+    if len(text) <= most:
+        return text
+    kept = (most - 1) // 2
+    return f"{text[:kept]}…{text[-kept:]}"
+
+
 def unicode_name(name: str) -> str:
     r"""Convert a file's name, whatever its bytes are, to text that JSON and Parquet can hold.
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
+from melodyconstraints.datasets.melodies.files import LocalFolder, SkippedFolder, find_midi_files
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.midi.selection import FoundMelody, read_melody
 from melodyconstraints.storage.text import printable
 
 
-def midi_files(paths: Iterable[Path | str]) -> list[Path]:
-    """Files as they are, folders as the MIDI files in them."""
+def midi_files(
+    paths: Iterable[Path | str], skip: Callable[[SkippedFolder], object] = lambda folder: None
+) -> list[Path]:
+    """Files as they are, folders as the MIDI files in them.
+
+    Args:
+        skip: called with each folder in them whose files are left out.
+    """
     files: list[Path] = []
     for path in map(Path, paths):
-        names = find_midi_files(LocalFolder(str(path))) if path.is_dir() else [""]
-        files += [path / name for name in names]
+        if not path.is_dir():
+            files.append(path)
+            continue
+        listing = find_midi_files(LocalFolder(str(path)))
+        files += [path / name for name in listing.names]
+        for folder in listing.skipped:
+            skip(folder._replace(name=str(path / folder.name)))
     return files
 
 
@@ -46,17 +57,19 @@ def folder_melodies(
     """The melodies of a folder's MIDI files.
 
     Args:
-        announce: called with the reason why a file has none.
+        announce: called with the reason why a file has none, or a folder is skipped.
 
     Raises:
         UsageError: no file holds a melody.
     """
+    tell = announce or (lambda line: None)
+    files = midi_files([Path(folder)], lambda skipped: tell(f"passed over: {skipped}"))
     melodies = []
-    for _, found in read_melodies(midi_files([Path(folder)])):
+    for _, found in read_melodies(files):
         if isinstance(found, FoundMelody):
             melodies.append(found.melody)
-        elif announce:
-            announce(printable(f"passed over: {found}"))
+        else:
+            tell(printable(f"passed over: {found}"))
     if not melodies:
         raise UsageError(f"{folder} holds no MIDI file with a melody")
     return Melodies.stack(melodies)

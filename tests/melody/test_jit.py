@@ -103,7 +103,7 @@ def test_a_function_is_interpreted_until_time_is_spent(monkeypatch):
 
 @pytest.mark.usefixtures("patience")
 def test_a_long_array_is_handled_by_compiled_code_at_once():
-    assert total_doubled(np.ones(20_001, np.int64)) == 40_002
+    assert total_doubled(np.ones(100_001, np.int64)) == 200_002
     assert total_doubled._compiled is not None
 
 

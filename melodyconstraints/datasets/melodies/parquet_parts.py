@@ -94,7 +94,6 @@ def _rows(task_slice: TaskSlice, spool: Spool) -> pa.Table:
             "split": pa.DictionaryArray.from_arrays(splits, list(SPLITS)),
             "file": files["file"].take(file_numbers),
             "tune": task_slice.file_splits.tunes[file_numbers].astype(np.int32),
-            "tempo": files["tempo"].take(file_numbers),
             "hash": binary_column(exact_hashes(events).view(np.uint8)),
             **{name: places[name] for name in places.column_names},
         },

@@ -39,11 +39,14 @@ from melodyconstraints.melody.midi.windows import DROPS, Ints, WindowSettings
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import unicode_name
 
+LAYOUT = 2
+"""Number of this layout: an extraction that was begun with another is not resumed."""
 FILES = pa.schema(
     [
         ("file", pa.string()),
         ("digest", pa.uint64()),
-        ("tempo", pa.float32()),
+        ("onsets", pa.int64()),
+        ("off_grid", pa.int64()),
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("recovered", pa.string()),
@@ -85,7 +88,8 @@ def to_bytes(files: Sequence[FileMelodies], unique: str) -> bytes:
     """
     events = np.concatenate([file.events for file in files])
     places = np.concatenate([file.places for file in files])
-    windows = [binary_column(events), *(_column(column) for column in places.T)]
+    tempos = np.concatenate([file.tempos for file in files])
+    windows = [binary_column(events), *(_column(column) for column in (*places.T, tempos))]
     keys = KEYS[unique](events)
     head = (
         _stream(_file_rows(files)),
@@ -93,7 +97,7 @@ def to_bytes(files: Sequence[FileMelodies], unique: str) -> bytes:
         np.concatenate([file.sequences for file in files]).tobytes(),
     )
     sizes = np.array([*map(len, head), keys.shape[1]], _SIZES).tobytes()
-    tail = _stream(pa.record_batch(windows, names=["events", *PLACE]), compression="lz4")
+    tail = _stream(pa.record_batch(windows, names=["events", *PLACE, "tempo"]), compression="lz4")
     data = b"".join((sizes, *head, tail))
     return data + _checksum(data)
 
@@ -163,7 +167,7 @@ class Spool:
         return self._last[1]
 
     def read_windows(self, number: int) -> tuple[pa.Table, pa.Table]:
-        """Read a task's files and windows: ``events`` and the columns of ``PLACE``."""
+        """Read a task's files and windows: ``events``, the columns of ``PLACE``, ``tempo``."""
         files, _, _, windows = _split(self._path(number).read_bytes())
         return _table(files), _table(windows)
 
@@ -241,7 +245,8 @@ def _file_rows(files: Sequence[FileMelodies]) -> pa.RecordBatch:
     columns = [
         pa.array([unicode_name(file.file) for file in files]),
         pa.array([file.digest for file in files], pa.uint64()),
-        pa.array([file.tempo for file in files], pa.float32()),
+        pa.array([file.onsets for file in files], pa.int64()),
+        pa.array([file.off_grid for file in files], pa.int64()),
         pa.array([file.reason for file in files], pa.string()),
         pa.array([file.detail for file in files]),
         pa.array([file.recovered for file in files]),

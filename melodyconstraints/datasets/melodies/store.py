@@ -5,6 +5,7 @@
 ``extraction.json``       settings, versions and counters; written last, marks a complete store
 ``rejected.jsonl``        one line for each file without melodies: ``{"file", "reason"}``
 ``recovered.jsonl``       one line for each file that only the fallback reader could read
+``folders.jsonl``         one line for each folder that could not be listed, or is a link
 ========================= =====================================================================
 """
 
@@ -36,6 +37,7 @@ ROWS_PER_PART = 65_536
 """Rows of every Parquet part but the last: about 2 MB on disk and 20 MB in memory."""
 REJECTED = "rejected.jsonl"
 RECOVERED = "recovered.jsonl"
+FOLDERS = "folders.jsonl"
 SUMMARY = "extraction.json"
 
 SCHEMA = pa.schema(
