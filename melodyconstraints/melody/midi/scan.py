@@ -57,11 +57,12 @@ def scan(data: bytes) -> Scan:
     size, count = 0, _FIRST_ROWS
     while count > size:
         size = count
-        renamed, rows = np.frombuffer(data, np.uint8).copy(), np.empty((size, 6), np.int64)
+        renamed = np.frombuffer(data, np.uint8).astype(np.int64)  # bytes would overflow in sums
+        rows = np.empty((size, 6), np.int64)
         count = _scan(renamed, rows)
     kinds = rows[:count, 0]
     return Scan(
-        renamed.tobytes(),
+        renamed.astype(np.uint8).tobytes(),
         names=rows[:count][kinds == _NAME][:, [1, 3, 4]].tolist(),
         tempos=rows[:count][kinds == _TEMPO][:, 1:4].tolist(),
         signatures=rows[:count][kinds == _SIGNATURE][:, 1:5].tolist(),
