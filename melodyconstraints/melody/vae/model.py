@@ -20,7 +20,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events
@@ -29,7 +28,7 @@ from melodyconstraints.melody.vae.bar_decoder import BarDecoder
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
-from melodyconstraints.melody.vae.lstm import LayerWeights, scan
+from melodyconstraints.melody.vae.lstm import LayerWeights, scan, scan_layers
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
@@ -131,12 +130,8 @@ class Conductor(nn.Module):
         hidden, cell = self.start(z)
         if z.device.type != "cpu":
             return self.lstm(z.new_zeros(len(z), BARS, 1), (hidden, cell))[0]
-        outputs = z.new_zeros(BARS, len(z), 1)
-        for number in range(self.lstm.num_layers):
-            layer = LayerWeights.of(self.lstm, number)
-            given = F.linear(outputs, layer.inputs, layer.bias)
-            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
-        return outputs.transpose(0, 1)
+        inputs = z.new_zeros(BARS, len(z), 1)
+        return scan_layers(self.lstm, (hidden, cell), inputs).transpose(0, 1)
 
 
 class MelodyVAE(nn.Module):

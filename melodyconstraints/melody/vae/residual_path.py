@@ -124,10 +124,7 @@ def posterior_of(model: MelodyVAE, events: Events) -> Posterior:
     """q(z | m) of ``(N, 256)`` melodies, on the model's device."""
     with products("auto", model.device):
         batches = event_batches(events, model.device)
-        parts = [model.encode(batch) for batch in batches]
-    return Posterior(
-        torch.cat([part.mean for part in parts]), torch.cat([part.scale for part in parts])
-    )
+        return Posterior.join([model.encode(batch) for batch in batches])
 
 
 def mean_posterior_scale(model: MelodyVAE, events: Events) -> Tensor:
