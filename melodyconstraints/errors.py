@@ -18,11 +18,15 @@ Messages say what was asked, what was found, and what to do next.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MelodyConstraintsError(Exception):
     """Root of all errors raised on purpose by melodyconstraints."""
 
     exit_code = 1
+    actor: Any = None
+    """Best actor so far of a training that this error ended; None without one."""
 
 
 class UsageError(MelodyConstraintsError, ValueError):

@@ -127,6 +127,7 @@ def _train(
     model_folder: Path | None, specs: list[str], folder: Path, overwrite: bool, **options: Any
 ) -> str | None:
     """Train with a bar and write the folder; what the actor falls short of, if anything."""
+    from melodyconstraints.errors import MelodyConstraintsError
     from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.storage.artifacts import check_free
@@ -134,9 +135,18 @@ def _train(
     from melodyconstraints.workflows.train_actor import train_actor
 
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    actor = train_actor(load_model(model_folder), specs, progress=True, **options)
+    failed = None
+    try:
+        actor = train_actor(load_model(model_folder), specs, progress=True, **options)
+    except MelodyConstraintsError as error:
+        if error.actor is None:
+            raise
+        failed, actor = error, error.actor
     actor.save(folder)
     plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
+    if failed:
+        failed.args = (f"{failed}; the best actor of the rounds before is kept in {folder}",)
+        raise failed
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
     return actor.shortcoming
 

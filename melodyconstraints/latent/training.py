@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import MelodyConstraintsError, UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
@@ -54,7 +54,8 @@ def train_actor_critic(
 ) -> ActorCritic:
     """Train an actor, and critics with a head for each reward and each learned constraint.
 
-    Ctrl-C ends the rounds; what is returned is then the best so far.
+    Ctrl-C ends the rounds; what is returned is then the best so far. An error of the package that
+    a reward raises after the first round has the best so far as its attribute ``actor``.
 
     Args:
         model: decodes latent points; never trained, never differentiated.
@@ -88,6 +89,10 @@ def train_actor_critic(
                 callback(record)
     except KeyboardInterrupt:
         interrupted = True
+    except MelodyConstraintsError as error:
+        if trainer.records:
+            error.actor = trainer.finish(interrupted=True)
+        raise
     return trainer.finish(interrupted=interrupted)
 
 

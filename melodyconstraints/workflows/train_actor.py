@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import MelodyConstraintsError, UsageError
 from melodyconstraints.latent.constraints import (
     AttributeConstraint,
     Encodings,
@@ -23,6 +24,7 @@ from melodyconstraints.latent.constraints import (
 from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
+from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -82,13 +84,15 @@ def train_actor(
         bank: points of the prior with their melodies; the model's own bank if not given.
         temperature: the decoder's, in training.
         callback: called after every round.
-        announce: called with news before the training, such as a slow rule.
+        announce: called with news before the training, such as a slow rule, or one that all
+            melodies satisfy already (which is a warning otherwise).
         progress: show a bar on stderr, and there what would be announced.
 
     Raises:
         UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
             kind of examples, or realism and a bank without encodings.
-        RuleError: a rule raised or gave something other than a number in [0, 1].
+        RuleError: a rule raised or gave something other than a number in [0, 1]; after the first
+            round the error has the best actor so far as its attribute ``actor``.
         TrainingError: a rule gives every melody the same reward.
     """
     _check(preset, method)
@@ -104,7 +108,9 @@ def train_actor(
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = own + tuple(weight for one in constraints for weight in one.weights)
         decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
-        _announce_slow(found, decoded, announce)
+        _announce(found, decoded, announce)
+        learned = {"method": method, "examples": digests(*examples)}
+        stack.enter_context(_actor_kept({"model": model, "rules": found, **learned}))
         pair = train_actor_critic(
             MelodySampler(model, Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))),
             found,
@@ -116,7 +122,6 @@ def train_actor(
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
-    learned = {"method": method, "examples": digests(*examples)}
     return MelodyActor(model=model, rules=found, **(vars(pair) | learned))
 
 
@@ -166,15 +171,41 @@ def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
     return Encodings(bank.encodings)
 
 
-def _announce_slow(
+@contextmanager
+def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
+    """Make the pair of an error that ends a training an actor with a model and rules."""
+    try:
+        yield
+    except MelodyConstraintsError as error:
+        if error.actor is not None:
+            error.actor = MelodyActor(**(vars(error.actor) | own))
+            error.add_note("The best actor so far is the attribute `actor` of this error.")
+        raise
+
+
+def _announce(
     rules: Sequence[Rule],
     decoded: tuple[Tensor, Melodies] | None,
     announce: Callable[[str], object] | None,
 ) -> None:
-    """Announce each slow rule with its share of the training's time."""
-    if announce is None or decoded is None:
+    """Announce each slow rule with its share of the training's time, and those satisfied already.
+
+    The second are a warning where nothing is to be called.
+    """
+    if decoded is None:
         return
+    melodies = decoded[1]
     for rule in rules:
-        seconds, slow = cost_of_training(melodies_per_second(rule, decoded[1][:_TIMED]))
-        if slow:
-            announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
+        if announce:
+            seconds, slow = cost_of_training(melodies_per_second(rule, melodies[:_TIMED]))
+            if slow:
+                announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
+        if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
+            (announce or _warn)(
+                f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
+                "already: training for it changes nothing"
+            )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)

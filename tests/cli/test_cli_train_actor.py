@@ -277,3 +277,67 @@ def test_a_damaged_model_is_told(mc, tmp_path):
 )
 def test_folders_are_named_by_their_rules(specs, name):
     assert slug(specs) == name
+
+
+LATE = """
+CALLS = []
+
+def late(melody):
+    CALLS.append(0)
+    if len(CALLS) > LIMIT:
+        FAULT
+    return len(melody) / 256
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("return 1.5", "rule late.py:late gave 1.5 for melody 7 of 12"),
+        (
+            "return 1 / 0",
+            "rule late.py:late raised ZeroDivisionError: division by zero for melody 7",
+        ),
+        ("exit(0)", "rule late.py:late raised SystemExit: 0 for melody 7 of 12"),
+    ],
+)
+def test_a_rule_that_fails_late_leaves_its_best_actor(train, tmp_path, fault, told):
+    # 32 melodies of the bank are seen three times, 12 + 8 in the first round
+    text = LATE.replace("LIMIT", "3 * 32 + 20 + 6").replace("FAULT", fault)
+    (tmp_path / "late.py").write_text(text, encoding="utf-8")
+    result = train("--rule", "late.py", "-o", "mine")
+    assert result.exit_code == 1
+    assert result.stderr.count(told) == 1
+    assert "; the best actor of the rounds before is kept in mine" in result.stderr
+    assert (tmp_path / "mine" / "training-curves.png").is_file()
+    actor = load_actor(tmp_path / "mine", rules=["cmajor"])
+    assert len(actor.records) == 1
+    assert actor.interrupted
+
+
+def test_a_rule_that_fails_at_once_leaves_nothing(train, tmp_path):
+    (tmp_path / "mine.py").write_text("def f(melody):\n    return 2\n", encoding="utf-8")
+    result = train("--rule", "mine.py", "-o", "mine")
+    assert result.exit_code == 1
+    assert "rule mine.py:f gave 2.0 for melody 1 of" in result.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_rule_that_turns_off_gradients_is_trained_for(train, train_in_python, tmp_path):
+    head = "import torch\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)\n"
+    text = "def dense(melody):\n    return min(len(melody) / 252, 1.0)\n"
+    (tmp_path / "off.py").write_text(head + text, encoding="utf-8")
+    (tmp_path / "on.py").write_text(text, encoding="utf-8")
+    assert train("--rule", "off.py", "-o", "mine").exit_code == 0
+    same = train_in_python([str(tmp_path / "on.py")])
+    assert bytes_of(load_actor(tmp_path / "mine").actor) == bytes_of(same.actor)
+
+
+def test_a_rule_that_every_melody_satisfies_is_told_before_the_training(train):
+    result = train("--rule", "density:250", "--density", 9, "-o", "mine")
+    told = (
+        "all 32 melodies drawn from the model satisfy density:9 already: training for it changes"
+    )
+    assert result.exit_code == 0
+    assert result.stderr.replace("\n", " ").count(told) == 1
+    assert "satisfy density:250" not in result.stderr

@@ -259,6 +259,47 @@ def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_recipe):
     assert train_actor(model, ["cmajor"], settings=tiny_recipe, bank=bank).decoded == 8 + 3 * 20
 
 
+def test_the_error_of_a_rule_that_fails_late_has_the_best_actor(model, tiny_recipe, some_melodies):
+    seen = []
+
+    def fails(melody):
+        return 2.0 if len(seen) == 2 else len(melody) / 256
+
+    bank = (torch.randn(12, 8), some_melodies)
+    options = {"settings": tiny_recipe, "bank": bank}
+    with pytest.raises(RuleError, match=r"^rule fails gave 2\.0 for melody 1 of") as caught:
+        train_actor(model, ["cmajor", fails], callback=seen.append, **options)
+    actor = caught.value.actor
+    assert isinstance(actor, MelodyActor)
+    assert (actor.records, actor.names, actor.interrupted) == (seen, ["cmajor", "fails"], True)
+    assert caught.value.__notes__ == [
+        "The best actor so far is the attribute `actor` of this error."
+    ]
+    seen.clear()
+    whole = train_actor(
+        model,
+        ["cmajor", lambda melody: len(melody) / 256],
+        callback=seen.append,
+        **{**options, "settings": replace(tiny_recipe, rounds=2)},
+    )
+    assert whole.records[0] == actor.records[0]
+    assert len(actor.generate(2)) == 2
+
+
+def test_a_rule_that_fails_before_the_first_round_leaves_no_actor(model, tiny_recipe):
+    with pytest.raises(RuleError, match="gave 2") as caught:
+        train_actor(model, [rule(lambda melody: 2)], settings=tiny_recipe)
+    assert caught.value.actor is None
+
+
+def test_a_rule_that_every_melody_satisfies_is_a_warning(model, tiny_recipe, some_melodies):
+    bank = (torch.randn(12, 8), some_melodies)
+    told = "all 12 melodies drawn from the model satisfy density:3 already: training for it chang"
+    with pytest.warns(UserWarning, match=told) as caught:
+        train_actor(model, ["cmajor", "density:3"], settings=tiny_recipe, bank=bank)
+    assert [one.filename for one in caught] == [__file__]
+
+
 def test_a_training_that_is_interrupted_is_kept(model, tiny_recipe, tmp_path):
     def stop(record):
         if record.round == 1:
