@@ -34,6 +34,7 @@ from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
+from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies
@@ -153,15 +154,17 @@ def write_bank(
     Raises:
         ArtifactError: ``folder`` holds no melody VAE.
         StoreError: ``data`` is no finished melody store.
+        UsageError: the folder cannot be written to.
     """
     from melodyconstraints.datasets.melodies.store import read_store
 
-    model = load_model(folder, device=device)
+    model, place = load_model(folder, device=device), Path(folder or BUNDLED) / FOLDER
+    check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)
     bank = make_bank(model, TEMPERATURE, encodings, size=size, callback=callback)
     bank = without_copies(bank, training.events, model)
-    save_bank(bank, Path(folder or BUNDLED) / FOLDER, model)
+    save_bank(bank, place, model)
     return bank
 
 
