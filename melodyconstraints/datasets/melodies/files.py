@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -55,7 +56,7 @@ class Listing:
 class Folder(Protocol):
     """A folder whose files are read by name; sent to worker processes and other machines."""
 
-    def list(self, exclude: Sequence[str] = ()) -> Listing:
+    def listing(self, exclude: Sequence[str] = ()) -> Listing:
         """List all MIDI files at any depth, in an order that is undefined.
 
         Args:
@@ -83,7 +84,7 @@ class LocalFolder:
     def __str__(self) -> str:
         return self.root
 
-    def list(self, exclude: Sequence[str] = ()) -> Listing:
+    def listing(self, exclude: Sequence[str] = ()) -> Listing:
         """See :class:`Folder`; links to folders are not followed."""
         listing, waiting = Listing(), [""]
         while waiting:
@@ -92,17 +93,16 @@ class LocalFolder:
                 with os.scandir(f"{self.root}/{folder}" if folder else self.root) as entries:
                     for entry in entries:
                         name = f"{folder}/{entry.name}" if folder else entry.name
-                        if not entry.is_dir():
+                        if not _is_folder(entry):
                             if _is_wanted(name, exclude):
                                 listing.names.append(name)
-                        elif not _is_excluded_folder(name, exclude):
-                            if entry.is_symlink():
-                                link = SkippedFolder(
-                                    name, "a link to a folder, not followed", True
-                                )
-                                listing.skipped.append(link)
-                            else:
-                                waiting.append(name)
+                        elif _is_excluded_folder(name, exclude):
+                            continue
+                        elif entry.is_symlink():
+                            detail = "a link to a folder, not followed"
+                            listing.skipped.append(SkippedFolder(name, detail, True))
+                        else:
+                            waiting.append(name)
             except OSError as error:
                 detail = f"cannot be listed: {error.strerror}"
                 if not folder:
@@ -125,7 +125,7 @@ class RemoteFolder:
     def __str__(self) -> str:
         return self.uri
 
-    def list(self, exclude: Sequence[str] = ()) -> Listing:
+    def listing(self, exclude: Sequence[str] = ()) -> Listing:
         """See :class:`Folder`."""
         from pyarrow.fs import FileSelector, FileType
 
@@ -172,7 +172,7 @@ def find_midi_files(folder: Folder, exclude: Iterable[str] = ()) -> Listing:
     Raises:
         UsageError: there is no MIDI file, or the folder cannot be listed.
     """
-    listing = folder.list(list(exclude))
+    listing = folder.listing(list(exclude))
     if not listing.names:
         suffixes = ", ".join(sorted(MIDI_SUFFIXES))
         also = "".join(f"; {skipped}" for skipped in listing.skipped[:1])
@@ -191,6 +191,12 @@ def is_midi_name(name: str) -> bool:
     file = name.rpartition("/")[2].lower().removesuffix(_PACKED)
     stem, dot, suffix = file.rpartition(".")
     return bool(stem) and dot + suffix in MIDI_SUFFIXES and not file.startswith(_APPLE_DOUBLE)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):  # links that go round
+        return entry.is_dir()
+    return False
 
 
 def _is_wanted(name: str, exclude: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
         descriptor = os.open(path, _OPEN_FLAGS)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            if not stat.S_ISREG(status.st_mode):
                 raise MidiError("cannot be read: it is not a regular file")
             check_size(status.st_size, max_bytes)
             data = os.read(descriptor, status.st_size)

@@ -131,7 +131,7 @@ class _File:
                 self.events.settings[track, message.channel].append(setting)
 
     def ticks_per_quarter(self, division: bytes) -> int:
-        """From the header's two bytes; a quarter of time in frames is as long as the tempo says."""
+        """From the header's two bytes; of time in frames, a quarter is as long as the tempo says."""
         frames, ticks_per_frame = struct.unpack(">bB", division)
         ticks = int.from_bytes(division, "big")
         if frames < 0:
@@ -147,7 +147,11 @@ class _File:
 
 @dataclass
 class _Notes:
-    """The notes of a track so far, and its banks; a note is [start, end or still sounding, pitch]."""
+    """The notes of a track so far: each [start, end or still sounding, pitch].
+
+    Attributes:
+        banks: of each channel, as controller 0 has set it.
+    """
 
     banks: list[int] = field(default_factory=lambda: [0] * 16)
     _notes: dict[int, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
@@ -167,7 +171,7 @@ class _Notes:
             sounding.popleft()[1] = now
 
     def by_channel(self) -> Iterator[tuple[int, tuple[Ints, Ints, Ints]]]:
-        """Starts, ends and pitches of each channel with notes, in the order in which they start."""
+        """Starts, ends and pitches of the notes of each channel, in the order of the starts."""
         for channel in sorted(self._notes):
             notes = np.array(self._notes[channel], np.int64)
             starts, ends, pitches = np.ascontiguousarray(notes[notes[:, 1] != _SOUNDING].T)

@@ -8,9 +8,9 @@ text with the largest share of sensible characters beyond ASCII is taken:
 * Shift-JIS: kana and kanji that do not stand inside a Latin word; the rare kanji count half;
 * cp1251: a Cyrillic letter stands in a word of Cyrillic letters.
 
-In neither alphabet does a capital follow a small letter. A general detector goes by the frequencies
-of letters, for which a name is too short: of 117 names in these encodings charset-normalizer 3.5
-reads 24 right, this module 116.
+In neither alphabet does a capital follow a small letter. A general detector goes by the
+frequencies of letters, for which a name is too short: of 117 names in these encodings
+charset-normalizer 3.5 reads 24 right, this module 116.
 """
 
 from __future__ import annotations

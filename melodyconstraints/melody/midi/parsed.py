@@ -203,5 +203,5 @@ def _without_graces(
         return starts, ends, pitches
     others = np.append(starts[~empty], np.iinfo(np.int64).max)
     following = others[np.searchsorted(others[:-1], starts)]
-    kept = ~empty | (2 * STEPS_PER_QUARTER * (following - starts) >= ticks_per_quarter)
+    kept = ~empty | (following - starts >= ticks_per_quarter / (2 * STEPS_PER_QUARTER))
     return starts[kept], np.maximum(ends, starts + 1)[kept], pitches[kept]
