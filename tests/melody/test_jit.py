@@ -124,7 +124,7 @@ def test_interpreted_and_compiled_code_read_the_same(run_loops, make_midi, tmp_p
         events = [
             score.part_events(part, segment, polyphony)
             for part in score.parts
-            for segment in score.segments
+            for segment in score.timeline(part).segments
             for polyphony in ("skyline", "onset")
         ]
         causes = [windows.drop_causes(one, windows.WindowSettings()) for one in events]
