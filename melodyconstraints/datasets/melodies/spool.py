@@ -27,6 +27,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import (
+    FEW_FILES,
     PLACE,
     FileLimits,
     FileMelodies,
@@ -35,7 +36,10 @@ from melodyconstraints.datasets.melodies.extraction import (
 from melodyconstraints.datasets.melodies.files import Folder
 from melodyconstraints.datasets.melodies.hashing import KEYS, Hashes
 from melodyconstraints.datasets.melodies.workers import Fault
+from melodyconstraints.melody.events import REST
+from melodyconstraints.melody.jit import compile_now
 from melodyconstraints.melody.midi.windows import DROPS, Ints, WindowSettings
+from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import unicode_name
 
@@ -75,6 +79,9 @@ def extract_to_bytes(
     """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
     if parent_process() is not None:
         forgo_pandas()
+    if len(names) > FEW_FILES:
+        compile_now()  # and load, before the time of the first file counts
+        KEYS[unique](np.full((1, STEPS), REST, np.uint8))
     files = extract_task(names, faults, begin, folder=folder, settings=settings, limits=limits)
     return to_bytes(files, unique)
 
