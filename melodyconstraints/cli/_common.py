@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -23,6 +22,8 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from rich.text import Text
+
+from melodyconstraints.storage.text import json_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -188,7 +189,7 @@ def progress_bar(unit: str, *, per_second: bool = False) -> Progress:
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+    click.echo(json_text(value))
 
 
 def print_table(

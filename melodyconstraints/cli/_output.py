@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from melodyconstraints.storage.text import json_text
+
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
 _PICTURES = "melodies*.png"
@@ -63,4 +65,4 @@ def check_inputs(inputs: Iterable[Path], replaced: Iterable[Path]) -> None:
 
 def write_manifest(output: Path, facts: dict[str, Any]) -> None:
     """Say how the folder's melodies were made; ``melodies`` names their files."""
-    (output / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (output / MANIFEST).write_text(json_text(facts) + "\n", encoding="utf-8")

@@ -109,7 +109,9 @@ def test_a_path_and_its_bytes_give_the_same_score(tmp_path):
     ],
 )
 def test_the_time_signature_decides_which_bars_count(name, signatures, expected):
-    assert list(read_score(midi_bytes(signatures, MIDDLE_C)).timelines[0].segments) == expected, name
+    assert list(read_score(midi_bytes(signatures, MIDDLE_C)).timelines[0].segments) == expected, (
+        name
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,9 @@ def test_a_segment_without_notes_of_the_part_has_no_bars(tmp_path):
 def test_events_end_with_the_bar_in_which_the_parts_last_note_ends():
     low = "00 91 30 40 F800 81 30 00  # channel 2: pitch 48 over eight bars\n"
     score = read_score(midi_bytes(MIDDLE_C, low))
-    assert [len(score.part_events(part, score.timelines[0].segments[0])) for part in score.parts] == [16, 128]
+    assert [
+        len(score.part_events(part, score.timelines[0].segments[0])) for part in score.parts
+    ] == [16, 128]
 
 
 def test_the_last_partial_bar_is_filled_with_rests(tmp_path):
@@ -307,7 +311,9 @@ def test_random_bytes_behind_a_good_header_never_raise_anything_else(rng):
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_path_that_cannot_be_read_says_why(tmp_path, missing):
     path, reason = (
-        (tmp_path / "none.mid", "No such file") if missing else (tmp_path, "it is not a regular file")
+        (tmp_path / "none.mid", "No such file")
+        if missing
+        else (tmp_path, "it is not a regular file")
     )
     with pytest.raises(MidiError, match=f"cannot be read: {reason}"):
         read_score(path)
