@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from melodyconstraints.storage.files import check_writable, write_atomically
+from melodyconstraints.storage.text import json_text
 
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
@@ -85,4 +86,4 @@ def write_manifest(output: Path, facts: dict[str, Any]) -> None:
     It is written before them: a later run knows by it what a run that failed has left.
     """
     output.mkdir(parents=True, exist_ok=True)
-    write_atomically(output / MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
+    write_atomically(output / MANIFEST, (json_text(facts) + "\n").encode())

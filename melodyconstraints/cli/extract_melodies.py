@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,13 +31,17 @@ from melodyconstraints.datasets.melodies.extraction import FileLimits
 from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
 from melodyconstraints.datasets.melodies.spool import forgo_pandas
+from melodyconstraints.datasets.melodies.store import FOLDERS
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
+from melodyconstraints.storage.text import printable, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
 
 MEGABYTE = 2**20
+_MOST_LISTED = 20
+"""Folders that are named on stderr; more are in the store's ledger only."""
 _SETTINGS = WindowSettings()
 _LIMITS = FileLimits()
 
@@ -93,6 +98,11 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_setting("lowest", click.IntRange(0, 127), "Lowest MIDI pitch.")
 @_setting("highest", click.IntRange(0, 127), "Highest MIDI pitch.")
 @_setting("max_span", click.IntRange(0, 127), "Most semitones from lowest to highest note.")
+@_setting(
+    "max_off_grid",
+    click.FloatRange(0, 1),
+    "Largest share of onsets moved by more than a 64th, as in triplets; 1 leaves none out.",
+)
 @_setting("max_windows", click.IntRange(1), "Most windows of one file, spread over it.")
 @click.option(
     "--max-notes",
@@ -171,6 +181,10 @@ def command(
         print_json(summary.as_dict())
     else:
         _print(summary)
+    _say_skipped(output)
+    if summary.off_grid:
+        share = summary.off_grid / summary.onsets
+        talk().print(f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)")
     talk().print(f"{summary.melodies:,} melodies of {summary.tunes:,} tunes in {output}")
 
 
@@ -207,10 +221,25 @@ def _engine(name: str, jobs: int) -> Engine:
     return RayEngine(jobs)
 
 
+def _say_skipped(store: Path) -> None:
+    """Say on stderr, in a line each, which folders were left out."""
+    ledger = store / FOLDERS
+    lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
+    for line in lines[:_MOST_LISTED]:
+        folder = json.loads(line)
+        talk().print(f"{shortened(printable(folder['folder']))}: {folder['detail']}")
+    if len(lines) > _MOST_LISTED:
+        talk().print(f"{len(lines) - _MOST_LISTED} more folders in {ledger}")
+
+
 def _print(summary: ExtractionSummary) -> None:
     files = [("accepted", summary.accepted), *summary.reasons.most_common()]
     if summary.recovered:
-        files.append(("of all these, read at the second look", summary.recovered))
+        files.append(("of all these, read by mido, the fallback reader", summary.recovered))
+    if summary.unlisted_folders:
+        files.append(("folders that cannot be listed", summary.unlisted_folders))
+    if summary.linked_folders:
+        files.append(("links to folders, not followed", summary.linked_folders))
     print_table(
         ["files", f"{summary.files:,}"], [(str(name), f"{count:,}") for name, count in files]
     )

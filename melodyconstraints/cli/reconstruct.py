@@ -16,7 +16,13 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, melodies_of
+from melodyconstraints.cli._inputs import (
+    MIDI_PATH,
+    choice_options,
+    files_of,
+    melodies_of,
+    stem_of,
+)
 from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
 from melodyconstraints.cli._output import (
     check_inputs,
@@ -81,12 +87,13 @@ def command(
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.read_melodies import midi_files
 
-    files = list(dict.fromkeys(midi_files(paths)))
+    files, unlisted = files_of(paths)
+    files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
     earlier = _replaced(files, targets, output, plot=plot, overwrite=overwrite)
     melodies, failed = melodies_of(files, choice, tell=True)
+    failed += unlisted
     if melodies:
         model = load_model(model_folder)
         decoded = [_decode(model, found, variations, sampling) for _, found in melodies]
@@ -158,7 +165,7 @@ def _targets(files: Sequence[Path], output: Path, variations: int | None) -> dic
             {kind: output / f"{name}-{kind}.mid" for kind in kinds or [RECONSTRUCTED]},
             output / f"{name}.png",
         )
-        for file, name in zip(files, _distinct([file.stem for file in files]), strict=True)
+        for file, name in zip(files, _distinct(list(map(stem_of, files))), strict=True)
     }
 
 

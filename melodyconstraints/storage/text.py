@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
+from collections.abc import Mapping
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -35,4 +37,20 @@ def unicode_name(name: str) -> str:
     >>> unicode_name("caf\udce9.mid")
     'caf\\xe9.mid'
     """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def json_text(value: Any) -> str:
+    """JSON in ASCII, indented, with the names of files as :func:`unicode_name` has them."""
+    return json.dumps(_with_unicode_names(value), indent=2)
+
+
+def _with_unicode_names(value: Any) -> Any:
+    match value:
+        case str():
+            return unicode_name(value)
+        case Mapping():
+            return {unicode_name(str(key)): _with_unicode_names(of) for key, of in value.items()}
+        case list() | tuple():
+            return [_with_unicode_names(one) for one in value]
+    return value
