@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,13 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae.distributed import processes
-from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim
+from melodyconstraints.vae.folders import (
+    CHECKPOINTS,
+    CURVES,
+    check_device,
+    claim,
+    draw_evaluations,
+)
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 from melodyconstraints.workflows.bank import SIZE, write_bank
 
@@ -70,13 +77,7 @@ def train_model(
         ArtifactError: ``start_from`` holds no melody VAE.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
-
-    def show(state: TrainingState) -> None:
-        if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, output / CURVES, PANELS)
-        if callback:
-            callback(state)
-
+    draw = partial(plot_learning_curves, path=output / CURVES, panels=PANELS)
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
         if place.first:
@@ -100,11 +101,11 @@ def train_model(
             processes=place,
             folder=output / CHECKPOINTS,
             resume=resume,
-            callback=show,
+            callback=draw_evaluations(draw, callback),
         )
     if not place.first:
         return {}
-    plot_learning_curves(state.curves, output / CURVES, PANELS)
+    draw(state.curves)
     model.eval()
     if announce:
         announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
