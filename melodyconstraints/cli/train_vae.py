@@ -136,7 +136,7 @@ def _settings(
         steps=steps,
         time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
         learning_rate=learning_rate or LEARNING_RATES[preset],
-        average=EMA_DECAY,
+        ema_decay=EMA_DECAY,
         **options,
     )
 

@@ -45,7 +45,7 @@ SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2,
 """Of :func:`generate_from_caption`: until p(caption | z), of all words together, is 0.9."""
 REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
 """The same beside a critic of realism."""
-TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, average=0.99)
+TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, ema_decay=0.99)
 """Of :func:`train_captions`: what it learns by heart leads a search astray."""
 _PENALTY_POINTS = 48
 """Of a batch, at which the slope of a caption's logit costs."""

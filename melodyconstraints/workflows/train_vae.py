@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,13 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae.distributed import processes
-from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim
+from melodyconstraints.vae.folders import (
+    CHECKPOINTS,
+    CURVES,
+    check_device,
+    claim,
+    draw_evaluations,
+)
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 from melodyconstraints.workflows.bank import SIZE, write_bank
 
@@ -71,7 +77,7 @@ def train_model(
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
     output = Path(output)
-    report = _Report(output, preset, notes, callback, announce or (lambda _: None))
+    report = _Report(output, preset, notes, announce or (lambda _: None))
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
         if place.first:
@@ -93,7 +99,7 @@ def train_model(
             processes=place,
             folder=output / CHECKPOINTS,
             resume=resume,
-            callback=report.show,
+            callback=draw_evaluations(report.draw, callback),
         )
     if not place.first:
         return {}
@@ -110,15 +116,11 @@ class _Report:
     output: Path
     preset: str
     notes: str
-    callback: Callable[[TrainingState], None] | None
     announce: Callable[[str], None]
 
-    def show(self, state: TrainingState) -> None:
-        """Draw the learning curves where they have a new point."""
-        if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, self.output / CURVES, PANELS)
-        if self.callback:
-            self.callback(state)
+    def draw(self, curves: Sequence[Mapping[str, float]]) -> None:
+        """Draw the learning curves."""
+        plot_learning_curves(curves, self.output / CURVES, PANELS)
 
     def finish(
         self,
@@ -128,7 +130,7 @@ class _Report:
         settings: Mapping[str, Any],
     ) -> dict[str, Metrics]:
         """Measure a model on held-out melodies and write its folder."""
-        plot_learning_curves(state.curves, self.output / CURVES, PANELS)
+        self.draw(state.curves)
         self.announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
         measured = {
             split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()

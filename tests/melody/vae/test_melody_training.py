@@ -64,7 +64,7 @@ def train_tiny(tiny_config, some_melodies, sources):
         config=tiny_config,
         elbo=None,
         events=some_melodies.events,
-        average=0.0,
+        ema_decay=0.0,
         **options,
     ):
         settings = TrainingSettings(
@@ -72,7 +72,7 @@ def train_tiny(tiny_config, some_melodies, sources):
             batch_size=4,
             learning_rate=5e-3,
             warmup_steps=3,
-            average=average,
+            ema_decay=ema_decay,
             precision="float32",
             evaluate_every=2,
             checkpoint_every=3,
@@ -499,7 +499,7 @@ def test_a_training_that_was_killed_and_resumed_repeats_the_whole_one(
         if state.step == killed_at:
             raise KeyboardInterrupt
 
-    options = {"elbo": ElboSettings(bars_share=0.5), "average": 0.9}
+    options = {"elbo": ElboSettings(bars_share=0.5), "ema_decay": 0.9}
     whole, whole_state = train_tiny(12, **options)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(12, folder=tmp_path, callback=kill, **options)
