@@ -85,12 +85,15 @@ def train_vae_folder(
     metrics = measure_elbo(model, held_out)
     all_settings = {"preset": preset, "sigma_x": sigma_x, "steps": state.step, **asdict(settings)}
     training = {"settings": all_settings, "quality": metrics, "data": data.train.checksums}
-    minutes = state.elapsed_seconds / 60
-    summary = f"{_summary(model)}, trained for {state.step:,} steps in {minutes:.0f} minutes."
+    summary = f"{_summary(model)}, {_length(state)}."
     shown = {name: f"{value:.4g}" for name, value in metrics.items()}
     card = image_card(f"Image model, preset `{preset}`", summary, data, all_settings, shown)
     save_model(model, output, card=card, training=training)
     return metrics
+
+
+def _length(state: TrainingState) -> str:
+    return f"trained for {state.step:,} steps in {state.elapsed_seconds / 60:.0f} minutes"
 
 
 def _summary(model: ImageVAE) -> str:
