@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 actor_option = click.option(
     "--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor."
 )
+rules_from_option = click.option(
+    "--rules-from",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="With --actor: file of its rules that has moved. May be given several times.",
+)
 
 _EXAMPLES = click.Path(path_type=Path, exists=True, file_okay=False)
 example_options = option_group(
@@ -59,6 +66,7 @@ class ActorSource:
     rules: tuple[str, ...]
     density: int | None
     scale: str | None
+    rules_from: tuple[Path, ...] = ()
 
     @property
     def specs(self) -> list[str]:
@@ -72,6 +80,8 @@ class ActorSource:
     def check(self) -> None:
         """Refuse options that do not go together."""
         check_one_source(self.actor_folder, self.specs)
+        if self.rules_from and self.actor_folder is None:
+            raise click.UsageError("--rules-from goes with --actor only")
         if self.scale is not None and (self.rules or self.actor_folder is not None):
             raise click.UsageError(
                 "--scale turns a knob and goes with --density only; of an actor with other rules "
@@ -92,7 +102,7 @@ class ActorSource:
             only_dense and not (self.rules or self.actor_folder or self.model_folder)
         ):
             return load_knobs(model=model).at(self.scale, self.density)
-        return _find_actor(self.actor_folder, model, self.specs)
+        return _find_actor(self.actor_folder, model, self.specs, self.rules_from)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""
@@ -114,12 +124,16 @@ source_options = option_group(
             help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no "
             "training.",
         ),
+        "rules_from": rules_from_option,
     },
 )
 
 
 def _find_actor(
-    actor_folder: Path | None, model: MelodyVAE | None, specs: Sequence[str]
+    actor_folder: Path | None,
+    model: MelodyVAE | None,
+    specs: Sequence[str],
+    rules_from: Sequence[Path],
 ) -> MelodyActor:
     """The actor of a folder; or the cache's for rules, or one that is trained for them now."""
     from melodyconstraints.melody.vae.checkpoint import load_model
@@ -129,7 +143,7 @@ def _find_actor(
     from melodyconstraints.workflows.train_actor import train_actor
 
     if actor_folder is not None:
-        return load_actor(actor_folder, model=model)
+        return load_actor(actor_folder, model=model, rules_from=rules_from)
     own = model or load_model()
 
     def train() -> MelodyActor:

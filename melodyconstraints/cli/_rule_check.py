@@ -1,4 +1,4 @@
-"""What ``mc rules check`` finds, and how it tells it."""
+"""Check of a rule for ``mc rules check``, and its report."""
 
 from __future__ import annotations
 
@@ -11,41 +11,59 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
-from melodyconstraints.cli._common import print_json, print_table, progress_bar
+from melodyconstraints.cli._common import print_json, print_table, progress_bar, talk
 from melodyconstraints.datasets.melodies.store import read_store
-from melodyconstraints.errors import StoreError
+from melodyconstraints.errors import RuleError, StoreError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import Rule
-from melodyconstraints.rules.contract import Finding, check_contract, melodies_per_second
+from melodyconstraints.rules.contract import (
+    CONTRACT,
+    Finding,
+    check_contract,
+    melodies_per_second,
+)
+from melodyconstraints.rules.isolation import OutOfTime, time_limit
 from melodyconstraints.rules.learnability import (
-    JUDGED_IN_TRAINING,
+    DECODED_IN_TRAINING,
     Distribution,
     Verdict,
+    assess,
     cost_of_training,
-    judge,
 )
 from melodyconstraints.workflows.bank import Bank, load_bank
 from melodyconstraints.workflows.train_vae import choose
 
 _STORED = 2_048
-"""Melodies of a store that are judged."""
-_HELD_TO_CONTRACT = 256
-"""Melodies on which the contract is checked, again and again."""
+"""Melodies of a store that are rewarded, at most."""
+_CHECKED = 256
+"""Melodies on which the contract is checked, at most."""
+_TRIED = 8
+"""Melodies on which a rule is timed first, to choose how many a check may take."""
+_FEWEST = 64
+"""Melodies of which rewards are computed, however slow a rule is."""
+_SECONDS_OF_CONTRACT, _SECONDS_OF_REWARDS = 5.0, 15.0
+"""Time that the two parts of a check may take, about."""
+_CALLS_OF_CONTRACT = 6
+"""Calls of a rule for each melody on which its contract is checked."""
+PATIENCE = 10.0
+"""Seconds after which a call of a rule is ended."""
 _OWN = "drawn by the model"
 _WIDTH = 98
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is told about a rule.
+    """Results of a check.
 
     Args:
         findings: one a clause of the contract.
-        distributions: by the name of what was judged; only of a rule that keeps the contract,
-            like what follows.
-        verdict: whether it can be learned.
+        distributions: of rewards, by the name of the melodies; like what follows only of a rule
+            that satisfies the contract.
+        verdict: whether the rule can be learned.
         speed: melodies a second.
     """
 
@@ -57,15 +75,19 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """The contract is kept, and the rule can be learned."""
+        """Whether the rule satisfies the contract and can be learned."""
         return self.verdict is not None and self.verdict.learnable
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
+        contract = [
+            {"says": one.says, "satisfied": one.broken is None, "broken": one.broken}
+            for one in self.findings
+        ]
         return {
             "rule": self.rule.name,
             "passed": self.passed,
-            "contract": [{"says": one.says, "broken": one.broken} for one in self.findings],
+            "contract": contract,
             "rewards": {name: asdict(one) for name, one in self.distributions.items()},
             "verdict": self.verdict and asdict(self.verdict),
             "melodies_per_second": self.speed,
@@ -80,11 +102,14 @@ def examine(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Report:
-    """Hold a rule to the contract and judge a model's bank by it.
+    """Check the contract of a rule, and compute its rewards of a model's bank.
+
+    What is done, and about how long it takes, is said on stderr. Of a slow rule fewer melodies
+    are taken; a rule that hangs is ended after :data:`PATIENCE`.
 
     Args:
         model_folder: None for the bundled model.
-        data: a store whose own melodies are judged in place of the bank's reconstructions.
+        data: a store whose own melodies are rewarded in place of the bank's reconstructions.
         clock: gives seconds.
     """
     stored = _stored(data)
@@ -96,20 +121,54 @@ def examine(
                 task, completed=done, total=total, visible=True
             ),
         )
-    some = bank.melodies[:_HELD_TO_CONTRACT]
-    findings = check_contract(rule, some)
+    speed, findings = _check(rule, bank.melodies, clock)
     if any(one.broken for one in findings):
         return Report(rule, findings)
-    judged = {_OWN: bank.melodies, **_training_data(bank, stored)}
-    rewards = {name: rule(melodies) for name, melodies in judged.items()}
-    distributions = {name: Distribution.of(given) for name, given in rewards.items()}
-    return Report(
-        rule,
-        findings,
-        distributions,
-        judge(distributions[_OWN]),
-        melodies_per_second(rule, some, clock=clock),
-    )
+    melodies = {_OWN: bank.melodies, **_training_data(bank, stored)}
+    each = max(int(_SECONDS_OF_REWARDS * speed / len(melodies)), _FEWEST)
+    some = {name: Melodies(choose(one.events, each)) for name, one in melodies.items()}
+    count = sum(map(len, some.values()))
+    _announce("computing rewards of", count, speed)
+    start = clock()
+    rewards = {name: _rewards(rule, one, max(int(speed), 1)) for name, one in some.items()}
+    speed = count / max(clock() - start, 1e-9)
+    distributions = {name: Distribution.of(own) for name, own in rewards.items()}
+    return Report(rule, findings, distributions, assess(distributions[_OWN]), speed)
+
+
+def _check(
+    rule: Rule, melodies: Melodies, clock: Callable[[], float]
+) -> tuple[float, list[Finding]]:
+    """Time a rule on some melodies, and check its contract on as many as that allows.
+
+    Returns:
+        Melodies a second, and findings.
+    """
+    tried = melodies[:_TRIED]
+    talk().print(f"trying {rule.name} on {len(tried)} melodies, {PATIENCE:g} s a call at most")
+    try:
+        with time_limit(PATIENCE):
+            rule(tried[:1])  # a first call may import and compile
+            speed = melodies_per_second(rule, tried, clock=clock)
+    except RuleError as error:
+        if isinstance(error.__cause__, OutOfTime):
+            return 0.0, [Finding(CONTRACT[0].says, str(error), error)]
+        return 0.0, check_contract(rule, tried, seconds=PATIENCE)
+    count = int(_SECONDS_OF_CONTRACT * speed / _CALLS_OF_CONTRACT)
+    some = melodies[: min(max(count, _TRIED), _CHECKED)]
+    _announce("checking the contract on", len(some), speed / _CALLS_OF_CONTRACT)
+    return speed, check_contract(rule, some, seconds=PATIENCE)
+
+
+def _rewards(rule: Rule, melodies: Melodies, size: int) -> NDArray[np.float64]:
+    """``(B,)`` rewards, computed for so many melodies at a time."""
+    with time_limit(PATIENCE):
+        parts = [rule(melodies[first : first + size]) for first in range(0, len(melodies), size)]
+    return np.concatenate(parts)
+
+
+def _announce(what: str, count: int, speed: float) -> None:
+    talk().print(f"{what} {count:,} melodies, about {max(count / speed, 1):,.0f} s")
 
 
 def _stored(data: Path | None) -> Melodies | None:
@@ -128,7 +187,7 @@ def _training_data(bank: Bank, stored: Melodies | None) -> dict[str, Melodies]:
 
 
 def show(report: Report, as_json: bool) -> None:
-    """Print a report; what the rule raised goes to stderr, with its traceback, once."""
+    """Print a report; the error that a rule raised goes to stderr, with its traceback, once."""
     raised = [one.error for one in report.findings if one.error and one.error.__cause__]
     for error in raised[:1]:
         click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
@@ -140,9 +199,9 @@ def show(report: Report, as_json: bool) -> None:
         _say(report.rule.description)
     click.echo()
     for finding in report.findings:
-        click.echo(f"{'BROKEN' if finding.broken else 'kept':<6}  {finding.says}")
+        click.echo(f"{'BROKEN' if finding.broken else 'satisfied':<9}  {finding.says}")
         if finding.broken:
-            _say(finding.broken, indent=8)
+            _say(finding.broken, indent=11)
     click.echo()
     if report.verdict is None or report.speed is None:
         _say("The rule breaks the contract; mend it and check it again.")
@@ -153,8 +212,8 @@ def show(report: Report, as_json: bool) -> None:
     seconds, slow = cost_of_training(report.speed)
     advice = " That is slow; @rule(batched=True) is faster." if slow else ""
     _say(
-        f"A training judges about {JUDGED_IN_TRAINING:,} melodies: {seconds:,.1f} s "
-        f"({report.speed:,.0f} a second).{advice}"
+        f"A training decodes about {DECODED_IN_TRAINING:,} melodies; their rewards take "
+        f"{seconds:,.1f} s ({report.speed:,.0f} a second).{advice}"
     )
     _say(f"{report.verdict.text[0].upper()}{report.verdict.text[1:]}.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -39,7 +40,11 @@ class CommandTable(click.Group):
         self.rows, self.package = rows, package
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program; what a console's encoding does not have is printed as ``?``."""
+        """Run the program; what a console's encoding does not have is printed as ``?``.
+
+        Rules that plot open no windows.
+        """
+        os.environ["MPLBACKEND"] = "Agg"
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
@@ -70,6 +75,8 @@ class CommandTable(click.Group):
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
             raise Failure(_harmless(str(error)), error.exit_code) from error
+        except BrokenPipeError:  # whoever read the output has had enough: click ends quietly
+            raise
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             message = _harmless(f"{place}{error.strerror or error}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import example_options
+from melodyconstraints.cli._actors import example_options, rules_from_option
 from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.evaluate_actor import Evaluation, ExampleLikeness
 
-_OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density", "like", "unlike"), ("split", "picture")
+_OF_AN_ACTOR = ("rules", "density", "rules_from", "like", "unlike")
+_OF_A_MODEL = ("split", "picture")
 """Parameters that only one of the two measurements has."""
 
 
@@ -40,6 +41,7 @@ _OF_AN_ACTOR, _OF_A_MODEL = ("rules", "density", "like", "unlike"), ("split", "p
     "how much the actor's melodies are like these.",
 )
 @model_option
+@rules_from_option
 @click.option(
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
@@ -65,6 +67,7 @@ def command(
     actor_folder: Path | None,
     store: Path | None,
     model_folder: Path | None,
+    rules_from: tuple[Path, ...],
     count: int,
     specs: list[str],
     examples: dict[str, Path | None],
@@ -86,7 +89,8 @@ def command(
     if actor_folder is not None:
         _refuse(context, _OF_A_MODEL, "--data without --actor")
         options = {"also": specs, **examples, **sampling}
-        _evaluate_actor(actor_folder, model_folder, store, count, options, as_json)
+        where = {"folder": actor_folder, "rules_from": rules_from}
+        _evaluate_actor(where, model_folder, store, count, options, as_json)
     elif store is not None:
         _refuse(context, _OF_AN_ACTOR, "--actor")
         _check_picture(picture)
@@ -112,7 +116,7 @@ def _check_picture(path: Path | None) -> None:
 
 
 def _evaluate_actor(
-    folder: Path,
+    where: dict[str, Any],
     model_folder: Path | None,
     store: Path | None,
     count: int,
@@ -124,7 +128,7 @@ def _evaluate_actor(
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 
     model = None if model_folder is None else load_model(model_folder)
-    actor = load_actor(folder, model=model)
+    actor = load_actor(**where, model=model)
     held_out = None if store is None else _held_out(store, count)
     with talk().status(f"drawing 2 x {count} melodies"):
         evaluation = evaluate_actor(actor, count, held_out=held_out, **options)

@@ -25,6 +25,7 @@ from melodyconstraints.cli._output import (
     remove_earlier,
     write_manifest,
 )
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
@@ -117,6 +118,8 @@ def command(
         "drawn": drawn,
         "key": actor.key if actor else None,
     }
+    for rule in actor.missing_rules if actor else []:
+        click.echo(f"Warning: {printable(rule.why)}", err=True)
     satisfied = _write(melodies, output, facts, actor, plot=plot, replaced=earlier)
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
     if satisfied is not None and not only_satisfying:
@@ -144,21 +147,26 @@ def _write(
     plot: bool,
     replaced: Sequence[Path],
 ) -> int | None:
-    """Write MIDI files, manifest and picture; how many satisfy every rule, None without rules."""
+    """Write MIDI files, manifest and picture; how many satisfy every rule.
+
+    None without rules, or where one is missing.
+    """
     from melodyconstraints.latent.satisfaction import SATISFIED
     from melodyconstraints.workflows.actor import rewards_of
 
-    names = actor.names if actor else []
-    rewards = rewards_of(actor.rules if actor else [], melodies)
+    own_rules, missing = (actor.rules, actor.missing_rules) if actor else ([], [])
+    rules = [rule for rule in own_rules if rule not in missing]
+    rewards = rewards_of(rules, melodies)
+    counts = bool(rules) and not missing
     played = {key: facts[key] for key in ("tempo", "program", "key")}
     entries: list[dict[str, Any]] = []
     results = []
     for melody, path, own in zip(
         melodies, numbered(output, "melody", len(melodies)), rewards, strict=True
     ):
-        by_name = dict(zip(names, own.tolist(), strict=True))
+        by_name = dict(zip((rule.name for rule in rules), own.tolist(), strict=True))
         entry = {"file": path.name, "notes": len(melody), "rewards": by_name}
-        if names:
+        if counts:
             entry["satisfied"] = bool((own >= SATISFIED).all())
         entries.append(entry)
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
@@ -171,4 +179,4 @@ def _write(
         output / PICTURE if plot else None,
         pitch_classes=actor.pitch_classes if actor else None,
     )
-    return sum(entry["satisfied"] for entry in entries) if names else None
+    return sum(entry["satisfied"] for entry in entries) if counts else None

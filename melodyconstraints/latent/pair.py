@@ -17,11 +17,11 @@ and whatever the domain adds. The networks are rebuilt from the shapes of their 
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.networks import (
@@ -109,6 +109,9 @@ class ModelOnDisk(Protocol):
     fingerprint: str
 
 
+AnyModel = TypeVar("AnyModel", bound=ModelOnDisk)
+
+
 @dataclass(frozen=True)
 class SavedPair:
     """A pair that was read from a folder.
@@ -126,6 +129,26 @@ class SavedPair:
     fingerprint: str
     config: dict[str, Any]
     remedy: str
+
+    def model(self, given: AnyModel | None, load: Callable[[str], AnyModel]) -> AnyModel:
+        """The model of the pair.
+
+        Args:
+            given: in place of the one that the pair names.
+            load: reads a model's folder.
+
+        Raises:
+            ArtifactError: the model is not where it was, or another one is given.
+        """
+        try:
+            model = load(self.model_folder) if given is None else given
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"{error}; it is the model of {self.folder}: where it has moved, give its folder "
+                "with --model (in Python model=)"
+            ) from error
+        self.check_model(model)
+        return model
 
     def check_model(self, model: ModelOnDisk) -> None:
         """See :func:`check_fingerprint`."""

@@ -1,9 +1,9 @@
-"""What every rule must keep, whoever wrote it: what ``mc rules check`` holds it to.
+"""The contract of rules: what ``mc rules check`` checks.
 
 >>> from melodyconstraints.melody.events import Melodies, Melody
 >>> from melodyconstraints.rules import find_rule
->>> tunes = Melodies.stack([Melody.from_notes([(0, 4, 60)]), Melody.from_notes([(0, 4, 61)])])
->>> [finding.broken for finding in check_contract(find_rule("cmajor"), tunes)]
+>>> melodies = Melodies.stack([Melody.from_notes([(0, 4, 60)]), Melody.from_notes([(0, 4, 61)])])
+>>> [finding.broken for finding in check_contract(find_rule("cmajor"), melodies)]
 [None, None, None, None, None]
 
 Shapes: ``B`` melodies.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,17 +24,19 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import RuleError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules.definition import Rule
+from melodyconstraints.rules.inputs import python_function
+from melodyconstraints.rules.isolation import OutOfTime, rearm, time_limit
 
 EQUAL = 1e-9
-"""Rewards that differ by less are the same: sums over a batch may round another way."""
+"""Rewards that differ by less are equal: a sum over a batch may be rounded another way."""
 
 _ALONE = 32
-"""Melodies that are judged one by one."""
+"""Melodies whose rewards are computed one by one as well."""
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One thing that a rule must keep.
+    """One clause of the contract.
 
     Args:
         says: one line.
@@ -46,12 +49,12 @@ class Clause:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a clause.
+    """Whether a rule satisfies a clause.
 
     Args:
-        says: of the clause.
-        broken: what was found instead; None where the rule keeps it.
-        error: what the rule raised, if it did.
+        says: text of the clause.
+        broken: what was found instead; None where the rule satisfies the clause.
+        error: error that the rule raised, if it did.
     """
 
     says: str
@@ -59,8 +62,13 @@ class Finding:
     error: RuleError | None = None
 
 
-def check_contract(rule: Rule, melodies: Melodies) -> list[Finding]:
-    """Hold a rule to every clause of :data:`CONTRACT`, on ``B`` melodies.
+def check_contract(
+    rule: Rule, melodies: Melodies, *, seconds: float | None = None
+) -> list[Finding]:
+    """Check a rule by every clause of :data:`CONTRACT`, on ``B`` melodies.
+
+    Args:
+        seconds: for one call of the rule; a call that takes longer ends the check.
 
     Returns:
         One finding a clause, in their order.
@@ -70,10 +78,18 @@ def check_contract(rule: Rule, melodies: Melodies) -> list[Finding]:
     """
     if len(melodies) < 2:
         raise UsageError(f"a contract is checked on at least 2 melodies, got {len(melodies)}")
-    return [_finding(clause, rule, melodies) for clause in CONTRACT]
+    findings: list[Finding] = []
+    with nullcontext() if seconds is None else time_limit(seconds):
+        for clause in CONTRACT:
+            finding = _finding(clause, rule, melodies)
+            findings.append(finding)
+            if finding.error and isinstance(finding.error.__cause__, OutOfTime):
+                break
+    return findings
 
 
 def _finding(clause: Clause, rule: Rule, melodies: Melodies) -> Finding:
+    rearm()
     try:
         return Finding(clause.says, clause.check(rule, melodies))
     except RuleError as error:
@@ -81,22 +97,22 @@ def _finding(clause: Clause, rule: Rule, melodies: Melodies) -> Finding:
 
 
 def _place(rule: Rule, error: RuleError) -> str:
-    """Where in the rule's own file it raised."""
+    """File and line of the rule that raised, for the end of a message."""
     if error.__cause__ is None:
         return ""
     frames = traceback.extract_tb(error.__cause__.__traceback__)
-    own = getattr(getattr(rule.function, "__code__", None), "co_filename", None)
+    own = getattr(getattr(python_function(rule.function), "__code__", None), "co_filename", None)
     mine = [frame for frame in frames if frame.filename == own] or frames[-1:]
     return f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
 
 
 def numbers(rule: Rule, melodies: Melodies) -> None:
-    """A number in [0, 1] for every melody; a rule checks that itself."""
+    """Rewards of all melodies are in [0, 1], which a call of a rule checks itself."""
     rule(melodies)
 
 
 def extremes(rule: Rule, _: Melodies) -> None:
-    """A number for melodies that a model may make one day."""
+    """Rewards of unusual melodies are in [0, 1]."""
     lowest, highest = Melody.from_notes([(0, 1, 0)]), Melody.from_notes([(255, 1, 127)])
     full = Melody.from_notes([(step, 1, 60) for step in range(256)])
     for melody in (Melody.from_notes([]), lowest, highest, full):
@@ -104,19 +120,19 @@ def extremes(rule: Rule, _: Melodies) -> None:
 
 
 def same_again(rule: Rule, melodies: Melodies) -> str | None:
-    """The same rewards for the same melodies: no chance, no memory."""
+    """Rewards of the same melodies are the same again: no chance, no memory."""
     again = Melodies(melodies.events)
     return _difference(rule(melodies), rule(again), "the first time", "the second time")
 
 
 def any_order(rule: Rule, melodies: Melodies) -> str | None:
-    """The same rewards when the batch is turned around."""
-    turned = rule(melodies[::-1])[::-1]
-    return _difference(rule(melodies), turned, "in one order", "in the opposite order")
+    """Rewards do not depend on the order of the batch."""
+    reversed_order = rule(melodies[::-1])[::-1]
+    return _difference(rule(melodies), reversed_order, "in one order", "in the opposite order")
 
 
 def alone(rule: Rule, melodies: Melodies) -> str | None:
-    """What a melody earns among others it earns alone."""
+    """Rewards do not depend on the other melodies of a batch."""
     together = rule(melodies)[:_ALONE]
     rewards = [rule(melodies[row : row + 1])[0] for row in range(len(together))]
     return _difference(together, np.array(rewards), "among others", "alone")
@@ -126,8 +142,8 @@ CONTRACT = (
     Clause("gives a number from 0 to 1 for every melody", numbers),
     Clause("gives one for silence, a single note and a note on every step", extremes),
     Clause("gives the same again for the same melodies", same_again),
-    Clause("does not look at the order of a batch", any_order),
-    Clause("gives a melody alone what it earns among others", alone),
+    Clause("gives the same in any order of a batch", any_order),
+    Clause("gives a melody the same alone and among others", alone),
 )
 
 
@@ -139,15 +155,15 @@ def _difference(
         return None
     first = rows[0]
     return (
-        f"melody {first + 1} earned {one[first]:.6g} {when} and {other[first]:.6g} {then} "
-        f"({len(rows)} of {len(one)} melodies differ)"
+        f"the reward of melody {first + 1} is {one[first]:.6g} {when} and {other[first]:.6g} "
+        f"{then} ({len(rows)} of {len(one)} melodies differ)"
     )
 
 
 def melodies_per_second(
     rule: Rule, melodies: Melodies, *, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """How many melodies a rule judges in a second, views included.
+    """Melodies that a rule rewards in a second, computing of views included.
 
     Args:
         clock: gives seconds.

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.errors import RuleError, UsageError
+from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules.arguments import TOLERANCE, shown
 from melodyconstraints.rules.inputs import (
@@ -22,7 +22,7 @@ from melodyconstraints.rules.inputs import (
     asked_for,
     function_behind,
 )
-from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated
+from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, rearm
 
 RuleFunction = Callable[[Any], Any]
 _REAL_NUMBERS = "biufO"
@@ -122,6 +122,7 @@ class Rule:
     ) -> Any:
         """The function's result; all that it raises is a RuleError, but for Ctrl-C."""
         convert = CONVERSIONS[MELODY if self.batched else self.takes]
+        rearm()
         try:
             return self.function(convert(melodies))
         except (Exception, OutOfTime) as error:
@@ -149,6 +150,21 @@ class Rule:
         clipped = numbers.clip(0, 1)
         near = np.abs(numbers - clipped) <= max(TOLERANCE, _ROUNDING * float(precision))
         return np.where(near, clipped, numbers)
+
+
+@dataclass(frozen=True)
+class MissingRule(Rule):
+    """A rule that was not found again: it has a name, and no rewards.
+
+    Args:
+        why: text of the error that a call raises.
+    """
+
+    why: str = ""
+
+    def __call__(self, melodies: Melody | Melodies) -> NoReturn:
+        """Raise RuleNotFoundError."""
+        raise RuleNotFoundError(self.why)
 
 
 @overload

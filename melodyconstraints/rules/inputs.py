@@ -66,10 +66,16 @@ def function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
     return function_behind(inner.func) if isinstance(inner, partial) else inner
 
 
+def python_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, and the method that a call of an object runs."""
+    inner = function_behind(function)
+    if hasattr(inner, "__globals__"):
+        return inner
+    method: Callable[..., Any] = getattr(type(inner), "__call__", inner)  # noqa: B004
+    return method
+
+
 def _renamed(function: Callable[..., Any], name: str) -> str:
     """The own name of what a function's module calls ``name``."""
-    inner = function_behind(function)
-    if not hasattr(inner, "__globals__"):  # an object, whose method it is
-        inner = getattr(type(inner), "__call__", inner)  # noqa: B004
-    thing = getattr(inner, "__globals__", {}).get(name)
+    thing = getattr(python_function(function), "__globals__", {}).get(name)
     return str(getattr(thing, "__name__", ""))

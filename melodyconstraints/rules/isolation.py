@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,8 +20,16 @@ Loaded = TypeVar("Loaded")
 _PACKAGE = __name__.partition(".")[0]
 _STDOUT, _STDERR = 1, 2
 _NUMPY: Any = np.random  # whose stubs lack two functions
-_USERS_BITS = np.random.MT19937(0)
-"""NumPy's global generator while users' code runs: quicker than to save and restore its state."""
+_NUMPYS_OWN = np.random.MT19937(0)
+_generators: dict[str, Any] = {"random": random.Random(0).getstate()}  # noqa: S311
+"""States of the generators that users' code draws from, each a stream of its own."""
+_lock = threading.Lock()
+_inside = 0
+"""Threads and nested calls that run users' code now; the first sets, the last restores."""
+_surroundings: AbstractContextManager[None]
+"""Entered by the first of them."""
+_limit: float | None = None
+"""Seconds of the innermost :func:`time_limit`."""
 
 
 class OutOfTime(BaseException):
@@ -52,20 +60,38 @@ def isolated() -> Iterator[Run]:
     floating-point errors, torch's gradients, default type, default device and threads, and the
     working directory. What the code writes to the descriptor of stdout goes to stderr as well.
     """
-    run = Run()
-    python, numpy, torch = random.getstate(), _NUMPY.get_bit_generator(), _torch_state()
-    folder = _working_directory()
-    _NUMPY.set_bit_generator(_USERS_BITS)
+    run, gradients = Run(), _gradients()
+    _enter()
     try:
-        with np.errstate(), _stdout_on_stderr(), _stdin_kept_open(), _noted_interrupts(run):
+        with np.errstate(), _noted_interrupts(run):
             yield run
     finally:
-        random.setstate(python)
-        _NUMPY.set_bit_generator(numpy)
-        _restore_torch(torch)
-        if folder != _working_directory():
-            with suppress(OSError):
-                os.chdir(folder)
+        _leave()
+        if gradients != _gradients():
+            sys.modules["torch"].set_grad_enabled(gradients)
+
+
+def _enter() -> None:
+    global _inside, _surroundings
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            _surroundings = _apart()
+            _surroundings.__enter__()
+
+
+def _leave() -> None:
+    global _inside
+    with _lock:
+        _inside -= 1
+        if not _inside:
+            _surroundings.__exit__(None, None, None)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    with _stdout_on_stderr(), _stdin_kept_open(), _own_generators(), _settings_kept():
+        yield
 
 
 def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
@@ -90,10 +116,11 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise :class:`OutOfTime` in the block after some seconds.
+    """Raise :class:`OutOfTime` in the block some seconds after its start, or :func:`rearm`.
 
     In the main thread of systems with SIGALRM only; elsewhere there is no limit.
     """
+    global _limit
     if not hasattr(signal, "setitimer") or not _in_main_thread():
         yield
         return
@@ -101,13 +128,21 @@ def time_limit(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise OutOfTime(f"{seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, stop), _limit
+    _limit = seconds
+    rearm()
     try:
         yield
     finally:
+        handler, _limit = before
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def rearm() -> None:
+    """Begin the time limit anew, where there is one: each call of a rule has all of it."""
+    if _limit is not None:
+        signal.setitimer(signal.ITIMER_REAL, _limit)
 
 
 @contextmanager
@@ -189,34 +224,61 @@ def _working_directory() -> str:
         return ""
 
 
-def _torch_state() -> tuple[Any, ...] | None:
-    """Torch's global state; None where it was not imported, so that nothing imports it here."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
-        return None
-    return (
-        torch.get_rng_state(),
-        torch.is_grad_enabled(),
-        torch.get_default_dtype(),
-        torch.get_default_device(),
-        torch.get_num_threads(),
-    )
+def _torch() -> Any:
+    """Torch where it was imported, else None: nothing imports it here."""
+    return sys.modules.get("torch")
 
 
-def _restore_torch(state: tuple[Any, ...] | None) -> None:
-    """Set what has changed; the state of a fresh process where users' code imported torch."""
-    torch: Any = sys.modules.get("torch")
+def _gradients() -> bool:
+    """Whether torch computes gradients in this thread, as it does in a fresh process."""
+    torch = _torch()
+    return torch is None or torch.is_grad_enabled()
+
+
+@contextmanager
+def _own_generators() -> Iterator[None]:
+    """Global generators have states of users' code, and their own again afterwards."""
+    python, numpy, torch = random.getstate(), _NUMPY.get_bit_generator(), _torch()
+    state = None if torch is None else torch.get_rng_state()
+    random.setstate(_generators["random"])
+    _NUMPY.set_bit_generator(_NUMPYS_OWN)
+    if torch is not None:
+        own = _generators.get("torch")
+        torch.set_rng_state(torch.Generator().manual_seed(0).get_state() if own is None else own)
+    try:
+        yield
+    finally:
+        _generators["random"] = random.getstate()
+        random.setstate(python)
+        _NUMPY.set_bit_generator(numpy)
+        if (torch := _torch()) is not None:
+            _generators["torch"] = torch.get_rng_state()
+            if state is None:  # users' code imported it
+                torch.seed()  # by chance, as a fresh process does
+            else:
+                torch.set_rng_state(state)
+
+
+@contextmanager
+def _settings_kept() -> Iterator[None]:
+    """The working directory and torch's defaults are what they were."""
+    folder, before = _working_directory(), _torch_settings()
+    try:
+        yield
+    finally:
+        if folder != _working_directory():
+            with suppress(OSError):
+                os.chdir(folder)
+        torch = _torch()
+        if torch is not None and (after := _torch_settings()) != before:
+            dtype, device, threads = before or (torch.float32, torch.device("cpu"), after[2])
+            torch.set_default_dtype(dtype)
+            torch.set_default_device(device)
+            torch.set_num_threads(threads)
+
+
+def _torch_settings() -> tuple[Any, ...]:
+    torch = _torch()
     if torch is None:
-        return
-    if state is None:
-        torch.seed()  # by chance, as a fresh process is seeded
-        state = (torch.get_rng_state(), True, torch.float32, torch.device("cpu"), None)
-    generator, gradients, dtype, device, threads = state
-    torch.set_rng_state(generator)
-    torch.set_grad_enabled(gradients)
-    if torch.get_default_dtype() != dtype:
-        torch.set_default_dtype(dtype)
-    if torch.get_default_device() != device:
-        torch.set_default_device(device)
-    if threads and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
+        return ()
+    return torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from melodyconstraints.latent.satisfaction import SATISFIED
 
-JUDGED_IN_TRAINING = 23_000
-"""Melodies that are judged in one training of an actor, about."""
+DECODED_IN_TRAINING = 23_000
+"""Melodies that one training of an actor decodes, about; a rule rewards each."""
 
 _RARE, _USUAL, _SLOW_SECONDS = 0.01, 0.5, 60.0
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -22,14 +22,14 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Distribution:
-    """How rewards are spread.
+    """Distribution of rewards.
 
     Args:
-        n: melodies.
-        mean: of their rewards.
-        satisfied: share of rewards that count as satisfied.
-        quantiles: least, 10%, median, 90%, most.
-        values: how many different rewards there are.
+        n: number of melodies.
+        mean: mean reward.
+        satisfied: share of melodies that satisfy the rule.
+        quantiles: least, 10%, median, 90% and greatest reward.
+        values: number of different rewards.
         histogram: share of the melodies in each tenth of [0, 1].
     """
 
@@ -42,7 +42,7 @@ class Distribution:
 
     @classmethod
     def of(cls, rewards: NDArray[np.float64]) -> Distribution:
-        """Of ``(B,)`` rewards in [0, 1], at least one."""
+        """Distribution of ``(B,)`` rewards in [0, 1], at least one."""
         counts, _ = np.histogram(rewards, _BINS, (0, 1))
         return cls(
             n=len(rewards),
@@ -72,7 +72,7 @@ class Verdict:
     """Whether a rule can be learned.
 
     Args:
-        kind: ``constant``, ``kept``, ``rare step``, ``never``, ``easy`` or ``good``.
+        kind: ``constant``, ``satisfied``, ``rare step``, ``never``, ``easy`` or ``good``.
         learnable: False where a training is bound to fail.
         text: for the user.
     """
@@ -82,32 +82,32 @@ class Verdict:
     text: str
 
 
-def judge(prior: Distribution) -> Verdict:
-    """What the rewards of a model's own melodies promise of a training."""
+def assess(prior: Distribution) -> Verdict:
+    """Whether a rule can be learned, by its rewards of a model's own melodies."""
     least, most = prior.quantiles[0], prior.quantiles[-1]
     share = f"{prior.satisfied:.1%}"
     if prior.satisfied == 1:
-        return Verdict("kept", True, "every melody satisfies it already: nothing to learn")
+        return Verdict("satisfied", True, "every melody satisfies it already: nothing to learn")
     if prior.values == 1:
         return Verdict(
             "constant",
             False,
-            f"cannot be learned: all {prior.n:,} melodies earn {most:.3g}; give more for coming "
-            "closer, so that a training sees which way to go",
+            f"cannot be learned: all {prior.n:,} melodies have the reward {most:.3g}; give more "
+            "for coming closer, so that a training has a direction",
         )
     if prior.values == 2 and 0 < prior.satisfied < _RARE:
         return Verdict(
             "rare step",
             True,
-            f"hard to learn: only {share} of the melodies satisfy it, and the others all earn "
-            f"{least:.3g}; give more for coming closer",
+            f"hard to learn: only {share} of the melodies satisfy it, and all others have the "
+            f"reward {least:.3g}; give more for coming closer",
         )
     if prior.satisfied == 0:
         return Verdict(
             "never",
             True,
             f"can be learned, though no melody satisfies it yet (best {most:.3g}): the rewards "
-            "are graded and show the way",
+            "are graded, which gives a training its direction",
         )
     if prior.satisfied >= _USUAL:
         return Verdict("easy", True, f"easily learned: {share} of the melodies satisfy it already")
@@ -115,6 +115,10 @@ def judge(prior: Distribution) -> Verdict:
 
 
 def cost_of_training(speed: float) -> tuple[float, bool]:
-    """Seconds that a rule of so many melodies a second takes of a training, and whether many."""
-    seconds = JUDGED_IN_TRAINING / speed
+    """Seconds that a rule adds to a training, and whether those are many.
+
+    Args:
+        speed: melodies a second.
+    """
+    seconds = DECODED_IN_TRAINING / speed
     return seconds, seconds > _SLOW_SECONDS

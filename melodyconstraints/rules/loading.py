@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -49,6 +51,24 @@ def load_rule_file(path: str, name: str | None) -> Rule:
     found_rule = candidates[name]
     own = found_rule if isinstance(found_rule, Rule) else rule(found_rule)
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")
+
+
+def places_of(spec: str, files: Sequence[Path | str]) -> list[str]:
+    """A specification as it is, and with other files in place of the one that it names.
+
+    A file of the same name goes first, files of other names last.
+
+    >>> places_of("not:/old/mine.py:f", ["/new/other.py", "/new/mine.py", "/new/tune.mid"])
+    ['not:/new/mine.py:f', 'not:/old/mine.py:f', 'not:/new/other.py:f']
+    """
+    match = re.fullmatch(r"((?:not:)*(?:novelty:)?)(.+\.\w+)([:,][^:,]+)", spec)
+    if match is None:
+        return [spec]
+    old = Path(match[2])
+    alike = [path for path in map(Path, files) if path.suffix == old.suffix]
+    moved = {path: f"{match[1]}{path.resolve()}{match[3]}" for path in alike}
+    same = [place for path, place in moved.items() if path.name == old.name]
+    return [*same, spec, *(place for place in moved.values() if place not in same)]
 
 
 def _is_rule(key: str, value: object, module: ModuleType) -> bool:

@@ -7,17 +7,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.errors import (
+    MelodyConstraintsError,
+    RuleNotFoundError,
+    TrainingError,
+    UsageError,
+)
 from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
@@ -28,6 +33,8 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rule, find_rules
+from melodyconstraints.rules.definition import MissingRule
+from melodyconstraints.rules.loading import places_of
 from melodyconstraints.storage.artifacts import fits_this_version
 from melodyconstraints.workflows.generate import prior_sampler
 from melodyconstraints.workflows.seeds import (
@@ -120,6 +127,7 @@ class MelodyActor(ActorCritic):
             TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
         """
         check_count(n)
+        self.require_rules()
         sampling = self.sampling(options)
         generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
         satisfying, drawn, count = [], 0, 0
@@ -150,6 +158,20 @@ class MelodyActor(ActorCritic):
     def names(self) -> list[str]:
         """Names of the rules."""
         return [rule.name for rule in self.rules]
+
+    @property
+    def missing_rules(self) -> list[MissingRule]:
+        """Rules that were not found when the actor was read: they have no rewards."""
+        return [rule for rule in self.rules if isinstance(rule, MissingRule)]
+
+    def require_rules(self) -> None:
+        """Make sure that all rules have rewards.
+
+        Raises:
+            RuleNotFoundError: one is missing.
+        """
+        for rule in self.missing_rules:
+            raise RuleNotFoundError(rule.why)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -221,17 +243,22 @@ def load_actor(
     folder: Path | str,
     *,
     model: MelodyVAE | None = None,
-    rules: Sequence[str | Rule] | None = None,
+    rules: Sequence[str | Rule | Callable[..., Any]] | None = None,
+    rules_from: Sequence[Path | str] = (),
 ) -> MelodyActor:
     """Read an actor folder, and the model and the rules that it names.
+
+    An actor needs its rules for rewards only: those that are not there any more are its
+    :attr:`~MelodyActor.missing_rules`.
 
     Args:
         model: in place of the one that it names; must be the same weights.
         rules: in place of those that it names, for instance functions that have no file.
+        rules_from: files of rules that have moved, and for ``novelty`` of melodies.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
-        RuleNotFoundError: a rule that it names is not there any more.
+        RuleNotFoundError: ``rules_from`` lacks a rule.
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
@@ -240,10 +267,9 @@ def load_actor(
         named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
         temperature = float(saved.config["temperature"])
         examples = frozenset(map(str, saved.config.get("examples", ())))
-    model = model or load_model(saved.model_folder)
-    saved.check_model(model)
+    model = saved.model(model, load_model)
     if rules is None:
-        found = [replace(find_rule(spec), name=name) for name, spec in named]
+        found = [_find_named(name, spec, rules_from) for name, spec in named]
     else:
         found = find_rules(rules)
         if len(found) != len(named):
@@ -251,6 +277,24 @@ def load_actor(
     return MelodyActor(
         model=model, rules=found, temperature=temperature, examples=examples, **saved.pair
     )
+
+
+def _find_named(name: str, spec: str, files: Sequence[Path | str]) -> Rule:
+    """The rule of a specification, its file perhaps in a new place; a missing rule without any."""
+    errors: dict[str, Exception] = {}
+    for place in places_of(spec, files):
+        try:
+            return replace(find_rule(place), name=name)
+        except (MelodyConstraintsError, OSError) as error:
+            errors[place] = error
+    own = errors.pop(spec)
+    if errors:  # the files that are given lack it as well
+        raise next(iter(errors.values()))
+    why = (
+        f"rewards of {name} are missing: {own}; where its file has moved, give it with "
+        "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
+    )
+    return MissingRule(name, len, spec=spec, why=why)
 
 
 def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:

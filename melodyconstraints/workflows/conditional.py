@@ -248,6 +248,4 @@ def load_knobs(
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
     saved = load_pair(folder, KIND, METHODS, _REMEDY)
-    model = model or load_model(saved.model_folder)
-    saved.check_model(model)
-    return ConditionalActor(model=model, **saved.pair)
+    return ConditionalActor(model=saved.model(model, load_model), **saved.pair)

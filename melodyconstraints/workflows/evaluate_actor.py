@@ -170,6 +170,7 @@ def evaluate_actor(
     if n < 2:
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
     examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
+    actor.require_rules()
     own = len(actor.rules)
     rules = find_rules([*actor.rules, *also])
     sampling = actor.sampling(options)

@@ -1,10 +1,15 @@
 """``mc rules``."""
 
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
 
+from melodyconstraints.melody.events import Melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import library
 from melodyconstraints.rules.registry import ENTRY_POINTS
 
@@ -82,3 +87,26 @@ def test_show_of_an_argument_that_makes_no_sense_is_wrong_usage(mc):
     result = mc("rules", "show", "density:many")
     assert result.exit_code == 2
     assert "density must be a whole number from 0 to 256, got 'many'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rules", "list"],
+        ["rules", "show", "density"],
+        ["rules", "--help"],
+        ["score", "tune.mid", "--rule", "cmajor"],
+        ["score", "tune.mid", "--rule", "cmajor", "--json"],
+        ["--version"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(words, tmp_path):
+    write_melody(Melody.from_notes([(0, 4, 60), (4, 4, 62)]), tmp_path / "tune.mid")
+    program = "from melodyconstraints.cli.main import main; main()"
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

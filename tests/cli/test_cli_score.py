@@ -1,6 +1,8 @@
 """``mc score``."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -124,3 +126,43 @@ def test_wrong_usage_is_told(mc, songs, tmp_path, arguments, message):
     result = mc("score", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+CHATTY = """
+import os
+print("imported")
+
+def chatty(melody):
+    print("notes:", len(melody))
+    os.system("echo shell")
+    return len(melody) / 8
+
+def ends(melody):
+    exit(0)
+
+def shows(melody):
+    import matplotlib.pyplot as plot
+    plot.plot([1, 2])
+    plot.show()
+    return 1
+"""
+
+
+def test_what_a_rule_prints_is_not_in_the_json(mc, songs, tmp_path):
+    (tmp_path / "mine.py").write_text(CHATTY, encoding="utf-8")
+    program = "from melodyconstraints.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "score", "songs/a.mid", "--json"]
+    rules = ["--rule", "mine.py:chatty", "--rule", "mine.py:shows"]
+    done = subprocess.run([*command, *rules], cwd=tmp_path, capture_output=True, text=True)
+    assert json.loads(done.stdout)["melodies"][0]["rewards"] == {
+        "mine.py:chatty": 0.75,
+        "mine.py:shows": 1.0,
+    }
+    assert done.stderr.splitlines()[:3] == ["imported", "notes: 6", "shell"]
+
+
+def test_a_rule_that_ends_the_program_is_an_error(mc, songs, tmp_path):
+    (tmp_path / "mine.py").write_text(CHATTY, encoding="utf-8")
+    result = mc("score", "songs/a.mid", "--rule", "mine.py:ends")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Error: rule mine.py:ends raised SystemExit: 0 for melody 1 of 1" in result.stderr

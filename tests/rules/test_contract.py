@@ -1,7 +1,10 @@
 """Each clause of the contract catches the rule that breaks it, and passes those that keep it."""
 
+import random
+
 import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
@@ -29,9 +32,10 @@ def test_rules_of_the_library_keep_it(spec):
 
 def test_a_rule_of_chance_is_caught():
     chance = np.random.default_rng(0)
-    found = broken(lambda melody: chance.random())
-    assert "5 of 5 melodies differ" in found[AGAIN]
-    assert NUMBERS not in found
+    for draw in (chance.random, random.random, np.random.rand, lambda: torch.rand(1)):
+        found = broken(lambda melody: draw())  # noqa: B023
+        assert "5 of 5 melodies differ" in found[AGAIN]
+        assert NUMBERS not in found
 
 
 def test_a_rule_with_a_memory_is_caught():
@@ -42,7 +46,7 @@ def test_a_rule_with_a_memory_is_caught():
         return np.full(len(melodies), len(calls) % 2)
 
     assert broken(alternates, True)[AGAIN] == (
-        "melody 1 earned 0 the first time and 1 the second time (5 of 5 melodies differ)"
+        "the reward of melody 1 is 0 the first time and 1 the second time (5 of 5 melodies differ)"
     )
 
 
@@ -50,9 +54,12 @@ def test_a_rule_that_looks_at_the_order_is_caught():
     found = broken(lambda melodies: np.arange(len(melodies)) / 10, True)
     assert found.keys() == {ORDER, ALONE}
     assert found[ORDER] == (
-        "melody 1 earned 0 in one order and 0.4 in the opposite order (4 of 5 melodies differ)"
+        "the reward of melody 1 is 0 in one order and 0.4 in the opposite order (4 of 5 melodies "
+        "differ)"
     )
-    assert found[ALONE] == "melody 2 earned 0.1 among others and 0 alone (4 of 5 melodies differ)"
+    assert found[ALONE] == (
+        "the reward of melody 2 is 0.1 among others and 0 alone (4 of 5 melodies differ)"
+    )
 
 
 def test_a_rule_that_compares_with_the_batch_is_caught():
@@ -118,6 +125,29 @@ def test_what_is_no_number_from_0_to_1_is_caught():
 
 def test_rounding_of_sums_is_no_difference():
     assert broken(lambda melodies: np.full(len(melodies), 0.5) + 1e-12 * len(melodies), True) == {}
+
+
+def test_a_rule_that_hangs_ends_the_check_at_its_clause():
+    def hangs_on_silence(melody):
+        while not len(melody):
+            pass
+        return 0.5
+
+    line = hangs_on_silence.__code__.co_firstlineno + 1
+    findings = check_contract(Rule("mine", hangs_on_silence), TUNES, seconds=0.05)
+    assert [one.says for one in findings] == [NUMBERS, EXTREMES]
+    expected = "rule mine gave nothing within 0.05 s for melody 1 of 1, Melody(empty)"
+    assert findings[1].broken.startswith(f"{expected} (test_contract.py, line ")
+    assert findings[1].broken.removesuffix(")")[-len(str(line)) :] in (str(line), str(line + 1))
+
+
+def test_the_line_of_an_object_is_found():
+    class Mine:
+        def __call__(self, melody):
+            return np.median(melody.pitches.reshape(7, 7))
+
+    line = Mine.__call__.__code__.co_firstlineno + 1
+    assert broken(Mine())[NUMBERS].endswith(f"(test_contract.py, line {line})")
 
 
 def test_one_melody_is_too_few():

@@ -173,6 +173,56 @@ def test_global_state_is_restored(statement, ending):
     assert state() == before
 
 
+def test_users_code_draws_from_streams_of_its_own():
+    """Chance is not hidden: two calls draw other numbers."""
+    draws = []
+    for _ in range(2):
+        run("global drawn; drawn = [random.random(), np.random.rand(), torch.rand(1).item()]")
+        draws.append(globals().pop("drawn"))
+    assert all(first != second for first, second in zip(*draws, strict=True))
+    again = []
+    for _ in range(2):
+        run("random.seed(5); np.random.seed(5); torch.manual_seed(5)")
+        run("global drawn; drawn = [random.random(), np.random.rand(), torch.rand(1).item()]")
+        again.append(globals().pop("drawn"))
+    assert again[0] == again[1]
+
+
+def test_threads_that_overlap_restore_what_was_before_all_of_them(capfd):
+    before = state()
+    inside, leave = threading.Barrier(3), [threading.Event(), threading.Event()]
+
+    def waits(number):
+        def mine(_):
+            print("noise")  # noqa: T201
+            torch.set_default_dtype(torch.float64)
+            random.seed(number)
+            inside.wait()
+            leave[number].wait()
+            return 0.5
+
+        return threading.Thread(target=lambda: Rule("mine", mine)(TWO[0]))
+
+    threads = [waits(0), waits(1)]
+    for thread in threads:
+        thread.start()
+    inside.wait()
+    for event, thread in zip(leave, threads, strict=True):  # the first that came goes first
+        event.set()
+        thread.join()
+    print("after")  # noqa: T201
+    assert capfd.readouterr() == ("after\n", "noise\nnoise\n")
+    assert state() == before
+
+
+def test_a_rule_may_call_another():
+    before = state()
+    inner = Rule("inner", lambda _: random.random())  # noqa: S311
+    outer = Rule("outer", lambda melody: (inner(melody) + inner(melody)) / 2)
+    assert len(set(outer(TWO).tolist())) == 2
+    assert state() == before
+
+
 def test_no_gradients_before_are_none_afterwards():
     with torch.no_grad():
         run("torch.set_grad_enabled(True)")

@@ -5,7 +5,7 @@ import pytest
 
 from melodyconstraints.latent import training
 from melodyconstraints.rules import learnability
-from melodyconstraints.rules.learnability import Distribution, cost_of_training, judge
+from melodyconstraints.rules.learnability import Distribution, assess, cost_of_training
 
 
 def spread(*parts):
@@ -31,9 +31,14 @@ def test_a_distribution_against_numbers_by_hand():
 @pytest.mark.parametrize(
     ("parts", "kind", "learnable", "text"),
     [
-        ([(100, 0.0)], "constant", False, "cannot be learned: all 100 melodies earn 0; give more"),
-        ([(100, 0.25)], "constant", False, "all 100 melodies earn 0.25"),
-        ([(100, 1.0)], "kept", True, "every melody satisfies it already: nothing to learn"),
+        (
+            [(100, 0.0)],
+            "constant",
+            False,
+            "cannot be learned: all 100 melodies have the reward 0; give",
+        ),
+        ([(100, 0.25)], "constant", False, "all 100 melodies have the reward 0.25"),
+        ([(100, 1.0)], "satisfied", True, "every melody satisfies it already: nothing to learn"),
         ([(999, 0.0), (1, 1.0)], "rare step", True, "only 0.1% of the melodies satisfy it, and "),
         ([(99, 0.0), (1, 1.0)], "good", True, "can be learned: 1.0% of the melodies"),
         ([(500, 0.2), (499, 0.1), (1, 1.0)], "good", True, "0.1% of the melodies satisfy it"),
@@ -43,7 +48,7 @@ def test_a_distribution_against_numbers_by_hand():
     ],
 )
 def test_the_verdict(parts, kind, learnable, text):
-    found = judge(spread(*parts))
+    found = assess(spread(*parts))
     assert (found.kind, found.learnable) == (kind, learnable)
     assert text in found.text
 

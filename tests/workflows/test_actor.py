@@ -18,6 +18,7 @@ from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -32,8 +33,10 @@ from melodyconstraints.workflows.actor import (
     load_actor,
     rewards_of,
 )
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.seeds import EVENTS, POINTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.transform import transform
 
 
 def starts_low(melody: Melody) -> float:
@@ -532,7 +535,10 @@ def test_an_actor_whose_model_is_gone_is_refused(actor_for, tmp_path):
     actor = actor_for("cmajor")
     actor.model.folder = str(tmp_path / "gone")
     actor.save(tmp_path / "actor")
-    with pytest.raises(ArtifactError, match="gone is not a finished melody-vae folder"):
+    expected = (
+        r"gone is not a finished melody-vae folder: .* it is the model of .*actor: where it "
+    )
+    with pytest.raises(ArtifactError, match=rf"{expected}has moved, give its folder with --model"):
         load_actor(tmp_path / "actor")
 
 
@@ -548,14 +554,76 @@ def test_as_many_rules_as_it_was_trained_for_must_be_given(tiny_actor_folder, mo
         load_actor(tiny_actor_folder, model=model, rules=["cmajor"])
 
 
-def test_a_rule_without_a_file_must_be_given_again(actor_for, model, tmp_path):
-    actor = actor_for(starts_low)
+def test_an_actor_draws_without_the_rules_that_are_not_there(actor_for, model, tmp_path):
+    actor = actor_for("cmajor", starts_low)
     actor.save(tmp_path)
-    with pytest.raises(RuleNotFoundError, match="there is no rule 'starts_low'"):
-        load_actor(tmp_path, model=model)
-    again = load_actor(tmp_path, model=model, rules=[rule(starts_low)])
-    assert again.rules[0].function is starts_low
+    found = load_actor(tmp_path, model=model)
+    assert found.names == ["cmajor", "starts_low"]
+    assert [rule.name for rule in found.missing_rules] == ["starts_low"]
+    assert np.array_equal(found.generate(3).events, actor.generate(3).events)
+    told = (
+        "^rewards of starts_low are missing: there is no rule 'starts_low'; .* with --rules-from "
+    )
+    for needs_rewards in (
+        lambda: found.generate_satisfying(1),
+        lambda: evaluate_actor(found, 2),
+        lambda: transform(found, Melody.from_notes([(0, 4, 60)])),
+        lambda: rewards_of(found.rules, Melodies.stack([])),
+        lambda: found.rules[1](Melody.from_notes([])),
+    ):
+        with pytest.raises(RuleNotFoundError, match=told):
+            needs_rewards()
+    again = load_actor(tmp_path, model=model, rules=["cmajor", starts_low])
+    assert again.missing_rules == []
+    assert again.rules[1].function is starts_low
     assert same_networks(again, actor)
+
+
+RULE_FILE = "def f(melody):\n    return len(melody) / 512\n"
+
+
+@pytest.fixture
+def moved(actor_for, tmp_path):
+    """An actor of rules in files that have moved into a folder, and that folder."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    (old / "mine.py").write_text(RULE_FILE, encoding="utf-8")
+    write_melody(Melody.from_notes([(0, 4, 60), (4, 4, 62)]), old / "tune.mid")
+    specs = [f"{old}/mine.py:f", f"not:{old}/mine.py:f", f"novelty:{old}/tune.mid,1"]
+    actor_for(*specs).save(tmp_path / "actor")
+    for file in old.iterdir():
+        file.rename(new / file.name)
+    return tmp_path / "actor", new
+
+
+def test_rule_files_that_have_moved_are_given(moved, model):
+    folder, new = moved
+    assert len(load_actor(folder, model=model).missing_rules) == 3
+    files = [new / "tune.mid", new / "mine.py"]
+    found = load_actor(folder, model=model, rules_from=files)
+    assert found.missing_rules == []
+    assert [rule(Melody.from_notes([(0, 256, 60)])) for rule in found.rules] == [1 / 512, 1, 1]
+    assert found.rules[0].spec == f"{new / 'mine.py'}:f"
+    assert found.names == load_actor(folder, model=model).names
+    partly = load_actor(folder, model=model, rules_from=[str(new / "mine.py")])
+    assert [rule.spec for rule in partly.missing_rules] == [partly.rules[2].spec]
+
+
+def test_a_rule_file_may_have_got_another_name(moved, model):
+    folder, new = moved
+    (new / "mine.py").rename(new / "other.py")
+    (new / "wrong.py").write_text("def g(melody):\n    return 1\n", encoding="utf-8")
+    files = [new / "wrong.py", new / "other.py"]
+    found = load_actor(folder, model=model, rules_from=files)
+    assert [rule.spec for rule in found.rules[:2]] == [
+        f"{new / 'other.py'}:f",
+        f"not:{new / 'other.py'}:f",
+    ]
+    with pytest.raises(
+        RuleNotFoundError, match=r"there is no rule 'f' in .*wrong\.py; it holds g"
+    ):
+        load_actor(folder, model=model, rules_from=files[:1])
 
 
 def test_a_rule_of_a_file_is_found_from_anywhere(actor_for, model, tmp_path, monkeypatch):
