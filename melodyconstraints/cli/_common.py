@@ -104,7 +104,7 @@ model_option = click.option(
     "--model", "model_folder", type=FOLDER, help="Model folder.  [default: the bundled model]"
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-_TEMPERATURE = "Of the decoder: 0 takes the likeliest events, 1 follows the model."
+_TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."
 _temperature = click.option(
     "--temperature",
     type=click.FloatRange(0),

@@ -24,7 +24,7 @@ polyphony_option = click.option(
     type=click.Choice(["skyline", "onset"]),
     default="skyline",
     show_default=True,
-    help="Of chords: the highest sounding note at every step, or the highest that starts.",
+    help="Notes taken of chords: the highest sounding at every step, or the highest that starts.",
 )
 
 
