@@ -58,7 +58,7 @@ precision_option = click.option(
     type=click.Choice(["auto", "bfloat16", "float32"]),
     default="auto",
     show_default=True,
-    help="Of matrix products; auto is bfloat16 where the processor multiplies it.",
+    help="Type of matrix products; auto is bfloat16 where the processor multiplies it.",
 )
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with a training that was ended or killed."

@@ -45,7 +45,7 @@ LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    help="Of Adam.  [default: 1e-3 for small, 3e-4 for paper]",
+    help="Adam's learning rate.  [default: 1e-3 for small, 3e-4 for paper]",
 )
 @click.option(
     "--beta",

@@ -134,7 +134,7 @@ def settings_options(
             type=click.FloatRange(0, min_open=True),
             default=learning_rate,
             show_default=True,
-            help="Of Adam.",
+            help="Adam's learning rate.",
         ),
         "precision": precision_option,
         "seed": click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
