@@ -1,4 +1,4 @@
-"""Loops over notes and windows, compiled to machine code by numba where that is worth it.
+"""Loops over notes and windows, compiled to machine code by numba.
 
 The first call of a function compiles it, which takes a second or so. The result is kept for later
 processes, under a fingerprint of the sources: compiled functions have those of other files built
@@ -22,10 +22,6 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-INTERPRETED_SECONDS = 0.3
-"""Time in a process after which functions are compiled."""
-LARGE = 50_000
-"""Elements of an array for which functions are compiled at once: some 0.1 s in Python."""
 _PACKAGE = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 0.5
 """Time of interpreted calls, all together, after which functions are compiled."""
@@ -36,9 +32,7 @@ _MOST_INTERPRETED = 100_000
 def jit(function: Function, **options: Any) -> Function:
     """Decorate a function of arrays and numbers that is written as plain loops.
 
-    Its integers are Python's or of 64 bits, so that they overflow alike in both modes.
-
-    ``options`` are those of ``numba.njit``; with any, the function is always compiled.
+    ``options`` are those of ``numba.njit``.
     """
     import numba
 

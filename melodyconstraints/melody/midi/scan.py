@@ -82,7 +82,7 @@ def _scan(data: Bytes, rows: Rows) -> int:
     while chunk + 8 <= len(data):
         size = 0
         for byte in data[chunk + 4 : chunk + 8]:
-            size = size * 256 + int(byte)
+            size = size * 256 + byte
         end = min(chunk + 8 + size, len(data))
         if data[chunk + 2] == _R and data[chunk + 3] == _K:  # the end of "MTrk"
             count = _scan_track(data, chunk + 8, end, track, rows, count)
@@ -101,7 +101,7 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
     while at < end and tick <= _MAX_TICK:
         status, start = running, at
         if data[at] >= 0x80:
-            status, at = int(data[at]), at + 1
+            status, at = data[at], at + 1
         if status in (0xF0, 0xF7, 0xFF):
             kind = data[at] if status == 0xFF and at < end else 0
             if status == 0xF7:
@@ -141,7 +141,7 @@ def _add_meta(
     if kind == 0x03:
         return _add(rows, count, _NAME, track, tick, (at, size, 0))
     if kind == 0x51 and size >= 3:
-        microseconds = int(data[at]) << 16 | int(data[at + 1]) << 8 | int(data[at + 2])
+        microseconds = data[at] * 65536 + data[at + 1] * 256 + data[at + 2]
         return _add(rows, count, _TEMPO, track, tick, (microseconds, 0, 0))
     if kind == 0x58 and size >= 4 and data[at + 1] <= _MAX_POWER:
         return _add(rows, count, _SIGNATURE, track, tick, (data[at], data[at + 1], 0))
@@ -174,7 +174,7 @@ def _number(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where the next thing starts."""
     value = 0
     while at < end:
-        value, at = min(value, 2**31) * 128 + (int(data[at]) & 0x7F), at + 1
+        value, at = min(value, 2**31) * 128 + (data[at] & 0x7F), at + 1
         if data[at - 1] < 0x80:
             break
     return value, at
