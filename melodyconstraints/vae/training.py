@@ -35,7 +35,7 @@ _EMA_EVERY = 10
 """Steps between two updates of the averaged weights, which cost a pass over all weights."""
 _EMA_WARMUP_UPDATES = 9
 """Updates over which the decay rises: that of update n is at most n / (9 + n)."""
-_SEED_STRIDE = 1_000_003
+SEED_STRIDE = 1_000_003
 """Distance of two seeds' noise generators: a prime above the steps of usual trainings."""
 
 
@@ -237,7 +237,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(state.step, state.progress)
         # Drawn on the CPU for the whole batch: the same for all devices and numbers of processes.
-        generator = torch.Generator().manual_seed(settings.seed * _SEED_STRIDE + state.step)
+        generator = torch.Generator().manual_seed(settings.seed * SEED_STRIDE + state.step)
         noise = torch.randn(len(batch), self.objective.noise_size, generator=generator)
         rows, noise = self.processes.rows(batch), self.processes.rows(noise).to(batch.device)
         with products(settings.precision, batch.device):

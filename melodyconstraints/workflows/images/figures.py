@@ -168,7 +168,7 @@ def draw_samples(
     count: int = 10,
     seed: int = 1,
 ) -> None:
-    """Data, each model's reconstructions and prior samples, samples of an actor (Figure 2).
+    """Draw data, each model's reconstructions and prior samples, an actor's samples (Figure 2).
 
     Args:
         models: models by their titles, such as ``sigma_x 0.1``.
@@ -189,7 +189,7 @@ def draw_samples(
 
 
 def draw_realism_maps(critics: ImageActor, images: Tensor, path: Path, *, seed: int = 1) -> None:
-    """The realism critic around a prior sample and around a held-out image (Figure 3)."""
+    """Draw the realism critic around a prior sample and around a held-out image (Figure 3)."""
     held_out = critics.model.encode(images[:1]).mean[0]
     points = {
         "around a prior sample": prior_points(critics.model, 1, seed)[0],
@@ -201,7 +201,7 @@ def draw_realism_maps(critics: ImageActor, images: Tensor, path: Path, *, seed: 
 def draw_conditional(
     actor: ImageActor, path: Path, *, count: int = 8, seed: int = 1, title: str = ""
 ) -> None:
-    """A row for each prior sample, a column for each label set (Figures 4, 7, 8, 14 and 15)."""
+    """Draw a row for each prior sample, a column for each label set (Figures 4, 7, 8, 14, 15)."""
     names, labels = columns(actor.names, exclusive=actor.exclusive)
     z = prior_points(actor.model, count, seed)
     y = labels.repeat(count, 1)
@@ -213,7 +213,7 @@ def draw_conditional(
 def draw_transformations(
     actor: ImageActor, images: Tensor, labels: Tensor, path: Path, *, title: str = ""
 ) -> None:
-    """A row for each image, a column for each label, black if it holds already (Figures 5, 10)."""
+    """Draw a row for each image, a column for each label, black if it holds (Figures 5, 10)."""
     rows = []
     for image, own in zip(images, labels, strict=True):
         if actor.exclusive:
@@ -233,7 +233,7 @@ def draw_transformations(
 def draw_search(
     actor: ImageActor, labels: Tensor, path: Path, *, seed: int = 1, title: str = ""
 ) -> None:
-    """Stages of a search from prior samples to labels ``(B, Y)`` of data (Figure 9)."""
+    """Draw stages of a search from prior samples to labels ``(B, Y)`` of data (Figure 9)."""
     z = prior_points(actor.model, len(labels), seed)
     stages = [transform_points(actor, z, labels, steps=steps).transformed for steps in STEPS]
     rows = list(torch.stack(stages, 1))

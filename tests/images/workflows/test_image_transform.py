@@ -112,14 +112,14 @@ def test_distances_by_hand():
 
 
 def test_realism_alone_transforms_nothing(trained, other_bars, other):
-    message = "a transformation needs an actor of attributes; this one knows realism"
+    message = "a transformation needs an actor with labels; this one knows realism alone"
     with pytest.raises(UsageError, match=message):
         transform(trained("actor", labelled=False), other_bars.images, other)
 
 
 @pytest.mark.parametrize("options", [{"steps": 5}, {"distance_weight": 0.1}], ids=str)
 def test_a_network_takes_no_options_of_a_search(trained, other_bars, other, options):
-    message = "steps and a price on distance are a search's; a network has none"
+    message = "steps and a price on distance are for a search, this actor is a network"
     with pytest.raises(UsageError, match=message):
         transform(trained("actor"), other_bars.images, other, **options)
 
