@@ -171,13 +171,6 @@ class ImageActor(ActorCritic):
         z = prior_points(self.model, count, seed)
         return self.model.decode(self.shift(z, y, seed=seed))
 
-    @property
-    def displayed_heads(self) -> tuple[str, ...]:
-        """Names of the critic's heads in tables and curves."""
-        if self.method == "actor":
-            return ("D(G(z))",)
-        return self.names + (("realism",) if self.method == "gradient" else ())
-
     def _check(self, z: Tensor, y: Tensor | None) -> None:
         found = None if y is None else tuple(y.shape)
         wanted = (len(z), len(self.names)) if self.names else None

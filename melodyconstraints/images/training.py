@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -192,8 +191,3 @@ def settle(model: ImageVAE, images: Tensor) -> None:
     deviation, mean = torch.std_mean(posterior.mean, 0)
     model.code_mean.add_(mean * model.code_scale)
     model.code_scale.mul_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
-
-
-def with_sigma(config: ImageVAEConfig, sigma_x: float) -> ImageVAEConfig:
-    """The same architecture for another sigma_x."""
-    return replace(config, sigma_x=sigma_x)

@@ -20,7 +20,6 @@ from melodyconstraints.images.training import (
     settle,
     squared_error,
     train_image_vae,
-    with_sigma,
 )
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.training import TrainingSettings
@@ -227,12 +226,6 @@ def test_a_code_that_never_changes_stays_finite(images):
     codes = model.encode(images).mean
     assert codes[:, 1].abs().max() < 1
     assert torch.isfinite(model.decode(torch.randn(5, 3))).all()
-
-
-def test_another_sigma_leaves_all_else():
-    config = model_with(0.1).config
-    assert with_sigma(config, 0.0) == ImageVAEConfig(config.trunk, 3, 0.0)
-    assert config.sigma_x == 0.1
 
 
 # The whole

@@ -187,11 +187,3 @@ def show_rounds(bar: Progress, task: TaskID) -> Callable[[RoundRecord], None]:
         bar.update(task, completed=record.round + 1, description=shown)
 
     return show
-
-
-def by_names(folders: Sequence[Path]) -> dict[str, Path]:
-    """Folders by their names, or by their paths if two have one name."""
-    names = [folder.name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    return dict(zip(names, folders, strict=True))

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import (
-    FOLDER,
-    json_option,
-    option_group,
-    print_json,
-    print_table,
-    talk,
-)
-from melodyconstraints.cli.images._common import DataChoice, by_names, data_options
+from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
+from melodyconstraints.cli.images._common import DataChoice, data_options
 
 if TYPE_CHECKING:
     from melodyconstraints.vae.training import Metrics
@@ -29,44 +21,24 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 """Title, columns and rows."""
 
 
-@dataclass(frozen=True)
-class _Folders:
-    """Folders of the models and actors to be measured, and of the classifier that does it."""
-
-    models: Folders
-    actors: Folders
-    classifier: Path | None
-
-    def __post_init__(self) -> None:
-        if not self.models and not self.actors:
-            raise click.UsageError("give at least one --model or --actor")
-        if self.actors and self.classifier is None:
-            raise click.UsageError("--actor needs a --classifier to measure the images")
-
-
-_OPTIONS = {
-    "models": click.option(
-        "--model", "models", type=FOLDER, multiple=True, help="Model folders, for Table 4: ELBO."
-    ),
-    "actors": click.option(
-        "--actor", "actors", type=FOLDER, multiple=True, help="Actor folders, for Table 1: labels."
-    ),
-    "classifier": click.option(
-        "--classifier", type=FOLDER, help="Folder of mc images train-classifier."
-    ),
-}
-
-
 @click.command("evaluate")
 @data_options
-@option_group("folders", _Folders, _OPTIONS)
+@click.option(
+    "--model", "models", type=FOLDER, multiple=True, help="Model folders, for Table 4: ELBO."
+)
+@click.option(
+    "--actor", "actors", type=FOLDER, multiple=True, help="Actor folders, for Table 1: labels."
+)
+@click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
 @click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=301, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
 @json_option
 def command(
     choice: DataChoice,
-    folders: _Folders,
+    models: Folders,
+    actors: Folders,
+    classifier: Path | None,
     count: int,
     seed: int,
     output: Path | None,
@@ -80,18 +52,22 @@ def command(
     classifier's features, the diversity of images with the same labels, and how much of an image
     changes with one of its labels.
     """
+    if not models and not actors:
+        raise click.UsageError("give at least one --model or --actor")
+    if actors and classifier is None:
+        raise click.UsageError("--actor needs a --classifier to measure the images")
     from melodyconstraints.images.actor import load_actor
     from melodyconstraints.images.checkpoint import load_classifier, load_model
     from melodyconstraints.workflows.images.evaluate import evaluate
 
-    models = {name: load_model(folder) for name, folder in by_names(folders.models).items()}
-    actors = {name: load_actor(folder) for name, folder in by_names(folders.actors).items()}
-    all_models = [*models.values(), *(actor.model for actor in actors.values())]
+    measured = {name: load_model(folder) for name, folder in _by_names(models).items()}
+    pairs = {name: load_actor(folder) for name, folder in _by_names(actors).items()}
+    all_models = [*measured.values(), *(pair.model for pair in pairs.values())]
     report = evaluate(
         choice.read_for(all_models, talk().print),
-        models,
-        actors,
-        load_classifier(folders.classifier) if actors and folders.classifier else None,
+        measured,
+        pairs,
+        load_classifier(classifier) if actors and classifier else None,
         n=count,
         seed=seed,
         announce=talk().print,
@@ -105,6 +81,14 @@ def command(
         return
     for title, columns, lines in _tables(report):
         print_table(columns, lines, title)
+
+
+def _by_names(folders: Folders) -> dict[str, Path]:
+    """Folders by their names, or by their paths if two have one name."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    return dict(zip(names, folders, strict=True))
 
 
 def _tables(report: Report) -> list[Table]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -12,13 +12,6 @@ from melodyconstraints.cli._common import json_option, option_group, print_json,
 from melodyconstraints.cli._output import check_inputs, earlier_files, overwrite_option
 from melodyconstraints.cli.images._common import actor_option, label_option, names_option
 from melodyconstraints.storage.text import printable
-
-if TYPE_CHECKING:
-    from melodyconstraints.workflows.images.transform import (
-        PictureOptions,
-        SearchOptions,
-        TransformedPicture,
-    )
 
 labels_options = option_group(
     "labels",
@@ -93,8 +86,8 @@ def command(
     actor_folder: Path | None,
     labels: dict[str, tuple[str, ...]],
     output: Path,
-    reading: PictureOptions,
-    search: SearchOptions,
+    reading: dict[str, Any],
+    search: dict[str, Any],
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -112,11 +105,10 @@ def command(
     earlier_files([output], overwrite)
     check_inputs(pictures, [output])
     from melodyconstraints.images.actor import load_actor
-    from melodyconstraints.workflows.images.transform import LabelChoice, transform_pictures
+    from melodyconstraints.workflows.images.transform import transform_pictures
 
     actor = load_actor(actor_folder)
-    choice = LabelChoice.of(actor, **labels)
-    rows = transform_pictures(choice, pictures, output, reading, search)
+    rows = transform_pictures(actor, pictures, output, labels, reading=reading, search=search)
     if as_json:
         print_json({"model": actor.model.fingerprint, "method": actor.method, "images": rows})
     else:
@@ -129,7 +121,7 @@ def command(
         context.exit(1)
 
 
-def _print(rows: Sequence[TransformedPicture]) -> None:
+def _print(rows: Sequence[dict[str, Any]]) -> None:
     print_table(
         ["picture", "labels wanted", "predicted satisfied", "pixel distance", "latent distance"],
         [

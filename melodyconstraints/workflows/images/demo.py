@@ -45,31 +45,34 @@ class Recognised:
 
 
 class Demo:
-    """Trainings of a model, a classifier and an actor in one folder, to be called in this order.
+    """Trainings of a model, a classifier and an actor in one folder, called in this order.
 
     Args:
-        folder: where they and the pictures are written.
+        folder: folder of all that is written.
         seed: seed of the trainings and of the generated images.
     """
 
     def __init__(self, folder: Path, seed: int = 1) -> None:
         torch.set_num_threads(1)  # networks this small are slower on several
-        self.folder, self.seed = folder, seed
+        self.folder, self.seed, self.rounds = folder, seed, ROUNDS
         self.data = read_images("digits")
         self.samples, self.digits = folder / "samples.png", folder / "digits.png"
-        self.rounds = ROUNDS
 
     def train_model(self, callback: Callable[[TrainingState], None] | None = None) -> None:
         """Train the model."""
-        settings = self._settings(MODEL_STEPS, learning_rate=2e-3, ema_decay=0.995)
-        train_vae_folder(
-            self.data, self.folder / "model", settings, preset="tiny", callback=callback
+        settings = TrainingSettings(
+            steps=MODEL_STEPS, batch_size=64, learning_rate=2e-3, ema_decay=0.995, seed=self.seed
         )
+        folder = self.folder / "model"
+        train_vae_folder(self.data, folder, settings, preset="tiny", callback=callback)
 
     def train_classifier(self, callback: Callable[[TrainingState], None] | None = None) -> None:
         """Train the classifier."""
-        settings = self._settings(CLASSIFIER_STEPS, learning_rate=1e-3, ema_decay=0.99)
-        train_classifier_folder(self.data, self.folder / "classifier", settings, callback=callback)
+        settings = TrainingSettings(
+            steps=CLASSIFIER_STEPS, batch_size=64, ema_decay=0.99, seed=self.seed
+        )
+        folder = self.folder / "classifier"
+        train_classifier_folder(self.data, folder, settings, callback=callback)
 
     def train_actor(self, callback: Callable[[RoundRecord], None] | None = None) -> ImageActor:
         """Train the actor on the model."""
@@ -82,13 +85,9 @@ class Demo:
             distance_weight=0.4,  # without it, all images of a digit are one
             prior_weight=0.3,
         )
+        model, folder = load_model(self.folder / "model"), self.folder / "actor"
         return train_actor_folder(
-            self.data,
-            load_model(self.folder / "model"),
-            self.folder / "actor",
-            settings=settings,
-            seed=self.seed,
-            callback=callback,
+            self.data, model, folder, settings=settings, seed=self.seed, callback=callback
         )
 
     def draw_and_measure(self, actor: ImageActor) -> Recognised:
@@ -111,15 +110,6 @@ class Demo:
             by_digit=dict(zip(actor.names, shares, strict=True)),
             generated=float(right.mean()),
             held_out=float(_recognised(classifier, images, labels).mean()),
-        )
-
-    def _settings(self, steps: int, *, learning_rate: float, ema_decay: float) -> TrainingSettings:
-        return TrainingSettings(
-            steps=steps,
-            batch_size=64,
-            learning_rate=learning_rate,
-            ema_decay=ema_decay,
-            seed=self.seed,
         )
 
 

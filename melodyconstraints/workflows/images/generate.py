@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,22 +24,11 @@ ACROSS, ACROSS_ALONE = 16, 8
 """Images in a row of a picture of several sets of labels, or of one; more go on in the next."""
 
 
-@dataclass(frozen=True)
-class LabelSet:
-    """Labels of some of the images.
-
-    Args:
-        title: shown beside the images.
-        labels: each of the actor's labels, and whether it should hold.
-    """
+class LabelSet(NamedTuple):
+    """Wanted labels of some images: a title, and the names of those that should hold."""
 
     title: str
-    labels: dict[str, bool]
-
-    @property
-    def present(self) -> list[str]:
-        """Names of the labels that should hold."""
-        return [name for name, holds in self.labels.items() if holds]
+    present: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -75,11 +65,8 @@ class GeneratedImages:
         digits = max(3, len(str(len(self))))
         names = [f"image-{number:0{digits}d}.png" for number in range(1, len(self) + 1)]
         save_images(torch.cat(self.images), [folder / name for name in names])
-        labels = [
-            label_set.present
-            for label_set, images in zip(self.label_sets, self.images, strict=True)
-            for _ in images
-        ]
+        pairs = zip(self.label_sets, self.images, strict=True)
+        labels = [list(label_set.present) for label_set, images in pairs for _ in images]
         return list(zip(names, labels, strict=True))
 
 
@@ -90,7 +77,7 @@ def generate(
     facts = {"model": actor.model.fingerprint, "method": actor.method}
     if not actor.names:
         return GeneratedImages([actor.generate(n=n, seed=seed)], list(label_sets), facts)
-    y = torch.tensor([list(one.labels.values()) for one in label_sets]).float()
+    y = torch.tensor([[float(name in one.present) for name in actor.names] for one in label_sets])
     y = y.repeat_interleave(n, 0).to(actor.model.sigma_bar.device)
     images = actor.generate(y, seed=seed).split(n)
     return GeneratedImages(list(images), list(label_sets), facts)
@@ -112,7 +99,7 @@ def generate_captioned(
     actor = None if realism is None else load_actor(realism, model=model)
     images = generate_from_caption(model, captioner, caption, n, seed=seed, realism=actor)
     facts = {"model": model.fingerprint, "method": "captions", "caption": caption}
-    return GeneratedImages([images], [LabelSet(caption, {})], facts)
+    return GeneratedImages([images], [LabelSet(caption)], facts)
 
 
 def label_sets_of(
@@ -133,18 +120,15 @@ def label_sets_of(
     """
     check_label_options(actor, {"--label": classes, "--with": present, "--without": absent})
     if not actor.names:
-        return [LabelSet("", {})]
+        return [LabelSet("")]
     if actor.exclusive:
-        places = find_classes(classes, actor) or range(len(actor.names))
-        return [
-            LabelSet(actor.names[place], {name: i == place for i, name in enumerate(actor.names)})
-            for place in places
-        ]
+        find_classes(classes, actor)
+        return [LabelSet(name, [name]) for name in classes or actor.names]
     if not present and not absent:
         raise UsageError(
             "say by --with, or --without, what the images should have; the actor knows: "
             + ", ".join(actor.names)
         )
     on, _ = find_attributes(present, absent, actor)
-    title = ", ".join(actor.names[place] for place in on) or "none"
-    return [LabelSet(title, {name: place in on for place, name in enumerate(actor.names)})]
+    holding = [name for place, name in enumerate(actor.names) if place in on]
+    return [LabelSet(", ".join(actor.names[place] for place in on) or "none", holding)]

@@ -85,20 +85,17 @@ def train_vae_folder(
     metrics = measure_elbo(model, held_out)
     all_settings = {"preset": preset, "sigma_x": sigma_x, "steps": state.step, **asdict(settings)}
     training = {"settings": all_settings, "quality": metrics, "data": data.train.checksums}
-    summary = f"{_summary(model)}, {_length(state)}."
+    summary = _summary(model, state)
     shown = {name: f"{value:.4g}" for name, value in metrics.items()}
     card = image_card(f"Image model, preset `{preset}`", summary, data, all_settings, shown)
     save_model(model, output, card=card, training=training)
     return metrics
 
 
-def _length(state: TrainingState) -> str:
-    return f"trained for {state.step:,} steps in {state.elapsed_seconds / 60:.0f} minutes"
-
-
-def _summary(model: ImageVAE) -> str:
+def _summary(model: ImageVAE, state: TrainingState) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return (
         f"A {model.config.trunk.architecture} variational autoencoder with {parameters:,} "
-        f"parameters, sigma_x {model.config.sigma_x:g}"
+        f"parameters, sigma_x {model.config.sigma_x:g}, trained for {state.step:,} steps in "
+        f"{state.elapsed_seconds / 60:.0f} minutes."
     )

@@ -9,10 +9,11 @@ Shapes: ``B`` images, ``C`` channels, ``H`` x ``W`` pixels, ``Y`` labels of 0 an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
@@ -131,90 +132,50 @@ def _predict_satisfied(actor: ImageActor, points: Tensor, y: Tensor) -> Tensor:
     return reached(signed(actor.critic)(points, y), thresholds)[:, 0]
 
 
-class PictureOptions(TypedDict, total=False):
-    """Options of :func:`read_picture`."""
-
-    crop: int | None
-    invert: bool
-
-
-class SearchOptions(TypedDict, total=False):
-    """Options of :func:`transform`."""
-
-    steps: int | None
-    distance_weight: float | None
-
-
-class TransformedPicture(TypedDict):
-    """A transformed image file, by the keys of ``mc images transform --json``.
-
-    ``reached`` is whether the critics predict all labels satisfied; None for a network, whose
-    critic was trained to tell its points from those of images.
-    """
-
-    file: str
-    labels: list[str]
-    reached: bool | None
-    pixel_distance: float
-    latent_distance: float
-
-
-@dataclass(frozen=True)
-class LabelChoice:
-    """Labels to be set in pictures; the others stay as the critic reads them there.
+def wanted_labels(
+    actor: ImageActor,
+    images: Tensor,
+    *,
+    present: Sequence[str] = (),
+    absent: Sequence[str] = (),
+    classes: Sequence[str] = (),
+) -> Tensor:
+    """``(B, Y)`` labels wanted of ``(B, C, H, W)`` images; others stay as the critic predicts.
 
     Args:
-        actor: knows the labels.
-        present, absent: places, among its names, of labels that should hold and should not.
+        present, absent: attributes that should hold, and that should not.
+        classes: the one class, of an actor of classes.
+
+    Raises:
+        UsageError: names that the actor does not know, none or too many of them, or too few for a
+            network, whose critic predicts no labels of an image.
     """
-
-    actor: ImageActor
-    present: Sequence[int]
-    absent: Sequence[int]
-
-    @classmethod
-    def of(
-        cls,
-        actor: ImageActor,
-        present: Sequence[str] = (),
-        absent: Sequence[str] = (),
-        classes: Sequence[str] = (),
-    ) -> LabelChoice:
-        """The choice by names: of one class, or of attributes.
-
-        Raises:
-            UsageError: names that the actor does not know, none or too many of them, or too few
-                for a network, which cannot read labels in a picture.
-        """
-        if not actor.names:
-            raise UsageError("this actor knows realism alone; train one with labels")
-        check_label_options(actor, {"--label": classes, "--set": present, "--unset": absent})
-        known = ", ".join(actor.names)
-        if actor.exclusive:
-            if len(classes) != 1:
-                raise UsageError(f"give one --label, got {len(classes)}; known are {known}")
-            on = find_classes(classes, actor)
-            return cls(actor, on, [i for i in range(len(actor.names)) if i not in on])
+    if not actor.names:
+        raise UsageError("this actor knows realism alone; train one with labels")
+    check_label_options(actor, {"--label": classes, "--set": present, "--unset": absent})
+    known = ", ".join(actor.names)
+    if actor.exclusive:
+        if len(classes) != 1:
+            raise UsageError(f"give one --label, got {len(classes)}; known are {known}")
+        on = find_classes(classes, actor)
+        off = [place for place in range(len(actor.names)) if place not in on]
+    else:
         on, off = find_attributes(present, absent, actor)
-        if not on and not off:
-            raise UsageError(f"give --set or --unset; the actor knows {known}")
-        if actor.actor is not None and len(on) + len(off) < len(actor.names):
-            raise UsageError(
-                "transform needs a folder trained with --method gradient, which reads what "
-                f"else holds in a picture; or name all {len(actor.names)} attributes by --set "
-                f"and --unset: {known}"
-            )
-        return cls(actor, on, off)
-
-    def labels(self, images: Tensor) -> Tensor:
-        """Labels ``(B, Y)`` wanted of ``(B, C, H, W)`` images."""
-        y = torch.zeros(len(images), len(self.actor.names))
-        if self.actor.actor is None:
-            start = self.actor.model.encode(images).mean
-            with torch.no_grad():
-                y = (self.actor.critic(start, None)[:, : y.shape[1]] > 0).float()
-        y[:, self.present], y[:, self.absent] = 1.0, 0.0
-        return y
+    if not on and not off:
+        raise UsageError(f"give --set or --unset; the actor knows {known}")
+    y = torch.zeros(len(images), len(actor.names))
+    if actor.actor is None:
+        start = actor.model.encode(images).mean
+        with torch.no_grad():
+            y = (actor.critic(start, None)[:, : y.shape[1]] > 0).float()
+    elif len(on) + len(off) < len(actor.names):
+        raise UsageError(
+            "transform needs a folder trained with --method gradient, which predicts what else "
+            f"holds in a picture; or name all {len(actor.names)} attributes by --set and --unset: "
+            f"{known}"
+        )
+    y[:, on], y[:, off] = 1.0, 0.0
+    return y
 
 
 def read_picture(
@@ -249,50 +210,45 @@ def read_picture(
 
 
 def transform_pictures(
-    choice: LabelChoice,
+    actor: ImageActor,
     files: Sequence[Path],
     output: Path,
-    reading: PictureOptions | None = None,
-    search: SearchOptions | None = None,
-) -> list[TransformedPicture]:
+    labels: Mapping[str, Sequence[str]],
+    *,
+    reading: Mapping[str, Any] = MappingProxyType({}),
+    search: Mapping[str, Any] = MappingProxyType({}),
+) -> list[dict[str, Any]]:
     """Transform image files and draw each, its reconstruction and the result in a row.
 
     Args:
         output: the PNG to write.
-        reading: see :func:`read_picture`.
-        search: see :func:`transform`.
+        labels, reading, search: options of :func:`wanted_labels`, :func:`read_picture` and
+            :func:`transform`.
 
-    Raises:
-        UsageError: see :func:`read_picture` and :func:`transform`.
-        ImageDataError: a file does not decode, or is smaller than the crop.
+    Returns:
+        JSON values for each file. ``reached`` is whether the critics predict all labels satisfied;
+        None for a network, whose critic was trained to tell its points from those of images.
     """
-    actor = choice.actor
     shape = actor.model.config.trunk.shape
-    images = torch.stack([read_picture(path, shape, **(reading or {})) for path in files])
-    wanted = choice.labels(images)
-    result = transform(actor, images, wanted, **(search or {}))
+    images = torch.stack([read_picture(path, shape, **reading) for path in files])
+    wanted = wanted_labels(actor, images, **labels)
+    result = transform(actor, images, wanted, **search)
     stages = (as_pixels(images), result.reconstructed.cpu(), result.transformed.cpu())
     output.parent.mkdir(parents=True, exist_ok=True)
-    draw_grid(
-        list(torch.stack(stages, 1)),
-        output,
-        row_names=[printable(path.name) for path in files],
-        column_names=COLUMNS,
-    )
+    titles = [printable(path.name) for path in files]
+    draw_grid(list(torch.stack(stages, 1)), output, row_names=titles, column_names=COLUMNS)
+    satisfied = result.predicted_satisfied.tolist()
+    pixels = result.pixel_distance().tolist()
+    latent = result.z_distance(actor.model.sigma_bar).tolist()
     return [
         {
             "file": str(path),
-            "labels": [name for name, holds in zip(actor.names, y, strict=True) if holds],
-            "reached": satisfied if actor.actor is None else None,
-            "pixel_distance": pixels,
-            "latent_distance": latent,
+            "labels": [
+                name for name, holds in zip(actor.names, wanted[row], strict=True) if holds
+            ],
+            "reached": satisfied[row] if actor.actor is None else None,
+            "pixel_distance": pixels[row],
+            "latent_distance": latent[row],
         }
-        for path, y, satisfied, pixels, latent in zip(
-            files,
-            wanted.tolist(),
-            result.predicted_satisfied.tolist(),
-            result.pixel_distance().tolist(),
-            result.z_distance(actor.model.sigma_bar).tolist(),
-            strict=True,
-        )
+        for row, path in enumerate(files)
     ]
