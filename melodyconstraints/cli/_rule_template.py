@@ -1,11 +1,11 @@
-"""A rule of your own. Try it, then teach it:
+"""A rule of your own. Check it, then train for it:
 
     mc rules check FILE
     mc train-actor --rule FILE -o actors/mine
 
-A rule is a function from a melody of 16 bars to a number from 0 to 1; 1 is wholly satisfied.
-Give more for coming closer: a training follows the rewards uphill, and a rule that gives 0 to
-nearly every melody and 1 to a few shows it no way.
+A rule is a function from a melody of 16 bars to a number from 0 to 1; 1 is satisfied. Give more
+for coming closer: a training follows the rewards uphill, and it has no direction under a rule that
+gives 0 to nearly every melody and 1 to a few.
 
 A melody offers, as NumPy arrays (a step is a sixteenth note, 16 to a bar, 256 in all):
 
@@ -17,7 +17,10 @@ A melody offers, as NumPy arrays (a step is a sixteenth note, 16 to a bar, 256 i
     melody.intervals       semitones from each note to the next, one fewer than notes
     melody.bars            16 rows of 16 events: 0-127 a note starts, 128 it goes on, 129 silence
 
-A file may hold several rules, named FILE:FUNCTION; a name with _ in front is a helper.
+The arrays are read-only; work on a copy, such as melody.pitches.copy().
+
+A file may hold several rules, named FILE:FUNCTION; a name with _ in front is a helper. Modules in
+the folder of the file can be imported. What a rule prints goes to stderr.
 
 Faster, the whole batch at once, for rules that take long (see `melodyconstraints.Melodies`; with
 NumPy as np):
@@ -26,7 +29,7 @@ NumPy as np):
     def many_notes(melodies):
         return np.minimum(melodies.note_counts / 100, 1)
 
-On objects that you know already, which the annotation asks for; `note_seq.NoteSequence` as well:
+On objects of other libraries, by annotation; `note_seq.NoteSequence` as well:
 
     def short_notes(midi: pretty_midi.PrettyMIDI) -> float:
         notes = midi.instruments[0].notes

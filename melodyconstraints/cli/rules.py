@@ -24,7 +24,7 @@ def command() -> None:
 
 @command.command("list")
 def list_rules() -> None:
-    """Every rule of the library and of installed packages."""
+    """List every rule of the library and of installed packages."""
     from importlib.metadata import entry_points
 
     from melodyconstraints.rules import library
@@ -61,7 +61,7 @@ def show_rule(rule: str) -> None:
 @command.command("new")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def new_rule(file: Path) -> None:
-    """Write FILE, a rule to start from, with all that there is to know about rules."""
+    """Write FILE, a rule to start from, with a description of rules."""
     if file.suffix != ".py":
         raise UsageError(f"a rule file is called NAME.py, got {file}")
     text = Path(__file__).with_name("_rule_template.py").read_text(encoding="utf-8")
@@ -78,13 +78,16 @@ def new_rule(file: Path) -> None:
 @click.argument("rule")
 @model_option
 @click.option(
-    "--data", type=FOLDER, help="Melody store to judge in place of what the model makes of it."
+    "--data",
+    type=FOLDER,
+    help="Melody store whose melodies are rewarded instead of the model's reconstructions.",
 )
 @json_option
 def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json: bool) -> None:
-    """Try RULE, such as my_rules.py:my_rule or cmajor, before it is taught to a model.
+    """Check RULE, such as my_rules.py:my_rule or cmajor, before a training.
 
-    Ends with 1 if the rule breaks the contract of rules or cannot be learned.
+    Of a slow rule fewer melodies are taken, and one that hangs is given up. Ends with 1 if the
+    rule breaks the contract of rules or cannot be learned.
     """
     from melodyconstraints.cli import _rule_check
     from melodyconstraints.rules import find_rule

@@ -29,9 +29,9 @@ def command(
     choice: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Print what each melody of the given MIDI files and folders earns under the rules.
+    """Print the rewards of the melodies of MIDI files and folders under rules.
 
-    Of each file the 16 bars count that are most a melody, and the table says which; --bar and
+    Of each file the 16 bars are taken that are most a melody, and the table says which; --bar and
     --track choose others. A file without a melody is reported and ends the command with exit code
     1 after all others.
     """

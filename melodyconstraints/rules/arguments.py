@@ -1,4 +1,4 @@
-"""What stands behind a rule's colon: ranges, shares, pitches, lengths; and rewards for ranges.
+"""Arguments of rules, behind the colon: ranges, shares, pitches, lengths; rewards of ranges.
 
 A range is ``LOW..HIGH`` with either side left out, and a bare ``LOW`` means ``LOW..``, at least.
 """
@@ -18,7 +18,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 
 TOLERANCE = 1e-9
-"""Of comparisons with bounds: a sum of fractions must not miss its bound by an ulp."""
+"""Tolerance of comparisons with bounds: a sum of fractions may be rounded by an ulp."""
 _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = 80
 _WHOLE = "[0-9]{1,9}"
@@ -28,7 +28,7 @@ _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 
 
 def shown(value: object) -> str:
-    """What a user wrote or a rule gave, on one line and shortened in the middle.
+    """Quotation of a user's text or a rule's result: one line, shortened in the middle.
 
     >>> shown("60%"), len(shown("9" * 5000))
     ("'60%'", 80)
@@ -38,7 +38,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, of those from ``floor`` to ``ceiling``.
+    """Range from ``low`` to ``high``, among numbers from ``floor`` to ``ceiling``.
 
     >>> Range(4, 8, floor=0, ceiling=10).reward(np.array([1, 4, 8, 9]))
     array([0.25, 1.  , 1.  , 0.5 ])
@@ -50,7 +50,7 @@ class Range:
     ceiling: float
 
     def reward(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
-        """1 within the range, and linearly down to 0 at ``floor`` and at ``ceiling``.
+        """Reward of numbers: 1 within the range, linearly down to 0 at ``floor`` and ``ceiling``.
 
         Below it ``(x - floor) / (low - floor)``, above it ``(ceiling - x) / (ceiling - high)``,
         never under 0. For "at least" and a floor of 0 that is min(1, x / low), equation 4 of
@@ -76,13 +76,13 @@ class Range:
 def parse_range(
     text: str, parse: Callable[[str], float], floor: float, ceiling: float, what: str
 ) -> Range:
-    """``LOW..HIGH``, ``LOW..`` or ``LOW``, ``..HIGH``.
+    """Parse ``LOW..HIGH``, ``LOW..`` or ``LOW``, ``..HIGH``.
 
     Args:
-        parse: one bound, or a UsageError.
-        floor: the least that the numbers can be.
-        ceiling: the most.
-        what: the numbers are, for the error.
+        parse: parses one bound, or raises a UsageError.
+        floor: least possible number.
+        ceiling: greatest possible number.
+        what: name of the numbers, for the error.
 
     Raises:
         UsageError: no bound, bounds in the wrong order or outside ``floor`` to ``ceiling``.
@@ -104,12 +104,12 @@ def parse_range(
 
 
 def parse_shares(text: str) -> Range:
-    """A range of shares, each ``60%`` or ``0.6``."""
+    """Parse a range of shares, each ``60%`` or ``0.6``."""
     return parse_range(text, parse_share, 0, 1, "a share")
 
 
 def parse_share(text: str) -> float:
-    """``60%`` or ``0.6``.
+    """Parse a share, ``60%`` or ``0.6``.
 
     >>> parse_share("60%"), parse_share("0.6")
     (0.6, 0.6)
@@ -121,21 +121,21 @@ def parse_share(text: str) -> float:
 
 
 def parse_number(text: str) -> float:
-    """``2`` or ``2.5``."""
+    """Parse a number, ``2`` or ``2.5``."""
     if not re.fullmatch(_NUMBER, text):
         raise UsageError(f"a number is written 2 or 2.5, got {shown(text)}")
     return float(text)
 
 
 def parse_whole(text: str, low: int, high: int, what: str) -> int:
-    """A whole number in [low, high]; ``what`` it is, for the error."""
+    """Parse a whole number in [low, high]; ``what`` is its name, for the error."""
     if not re.fullmatch(_WHOLE, text) or not low <= int(text) <= high:
         raise UsageError(f"{what} must be a whole number from {low} to {high}, got {shown(text)}")
     return int(text)
 
 
 def parse_length(text: str) -> int:
-    """Steps: sixteenths as a whole number, or a fraction of a whole note.
+    """Parse a length to steps: a number of sixteenths, or a fraction of a whole note.
 
     >>> parse_length("4"), parse_length("1/4"), parse_length("3/8")
     (4, 4, 6)
@@ -155,7 +155,7 @@ def parse_length(text: str) -> int:
 
 
 def parse_pitch(text: str) -> int:
-    """A MIDI pitch: a number, or a note name with its octave, C4 = 60.
+    """Parse a MIDI pitch: a number, or a note name with its octave, C4 = 60.
 
     >>> parse_pitch("60"), parse_pitch("Bb3"), parse_pitch("C-1")
     (60, 58, 0)
@@ -176,7 +176,9 @@ def _named_pitch(text: str) -> int | None:
 
 
 def parse_note_name(text: str) -> int | None:
-    """Semitones above the C of its octave, -1 for Cb and 12 for B#; None for no note's name.
+    """Parse a note name to semitones above the C of its octave; None for another text.
+
+    Cb is -1 and B# is 12.
 
     >>> parse_note_name("f#"), parse_note_name("Cb"), parse_note_name("H")
     (6, -1, None)
@@ -186,7 +188,7 @@ def parse_note_name(text: str) -> int | None:
 
 
 def parse_pitch_classes(text: str) -> frozenset[int]:
-    """Pitch classes as numbers 0-11 or note names, with commas between.
+    """Parse pitch classes, numbers 0-11 or note names with commas between.
 
     Raises:
         UsageError: something else, or nothing.
@@ -208,7 +210,7 @@ def _pitch_class(part: str, whole: str) -> int:
 
 
 def with_share(text: str) -> tuple[str, Range]:
-    """What stands before a last ``,SHARE``, and that range of shares: all where there is none.
+    """Split off a last ``,SHARE``; the range of shares is all of them without one.
 
     >>> with_share("C,Am,60%")[0], str(with_share("C,Am,60%")[1]), str(with_share("4")[1])
     ('C,Am', 'at least 0.6', 'at least 1')

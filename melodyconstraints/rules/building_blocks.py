@@ -1,8 +1,8 @@
-"""How most rules of the library are made: a share of notes, or a number in a range.
+"""Makers of most rules of the library: a share of notes, or a number in a range.
 
-A melody without notes earns 0 from both: silence satisfies nothing. Each function of the library
-that makes a rule takes what stands before and behind the colon; its docstring is what
-``mc rules show`` prints.
+Both give a melody without notes the reward 0: silence satisfies nothing. Each function of the
+library that makes a rule takes a specification and its argument behind the colon; its docstring is
+printed by ``mc rules show``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from melodyconstraints.rules.definition import Rule
 
 
 def share_rule(name: str, what: str, fits: Callable[[Notes], Mask]) -> Rule:
-    """Share of notes that fit, and satisfied where all do.
+    """Make a rule whose reward is the share of notes that fit.
 
     Args:
         what: description.
-        fits: notes to ``(M,)`` of which fit.
+        fits: notes to an ``(M,)`` mask of those that fit.
     """
 
     def reward(melodies: Melodies) -> Numbers:
@@ -34,10 +34,10 @@ def share_rule(name: str, what: str, fits: Callable[[Notes], Mask]) -> Rule:
 def range_rule(
     name: str, what: str, bounds: Range, measure: Callable[[Melodies], Numbers]
 ) -> Rule:
-    """How near a number is to a range; see :meth:`Range.reward`.
+    """Make a rule whose reward is that of a number in a range; see :meth:`Range.reward`.
 
     Args:
-        what: the number is, for the description.
+        what: name of the number, for the description.
         measure: melodies to ``(B,)`` numbers.
     """
 

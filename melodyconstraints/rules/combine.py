@@ -1,6 +1,6 @@
-"""Rules made of other rules: all of them, any of them, not this one.
+"""Combinations of rules: all of them, any of them, not this one.
 
-:func:`~melodyconstraints.rules.registry.all_of` and its like take specifications as well.
+The functions of :mod:`~melodyconstraints.rules.registry` take specifications as well.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.rules.definition import Rule
 
 _MOST_UNSATISFIED = 1 - 1e-5
-"""Reward of :func:`mean_rule` at most where a part is not satisfied: clearly below satisfied."""
+"""Greatest reward of :func:`mean_rule` where a part is not satisfied."""
 
 
 def mean_rule(parts: Sequence[Rule], weights: Sequence[float] | None = None) -> Rule:
-    """Weighted mean of the parts' rewards, 1 where and only where all are satisfied.
+    """Make a rule of the weighted mean of rewards, 1 where and only where all are satisfied.
 
     Args:
         parts: at least one.
-        weights: a positive number for each; all equal where there are none.
+        weights: a positive number for each part; ones if not given.
 
     Raises:
         UsageError: weights that do not fit.
@@ -46,18 +46,18 @@ def mean_rule(parts: Sequence[Rule], weights: Sequence[float] | None = None) -> 
 
 
 def greatest_rule(parts: Sequence[Rule]) -> Rule:
-    """Greatest of the parts' rewards, at least one part given (Zadeh 1965, "Fuzzy sets")."""
+    """Make a rule of the greatest of at least one part's rewards (Zadeh 1965, "Fuzzy sets")."""
     return _combined(
         "any_of", parts, lambda melodies: np.max([part(melodies) for part in parts], axis=0)
     )
 
 
 def negated_rule(part: Rule) -> Rule:
-    """1 where the part is not satisfied, 0 where it is, with nothing between.
+    """Make a rule that is 1 where a part is not satisfied, and 0 where it is.
 
-    A reward tells how near a melody is to satisfying a rule, and is 1 however deep inside it is,
-    so no function of the reward alone could both grade the melodies that satisfy the rule and be
-    1 for all others. Silence earns 1 where the rule gives it less: it does not satisfy it.
+    A reward measures the distance of a melody that does not satisfy a rule, and is 1 for all that
+    do, so no function of the reward alone could grade the melodies that satisfy the rule and be 1
+    for all others. Silence has the reward 1 where it does not satisfy the part.
     """
     function = lambda melodies: np.where(part(melodies) >= SATISFIED, 0.0, 1.0)  # noqa: E731
     what = f"not: {part.description or part.name}"

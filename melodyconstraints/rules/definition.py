@@ -1,4 +1,4 @@
-"""What a rule is: a name and a function from melodies to rewards in [0, 1]."""
+"""The definition of a rule: a name and a function from melodies to rewards in [0, 1]."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from melodyconstraints.rules.inputs import (
     CONVERSIONS,
     MELODY,
     TAKES,
-    asked_for,
     function_behind,
+    input_of,
 )
 from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, rearm
 
@@ -36,17 +36,18 @@ class Rule:
     """A reward on melodies, checked at every call.
 
     Args:
-        name: how it is asked for and reported: ``cmajor``, ``density:192``, ``my_rules.py:f``.
+        name: name in specifications and reports: ``cmajor``, ``density:192``, ``my_rules.py:f``.
         function: one melody to a number, or a :class:`Melodies` to ``(B,)`` numbers.
-        batched: which of the two.
+        batched: whether the function takes a batch.
         description: one line.
-        spec: what finds it again; its name, or the same with the whole path of its file.
-        pitch_classes: the set that the rule asks for, where it does; piano rolls colour by it.
-        key: key signature that it implies, as MIDI names it: ``C``, ``F#``, ``Bbm``.
-        affected_features: keys of ``melody.metrics.statistics.FEATURES`` of which it asks for
-            other values than melodies have by themselves; likeness to real melodies is not
-            expected there.
-        takes: what a function of one melody is handed: a :class:`Melody`, or a key of
+        spec: specification that finds the rule again: its name, or that with the whole path of
+            its file.
+        pitch_classes: allowed pitch classes, by which piano rolls are coloured; None for a rule
+            without such a set.
+        key: key signature that the rule implies, as MIDI names it: ``C``, ``F#``, ``Bbm``.
+        affected_features: keys of ``melody.metrics.statistics.FEATURES`` that the rule changes;
+            likeness to real melodies is not expected there.
+        takes: input of a function of one melody: a :class:`Melody`, or a key of
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
     """
 
@@ -186,8 +187,8 @@ def rule(
 
     Args:
         batched: short for ``takes="batch"``.
-        takes: what the function is handed: ``melody``, ``batch``, ``pretty_midi`` or
-            ``note_sequence``; None for what the annotation of its first parameter asks for, see
+        takes: input of the function: ``melody``, ``batch``, ``pretty_midi`` or
+            ``note_sequence``; by the annotation of its first parameter if not given, see
             :mod:`melodyconstraints.rules.inputs`.
 
     Raises:
@@ -206,13 +207,13 @@ def rule(
         raise UsageError(f"a batched rule takes a batch, got takes={takes!r}; drop one of the two")
 
     def decorate(function: RuleFunction) -> Rule:
-        asked = BATCH if batched else takes or asked_for(function)
+        kind = BATCH if batched else takes or input_of(function)
         inner = function_behind(function)
         title = name or str(getattr(inner, "__name__", type(inner).__name__))
         summary = (inner.__doc__ or "").strip().split("\n")[0]
-        if asked == BATCH:
+        if kind == BATCH:
             return Rule(title, function, batched=True, description=summary)
-        return Rule(title, function, description=summary, takes=asked)
+        return Rule(title, function, description=summary, takes=kind)
 
     return decorate if function is None else decorate(function)
 

@@ -1,4 +1,4 @@
-"""What a rule is handed: a melody, a whole batch, or a melody as another library's object.
+"""Inputs of rules: a melody, a whole batch, or a melody as another library's object.
 
 A function says so by the annotation of its first parameter, or ``@rule(takes=...)`` does::
 
@@ -25,7 +25,7 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "pretty_midi": Melody.to_pretty_midi,
     "note_sequence": Melody.to_note_sequence,
 }
-"""From a melody to what a function of one melody takes; at 120 quarters a minute."""
+"""Conversions of a melody to inputs of a function of one melody; at 120 quarters a minute."""
 
 TAKES = (*CONVERSIONS, BATCH)
 
@@ -37,11 +37,13 @@ _BY_ANNOTATION = {
 }
 
 
-def asked_for(function: Callable[..., Any]) -> str:
-    """What a function's first parameter asks for: one of :data:`TAKES`; a melody if it is silent.
+def input_of(function: Callable[..., Any]) -> str:
+    """Input of a function by the annotation of its first parameter: one of :data:`TAKES`.
+
+    A melody without an annotation.
 
     >>> def my_rule(midi: "pretty_midi.PrettyMIDI"): ...
-    >>> asked_for(my_rule)
+    >>> input_of(my_rule)
     'pretty_midi'
     """
     try:
@@ -57,7 +59,7 @@ def asked_for(function: Callable[..., Any]) -> str:
 
 
 def function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of a partial or of a cached function; others as they are.
+    """Function of a partial or of a cached function; other functions as they are.
 
     >>> function_behind(partial(partial(len))) is len
     True
@@ -67,7 +69,7 @@ def function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def python_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, and the method that a call of an object runs."""
+    """Python function that a call runs: that of a partial, or the method of an object."""
     inner = function_behind(function)
     if hasattr(inner, "__globals__"):
         return inner
@@ -76,6 +78,6 @@ def python_function(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _renamed(function: Callable[..., Any], name: str) -> str:
-    """The own name of what a function's module calls ``name``."""
+    """Own name of the object that a function's module calls ``name``."""
     thing = getattr(python_function(function), "__globals__", {}).get(name)
     return str(getattr(thing, "__name__", ""))

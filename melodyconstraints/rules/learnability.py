@@ -1,4 +1,4 @@
-"""Whether a rule can be learned: how its rewards spread over what a model makes, and its speed.
+"""Learnability of a rule: the distribution of its rewards over a model's melodies, its speed.
 
 Shapes: ``B`` melodies.
 """
@@ -55,7 +55,7 @@ class Distribution:
 
     @property
     def spark(self) -> str:
-        """The histogram as a line of ten characters, a dot where there is nothing.
+        """Histogram as a line of ten characters, a dot for an empty tenth.
 
         >>> Distribution.of(np.array([0.0, 0.0, 0.55, 1.0])).spark
         '█····▄···▄'
@@ -69,12 +69,12 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a rule can be learned.
+    """Assessment of whether a rule can be learned.
 
     Args:
         kind: ``constant``, ``satisfied``, ``rare step``, ``never``, ``easy`` or ``good``.
-        learnable: False where a training is bound to fail.
-        text: for the user.
+        learnable: false where a training must fail.
+        text: sentence for the user.
     """
 
     kind: str

@@ -2,9 +2,9 @@
 
 The registry adds the row of ``not``, which takes another rule.
 
-The function takes what the user wrote and what of it stands behind the colon. Its docstring is
-the rule's documentation: one line, then formula, range and source. ``mc rules``, the contract
-tests and the benchmark go through the table.
+The function takes a specification and its argument behind the colon. Its docstring documents the
+rule: one line, then formula, range and source. ``mc rules``, the contract tests and the benchmark
+read the table.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class LibraryRule:
     """A row of ``mc rules list``.
 
     Args:
-        group: what the rule is about.
-        name: what stands before the colon.
-        argument: what stands behind it, for the reader.
+        group: heading of the rule's rows.
+        name: name before the colon.
+        argument: form of the argument behind the colon, for the reader.
         example: a whole specification.
-        make: specification and argument to a rule, with a docstring that explains it.
+        make: specification and argument to a rule, with a docstring that documents it.
         affected_features: see :class:`melodyconstraints.rules.definition.Rule`.
     """
 
@@ -42,12 +42,12 @@ class LibraryRule:
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """First line of the documentation."""
         return self._documentation[0].rstrip(".")
 
     @property
     def formula(self) -> str:
-        """With ranges and source, as one paragraph."""
+        """Formula, range and source, as one paragraph."""
         return " ".join(" ".join(self._documentation[1:]).split())
 
     @property
@@ -55,10 +55,10 @@ class LibraryRule:
         return (inspect.getdoc(self.make) or "").splitlines()
 
     def build(self, spec: str) -> Rule:
-        """The rule of a specification.
+        """Make the rule of a specification.
 
         Raises:
-            UsageError: an argument that makes no sense.
+            UsageError: the argument is wrong.
         """
         _, _, argument = spec.partition(":")
         try:
@@ -70,15 +70,15 @@ class LibraryRule:
 
 NOTHING = frozenset[str]()
 TONES = PITCH_CLASS_FEATURES
-"""Which pitch classes there are."""
+"""Features of the pitch classes."""
 COMPASS = frozenset({"pitch_range", "pitches_used"})
-"""How far the pitches reach."""
+"""Features of the range of pitches."""
 INTERVALS = frozenset({"interval_histogram"})
 LENGTHS = frozenset({"note_length_histogram"})
 GROOVE = frozenset({"groove_consistency"})
 SILENCE = frozenset({"empty_bars", "empty_beats"})
 NOTES = LENGTHS | SILENCE | {"notes_per_bar"}
-"""How many notes there are: with more of them they are shorter and leave fewer rests."""
+"""Features of the number of notes: more notes are shorter and leave fewer rests."""
 
 STANDALONE = tuple(
     LibraryRule(group, *row)

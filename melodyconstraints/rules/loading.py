@@ -17,13 +17,13 @@ from melodyconstraints.rules.neighbours import import_file
 
 
 def load_rule_file(path: str, name: str | None) -> Rule:
-    """The rule called ``name`` in a file: a callable of one melody, or one made by ``@rule``.
+    """Load a rule of a file: a callable of one melody, or one made by ``@rule``.
 
     The file is executed once in a process, and once more after it has changed.
 
     Args:
         path: the file.
-        name: of the rule; None where the file has one function or one other callable only.
+        name: name of the rule; None where the file has one function or one other callable only.
 
     Returns:
         The rule, named ``path:name``.
@@ -54,7 +54,7 @@ def load_rule_file(path: str, name: str | None) -> Rule:
 
 
 def places_of(spec: str, files: Sequence[Path | str]) -> list[str]:
-    """A specification as it is, and with other files in place of the one that it names.
+    """Specifications of a rule whose file may have moved: as it was, and with other files.
 
     A file of the same name goes first, files of other names last.
 

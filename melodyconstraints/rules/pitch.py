@@ -1,4 +1,4 @@
-"""Rules on pitches and on the way from one to the next."""
+"""Rules on pitches and on the intervals between them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
 
 STEP = 2
-"""Semitones of the largest step; what is wider, from a minor third on, is a leap."""
+"""Semitones of the largest step; wider intervals, from a minor third on, are leaps."""
 REACH = 24
-"""Semitones from where a pitch is asked for to where it earns nothing."""
+"""Semitones from a wanted pitch to those whose reward is 0."""
 CORRELATION = 0.7
-"""Of a contour with its shape, from which on it is satisfied: half of the variance."""
+"""Least correlation of a satisfied contour with its shape: half of the variance."""
 
 _BAR_CENTRES = (np.arange(BARS) + 0.5) / BARS
 SHAPES = {
@@ -44,7 +44,7 @@ SHAPES = {
 def compass_rule(name: str, argument: str) -> Rule:
     """All notes within a range of pitches.
 
-    Share of notes from LOW to HIGH, MIDI pitches 0 to 127. What a DAW's "note range" asks for.
+    Share of notes from LOW to HIGH, MIDI pitches 0 to 127. The "note range" of a DAW.
     """
     bounds = parse_range(argument, parse_pitch, 0, 127, "a range of pitches")
     return share_rule(
@@ -57,11 +57,11 @@ def compass_rule(name: str, argument: str) -> Rule:
 def tessitura_rule(name: str, argument: str) -> Rule:
     """Mean pitch in a range, each note weighted by its length.
 
-    1 within LOW..HIGH, else max(0, 1 - semitones outside / 24). Where a part lies on the whole;
-    the mean, as it moves with every note.
+    1 within LOW..HIGH, else max(0, 1 - semitones outside / 24). The place of a part on
+    the whole; the mean, since every note changes it.
     """
-    asked = parse_range(argument, parse_pitch, 0, 127, "a range of pitches")
-    bounds = Range(asked.low, asked.high, asked.low - REACH, asked.high + REACH)
+    wanted = parse_range(argument, parse_pitch, 0, 127, "a range of pitches")
+    bounds = Range(wanted.low, wanted.high, wanted.low - REACH, wanted.high + REACH)
 
     def mean_pitch(melodies: Melodies) -> Numbers:
         notes = melodies.notes
@@ -140,8 +140,8 @@ def _motion_rule(name: str, argument: str, what: str, is_one: Callable[[Ints], M
         notes = melodies.notes
         moves = notes.has_next(1)
         rows = notes.rows[:-1]
-        found = notes.total(moves & is_one(np.abs(notes.intervals)), rows)
-        return found / np.maximum(notes.total(moves, rows), 1)
+        counted = notes.total(moves & is_one(np.abs(notes.intervals)), rows)
+        return counted / np.maximum(notes.total(moves, rows), 1)
 
     return range_rule(name, f"share of {what}", parse_shares(argument), share)
 
@@ -149,7 +149,7 @@ def _motion_rule(name: str, argument: str, what: str, is_one: Callable[[Ints], M
 def max_leap_rule(name: str, argument: str) -> Rule:
     """No melodic interval of more than N semitones.
 
-    Share of intervals of at most N, in [0, 127]; a single note has none and earns 1.
+    Share of intervals of at most N, in [0, 127]; a single note has none and satisfies the rule.
     """
     widest = _semitones(argument)
 
@@ -176,9 +176,9 @@ def leaps_resolved_rule(name: str, argument: str) -> Rule:
         leaps = (np.abs(notes.intervals) > widest) & notes.has_next(1)
         back = -np.sign(notes.intervals[:-1]) * notes.intervals[1:]
         resolved = leaps[:-1] & (back >= 1) & (back <= STEP) & notes.has_next(2)
-        asked = notes.total(leaps, notes.rows[:-1])
-        share = notes.total(resolved, notes.rows[:-2]) / np.maximum(asked, 1)
-        return np.where(asked > 0, share, melodies.note_counts > 0)
+        count = notes.total(leaps, notes.rows[:-1])
+        share = notes.total(resolved, notes.rows[:-2]) / np.maximum(count, 1)
+        return np.where(count > 0, share, melodies.note_counts > 0)
 
     what = f"leaps above {widest} semitones are followed by a step back"
     return Rule(name, reward, batched=True, description=what)

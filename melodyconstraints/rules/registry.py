@@ -1,4 +1,4 @@
-"""From what a user writes to a rule: ``cmajor``, ``density:192``, ``my_rules.py:my_rule``."""
+"""Rules by specifications: ``cmajor``, ``density:192``, ``my_rules.py:my_rule``."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Wanted = str | Rule | Callable[..., Any]
 
 
 def library() -> tuple[LibraryRule, ...]:
-    """The rules that come with the toolkit."""
+    """All rules that come with the toolkit."""
     return LIBRARY
 
 
 def find_rule(spec: str) -> Rule:
-    """The rule that a specification names.
+    """Find the rule of a specification.
 
     Args:
         spec: ``name:argument``, a bare scale such as ``cmajor``, ``path.py:function``, or the name
             of an installed entry point of the group ``melodyconstraints.rules``.
 
     Raises:
-        RuleNotFoundError: there is none of that name.
-        UsageError: the rule is there but its argument makes no sense.
+        RuleNotFoundError: there is no such rule.
+        UsageError: the argument of the rule is wrong.
 
     >>> find_rule("scale:A-minor").key
     'Am'
@@ -66,7 +66,7 @@ def find_rule(spec: str) -> Rule:
 
 
 def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
-    """Rules for specifications; a rule stays, a callable of one melody becomes one.
+    """Find the rules of specifications; rules stay, callables of one melody become rules.
 
     Callables and rules of one name that are not the same, such as two closures, get numbers:
     ``mine``, ``mine (2)``.
@@ -89,11 +89,11 @@ def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
 
 
 def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> Rule:
-    """Every rule: the weighted mean of their rewards, 1 where and only where all are satisfied.
+    """Combine rules: the weighted mean of rewards, 1 where and only where all are satisfied.
 
     Args:
         rules: at least one.
-        weights: a positive number for each; all equal where there are none.
+        weights: a positive number for each rule; ones if not given.
 
     Raises:
         UsageError: no rules, or weights that do not fit.
@@ -107,7 +107,7 @@ def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> R
 
 
 def any_of(rules: Iterable[Wanted]) -> Rule:
-    """At least one of the rules: the greatest of their rewards.
+    """Combine rules: the greatest of their rewards, so that one satisfied rule is enough.
 
     Raises:
         UsageError: no rules.
@@ -116,15 +116,14 @@ def any_of(rules: Iterable[Wanted]) -> Rule:
 
 
 def negate(rule: Wanted) -> Rule:
-    """Not the rule: 1 where it is not satisfied, 0 where it is, with nothing between."""
+    """Negate a rule: 1 where it is not satisfied, 0 where it is, with nothing between."""
     return negated_rule(_as_rule(rule))
 
 
 def not_rule(name: str, argument: str) -> Rule:
     """Another rule is not satisfied.
 
-    1 where its reward is below 1, else 0, with nothing between; silence earns 1 where it does
-    not satisfy the other rule.
+    1 where the other rule is not satisfied, else 0, with nothing between; so for silence too.
     """
     if not argument:
         raise UsageError("not takes another rule behind the colon")

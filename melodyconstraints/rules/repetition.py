@@ -1,4 +1,4 @@
-"""Rules on what comes again: bars, rhythms, motifs; and on what must not come from a file."""
+"""Rules on repetition: of bars, rhythms and motifs; and on novelty against a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
 
 NOVEL_INTERVALS = 4
-"""Length of the shortest borrowing, where none is given."""
+"""Intervals of the shortest borrowed run, where none are given."""
 _MOST_INTERVALS = 64
 
 
@@ -55,7 +55,7 @@ def _alike_rule(
 
 
 def motif_rule(name: str, argument: str) -> Rule:
-    """A motif at least so many times, at any pitch.
+    """A motif at least TIMES times, at any pitch.
 
     Intervals in semitones, each with a sign (_ for any) and, if its rhythm counts, /LENGTH from
     onset to onset in sixteenths: +2+2-4 or +2/2+2/2-4/4 or _/3_/3_/2, then ,TIMES. Mean over the
@@ -137,7 +137,7 @@ def novelty_rule(name: str, argument: str) -> Rule:
 
 
 def _parts(path: Path) -> list[Notes]:
-    """Every part of a file that has a melody, stretch by stretch."""
+    """Notes of every part of a file but drums, in each stretch of one metre."""
     from melodyconstraints.melody.midi.scores import read_score
 
     try:
@@ -150,10 +150,10 @@ def _parts(path: Path) -> list[Notes]:
         if not part.is_drum
         for segment in score.timeline(part).segments
     ]
-    found = [_as_notes(events) for events in voices if len(events)]
-    if not any(len(notes.rows) for notes in found):
+    parts = [_as_notes(events) for events in voices if len(events)]
+    if not any(len(notes.rows) for notes in parts):
         raise MidiError(f"{path} holds no notes in bars of 4/4 or 2/2 to be compared with")
-    return found
+    return parts
 
 
 def _as_notes(events: NDArray[np.uint8]) -> Notes:

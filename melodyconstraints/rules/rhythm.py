@@ -64,12 +64,12 @@ def syncopation_rule(name: str, argument: str) -> Rule:
 
 
 def on_beat(notes: Notes) -> Mask:
-    """``(M,)`` which notes start on a beat."""
+    """``(M,)`` mask of notes that start on a beat."""
     return notes.onsets % STEPS_PER_QUARTER == 0
 
 
 def syncopated(notes: Notes) -> Mask:
-    """``(M,)`` which notes last beyond the next place that is stronger than their own.
+    """``(M,)`` mask of notes that last beyond the next place stronger than their own.
 
     From a place whose step in the bar is an odd multiple of 2^w, that one is 2^w steps away.
     """
@@ -108,7 +108,7 @@ def rests_rule(name: str, argument: str) -> Rule:
     """Share of the 16 bars that is silent.
 
     x = silent sixteenths / 256; x / LOW below the range, (1 - x) / (1 - HIGH) above it. A rest
-    stands between notes: silence alone earns 0.
+    is a silence between notes: the reward of silence alone is 0.
     """
     return range_rule(
         name,
@@ -119,10 +119,10 @@ def rests_rule(name: str, argument: str) -> Rule:
 
 
 def rhythm_rule(name: str, argument: str) -> Rule:
-    """A pattern of onsets that is repeated through the 16 bars.
+    """A pattern of onsets, repeated through the 16 bars.
 
     One sign a sixteenth: x a note starts, . none does, _ either; 4, 8, 16, 32, 64, 128 or 256 of
-    them, with | between as you like. 2 hits / (notes asked for + notes played), both without the
+    them, with | between as you like. 2 hits / (notes wanted + notes played), both without the
     places of _: Dice's (1945) coefficient, 1 only where all agree.
     """
     pattern = np.array(list(argument.replace("|", "")))
@@ -132,20 +132,20 @@ def rhythm_rule(name: str, argument: str) -> Rule:
             f"either, got {len(pattern)} in {shown(argument)}"
         )
     if "x" not in pattern:
-        raise UsageError(f"a rhythm asks for a note somewhere, write an x, got {shown(argument)}")
+        raise UsageError(f"a rhythm has a note somewhere, write an x, got {shown(argument)}")
     steps = np.tile(pattern, STEPS // len(pattern))
-    asked, counts = steps == "x", steps != "_"
+    wanted, counts = steps == "x", steps != "_"
 
     def agreement(melodies: Melodies) -> Numbers:
         notes = melodies.notes
-        hits, played = notes.total(asked[notes.onsets]), notes.total(counts[notes.onsets])
-        return 2 * hits / (asked.sum() + played)
+        hits, played = notes.total(wanted[notes.onsets]), notes.total(counts[notes.onsets])
+        return 2 * hits / (wanted.sum() + played)
 
     return Rule(name, agreement, batched=True, description=f"rhythm {argument} throughout")
 
 
 def groove_rule(name: str, argument: str) -> Rule:
-    """How much each bar's rhythm is like the next one's.
+    """Likeness of each bar's rhythm to the next one's.
 
     x = muspy.groove_consistency, the mean share of steps at which neighbouring bars agree on
     whether a note starts; x / LOW below the range, (1 - x) / (1 - HIGH) above it.

@@ -119,7 +119,7 @@ class Scale:
 
     @property
     def pitch_classes(self) -> frozenset[int]:
-        """The pitch classes of the scale."""
+        """Pitch classes of the scale, in [0, 11]."""
         return frozenset((self.tonic + step) % 12 for step in SCALES[self.name])
 
     @property
@@ -131,7 +131,7 @@ class Scale:
 
 
 def parse_scale(text: str) -> Scale | None:
-    """A tonic and a scale's name, or a key as musicians write it; None if it is neither.
+    """Parse a tonic with a scale's name, or a key as musicians write it; None for another text.
 
     Names in any case, with or without dashes. A tonic alone is major where its letter is a
     capital; ``m`` is minor and ``M`` major.
@@ -155,7 +155,7 @@ def parse_scale(text: str) -> Scale | None:
 
 
 def nearest_scales(text: str) -> list[str]:
-    """Three scales whose names are nearest to a text, on its tonic where it begins with one.
+    """Names of the three scales nearest to a text, on its tonic where it begins with one.
 
     >>> nearest_scales("D-dorain"), nearest_scales("H-minor")
     (['D-dorian', 'D-dorian-b2', 'D-locrian'], ['G-minor', 'F-minor', 'E-minor'])

@@ -32,7 +32,7 @@ KRUMHANSL_KESSLER = np.array(
         [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
     ]
 )
-"""``(2, 12)`` how well each pitch class fits C major and C minor (Krumhansl and Kessler 1982)."""
+"""``(2, 12)`` fit of each pitch class to C major and C minor (Krumhansl and Kessler 1982)."""
 _CENTRED = KRUMHANSL_KESSLER - KRUMHANSL_KESSLER.mean(axis=1, keepdims=True)
 _PROFILES = np.stack(
     [
@@ -104,14 +104,14 @@ scale_rule.__doc__ = (scale_rule.__doc__ or "").replace("{scales}", ", ".join(SC
 
 
 def in_scale_rule(name: str, scale: Scale) -> Rule:
-    """Share of notes in a scale, with its key signature."""
+    """Make a rule of the share of notes in a scale, with its key signature."""
     return in_set_rule(name, scale.pitch_classes, scale.key)
 
 
 def in_set_rule(name: str, allowed: Collection[int], key: str | None = None) -> Rule:
-    """Share of notes whose pitch class is allowed: sum over p in m of 1(p in P) / |m|.
+    """Make a rule of the share of notes whose pitch class is allowed, sum of 1(p in P) / |m|.
 
-    The paper, equation 4. Silence satisfies nothing: a melody without notes earns 0.
+    The paper, equation 4. Silence satisfies nothing: its reward is 0.
 
     Args:
         allowed: pitch classes in [0, 11], at least one.
@@ -136,17 +136,17 @@ def key_rule(name: str, argument: str) -> Rule:
 
     With r_k the correlation of the pitch classes' sounding time with the profile of key k
     (Krumhansl and Kessler 1982, "Tracing the dynamic changes in perceived tonal organization"):
-    1 where the asked key has the greatest of the 24 (Krumhansl and Schmuckler), else
-    1 - (greatest r - r_asked) / 2; 0 where all pitch classes sound equally long, or none.
+    1 where the wanted key has the greatest of the 24 (Krumhansl and Schmuckler), else
+    1 - (greatest r - r_wanted) / 2; 0 where all pitch classes sound equally long, or none.
     """
     scale = parse_scale(argument) or parse_scale(f"{argument}-major")
     if scale is None or scale.name not in ("major", "minor"):
         raise UsageError(f"a key is written C-major, C, A-minor or Am, got {shown(argument)}")
-    asked = scale.tonic + 12 * (scale.name == "minor")
+    wanted = scale.tonic + 12 * (scale.name == "minor")
 
     def reward(melodies: Melodies) -> Numbers:
         fits, moving = _key_correlations(melodies)
-        behind = np.round(fits.max(axis=1) - fits[:, asked], 9)
+        behind = np.round(fits.max(axis=1) - fits[:, wanted], 9)
         return np.where(moving, (1 - behind / 2).clip(0, 1), 0)
 
     what = f"the key is {argument}"
@@ -154,7 +154,7 @@ def key_rule(name: str, argument: str) -> Rule:
 
 
 def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
-    """``(B, 24)`` correlations with all keys, and whether there is anything to correlate."""
+    """``(B, 24)`` correlations with all keys, and a ``(B,)`` mask of where they are defined."""
     notes = melodies.notes
     times = np.bincount(
         notes.rows * 12 + notes.pitches % 12, notes.durations, minlength=len(melodies) * 12
@@ -169,7 +169,7 @@ def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
 def chords_rule(name: str, argument: str) -> Rule:
     """Notes are tones of the chord of their bar, all or a share of them.
 
-    One chord a bar, from the first again when all were heard; a note belongs to the bar in which
+    One chord a bar, from the first again after the last; a note belongs to the bar in which
     it starts. x = chord tones / notes; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
     A root and one of maj (or nothing), {chords}.
     """
@@ -208,7 +208,7 @@ def _chords_rule(
 
 
 def parse_chord(text: str) -> frozenset[int]:
-    """Pitch classes of a chord symbol.
+    """Parse a chord symbol to its pitch classes.
 
     Raises:
         UsageError: no root, or an unknown quality.
@@ -241,7 +241,7 @@ def scale_consistency_rule(name: str, argument: str) -> Rule:
 
 
 def entropy_rule(name: str, argument: str) -> Rule:
-    """How many pitch classes there are and how evenly used, in bits.
+    """Number and evenness of the pitch classes, as their entropy in bits.
 
     x = muspy.pitch_class_entropy, -sum of p log2 p over the shares p of the pitch classes, in
     [0, 3.585]; x / LOW below the range, (3.585 - x) / (3.585 - HIGH) above it.

@@ -11,7 +11,7 @@ import pytest
 from melodyconstraints.errors import RuleError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import find_rule, find_rules, rule
-from melodyconstraints.rules.inputs import asked_for
+from melodyconstraints.rules.inputs import input_of
 
 # a quarter, then an eighth, at 120 quarters a minute
 TUNE = Melody.from_notes([(0, 4, 60), (4, 2, 64)])
@@ -67,7 +67,7 @@ def test_a_plain_function_of_a_batch_is_told_by_its_annotation():
     ],
 )
 def test_a_function_that_is_silent_is_handed_a_melody(function, asked):
-    assert asked_for(function) == asked
+    assert input_of(function) == asked
 
 
 def test_an_option_goes_before_the_annotation():

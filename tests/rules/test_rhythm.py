@@ -88,7 +88,7 @@ def test_groove_is_the_statistic():
         ("rhythm:x..", r"a rhythm has 4, 8, .* got 3 in 'x\.\.'"),
         ("rhythm:", "got 0 in ''"),
         ("rhythm:x..o", r"x for a note, \. for none, _ for either, got 4 in 'x\.\.o'"),
-        ("rhythm:.._.", r"a rhythm asks for a note somewhere, write an x, got '\.\._\.'"),
+        ("rhythm:.._.", r"a rhythm has a note somewhere, write an x, got '\.\._\.'"),
         ("max-length:1/5", "a length is a number of sixteenths"),
         ("density:..", "density must be LOW..HIGH"),
     ],
