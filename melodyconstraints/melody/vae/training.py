@@ -76,18 +76,25 @@ class MelodyBatches:
     Args:
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` label of each melody's collection. A collection of n melodies is drawn
-            with weight n^0.5, so that small ones do not drown.
+            with weight n^balance, so that small ones do not drown.
     """
 
     def __init__(
-        self, events: Events, sources: NDArray[np.object_], batch_size: int, seed: int
+        self,
+        events: Events,
+        sources: NDArray[np.object_],
+        batch_size: int,
+        seed: int,
+        *,
+        balance: float = 0.5,
     ) -> None:
         if not len(events):
             raise UsageError("there is no melody to train on; extract more files")
         self._events, self._size, self._seed = events, batch_size, seed
         _, label, counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
         self._members = [np.flatnonzero(label == i) for i in range(len(counts))]
-        self._weights = np.sqrt(counts) / np.sqrt(counts).sum()
+        weights = counts**balance
+        self._weights = weights / weights.sum()
 
     def __call__(self, step: int) -> Tensor:
         """``(batch_size, 256)`` int64 for a step number."""
