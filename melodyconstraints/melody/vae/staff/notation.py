@@ -108,7 +108,7 @@ def to_staff(events: Events, keys: Ints | None = None, places: Ints | None = Non
     lines = SCALE * octaves + _STEP_OF[classes] + _LETTERS[keys][:, None]
     if places is None:
         count = np.maximum(notes.sum(1), 1)
-        places = np.rint(np.where(notes, lines, 0).sum(1) / count).astype(np.int64)
+        places = np.floor(np.where(notes, lines, 0).sum(1) / count + 0.5).astype(np.int64)
     away = _within_reach(lines - places[:, None])
     rests = np.where(events == HOLD, TOKEN_HOLD, TOKEN_REST)
     tokens = np.where(notes, away + REACH + LINES * _RAISED[classes], rests)

@@ -46,8 +46,8 @@ BALANCE = 0.7
 """A collection of n melodies is drawn with weight n to this power."""
 SAMPLE = 20_000
 """Melodies from which ranks and the scale of codes are taken."""
-_SPAN = 7
-"""Scale steps up or down by which half of the bars are moved."""
+_ANY_LINE = 1e-3
+"""Share of melodies that may lie around any line, so that each can be encoded."""
 
 
 class BarObjective(Objective):
@@ -114,7 +114,8 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     staff = to_staff(canonical_events(events))
     model.scores.learn(attributes(staff), np.random.default_rng(0))
     counts = np.bincount(staff.places.clip(0, LINES - 1), minlength=LINES)
-    ranks = np.concatenate([[0], np.cumsum(counts) / counts.sum()])
+    shares = (1 - _ANY_LINE) * counts / counts.sum() + _ANY_LINE / LINES
+    ranks = np.concatenate([[0], np.cumsum(shares)])
     model.place_ranks.copy_(torch.from_numpy(ranks))
     bars = torch.from_numpy(staff.tokens).to(model.device).reshape(-1, STEPS_PER_BAR)
     found = [model.bars.encode(part) for part in bars.split(4096)]
