@@ -35,8 +35,8 @@ NAMES = (
 """Notes; deviation of their lines; share of raised notes; share of silent steps; share of
 intervals of one scale step; share of notes off the beat; different rhythms of bars; entropy of
 the distances between notes; bars unlike any earlier one; share of notes on the tonic and fifth
-of the major scale less that of the minor; rise from the first half to the second; mean change of bars'
-mean lines; share of intervals of three scale steps or more."""
+of the major scale less that of the minor; rise from the first half to the second; mean change of
+bars' mean lines; share of intervals of three scale steps or more."""
 _KNOTS = 201
 _RAREST = 0.002
 """Ranks stay this far from 0 and 1."""

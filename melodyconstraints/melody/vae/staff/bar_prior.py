@@ -162,10 +162,8 @@ class BarPrior(nn.Module):
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
             states.append(self.norm(x)[:, 0])
-            if form is None:
-                source = self._choose(states, heard, choices[:, bar])
-            else:
-                source = form[:, bar]
+            chosen = self._choose(states, heard, choices[:, bar])
+            source = chosen if form is None else form[:, bar]
             near = [heard[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
             code = self.flow(self.spread * noise[:, bar], torch.cat([states[-1], *near], -1))
             if codes:

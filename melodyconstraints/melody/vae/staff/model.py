@@ -49,7 +49,6 @@ from melodyconstraints.melody.vae.staff.bars import BarVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
     Ints,
-    Staff,
     events_of_tokens,
     place_degrees,
     to_staff,
@@ -155,7 +154,7 @@ class StaffGenerator(nn.Module):
         return Posterior(mean, self.sigma_bar.expand_as(mean))
 
     def codes(self, tokens: Ints, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and which earlier bars they repeat.
+        """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and the bars that they repeat.
 
         A bar that equals several repeats the last of them.
 

@@ -80,7 +80,7 @@ class PriorObjective(Objective):
         self.noise_size = BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """Losses of ``(B, T)`` events: ``fresh`` in nats a fresh bar, ``form`` in nats a melody."""
+        """Losses of ``(B, T)`` events: ``fresh`` in nats a fresh bar, ``form`` a melody."""
         model, staff = self._model[0], on_staff(batch)
         with torch.no_grad():
             heard, sources = model.codes(staff.tokens)

@@ -1,4 +1,4 @@
-"""z and melody determine each other; a move of z that changes no note of a bar changes no other."""
+"""z and melody determine each other, and a melody has the form that is asked for."""
 
 import numpy as np
 import pytest
