@@ -16,7 +16,7 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -66,10 +66,10 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def tiny_model() -> MelodyVAE:
+def tiny_model() -> HierarchicalVAE:
     """A melody VAE of a few thousand random weights."""
     torch.manual_seed(0)
-    return MelodyVAE(TINY).eval()
+    return HierarchicalVAE(TINY).eval()
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +187,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_model(MelodyVAE(TINY), folder)
+        save_model(HierarchicalVAE(TINY), folder)
     return folder
 
 

@@ -25,7 +25,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import HierarchicalEncoder, MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalEncoder, HierarchicalVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
 from melodyconstraints.melody.vae.residual_path import (
     match_prior,
@@ -123,7 +123,7 @@ class MelodyObjective(Objective):
 
     def __init__(
         self,
-        model: MelodyVAE,
+        model: HierarchicalVAE,
         settings: ElboSettings,
         sample: Events,
         processes: Processes | None = None,
@@ -197,13 +197,13 @@ def train_melody_vae(
     settings: TrainingSettings,
     *,
     elbo: ElboSettings | None = None,
-    start: MelodyVAE | None = None,
+    start: HierarchicalVAE | None = None,
     device: str = "cpu",
     processes: Processes | None = None,
     folder: Path | None = None,
     resume: bool = False,
     callback: Callable[[TrainingState], None] | None = None,
-) -> tuple[MelodyVAE, TrainingState]:
+) -> tuple[HierarchicalVAE, TrainingState]:
     """Train a model and measure ``sigma_bar``.
 
     Args:
@@ -218,7 +218,7 @@ def train_melody_vae(
         The model and the final state with its learning curves.
     """
     torch.manual_seed(settings.seed)
-    model = MelodyVAE(config).to(device)
+    model = HierarchicalVAE(config).to(device)
     if start is not None:
         model.load_state_dict(start.state_dict())
     generator = np.random.default_rng(settings.seed)
@@ -234,7 +234,7 @@ def train_melody_vae(
         folder=folder,
         resume=resume,
         evaluate=lambda measured: measure_reconstruction(
-            cast(MelodyVAE, measured), held_out
+            cast(HierarchicalVAE, measured), held_out
         ).as_dict(),
         callback=callback,
     )

@@ -31,12 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import filled
+from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import (
     NAMES,
@@ -91,19 +92,13 @@ class Score(NamedTuple):
     sources: Tensor
 
 
-class StaffGenerator(nn.Module):
-    """Key, place and attributes, then bars in turn.
+class StaffGenerator(MelodyVAE):
+    """Key, place and attributes, then bars in turn."""
 
-    ``sigma_bar``, ``folder`` and ``fingerprint`` are as in
-    :class:`melodyconstraints.melody.vae.model.MelodyVAE`.
-    """
-
-    sigma_bar: Tensor
+    config: StaffConfig
     code_mean: Tensor
     code_scale: Tensor
     place_ranks: Tensor
-    folder: str = ""
-    fingerprint: str = ""
 
     def __init__(self, config: StaffConfig) -> None:
         super().__init__()
@@ -111,20 +106,11 @@ class StaffGenerator(nn.Module):
         self.bars = BarVAE(config)
         self.prior = BarPrior(config, ATTRIBUTES)
         self.scores = NormalScores(ATTRIBUTES)
-        self.register_buffer("sigma_bar", torch.ones(self.latent_dim))
+        latent_dim = KEY + PLACE + ATTRIBUTES + FORM + BARS * config.bar_code
+        self.register_buffer("sigma_bar", torch.ones(latent_dim))
         self.register_buffer("code_mean", torch.zeros(config.bar_code))
         self.register_buffer("code_scale", torch.ones(config.bar_code))
         self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
-
-    @property
-    def latent_dim(self) -> int:
-        """Z, the dimensions of z."""
-        return KEY + PLACE + ATTRIBUTES + FORM + BARS * self.config.bar_code
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.sigma_bar.device
 
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
@@ -251,12 +237,12 @@ class StaffGenerator(nn.Module):
         if form is not None and form.ndim == 2:
             form = filled(form)
         score = self.score(filled(z), form)
-        tokens = self._draw(score, filled(noise.to(z.device)), sampling)[: len(z)]
+        tokens = self._tokens(score, filled(noise.to(z.device)), sampling)[: len(z)]
         stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
         events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
 
-    def _draw(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
+    def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
         """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
         batch = len(noise)
         codes, of_bars = self._raw(score.codes), noise.reshape(-1, STEPS_PER_BAR)
