@@ -4,16 +4,12 @@ A causal transformer reads the bars before. It says which of them the next bar r
 and gives the flow its condition otherwise. All that is drawn comes from normal and uniform
 numbers that are handed in, so that noise and bars determine each other.
 
-What it reads of a bar is not the code that was drawn but the code of the bar's likeliest tokens:
-a small move of one bar's noise that changes no note leaves all later bars as they are.
-
 Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``U`` units, ``G`` attributes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -105,28 +101,28 @@ class BarPrior(nn.Module):
         condition = units + len(_NEAR) * code
         self.flow = ConditionalFlow(code, condition, config.flow_units, config.flow_layers)
 
-    def read(self, heard: Tensor, sources: Tensor, whole: Whole) -> tuple[Tensor, Tensor]:
+    def read(self, codes: Tensor, sources: Tensor, whole: Whole) -> tuple[Tensor, Tensor]:
         """All bars at once, each after the true bars before it.
 
         Args:
-            heard: ``(B, K, C)`` codes of the bars' likeliest tokens.
+            codes: ``(B, K, C)``.
             sources: ``(B, K)`` the bar that each repeats, or :data:`FRESH`.
 
         Returns:
             Conditions of the flow ``(B, K, H)``, and logarithms of probabilities
             ``(B, K, 1 + K)``: that the bar is fresh, that it repeats bar 0, 1, ...
         """
-        given = self.bar(heard[:, :-1]) + self.repeat(repeat_distances(sources)[:, :-1])
-        x = torch.cat([self.start.expand(len(heard), 1, -1), given], 1)
+        given = self.bar(codes[:, :-1]) + self.repeat(repeat_distances(sources)[:, :-1])
+        x = torch.cat([self.start.expand(len(codes), 1, -1), given], 1)
         x = x + self.number + self._of_whole(whole)[:, None]
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
-        near = [F.pad(heard[:, :-back], (0, 0, back, 0)) for back in _NEAR]
+        near = [F.pad(codes[:, :-back], (0, 0, back, 0)) for back in _NEAR]
         after = F.pad(x[:, 1:], (0, 0, 0, 1))
-        keys = self.key(torch.cat([after, self.bar(heard)], -1))
-        back = distances(BARS, heard.device)
-        numbers = torch.arange(BARS, device=heard.device)[:, None].expand(BARS, BARS)
+        keys = self.key(torch.cat([after, self.bar(codes)], -1))
+        back = distances(BARS, codes.device)
+        numbers = torch.arange(BARS, device=codes.device)[:, None].expand(BARS, BARS)
         scores = self.query(x) @ keys.transpose(1, 2) / math.sqrt(_POINTER)
         scores = scores + self.by_place[numbers, back.clamp(min=0)]
         scores = scores.masked_fill(back <= 0, _NEVER)
@@ -137,7 +133,6 @@ class BarPrior(nn.Module):
         noise: Tensor,
         choices: Tensor,
         whole: Whole,
-        hear: Callable[[Tensor], Tensor],
         form: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw bars in turn.
@@ -145,7 +140,6 @@ class BarPrior(nn.Module):
         Args:
             noise: ``(B, K, C)`` standard normal.
             choices: ``(B, K)`` uniform in [0, 1]: which bar each repeats.
-            hear: codes ``(B, C)`` to the codes of their likeliest tokens.
             form: ``(B, K)`` the bar that each repeats, or :data:`FRESH`, whatever ``choices`` say.
 
         Returns:
@@ -153,7 +147,6 @@ class BarPrior(nn.Module):
         """
         of_whole, caches = self._of_whole(whole), [[] for _ in self.blocks]
         codes: list[Tensor] = []
-        heard: list[Tensor] = []
         states: list[Tensor] = []
         sources: list[Tensor] = []
         x = self.start.expand(len(noise), -1)
@@ -162,34 +155,33 @@ class BarPrior(nn.Module):
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
             states.append(self.norm(x)[:, 0])
-            chosen = self._choose(states, heard, choices[:, bar])
+            chosen = self._choose(states, codes, choices[:, bar])
             source = chosen if form is None else form[:, bar]
-            near = [heard[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
+            near = [codes[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
             code = self.flow(self.spread * noise[:, bar], torch.cat([states[-1], *near], -1))
             if codes:
                 earlier = torch.stack(codes, 1)[torch.arange(len(code)), source.clamp(min=0)]
                 code = torch.where((source == FRESH)[:, None], code, earlier)
             codes.append(code)
-            heard.append(hear(code))
             sources.append(source)
             back = torch.where(source == FRESH, 0, bar - source)
-            x = self.bar(heard[-1]) + self.repeat(back)
+            x = self.bar(code) + self.repeat(back)
         return torch.stack(codes, 1), torch.stack(sources, 1)
 
     def noise_of(
-        self, codes: Tensor, heard: Tensor, sources: Tensor, whole: Whole
+        self, codes: Tensor, sources: Tensor, whole: Whole
     ) -> tuple[Tensor, Tensor]:
         """What :meth:`write` needs to draw these bars.
 
         Args:
-            codes, heard: ``(B, K, C)``, equal for a bar and what it repeats.
+            codes: ``(B, K, C)``, equal for a bar and what it repeats.
             sources: ``(B, K)``.
 
         Returns:
             Noise ``(B, K, C)``, zeros for repeats; and the bounds ``(B, K, 2)`` between which
             :meth:`write` chooses each source.
         """
-        conditions, choices = self.read(heard, sources, whole)
+        conditions, choices = self.read(codes, sources, whole)
         noise, _ = self.flow.inverse(codes.flatten(0, 1), conditions.flatten(0, 1))
         noise = noise.reshape(codes.shape) / self.spread
         noise = torch.where((sources == FRESH)[..., None], noise, 0.0)
@@ -199,12 +191,12 @@ class BarPrior(nn.Module):
         lower = upper - probabilities.gather(-1, picked)
         return noise, torch.cat([lower, upper], -1)
 
-    def _choose(self, states: list[Tensor], heard: list[Tensor], choice: Tensor) -> Tensor:
+    def _choose(self, states: list[Tensor], codes: list[Tensor], choice: Tensor) -> Tensor:
         """``(B,)`` the bar that the next one repeats, or :data:`FRESH`."""
-        state, bar = states[-1], len(heard)
-        if not heard:
+        state, bar = states[-1], len(codes)
+        if not codes:
             return torch.full((len(state),), FRESH, device=state.device)
-        played = [torch.stack(states[1:], 1), self.bar(torch.stack(heard, 1))]
+        played = [torch.stack(states[1:], 1), self.bar(torch.stack(codes, 1))]
         scores = (self.key(torch.cat(played, -1)) @ self.query(state)[..., None])[..., 0]
         back = bar - torch.arange(bar, device=state.device)
         scores = scores / math.sqrt(_POINTER) + self.by_place[bar, back]

@@ -64,7 +64,6 @@ _FIFTHS = np.arange(12) * 7 % 12
 _KEY_RADIUS = math.sqrt(math.pi / 2)
 """Mean length of two normal numbers."""
 _RAREST = 1e-6
-_LIKELIEST = Sampling(temperature=0.0)
 
 
 class Parts(NamedTuple):
@@ -133,8 +132,7 @@ class StaffGenerator(MelodyVAE):
         scores = self.scores(attributes(staff), numbers)
         codes, sources = self.codes(staff.tokens, self._code_noise(len(events), generator))
         degrees = torch.from_numpy(staff.degrees).to(self.device)
-        heard = self.hear(codes.flatten(0, 1)).reshape(codes.shape)
-        noise, bounds = self.prior.noise_of(codes, heard, sources, Whole(scores, degrees))
+        noise, bounds = self.prior.noise_of(codes, sources, Whole(scores, degrees))
         form = _normal(_between(bounds, generator))
         mean = torch.cat([keys, place[:, None], scores, form, noise.flatten(1)], -1)
         return Posterior(mean, self.sigma_bar.expand_as(mean))
@@ -162,13 +160,6 @@ class StaffGenerator(MelodyVAE):
         codes = codes.reshape(len(tokens), BARS, -1)
         return codes.gather(1, first[..., None].expand_as(codes)), sources
 
-    @torch.no_grad()
-    def hear(self, codes: Tensor) -> Tensor:
-        """Codes ``(N, C)`` to the codes of the bars that are likeliest under them."""
-        nothing = codes.new_zeros(len(codes), STEPS_PER_BAR)
-        bars = self.bars.draw(self._raw(codes), nothing, _LIKELIEST)
-        return (self.bars.encode(bars).mean - self.code_mean) / self.code_scale
-
     def score(self, z: Tensor, form: Tensor | None = None) -> Score:
         """Key, place and bars of ``(B, Z)`` points.
 
@@ -188,7 +179,7 @@ class StaffGenerator(MelodyVAE):
         choices = torch.special.ndtr(parts.form)
         if form is not None:
             form = form.to(z.device).expand(len(z), BARS)
-        return Score(keys, places, *self.prior.write(parts.bars, choices, whole, self.hear, form))
+        return Score(keys, places, *self.prior.write(parts.bars, choices, whole, form))
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""

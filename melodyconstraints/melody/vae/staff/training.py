@@ -46,6 +46,8 @@ BALANCE = 0.7
 """A collection of n melodies is drawn with weight n to this power."""
 SAMPLE = 20_000
 """Melodies from which ranks and the scale of codes are taken."""
+_SCORE_NOISE = 0.1
+"""Deviation of what is added to scores, so that the bars follow them smoothly."""
 _ANY_LINE = 1e-3
 """Share of melodies that may lie around any line, so that each can be encoded."""
 
@@ -71,23 +73,29 @@ class BarObjective(Objective):
 
 
 class PriorObjective(Objective):
-    """Negative log-likelihoods of bars and repeats, given the bars before."""
+    """Negative log-likelihoods of bars and repeats, given the bars before.
+
+    What is given has noise of its own, at the posterior's full scale, so that the small errors of
+    the bars before change little.
+    """
 
     def __init__(self, model: StaffGenerator) -> None:
         super().__init__()
         self.prior = model.prior
         self._model = [model]  # not a submodule: its bars are fixed
-        self.noise_size = BARS * model.config.bar_code
+        self.noise_size = 2 * BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses of ``(B, T)`` events: ``fresh`` in nats a fresh bar, ``form`` a melody."""
         model, staff = self._model[0], on_staff(batch)
         with torch.no_grad():
-            heard, sources = model.codes(staff.tokens)
-            codes, _ = model.codes(staff.tokens, noise)
-            scores = model.scores(attributes(staff), np.random.default_rng(len(batch)))
+            noise, other = noise.split(self.noise_size // 2, -1)
+            codes, sources = model.codes(staff.tokens, noise)
+            given, _ = model.codes(staff.tokens, other / model.config.code_noise)
+            scores = model.scores(attributes(staff))
+            scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         degrees = torch.from_numpy(staff.degrees).to(batch.device)
-        conditions, choices = self.prior.read(heard, sources, Whole(scores, degrees))
+        conditions, choices = self.prior.read(given, sources, Whole(scores, degrees))
         fresh = sources == FRESH
         of_codes = self.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
         of_form = -_log_probability(choices, staff, fresh).sum(1).mean()

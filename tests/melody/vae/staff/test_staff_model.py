@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
@@ -24,7 +25,7 @@ def events(some_melodies) -> torch.Tensor:
     """Random melodies whose ninth bar equals the first, and the tenth the ninth."""
     events = some_melodies.events.copy()
     events[:, 8 * 16 : 9 * 16] = events[:, 9 * 16 : 10 * 16] = events[:, :16]
-    return torch.from_numpy(events.astype(np.int64))
+    return torch.from_numpy(Melodies(events).events.astype(np.int64))
 
 
 def test_the_flow_and_its_inverse_agree_and_its_density_is_that_of_the_map():
@@ -49,9 +50,8 @@ def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
     noise, choices = torch.randn(5, BARS, 5), torch.rand(5, BARS)
     whole = Whole(torch.randn(5, 13), torch.arange(5))
     with torch.no_grad():
-        codes, sources = generator.prior.write(noise, choices, whole, generator.hear)
-        heard = generator.hear(codes.flatten(0, 1)).reshape(codes.shape)
-        found, bounds = generator.prior.noise_of(codes, heard, sources, whole)
+        codes, sources = generator.prior.write(noise, choices, whole)
+        found, bounds = generator.prior.noise_of(codes, sources, whole)
     fresh = sources == FRESH
     assert fresh.any()
     assert not fresh.all()
@@ -69,8 +69,7 @@ def test_an_encoding_decodes_to_key_place_codes_and_repeats_of_the_melody(genera
     assert torch.equal(score.sources, sources)
     assert (sources[:, 8] == 0).all()
     assert (sources[:, 9] == 8).all()
-    # with random weights a bar's two likeliest tokens may be as good as equal
-    assert (score.codes - codes).abs().amax(-1).lt(1e-2).float().mean() > 0.98
+    torch.testing.assert_close(score.codes, codes, atol=1e-3, rtol=1e-3)
 
 
 def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):

@@ -67,8 +67,8 @@ def test_the_second_stage_teaches_all_of_the_prior_and_nothing_else(generator, b
 def test_the_loss_is_that_of_codes_and_repeats(generator, batch):
     """By hand: negative log-likelihoods of what the prior reads, fresh bars only for codes."""
     batch[:, 16:32] = batch[:, :16]
-    noise = torch.zeros(len(batch), generator.config.bar_code * 16)
-    losses = PriorObjective(generator)(batch, 0.0, noise)
+    objective = PriorObjective(generator)
+    losses = objective(batch, 0.0, torch.zeros(len(batch), objective.noise_size))
     assert losses["loss"].item() == pytest.approx(
         losses["fresh"].item() / 5 + losses["form"].item() / 64, rel=1e-5
     )
