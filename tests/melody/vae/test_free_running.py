@@ -83,7 +83,9 @@ def truncated(probabilities: Tensor, drawing: Sampling) -> Tensor:
 
 
 @torch.no_grad()
-def by_modules(model: HierarchicalVAE, embeddings: Tensor, drawing: Sampling) -> tuple[Tensor, Tensor]:
+def by_modules(
+    model: HierarchicalVAE, embeddings: Tensor, drawing: Sampling
+) -> tuple[Tensor, Tensor]:
     """Melodies that a loop of ``nn.LSTM`` steps draws in double precision, and their noise.
 
     The noise is the middle of each drawn event's share of the unit interval, so that rounding
@@ -237,7 +239,9 @@ def logits_of(monkeypatch):
 
     monkeypatch.setattr(model_module, "Sampling", Recording)
 
-    def decode(model: HierarchicalVAE, z: Tensor, precision: str, draws: torch.Generator) -> Tensor:
+    def decode(
+        model: HierarchicalVAE, z: Tensor, precision: str, draws: torch.Generator
+    ) -> Tensor:
         seen.clear()
         model.decode(z, generator=draws, precision=precision)
         steps = STEPS if model.decoder.carry else STEPS_PER_BAR

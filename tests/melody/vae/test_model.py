@@ -235,7 +235,9 @@ def test_the_gradient_reaches_every_parameter_but_the_weights_on_zeros(
     kind, tiny_config, flat_config, events
 ):
     torch.manual_seed(0)
-    model = HierarchicalVAE(flat_config if kind == "flat" else replace(tiny_config, first_input=kind))
+    model = HierarchicalVAE(
+        flat_config if kind == "flat" else replace(tiny_config, first_input=kind)
+    )
     posterior = model.encode(events)
     logits = model.logits(posterior.sample(), events)
     nn.functional.cross_entropy(logits.flatten(0, 1), events.flatten()).backward()

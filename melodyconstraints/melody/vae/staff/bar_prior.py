@@ -168,9 +168,7 @@ class BarPrior(nn.Module):
             x = self.bar(code) + self.repeat(back)
         return torch.stack(codes, 1), torch.stack(sources, 1)
 
-    def noise_of(
-        self, codes: Tensor, sources: Tensor, whole: Whole
-    ) -> tuple[Tensor, Tensor]:
+    def noise_of(self, codes: Tensor, sources: Tensor, whole: Whole) -> tuple[Tensor, Tensor]:
         """What :meth:`write` needs to draw these bars.
 
         Args:

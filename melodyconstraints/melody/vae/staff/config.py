@@ -48,3 +48,6 @@ class StaffConfig:
             raise UsageError(f"bar_code must be at least 2, got {self.bar_code}")
         if not 0 < self.spread <= 1:
             raise UsageError(f"spread must be above 0 and at most 1, got {self.spread}")
+
+
+STAFF_PRESETS = {"staff": StaffConfig()}
