@@ -20,7 +20,7 @@ from melodyconstraints.melody.midi import scan, scores, symusic_reader, windows
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -70,10 +70,10 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def tiny_model() -> MelodyVAE:
+def tiny_model() -> HierarchicalVAE:
     """A melody VAE of a few thousand random weights."""
     torch.manual_seed(0)
-    return MelodyVAE(TINY).eval()
+    return HierarchicalVAE(TINY).eval()
 
 
 @pytest.fixture(scope="session")
@@ -212,7 +212,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_model(MelodyVAE(TINY), folder)
+        save_model(HierarchicalVAE(TINY), folder)
     return folder
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.latent.curves import plot_learning_curves
+from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.vae.card import model_card
 from melodyconstraints.melody.vae.checkpoint import KIND, load_model, save_model
-from melodyconstraints.melody.vae.config import PRESETS
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
+from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.staff.config import STAFF_PRESETS, StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
+from melodyconstraints.melody.vae.staff.training import train_staff_generator
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
-from melodyconstraints.vae.distributed import processes
+from melodyconstraints.vae.distributed import Processes, processes
 from melodyconstraints.vae.folders import (
     CHECKPOINTS,
     CURVES,
@@ -43,6 +47,7 @@ PANELS = {
     "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
     "nats a melody": ("reconstruction", "kl"),
 }
+STAFF_PANELS = {"nats, held-out melodies": ("held_out_fresh", "held_out_form")}
 """Of the picture of the learning curves."""
 
 
@@ -80,27 +85,24 @@ def train_model(
     report = _Report(output, preset, notes, announce or (lambda _: None))
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
+        config = config_of(preset)
         if place.first:
-            _claim(output, preset, resume)
+            claim(output, KIND, resume=resume)
         start = _model_to_train_further(start_from, preset) if start_from else None
         elbo = elbo.further() if start else elbo
         data = _training_data(store)
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
-        model, state = train_melody_vae(
-            PRESETS[preset],
-            data["train"].events,
-            data["train"].sources,
-            choose(data["validation"].events, WATCHED),
-            settings,
-            elbo=elbo,
-            start=start,
+        held_out = choose(data["validation"].events, WATCHED)
+        trained = (data["train"].events, data["train"].sources, held_out, settings)
+        options = _Options(
             device=device,
             processes=place,
             folder=output / CHECKPOINTS,
             resume=resume,
             callback=draw_evaluations(report.draw, callback),
         )
+        model, state = _train(config, trained, elbo, start, options)
     if not place.first:
         return {}
     used = asdict(settings) | asdict(elbo) | ({"start_from": start.fingerprint} if start else {})
@@ -120,7 +122,8 @@ class _Report:
 
     def draw(self, curves: Sequence[Mapping[str, float]]) -> None:
         """Draw the learning curves."""
-        plot_learning_curves(curves, self.output / CURVES, PANELS)
+        panels = STAFF_PANELS if self.preset in STAFF_PRESETS else PANELS
+        plot_learning_curves(curves, self.output / CURVES, panels)
 
     def finish(
         self,
@@ -153,15 +156,46 @@ class _Report:
         return measured
 
 
-def _claim(output: Path, preset: str, resume: bool) -> None:
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    claim(output, KIND, resume=resume)
+def config_of(preset: str) -> MelodyVAEConfig | StaffConfig:
+    """Sizes of a preset.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    presets: dict[str, MelodyVAEConfig | StaffConfig] = {**PRESETS, **STAFF_PRESETS}
+    if preset not in presets:
+        raise UsageError(f"preset must be one of {', '.join(presets)}, got {preset!r}")
+    return presets[preset]
+
+
+class _Options(TypedDict):
+    """Of a training of any kind of model."""
+
+    device: str
+    processes: Processes
+    folder: Path
+    resume: bool
+    callback: Callable[[TrainingState], None]
+
+
+def _train(
+    config: MelodyVAEConfig | StaffConfig,
+    data: tuple[Events, NDArray[np.object_], Events, TrainingSettings],
+    elbo: ElboSettings,
+    start: MelodyVAE | None,
+    options: _Options,
+) -> tuple[MelodyVAE, TrainingState]:
+    """The training of a configuration's kind of model, which ``start`` is of."""
+    if isinstance(config, StaffConfig):
+        on_staff = start if isinstance(start, StaffGenerator) else None
+        return train_staff_generator(config, *data, start=on_staff, **options)
+    first = start if isinstance(start, HierarchicalVAE) else None
+    return train_melody_vae(config, *data, elbo=elbo, start=first, **options)
 
 
 def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
     model = load_model(folder)
-    if model.config != PRESETS[preset]:
+    if model.config != config_of(preset):
         raise UsageError(f"{folder} is not of preset {preset}; choose the one it was made with")
     return model
 

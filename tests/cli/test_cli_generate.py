@@ -11,7 +11,7 @@ import pytest
 
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows import train_actor as train_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -419,7 +419,7 @@ def test_a_model_of_ones_own_may_have_knobs(mc, knobs, tiny_model_folder, tmp_pa
 
 
 def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
-    other = MelodyVAE(tiny_config)
+    other = HierarchicalVAE(tiny_config)
     save_model(other, tmp_path / "other")
     result = mc("generate", "--scale", "cmajor", "--model", "other", "-n", 1)
     assert result.exit_code == 1

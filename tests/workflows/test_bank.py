@@ -12,7 +12,7 @@ from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.metrics import copies
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage import cache as cache_module
@@ -224,7 +224,7 @@ def test_a_damaged_bank_of_the_folder_is_passed_over(model, folder, tiny_store, 
 
 def test_a_bank_of_other_weights_is_never_used(folder, tiny_store, tiny_config, tmp_path):
     torch.manual_seed(1)
-    save_model(MelodyVAE(tiny_config), tmp_path / "other")
+    save_model(HierarchicalVAE(tiny_config), tmp_path / "other")
     write_bank(folder, tiny_store, size=6)
     shutil.copytree(folder / "bank", tmp_path / "other" / "bank")
     other = load_model(tmp_path / "other")

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
 
 KIND = "melody-vae"
@@ -59,8 +61,15 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
     artifact = load_artifact(folder, KIND)
     with fits_this_version(folder):
-        model = MelodyVAE(MelodyVAEConfig(**artifact.config["model"]))
+        model = model_of(artifact.config["model"])
         model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
     model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device)).eval()
+
+
+def model_of(config: Mapping[str, Any]) -> MelodyVAE:
+    """A model of random weights; its configuration's names tell its kind."""
+    if "flow_layers" in config:
+        return StaffGenerator(StaffConfig(**config))
+    return HierarchicalVAE(MelodyVAEConfig(**config))

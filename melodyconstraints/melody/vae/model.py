@@ -30,6 +30,7 @@ from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
 from melodyconstraints.melody.vae.lstm import LayerWeights, scan, scan_layers
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
@@ -135,31 +136,22 @@ class Conductor(nn.Module):
 
 
 class MelodyVAE(nn.Module):
-    """Encoder, conductor and bar decoder.
+    """What all models of melodies have in common: z ~ N(0, I), a way there and a way back.
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and
     ``fingerprint`` names its weights; both are empty for a model that was never on disk.
     """
 
+    config: MelodyVAEConfig | StaffConfig
     sigma_bar: Tensor
     folder: str = ""
     fingerprint: str = ""
 
-    def __init__(self, config: MelodyVAEConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder: FlatEncoder | HierarchicalEncoder = (
-            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
-        )
-        self.conductor = Conductor(config)
-        self.decoder = BarDecoder(config)
-        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
-
     @property
     def latent_dim(self) -> int:
         """Z, the dimensions of z."""
-        return self.config.latent_dim
+        return len(self.sigma_bar)
 
     @property
     def device(self) -> torch.device:
@@ -168,11 +160,11 @@ class MelodyVAE(nn.Module):
 
     def encode(self, events: Tensor) -> Posterior:
         """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
-        return self.encoder(events.long())
+        raise NotImplementedError
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
-        return self.decoder(self.conductor(z), events.long())
+        raise NotImplementedError
 
     @torch.no_grad()
     def decode(
@@ -210,8 +202,39 @@ class MelodyVAE(nn.Module):
         with products(precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
-            embeddings = self.conductor(filled(z))[: len(z)]
-            return FreeRunning(self.decoder)(embeddings, noise.to(z.device), sampling)
+            return self._draw(z, noise.to(z.device), sampling)
+
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        """Events of at least one point, from ``(B, T)`` numbers in [0, 1)."""
+        raise NotImplementedError
+
+
+class HierarchicalVAE(MelodyVAE):
+    """Encoder, conductor and bar decoder."""
+
+    config: MelodyVAEConfig
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder: FlatEncoder | HierarchicalEncoder = (
+            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
+        )
+        self.conductor = Conductor(config)
+        self.decoder = BarDecoder(config)
+        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
+
+    def encode(self, events: Tensor) -> Posterior:
+        """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
+        return self.encoder(events.long())
+
+    def logits(self, z: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
+        return self.decoder(self.conductor(z), events.long())
+
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        embeddings = self.conductor(filled(z))[: len(z)]
+        return FreeRunning(self.decoder)(embeddings, noise, sampling)
 
 
 def event_batches(
