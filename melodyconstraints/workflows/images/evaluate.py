@@ -24,12 +24,7 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.latent.evaluation import Interval, z_mse
 from melodyconstraints.vae.training import Metrics
-from melodyconstraints.workflows.images.image_data import (
-    check_actor_names,
-    check_names,
-    shape_of,
-    tensors,
-)
+from melodyconstraints.workflows.images.image_data import check_names, shape_of, tensors
 from melodyconstraints.workflows.images.transform import transform
 
 SAME_LABELS = 24
@@ -322,7 +317,8 @@ def evaluate(
     Raises:
         UsageError: actors without a classifier, or one of other labels or images than they have.
     """
-    check_actor_names(actors, data.test)
+    for name, actor in actors.items():
+        check_names(f"the actor {name}", actor.names, data.test)
     images, _ = tensors(data.test)
     rows: list[Row] = []
     identities: list[Identity] = []
