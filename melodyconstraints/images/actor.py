@@ -24,11 +24,7 @@ from torch import Tensor
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import BUNDLED, load_model
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.latent.constraints import (
-    AttributeConstraint,
-    Encodings,
-    RealismConstraint,
-)
+from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
 from melodyconstraints.latent.networks import Actor, Critic
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.protocols import Conditions, Constraint
@@ -81,12 +77,7 @@ _SMALL = ActorCriticSettings(
 PRESETS: dict[str, ActorCriticSettings] = {
     "small": _SMALL,
     "digits": replace(
-        _SMALL,
-        gate_bias=-3.0,
-        actor_steps=1,
-        rounds=4000,
-        final_share=0.05,
-        gradient_penalty=1.0,
+        _SMALL, gate_bias=-3.0, actor_steps=1, rounds=4000, final_share=0.05, gradient_penalty=1.0
     ),
     "large": replace(
         _SMALL,
