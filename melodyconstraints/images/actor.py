@@ -163,10 +163,10 @@ class ImageActor(ActorCritic):
         return self.model.decode(self.shift(z, y, seed=seed))
 
     def _check(self, z: Tensor, y: Tensor | None) -> None:
-        found = None if y is None else tuple(y.shape)
+        actual = None if y is None else tuple(y.shape)
         wanted = (len(z), len(self.names)) if self.names else None
-        if found != wanted:
-            raise UsageError(f"labels must have shape {wanted} for this actor, got {found}")
+        if actual != wanted:
+            raise UsageError(f"labels must have shape {wanted} for this actor, got {actual}")
 
 
 def preset_settings(preset: str, method: str) -> ActorCriticSettings:
@@ -276,8 +276,8 @@ def train_image_actor(
     if method == "langevin" and not names:
         raise UsageError("langevin follows labels and has none; name some, or choose actor")
     if names and encodings.labels.shape[1] != len(names):
-        found = encodings.labels.shape[1]
-        raise UsageError(f"encodings need {len(names)} labels each, found {found}")
+        count = encodings.labels.shape[1]
+        raise UsageError(f"encodings need {len(names)} labels each, found {count}")
     constraints, conditions, search = _learned(encodings, names, method)
     unused_heads = 0 if method == "actor" else len(names)
 

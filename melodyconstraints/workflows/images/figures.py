@@ -195,8 +195,8 @@ def draw_conditional(
     names, labels = columns(actor.names, exclusive=actor.exclusive)
     z = prior_points(actor.model, count, seed)
     y = labels.repeat(count, 1)
-    made = actor.model.decode(actor.shift(z.repeat_interleave(len(labels), 0), y, seed=seed))
-    rows = list(made.split(len(labels)))
+    generated = actor.model.decode(actor.shift(z.repeat_interleave(len(labels), 0), y, seed=seed))
+    rows = list(generated.split(len(labels)))
     draw_grid(rows, path, column_names=names, title=title)
 
 
@@ -212,10 +212,10 @@ def draw_transformations(
             wanted = own.repeat(len(own), 1)
             wanted.fill_diagonal_(1.0)
         result = transform(actor, image.expand(len(wanted), -1, -1, -1), wanted)
-        made = result.transformed.clone()
-        made[(wanted == own).all(-1)] = 0
-        original = as_pixels(image)[None].to(made.device)
-        rows.append(torch.cat([original, result.reconstructed[:1], made]))
+        transformed = result.transformed.clone()
+        transformed[(wanted == own).all(-1)] = 0
+        original = as_pixels(image)[None].to(transformed.device)
+        rows.append(torch.cat([original, result.reconstructed[:1], transformed]))
     names = ["image", "reconstruction", *(name.replace("_", " ") for name in actor.names)]
     draw_grid(rows, path, column_names=names, title=title)
 
