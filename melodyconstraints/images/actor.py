@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -24,11 +24,7 @@ from torch import Tensor
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import BUNDLED, load_model
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.latent.constraints import (
-    AttributeConstraint,
-    Encodings,
-    RealismConstraint,
-)
+from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
 from melodyconstraints.latent.networks import Actor, Critic
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
 from melodyconstraints.latent.protocols import Conditions, Constraint
@@ -172,10 +168,10 @@ class ImageActor(ActorCritic):
         return self.model.decode(self.shift(z, y, seed=seed))
 
     def _check(self, z: Tensor, y: Tensor | None) -> None:
-        found = None if y is None else tuple(y.shape)
+        actual = None if y is None else tuple(y.shape)
         wanted = (len(z), len(self.names)) if self.names else None
-        if found != wanted:
-            raise UsageError(f"labels must have shape {wanted} for this actor, got {found}")
+        if actual != wanted:
+            raise UsageError(f"labels must have shape {wanted} for this actor, got {actual}")
 
 
 def preset_settings(preset: str, method: str) -> ActorCriticSettings:
@@ -285,8 +281,9 @@ def train_image_actor(
     if method == "langevin" and not names:
         raise UsageError("langevin follows labels and has none; name some, or choose actor")
     if names and encodings.labels.shape[1] != len(names):
-        found = encodings.labels.shape[1]
-        raise UsageError(f"encodings need {len(names)} labels each, found {found}")
+        count = encodings.labels.shape[1]
+        raise UsageError(f"encodings need {len(names)} labels each, found {count}")
+    constraints, conditions, search = _learned(encodings, names, method)
     unused_heads = 0 if method == "actor" else len(names)
 
     def report(record: RoundRecord) -> None:
@@ -297,7 +294,9 @@ def train_image_actor(
         pair = train_actor_critic(
             model,
             settings=settings or preset_settings("small", method),
-            **_learned(encodings, names, method),
+            constraints=constraints,
+            conditions=conditions,
+            search=search,
             generator=torch.Generator().manual_seed(seed),
             callback=report,
         )
@@ -306,35 +305,21 @@ def train_image_actor(
     return ImageActor(model=model, names=tuple(names), exclusive=exclusive, **whole)
 
 
-class _Learned(TypedDict):
-    """Arguments of :func:`train_actor_critic` that depend on the method."""
-
-    constraints: list[Constraint]
-    conditions: Conditions | None
-    search: GradientSearch | None
-
-
-def _learned(encodings: Encodings, names: Sequence[str], method: str) -> _Learned:
-    """What is learned from encodings, and the search that takes an actor's place."""
+def _learned(
+    encodings: Encodings, names: Sequence[str], method: str
+) -> tuple[list[Constraint], Conditions | None, GradientSearch | None]:
+    """Constraints, conditions, and the search that takes an actor's place in the training."""
     unlabelled = Encodings(encodings.means, encodings.scales)
     if method == "actor":
-        return {
-            "constraints": [RealismConstraint(encodings if names else unlabelled)],
-            "conditions": (lambda n, g: encodings.draw(n, g)[1]) if names else None,
-            "search": None,
-        }
+        conditions = (lambda n, generator: encodings.draw(n, generator)[1]) if names else None
+        return [RealismConstraint(encodings if names else unlabelled)], conditions, None
     constraints: list[Constraint] = [AttributeConstraint(encodings, names)] if names else []
     if method == "langevin":  # its critic learns from encodings alone
-        return {
-            "constraints": constraints,
-            "conditions": None,
-            "search": GradientSearch(steps=0),
-        }
+        return constraints, None, GradientSearch(steps=0)
     # In the training no attribute is wanted: points move to where realism is satisfied.
     unused = (0.0,) * len(names)
     search = GradientSearch(weights=(*unused, 1.0), thresholds=(*unused, REALISM_THRESHOLD))
-    constraints.append(RealismConstraint(unlabelled))
-    return {"constraints": constraints, "conditions": None, "search": search}
+    return [*constraints, RealismConstraint(unlabelled)], None, search
 
 
 def _without_heads(record: RoundRecord, count: int) -> RoundRecord:

@@ -156,12 +156,12 @@ def compare_labels(
     """
     if not len(predicted):
         raise UsageError("there is no image to measure; give at least one")
-    found, true = predicted.bool().cpu().numpy(), wanted.bool().cpu().numpy()
-    hits = (found & true).sum(axis=0)
-    precision, recall = _share(hits, found.sum(axis=0)), _share(hits, true.sum(axis=0))
-    f1 = _share(2 * hits, found.sum(axis=0) + true.sum(axis=0))
-    right = (found == true).mean(axis=0)
-    accuracy = (found == true).all(axis=1).mean() if exclusive else right.mean()
+    present, true = predicted.bool().cpu().numpy(), wanted.bool().cpu().numpy()
+    hits = (present & true).sum(axis=0)
+    precision, recall = _share(hits, present.sum(axis=0)), _share(hits, true.sum(axis=0))
+    f1 = _share(2 * hits, present.sum(axis=0) + true.sum(axis=0))
+    right = (present == true).mean(axis=0)
+    accuracy = (present == true).all(axis=1).mean() if exclusive else right.mean()
     return ClassifierMetrics(
         accuracy=float(accuracy),
         precision=float(precision.mean()),

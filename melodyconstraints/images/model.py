@@ -47,9 +47,9 @@ class ImageVAE(nn.Module):
 
     def posterior(self, pixels: Tensor) -> Posterior:
         """``(B, C, H, W)`` in [0, 1] to q(z | x), with gradients."""
-        found = Posterior.from_head(self.head(self.trunk(pixels)))
-        mean = (found.mean - self.code_mean) / self.code_scale
-        return Posterior(mean, found.scale / self.code_scale)
+        raw = Posterior.from_head(self.head(self.trunk(pixels)))
+        mean = (raw.mean - self.code_mean) / self.code_scale
+        return Posterior(mean, raw.scale / self.code_scale)
 
     def pixels(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to g(z), pixels ``(B, C, H, W)`` in [0, 1], with gradients."""

@@ -57,8 +57,8 @@ class Vocabulary:
         """
         rows = [self._tokens(caption) for caption in captions]
         tokens = torch.full((len(rows), max(map(len, rows), default=0)), PADDING)
-        for row, found in zip(tokens, rows, strict=True):
-            row[: len(found)] = torch.tensor(found)
+        for row, caption_tokens in zip(tokens, rows, strict=True):
+            row[: len(caption_tokens)] = torch.tensor(caption_tokens)
         return tokens
 
     def decode(self, tokens: Iterable[int]) -> str:

@@ -44,12 +44,7 @@ def draw_evaluations(
     draw: Callable[[Sequence[Metrics]], None],
     callback: Callable[[TrainingState], None] | None = None,
 ) -> Callable[[TrainingState], None]:
-    """A callback of a training that draws its curves anew after each evaluation.
-
-    Args:
-        draw: draws the metrics of all evaluations so far.
-        callback: called after that, at every step.
-    """
+    """A callback that draws the curves after each evaluation, and then calls another."""
 
     def after_step(state: TrainingState) -> None:
         if state.curves and state.curves[-1]["step"] == state.step:

@@ -1,7 +1,9 @@
 """The training loop: its schedule, its checkpoints, and a kill in the middle."""
 
+import json
 import math
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -576,3 +578,16 @@ def test_a_resumed_training_has_what_is_left_of_its_time(tmp_path):
 def test_a_training_must_have_a_length(length):
     with pytest.raises(UsageError, match="steps and time budget must be above 0"):
         TrainingSettings(**length)
+
+
+@pytest.mark.parametrize("package", ["melody.vae", "images"])
+def test_models_whose_settings_have_the_names_of_version_0_1_are_read(package):
+    """The bundled models say ``average`` and ``final_share`` in their settings."""
+    checkpoint = import_module(f"melodyconstraints.{package}.checkpoint")
+    config = json.loads((checkpoint.BUNDLED / "config.json").read_text(encoding="utf-8"))
+    settings = config["training"]["settings"]
+    assert (settings["average"], settings["final_share"]) == (0.999, 0.02)
+    assert not {"ema_decay", "final_learning_rate_fraction"} & settings.keys()
+    model = checkpoint.load_model(checkpoint.BUNDLED)
+    assert model.fingerprint
+    assert torch.isfinite(model.sigma_bar).all()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, Command, Decorator, option_group
+from melodyconstraints.cli._common import FOLDER, Decorator, option_group
 from melodyconstraints.cli._training import budget, length_choices, precision_option
 
 if TYPE_CHECKING:
@@ -36,24 +36,7 @@ edge_option = click.option(
 )
 
 
-class Names(click.ParamType[tuple[str, ...]]):
-    """``smiling,young`` as names."""
-
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Split at commas, or fail with what is wanted."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in str(value).split(","))
-        if "" in names:
-            self.fail(f"{value!r}: write names with commas between them", param, ctx)
-        return names
-
-
-def names_option(flag: str, variable: str, text: str) -> Callable[[Command], Command]:
+def names_option(flag: str, variable: str, text: str) -> Decorator:
     """An option of names with commas between them, given once or several times.
 
     Args:
@@ -61,21 +44,20 @@ def names_option(flag: str, variable: str, text: str) -> Callable[[Command], Com
         variable: name of the argument.
         text: help.
     """
-
-    def flat(
-        context: click.Context, option: click.Parameter, given: tuple[tuple[str, ...], ...]
-    ) -> tuple[str, ...]:
-        return tuple(name for names in given for name in names)
-
     return click.option(
-        flag,
-        variable,
-        type=Names(),
-        multiple=True,
-        callback=flat,
-        metavar="NAME,...",
-        help=text,
+        flag, variable, multiple=True, callback=split_names, metavar="NAME,...", help=text
     )
+
+
+def split_names(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Texts such as ``smiling,young`` as names."""
+    for text in texts:
+        if not all(name.strip() for name in text.split(",")):
+            message = f"{text!r}: write names with commas between them"
+            raise click.BadParameter(message, context, option)
+    return tuple(name.strip() for text in texts for name in text.split(","))
 
 
 attributes_option = names_option(
@@ -100,9 +82,7 @@ model_option = click.option(
 )
 
 
-def settings_options(
-    time_budget: str, learning_rate: float, ema_decay: float
-) -> Callable[[Command], Command]:
+def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -> Decorator:
     """Options of a training, handed over as ``settings``, a :class:`TrainingSettings`.
 
     Args:
@@ -110,20 +90,12 @@ def settings_options(
         ema_decay: a setting that has no option.
     """
 
-    def make(
-        *, time_budget: float | None, steps: int | None, precision: str, **others: Any
-    ) -> TrainingSettings:
+    def make(**given: Any) -> TrainingSettings:
         from melodyconstraints.vae.training import TrainingSettings
 
-        return TrainingSettings(
-            steps=steps,
-            time_budget_seconds=budget(time_budget, steps, default_budget),
-            ema_decay=ema_decay,
-            precision=precision,
-            **others,
-        )
+        seconds = budget(given.pop("time_budget"), given["steps"], time_budget)
+        return TrainingSettings(time_budget_seconds=seconds, ema_decay=ema_decay, **given)
 
-    default_budget = time_budget
     options: dict[str, Decorator] = {
         **length_choices(time_budget),
         "batch_size": click.option(

@@ -38,10 +38,12 @@ def command(output: Path, seed: int) -> None:
     from melodyconstraints.workflows.images.demo import Demo
 
     demo = Demo(output, seed)
-    found = demo.draw_and_measure(_train(demo))
-    rows = [[f"made, asked for {name}", f"{share:.0%}"] for name, share in found.by_digit.items()]
-    rows.append(["made, all", f"{found.generated:.1%}"])
-    rows.append(["real, held out", f"{found.held_out:.1%}"])
+    recognised = demo.draw_and_measure(_train(demo))
+    rows = [
+        [f"made, asked for {name}", f"{share:.0%}"] for name, share in recognised.by_digit.items()
+    ]
+    rows.append(["made, all", f"{recognised.generated:.1%}"])
+    rows.append(["real, held out", f"{recognised.held_out:.1%}"])
     print_table(["digits", "recognised"], rows)
     talk().print(f"pictures in {demo.samples} and {demo.digits}")
 

@@ -97,22 +97,22 @@ def command(
     )
 
     if caption is not None and captioner_folder is not None:
-        made = generate_captioned(
+        generated = generate_captioned(
             captioner_folder, caption, count, realism=actor_folder, seed=seed
         )
     else:
         actor = load_actor(actor_folder)
-        made = generate(actor, label_sets_of(actor, **labels), count, seed=seed)
+        generated = generate(actor, label_sets_of(actor, **labels), count, seed=seed)
     for path in earlier:
         path.unlink(missing_ok=True)
     if one_picture:
-        made.draw(output)
+        generated.draw(output)
     else:
-        _write(made, output, seed)
-    talk().print(f"{len(made)} image{'s' if len(made) > 1 else ''} in {output}")
+        _write(generated, output, seed)
+    talk().print(f"{len(generated)} image{'s' if len(generated) > 1 else ''} in {output}")
 
 
-def _write(made: GeneratedImages, output: Path, seed: int) -> None:
+def _write(generated: GeneratedImages, output: Path, seed: int) -> None:
     """Write a file for each image, and the manifest."""
-    entries = [{"file": name, "labels": labels} for name, labels in made.save(output)]
-    write_manifest(output, {**made.facts, "seed": seed, ENTRIES: entries})
+    entries = [{"file": name, "labels": labels} for name, labels in generated.save(output)]
+    write_manifest(output, {**generated.facts, "seed": seed, ENTRIES: entries})

@@ -26,13 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Training:
-    """Method and settings of a training.
-
-    Args:
-        method: ``actor``, ``gradient`` or ``langevin``.
-        realism_only: whether labels are left out.
-        preset, distance, rounds: the defaults if None.
-    """
+    """Values of the options of a training; None for a default."""
 
     method: str
     realism_only: bool

@@ -14,11 +14,7 @@ from melodyconstraints.cli._training import (
     resume_option,
     training_bar,
 )
-from melodyconstraints.cli.images._common import (
-    DataChoice,
-    settings_options,
-    sized_data_options,
-)
+from melodyconstraints.cli.images._common import DataChoice, settings_options, sized_data_options
 from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PRESETS
 
 if TYPE_CHECKING:

@@ -211,11 +211,7 @@ def with_captions(images: LabelledImages, captions: Mapping[str, str]) -> Labell
 
 
 def decode_images(
-    names: Sequence[str],
-    source: ImageFiles,
-    fit: Fit,
-    size: int,
-    announce: Announce | None = None,
+    names: Sequence[str], source: ImageFiles, fit: Fit, size: int, announce: Announce | None = None
 ) -> Decoded:
     """Decode image files in as many threads as there are cores.
 

@@ -24,18 +24,13 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.latent.evaluation import Interval, z_mse
 from melodyconstraints.vae.training import Metrics
-from melodyconstraints.workflows.images.image_data import (
-    check_actor_names,
-    check_names,
-    shape_of,
-    tensors,
-)
+from melodyconstraints.workflows.images.image_data import check_names, shape_of, tensors
 from melodyconstraints.workflows.images.transform import transform
 
 SAME_LABELS = 24
-"""Images of each label set that diversity is measured on."""
+"""Images of each label set that diversity is measured on: 276 pairs."""
 LABEL_SETS = 40
-"""Most label sets, of those in the data, that diversity is averaged over."""
+"""Most label sets, of those in the data, that diversity is averaged over: bounds the time."""
 TRANSFORMED = 500
 """Most test images of which one label is changed: enough for two digits of a share."""
 
@@ -96,17 +91,17 @@ def evaluate_data(
     Args:
         others: training images, whose Fréchet distance is that of two sets of real images.
     """
-    away = frechet_distance(classifier.features(others), classifier.features(images))
-    return Row("test images", classifier.measure(images, labels), None, away, None)
+    distance = frechet_distance(classifier.features(others), classifier.features(images))
+    return Row("test images", classifier.measure(images, labels), None, distance, None)
 
 
 def evaluate_prior(
     actor: ImageActor, classifier: ImageClassifier, images: Tensor, *, n: int, seed: int
 ) -> Row:
     """Line of prior samples, which have no wanted labels."""
-    made = actor.model.decode(prior_points(actor.model, n, seed))
-    away = frechet_distance(classifier.features(made), classifier.features(images))
-    return Row("prior samples", None, None, away, None)
+    generated = actor.model.decode(prior_points(actor.model, n, seed))
+    distance = frechet_distance(classifier.features(generated), classifier.features(images))
+    return Row("prior samples", None, None, distance, None)
 
 
 def evaluate_actor(
@@ -134,13 +129,13 @@ def evaluate_actor(
         y = labels[torch.arange(n) % len(labels)]
     z = prior_points(actor.model, n, seed)
     shifted = actor.shift(z, y, seed=seed)
-    made = actor.model.decode(shifted)
-    away = frechet_distance(classifier.features(made), classifier.features(images))
+    generated = actor.model.decode(shifted)
+    distance = frechet_distance(classifier.features(generated), classifier.features(images))
     return Row(
         name=name,
-        scores=None if y is None else classifier.measure(made, y),
+        scores=None if y is None else classifier.measure(generated, y),
         z_mse=z_mse(shifted, z, actor.model.sigma_bar),
-        frechet=away,
+        frechet=distance,
         diversity=None if y is None else diversity(actor, labels, seed=seed),
     )
 
@@ -165,11 +160,11 @@ def diversity(actor: ImageActor, labels: Tensor, *, seed: int) -> Diversity:
         labels: ``(N, Y)`` of data; of their distinct rows at most :data:`LABEL_SETS` are drawn,
             always the same.
     """
-    kinds = torch.unique(labels, dim=0)
-    order = torch.randperm(len(kinds), generator=torch.Generator().manual_seed(0))
-    kinds = kinds[order[:LABEL_SETS]]
-    made = actor.generate(kinds.repeat_interleave(SAME_LABELS, 0), seed=seed)
-    each = [float(pairwise_distances(group).mean()) for group in made.split(SAME_LABELS)]
+    label_sets = torch.unique(labels, dim=0)
+    order = torch.randperm(len(label_sets), generator=torch.Generator().manual_seed(0))
+    label_sets = label_sets[order[:LABEL_SETS]]
+    generated = actor.generate(label_sets.repeat_interleave(SAME_LABELS, 0), seed=seed)
+    each = [float(pairwise_distances(group).mean()) for group in generated.split(SAME_LABELS)]
     return Diversity.of(each)
 
 
@@ -322,7 +317,8 @@ def evaluate(
     Raises:
         UsageError: actors without a classifier, or one of other labels or images than they have.
     """
-    check_actor_names(actors, data.test)
+    for name, actor in actors.items():
+        check_names(f"the actor {name}", actor.names, data.test)
     images, _ = tensors(data.test)
     rows: list[Row] = []
     identities: list[Identity] = []

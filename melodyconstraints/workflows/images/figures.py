@@ -5,7 +5,7 @@ Columns of faces are the labels of the paper's Table 3; of other data, their own
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.actor import ImageActor, prior_points
 from melodyconstraints.images.grids import draw_critic_maps, draw_grid, draw_posterior_scales
 from melodyconstraints.images.model import ImageVAE, as_pixels
-from melodyconstraints.workflows.images.image_data import check_actor_names, tensors
+from melodyconstraints.workflows.images.image_data import check_names, tensors
 from melodyconstraints.workflows.images.transform import transform, transform_points
 
 _SMILING_YOUNG = {"Smiling", "Young"}
@@ -64,12 +64,16 @@ class Figures:
         for folder, actor in self.actors.items():
             if not actor.names:
                 raise UsageError(f"{folder} knows no labels; give it by --realism, with a --model")
-        if self.search and self.search[1].method != "gradient":
-            method = self.search[1].method
+        if self.search and (method := self.search[1].method) != "gradient":
             raise UsageError(
                 f"--search needs an actor of --method gradient; this one is of {method}"
             )
-        check_pictures_apart(self.labelled)
+        names = [_name(folder) for folder in self.labelled]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(
+                f"several actors are in folders called {twice[0]}, so that their pictures would "
+                "have one name; draw one at a time, each into an OUTPUT of its own"
+            )
 
     @property
     def labelled(self) -> dict[Path, ImageActor]:
@@ -91,7 +95,8 @@ class Figures:
         Raises:
             UsageError: an actor knows other labels than the data has.
         """
-        check_actor_names({str(path): actor for path, actor in self.labelled.items()}, data)
+        for folder, actor in self.labelled.items():
+            check_names(f"the actor {folder}", actor.names, data)
         output.mkdir(parents=True, exist_ok=True)
         images, labels = tensors(data)
         some = images[:TRANSFORMED], labels[:TRANSFORMED]
@@ -116,21 +121,6 @@ class Figures:
                 draw_transformations(critics, *some, path(f"transformed-{_name(folder)}"))
                 draw_search(critics, some[1], path("search-from-prior"), seed=seed)
         return drawn
-
-
-def check_pictures_apart(folders: Iterable[Path]) -> None:
-    """Check that the pictures of actors have different names.
-
-    Raises:
-        UsageError: two folders have one name.
-    """
-    names = [_name(folder) for folder in folders]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(
-                f"several actors are in folders called {name}, so that their pictures would have "
-                "one name; draw one at a time, each into an OUTPUT of its own"
-            )
 
 
 def model_titles(models: Mapping[Path, ImageVAE]) -> dict[str, ImageVAE]:
@@ -205,8 +195,8 @@ def draw_conditional(
     names, labels = columns(actor.names, exclusive=actor.exclusive)
     z = prior_points(actor.model, count, seed)
     y = labels.repeat(count, 1)
-    made = actor.model.decode(actor.shift(z.repeat_interleave(len(labels), 0), y, seed=seed))
-    rows = list(made.split(len(labels)))
+    generated = actor.model.decode(actor.shift(z.repeat_interleave(len(labels), 0), y, seed=seed))
+    rows = list(generated.split(len(labels)))
     draw_grid(rows, path, column_names=names, title=title)
 
 
@@ -222,10 +212,10 @@ def draw_transformations(
             wanted = own.repeat(len(own), 1)
             wanted.fill_diagonal_(1.0)
         result = transform(actor, image.expand(len(wanted), -1, -1, -1), wanted)
-        made = result.transformed.clone()
-        made[(wanted == own).all(-1)] = 0
-        original = as_pixels(image)[None].to(made.device)
-        rows.append(torch.cat([original, result.reconstructed[:1], made]))
+        transformed = result.transformed.clone()
+        transformed[(wanted == own).all(-1)] = 0
+        original = as_pixels(image)[None].to(transformed.device)
+        rows.append(torch.cat([original, result.reconstructed[:1], transformed]))
     names = ["image", "reconstruction", *(name.replace("_", " ") for name in actor.names)]
     draw_grid(rows, path, column_names=names, title=title)
 

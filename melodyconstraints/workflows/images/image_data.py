@@ -5,7 +5,7 @@ Shapes: ``N`` images, ``C`` channels, ``H`` x ``W`` pixels, ``Y`` labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from melodyconstraints.datasets.images.labelled_images import Announce, ImageData, LabelledImages
 from melodyconstraints.datasets.images.read_images import read_images
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images.actor import ImageActor, encode_images
+from melodyconstraints.images.actor import encode_images
 from melodyconstraints.images.config import Shape
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.constraints import Encodings
@@ -85,7 +85,7 @@ def check_fits(model: ImageVAE, images: LabelledImages) -> None:
 
 
 def check_names(owner: str, names: Sequence[str], images: LabelledImages) -> None:
-    """Check that images have the labels of an actor or a classifier, in the same order.
+    """Check that images have the labels of an actor or a classifier, if any, in the same order.
 
     Args:
         owner: the actor or the classifier, for the error.
@@ -93,25 +93,11 @@ def check_names(owner: str, names: Sequence[str], images: LabelledImages) -> Non
     Raises:
         UsageError: they have other labels.
     """
-    if tuple(names) != images.names:
+    if names and tuple(names) != images.names:
         raise UsageError(
             f"{owner} knows {', '.join(names)}, the data has {', '.join(images.names)}; give the "
             "data that it was trained on, and its attributes in this order by --attributes"
         )
-
-
-def check_actor_names(actors: Mapping[str, ImageActor], images: LabelledImages) -> None:
-    """Check that images have the labels of every actor that has any.
-
-    Args:
-        actors: by the names that the error gives them.
-
-    Raises:
-        UsageError: they have other labels.
-    """
-    for name, actor in actors.items():
-        if actor.names:
-            check_names(f"the actor {name}", actor.names, images)
 
 
 def _shape_text(shape: Shape) -> str:

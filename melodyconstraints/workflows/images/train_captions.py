@@ -36,7 +36,7 @@ class CaptionedImages:
     @property
     def exact(self) -> float:
         """Share of images whose caption is read to the word."""
-        return sum(caption == found for caption, found in self.pairs) / len(self.pairs)
+        return sum(caption == read for caption, read in self.pairs) / len(self.pairs)
 
 
 def train_captions_folder(
@@ -67,11 +67,11 @@ def train_captions_folder(
         encode_labelled(model, train), train.captions, settings, callback=callback
     )
     held_out, _ = tensors(test)
-    found = captioner.describe_points(model.encode(held_out[:DESCRIBED]).mean)
+    read = captioner.describe_points(model.encode(held_out[:DESCRIBED]).mean)
     # A caption of the test images may have words that the captioner does not know.
     example = test.captions[0] if test.captions[0] in train.captions else train.captions[0]
     captioned = CaptionedImages(
-        tuple(zip(test.captions, found, strict=False)),
+        tuple(zip(test.captions, read, strict=False)),
         " ".join(words_of(example)).replace(" ,", ","),
     )
     card = image_card(
@@ -79,7 +79,7 @@ def train_captions_folder(
         f"Reads captions in points of the image model `{model.fingerprint[:12]}`.",
         data,
         asdict(settings),
-        {f"captions of the first {len(found)} read to the word": f"{captioned.exact:.1%}"},
+        {f"captions of the first {len(read)} read to the word": f"{captioned.exact:.1%}"},
     )
     save_captioner(captioner, model, output, card=card)
     return captioned
