@@ -38,6 +38,8 @@ the distances between notes; bars unlike any earlier one; share of notes on the 
 of the major scale less that of the minor; rise from the first half to the second; mean change of
 bars' mean lines; share of intervals of three scale steps or more."""
 _KNOTS = 201
+_LEAST = 1e-3
+"""Variance below which a direction of the scores is not stretched further."""
 _RAREST = 0.002
 """Ranks stay this far from 0 and 1."""
 
@@ -130,7 +132,7 @@ class NormalScores(nn.Module):
         table = np.quantile(numbers, np.linspace(0, 1, _KNOTS), axis=0).T
         self.quantiles.copy_(torch.from_numpy(table))
         values, axes = np.linalg.eigh(np.cov(self._raw(numbers, generator).T))
-        self.rotation.copy_(torch.from_numpy((axes / np.sqrt(values)) @ axes.T))
+        self.rotation.copy_(torch.from_numpy((axes / np.sqrt(values.clip(_LEAST))) @ axes.T))
 
     def forward(self, numbers: Numbers, generator: np.random.Generator | None = None) -> Tensor:
         """``(B, G)`` to scores ``(B, G)``.

@@ -145,7 +145,8 @@ class BarPrior(nn.Module):
         Returns:
             Codes ``(B, K, C)`` and sources ``(B, K)``, as :meth:`read` takes them.
         """
-        of_whole, caches = self._of_whole(whole), [[] for _ in self.blocks]
+        of_whole = self._of_whole(whole)
+        caches: list[list[Tensor]] = [[] for _ in self.blocks]
         codes: list[Tensor] = []
         states: list[Tensor] = []
         sources: list[Tensor] = []

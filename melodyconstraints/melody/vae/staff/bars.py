@@ -86,8 +86,8 @@ class BarVAE(nn.Module):
 
     def _advance(self, given: Tensor, state: Tensor) -> Tensor:
         """One step of the GRU."""
-        gru = self.gru
-        new = F.linear(given, gru.weight_ih_l0, gru.bias_ih_l0).chunk(3, -1)
-        old = F.linear(state, gru.weight_hh_l0, gru.bias_hh_l0).chunk(3, -1)
+        of_given, of_state, bias, other_bias = self.gru.all_weights[0]
+        new = F.linear(given, of_given, bias).chunk(3, -1)
+        old = F.linear(state, of_state, other_bias).chunk(3, -1)
         reset, update = torch.sigmoid(new[0] + old[0]), torch.sigmoid(new[1] + old[1])
         return torch.lerp(torch.tanh(new[2] + reset * old[2]), state, update)

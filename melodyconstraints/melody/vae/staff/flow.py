@@ -23,11 +23,11 @@ class Coupling(nn.Module):
 
     def __init__(self, size: int, condition: int, units: int) -> None:
         super().__init__()
-        self.half = size // 2
-        self.first = nn.Linear(self.half, units)
+        self.kept = size // 2
+        self.first = nn.Linear(self.kept, units)
         self.condition = nn.Linear(condition, units)
         self.hidden = nn.Linear(units, units)
-        self.last = nn.Linear(units, 2 * (size - self.half))
+        self.last = nn.Linear(units, 2 * (size - self.kept))
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
@@ -58,7 +58,7 @@ class ConditionalFlow(nn.Module):
         x = noise
         turns = zip(torch.linalg.inv(self.rotations), self.couplings, strict=True)
         for back, coupling in reversed(list(turns)):
-            kept, rest = x.tensor_split([coupling.half], -1)
+            kept, rest = x.tensor_split([coupling.kept], -1)
             log_scale, shift = coupling(kept, condition)
             x = torch.cat([kept, (rest - shift) * torch.exp(-log_scale)], -1) @ back
         mean, log_scale = self.affine(condition).chunk(2, -1)
@@ -69,7 +69,7 @@ class ConditionalFlow(nn.Module):
         mean, log_scale = self.affine(condition).chunk(2, -1)
         x, log_det = (codes - mean) * torch.exp(-log_scale), -log_scale.sum(-1)
         for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
-            kept, rest = (x @ rotation).tensor_split([coupling.half], -1)
+            kept, rest = (x @ rotation).tensor_split([coupling.kept], -1)
             log_scale, shift = coupling(kept, condition)
             x = torch.cat([kept, rest * torch.exp(log_scale) + shift], -1)
             log_det = log_det + log_scale.sum(-1)

@@ -172,8 +172,8 @@ class StaffGenerator(MelodyVAE):
         keys = _FIFTHS[(12 * angle).round().long().cpu().numpy() % 12]
         ranks = self.place_ranks.double()
         place = torch.special.ndtr(parts.place.double())
-        places = (torch.searchsorted(ranks, place, right=True) - 1).clamp(0, LINES - 1)
-        places = places.cpu().numpy()
+        lines = (torch.searchsorted(ranks, place, right=True) - 1).clamp(0, LINES - 1)
+        places: Ints = lines.cpu().numpy()
         degrees = torch.from_numpy(place_degrees(keys, places)).to(z.device)
         whole = Whole(parts.attributes, degrees)
         choices = torch.special.ndtr(parts.form)
