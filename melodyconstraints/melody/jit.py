@@ -1,8 +1,8 @@
 """Loops over notes and windows, compiled to machine code by numba where that is worth it.
 
-numba takes a second to start, more than Python takes for the loops of a few files. So functions are
-interpreted until that has taken :data:`INTERPRETED_SECONDS` in all, or one is given a large array;
-from then on they are compiled. Both give the same results.
+numba takes a second to start, more than Python takes for the loops of a few files. So functions
+are interpreted until that has taken :data:`INTERPRETED_SECONDS` in all, or one is given a large
+array; from then on they are compiled. Both give the same results.
 
 The first call of a compiled function compiles it, which takes a second or so. The result is kept
 for later processes, under a fingerprint of the sources: compiled functions have those of other
