@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +164,10 @@ def command(
         max_bytes=max_size * MEGABYTE,
         max_notes=max_notes,
     )
-    with progress_bar("files", per_second=True) as bar, _resume_hint():
+    # The bar starts with the first report: before its thread runs, workers start at once.
+    bar = progress_bar("files", per_second=True)
+    with ExitStack() as stack, _resume_hint():
+        stack.callback(bar.stop)
         summary = extract_store(
             midi_dir,
             output,
@@ -193,6 +196,7 @@ def _display_on(bar: ProgressBar) -> Callback:
     task = bar.add_task("", total=None)
 
     def show(progress: Progress) -> None:
+        bar.start()
         if progress.stage == "reading":
             bar.update(
                 task, completed=progress.done, total=progress.total, resumed=progress.resumed

@@ -1,10 +1,12 @@
 """Loops over notes and windows, compiled to machine code by numba.
 
-The first call of a function compiles it, which takes a second or so. The result is kept for later
-processes, under a fingerprint of the sources: compiled functions have those of other files built
-into them, and numba by itself only looks at a function's own file. Even so numba and what it kept
-take a second to load: functions that a command may need for one file only are interpreted until
-that second is spent.
+numba takes a second to start, more than Python takes for the loops of a few files. So functions
+are interpreted until that has taken :data:`INTERPRETED_SECONDS` in all, or one is given a large
+array; from then on they are compiled. Both give the same results.
+
+The first call of a compiled function compiles it, which takes a second or so. The result is kept
+for later processes, under a fingerprint of the sources: compiled functions have those of other
+files built into them, and numba by itself only looks at a function's own file.
 """
 
 from __future__ import annotations

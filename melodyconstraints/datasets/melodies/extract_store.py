@@ -18,13 +18,19 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.datasets.melodies.extraction import FILES_PER_TASK, FileLimits, in_tasks
+from melodyconstraints.datasets.melodies.extraction import (
+    FILES_PER_TASK,
+    FileLimits,
+    compile_loops,
+    in_tasks,
+)
 from melodyconstraints.datasets.melodies.files import (
     Folder,
     SkippedFolder,
@@ -44,6 +50,9 @@ from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unf
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.midi.windows import WindowSettings
+
+_INTERPRETED_BYTES = 100_000
+"""Size of all files together, below which they are read before numba has started."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +280,9 @@ class _Extraction:
             limits=inputs.limits,
             unique=inputs.unique,
         )
-        unread = (tasks[number] for number in sorted(missing))
+        unread = [tasks[number] for number in sorted(missing)]
+        if not inputs.folder.is_small(chain.from_iterable(unread), _INTERPRETED_BYTES):
+            compile_loops(inputs.settings.polyphony, inputs.unique)
         with closing(self.engine.run(handle, unread, inputs.limits)) as results:
             files = 0
             for number, task in enumerate(tasks):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ from melodyconstraints.datasets.melodies.hashing import KEYS, HashSet, check_uni
 from melodyconstraints.datasets.melodies.splits import covered_pitches, sequence_hashes
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, run_tasks
 from melodyconstraints.errors import MidiError
-from melodyconstraints.melody.events import PITCHES, Events, Melodies
-from melodyconstraints.melody.jit import compile_now
+from melodyconstraints.melody.events import PITCHES, Events, Melodies, Melody
+from melodyconstraints.melody.jit import compile_from_now_on
 from melodyconstraints.melody.midi.files import MAX_BYTES, TooLargeError
 from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.midi.windows import (
@@ -38,7 +39,8 @@ from melodyconstraints.melody.midi.windows import (
     drop_causes,
     windows,
 )
-from melodyconstraints.melody.units import BARS, QUARTERS_PER_BAR, STEPS
+from melodyconstraints.melody.midi.writing import to_midi_file
+from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.text import printable
 
 FEW_FILES = 8
@@ -158,6 +160,8 @@ def extract_melodies(
         settings=settings or WindowSettings(),
         limits=limits,
     )
+    if jobs:
+        compile_loops((settings or WindowSettings()).polyphony, unique)
     for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits):
         for result in batch:
             yield _without(result, ~seen.add(keys_of(result.events)))
@@ -185,6 +189,17 @@ def _without(result: FileMelodies, seen: NDArray[np.bool_]) -> FileMelodies:
         dropped=dropped,
         reason=reason,
     )
+
+
+def compile_loops(polyphony: str = "skyline", unique: str = "exact") -> None:
+    """Compile all that reading files takes, so that no file is charged for it."""
+    compile_from_now_on()
+    file = BytesIO()
+    scale = Melody.from_notes([(8 * note, 8, 60 + note % 7) for note in range(32)])
+    to_midi_file(scale).save(file=file)
+    result = FileMelodies("")
+    _extract_score(read_score(file.getvalue()), WindowSettings(polyphony=polyphony), result)
+    HashSet().add(KEYS[unique](result.events))
 
 
 def extract_task(

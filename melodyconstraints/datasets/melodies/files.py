@@ -74,6 +74,9 @@ class Folder(Protocol):
             TooLargeError: the file is longer than ``max_bytes``.
         """
 
+    def is_small(self, names: Iterable[str], most_bytes: int) -> bool:
+        """Whether files are known to have at most so many bytes together."""
+
 
 @dataclass(frozen=True)
 class LocalFolder:
@@ -115,6 +118,15 @@ class LocalFolder:
         """See :class:`Folder`; pipes and devices are refused."""
         return read_file(f"{self.root}/{name}" if self.root else name, max_bytes)
 
+    def is_small(self, names: Iterable[str], most_bytes: int) -> bool:
+        """See :class:`Folder`."""
+        for name in names:
+            with suppress(OSError):
+                most_bytes -= Path(self.root, name).stat().st_size
+            if most_bytes < 0:
+                return False
+        return True
+
 
 @dataclass(frozen=True)
 class RemoteFolder:
@@ -147,6 +159,10 @@ class RemoteFolder:
                 return unpacked(bytes(file.read()), max_bytes)
         except OSError as error:
             raise MidiError(f"cannot be read: {error}") from error
+
+    def is_small(self, names: Iterable[str], most_bytes: int) -> bool:
+        """See :class:`Folder`; asking would take as long as compiling."""
+        return False
 
 
 def open_folder(location: str | Path) -> Folder:

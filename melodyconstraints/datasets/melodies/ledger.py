@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import Reject
@@ -155,18 +154,19 @@ class Ledger:
 
     def _write_files(self, results: TaskResults, melodies: Ints) -> None:
         """Write a line for each file that was recovered or rejected, and count them."""
-        recovered = results.files.filter(pc.field("recovered") != "")
-        for file in recovered.select(["file", "recovered"]).to_pylist():
-            _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
-        rejected = results.files.take(np.flatnonzero(melodies == 0))
-        for file in rejected.select(["file", "reason", "detail"]).to_pylist():
+        rows = results.files.select(["file", "reason", "detail", "recovered"]).to_pylist()
+        for file, kept in zip(rows, melodies.tolist(), strict=True):
+            if file["recovered"]:
+                _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
+                self.summary.recovered += 1
+            if kept:
+                self.summary.accepted += 1
+                continue
             reason = file["reason"] or Reject.DUPLICATE.value
+            self.summary.rejected += 1
             self.summary.reasons[reason] += 1
             detail = {"detail": file["detail"]} if file["detail"] else {}
             _write_line(self._rejected, {"file": file["file"], "reason": reason} | detail)
-        self.summary.recovered += len(recovered)
-        self.summary.rejected += len(rejected)
-        self.summary.accepted += len(melodies) - len(rejected)
 
     def assign_splits(self) -> FileSplits:
         """Group the files into tunes, assign the splits, and complete the summary."""

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -147,7 +146,9 @@ def read_table(
     unknown = [name for name in columns or () if name not in SCHEMA.names]
     if unknown:
         raise UsageError(f"columns must be among {', '.join(SCHEMA.names)}, got {unknown[0]!r}")
-    condition = None if split is None else pc.field("split") == split
+    from pyarrow.compute import field  # makes hundreds of functions
+
+    condition = None if split is None else field("split") == split
     dataset = arrow_dataset(folder)
     try:
         return dataset.to_table(columns=list(columns or SCHEMA.names), filter=condition)

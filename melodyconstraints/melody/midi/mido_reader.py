@@ -131,7 +131,7 @@ class _File:
                 self.events.settings[track, message.channel].append(setting)
 
     def ticks_per_quarter(self, division: bytes) -> int:
-        """From the header's two bytes; of time in frames, a quarter is as long as the tempo says."""
+        """From the header's two bytes; in time in frames, a quarter lasts as the tempo says."""
         frames, ticks_per_frame = struct.unpack(">bB", division)
         ticks = int.from_bytes(division, "big")
         if frames < 0:

@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Callable
 
 _WORDS = re.compile(r"[^\W\d_]+|[^\x00-\x7f]")
-_TYPOGRAPHIC = frozenset("’‘“”„–—…°ºª©®™«»¿¡№")
+_TYPOGRAPHIC = frozenset("’‘“”„–—…°ºª©®™«»¿¡№")  # noqa: RUF001
 _SIGN = 0.9
 """What a typographic sign counts: half of a Japanese character may look like one."""
 _LATIN_LETTERS = frozenset("àáâãåæèéêíïòóôöøùúüı")
@@ -36,8 +36,8 @@ _FIRST_RARE_KANJI = b"\x98"
 def decode_name(data: bytes) -> str:
     r"""The text of a name, composed (NFC), without the blanks and zeros around it.
 
-    >>> [decode_name(data) for data in (b"M\xe9lodie", b"\x83\x81\x83\x8d", b"\xd5\xee\xf0")]
-    ['Mélodie', 'メロ', 'Хор']
+    >>> [decode_name(data) for data in (b"M\xe9lodie", b"\x83\x81\x83\x8d", b"\xc4\xe8")]
+    ['Mélodie', 'メロ', 'Ди']
     """
     data = data.strip(b"\0 \t\r\n")
     try:

@@ -18,7 +18,7 @@ from melodyconstraints.melody.units import STEPS_PER_QUARTER, credible_tempo
 Ints = NDArray[np.int64]
 
 INDEPENDENT_TRACKS = 2
-"""The format of files whose tracks are patterns, each with time signatures and tempos of its own."""
+"""The format of files whose tracks are patterns, each with a tempo map of its own."""
 _MICROSECONDS_PER_MINUTE = 60_000_000
 _DRUM_CHANNEL = 9
 """Channel 10, counted from 0: drums, unless a bank or a part mode says otherwise."""
