@@ -10,13 +10,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from melodyconstraints.datasets.melodies import hashing, splits
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody import quantising
+from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.jit import _Loop
-from melodyconstraints.melody.midi import scan, scores, symusic_reader, windows
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
@@ -160,12 +157,8 @@ def run_loops(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Has the loops of the package ``interpreted`` or ``compiled`` for the rest of a test."""
 
     def run(way: str) -> None:
-        rooms = (hashing, quantising, scan, scores, splits, symusic_reader, windows)
-        loops = [one for room in rooms for one in vars(room).values() if isinstance(one, _Loop)]
-        for loop in loops:
-            monkeypatch.setattr(loop, "_compiled", loop.compiled if way == "compiled" else None)
         spent = {"interpreted": -float("inf"), "compiled": float("inf")}[way]
-        monkeypatch.setattr(_Loop, "spent_seconds", spent)
+        monkeypatch.setattr(jit, "_spent", [spent])
 
     return run
 

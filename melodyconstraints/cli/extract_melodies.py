@@ -30,7 +30,6 @@ from melodyconstraints.datasets.melodies.extract_store import (
 from melodyconstraints.datasets.melodies.extraction import FileLimits
 from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
-from melodyconstraints.datasets.melodies.spool import forgo_pandas
 from melodyconstraints.datasets.melodies.store import FOLDERS
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
@@ -157,7 +156,6 @@ def command(
     be read, or takes too much, costs a line in OUTPUT/rejected.jsonl. A run that was stopped goes
     on with --resume.
     """
-    forgo_pandas()
     limits = FileLimits(
         seconds=max_seconds,
         memory_bytes=max_memory * MEGABYTE,

@@ -1,4 +1,4 @@
-"""Loops over notes and windows, compiled to machine code by numba.
+"""Loops over notes and windows, compiled to machine code by numba where that is worth it.
 
 numba takes a second to start, more than Python takes for the loops of a few files. So functions
 are interpreted until that has taken :data:`INTERPRETED_SECONDS` in all, or one is given a large
@@ -13,98 +13,87 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
-from functools import cache, update_wrapper
+from functools import cache, cached_property, update_wrapper
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import Any, ClassVar, TypeVar, cast
+from threading import local
+from time import perf_counter
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+INTERPRETED_SECONDS = 0.3
+"""Time in a process after which functions are compiled."""
+LARGE = 50_000
+"""Elements of an array for which functions are compiled at once: some 0.1 s in Python."""
 _PACKAGE = Path(__file__).parents[1]
-_PATIENCE_SECONDS = 0.5
-"""Time of interpreted calls, all together, after which functions are compiled."""
-_MOST_INTERPRETED = 100_000
-"""Elements of an array; a call with a longer one is compiled at once."""
 
 
 def jit(function: Function, **options: Any) -> Function:
     """Decorate a function of arrays and numbers that is written as plain loops.
 
-    ``options`` are those of ``numba.njit``.
+    Its integers are Python's or of 64 bits, so that they overflow alike in both modes.
+
+    ``options`` are those of ``numba.njit``; with any, the function is always compiled.
     """
-    import numba
-
-    config: Any = numba.config
-    folder = config.CACHE_DIR
-    config.CACHE_DIR = str(_cache_folder())
-    try:
-        return cast(Function, numba.njit(cache=True, **options)(function))
-    finally:
-        config.CACHE_DIR = folder
+    return cast(Function, _Loops(function, options))
 
 
-def jit_when_busy(function: Function) -> Function:
-    """Decorate such a function so that it is interpreted until compiling it would have paid.
-
-    It may call others that are decorated alike.
-    """
-    return cast(Function, _Loop(cast(FunctionType, function)))
+def compile_from_now_on() -> None:
+    """Interpret no more: for work that is known to be long."""
+    _spent[0] = float("inf")
 
 
-class _Loop:
-    """A function that is interpreted first and compiled later, with the same results."""
+_spent = [0.0]
+"""Seconds in interpreted functions so far."""
+_thread = local()
 
-    spent_seconds: ClassVar[float] = 0.0
 
-    def __init__(self, function: FunctionType) -> None:
-        self.function = function
-        self._compiled: Callable[..., Any] | None = None
+class _Loops:
+    """A function in both modes."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         update_wrapper(self, function)
+        self._function, self._options = function, options
 
     def __call__(self, *arguments: Any) -> Any:
-        if self._compiled is not None:
-            return self._compiled(*arguments)
-        if _Loop.spent_seconds > _PATIENCE_SECONDS or _is_long(arguments):
+        if getattr(_thread, "interpreting", False) and not self._options:
+            return self._function(*arguments)
+        large = any(getattr(argument, "size", 0) > LARGE for argument in arguments)
+        if self._options or large or _spent[0] > INTERPRETED_SECONDS:
             return self.compiled(*arguments)
-        before = time.perf_counter()
-        with np.errstate(over="ignore"):  # hashes wrap around, here as in machine code
-            result = self.function(*arguments)
-        _Loop.spent_seconds += time.perf_counter() - before
-        return result
+        start, _thread.interpreting = perf_counter(), True
+        try:
+            with np.errstate(over="ignore"):  # hashes overflow on purpose
+                return self._function(*arguments)
+        finally:
+            _thread.interpreting = False
+            _spent[0] += perf_counter() - start
 
-    @property
-    def compiled(self) -> Callable[..., Any]:
-        """The function compiled, with those that it calls."""
-        if self._compiled is None:
-            names = {
-                name: value.compiled if isinstance(value, _Loop) else value
-                for name, value in self.function.__globals__.items()
-                if name in _names(self.function.__code__)
-            }
-            copy = FunctionType(
-                self.function.__code__, names, self.function.__name__, self.function.__defaults__
-            )
-            self._compiled = jit(update_wrapper(copy, self.function))
-        return self._compiled
+    @cached_property
+    def compiled(self) -> Any:
+        """The function as numba's dispatcher."""
+        config: Any = _numba().config
+        folder, config.CACHE_DIR = config.CACHE_DIR, str(_cache_folder())
+        try:
+            return _numba().njit(cache=True, **self._options)(self._function)
+        finally:
+            config.CACHE_DIR = folder
 
 
-def compile_now() -> None:
-    """Compile from now on at once: for a process that has many files before it."""
-    _Loop.spent_seconds = float("inf")
+@cache
+def _numba() -> Any:
+    """numba, taught that compiled functions call each other."""
+    import numba
+    from numba.extending import typeof_impl
 
+    @typeof_impl.register(_Loops)
+    def _(loops: _Loops, _: Any) -> Any:
+        return numba.typeof(loops.compiled)
 
-def _names(code: CodeType) -> set[str]:
-    """Global names in a function's code, and in that of comprehensions within it."""
-    inner = [_names(one) for one in code.co_consts if isinstance(one, CodeType)]
-    return set(code.co_names).union(*inner)
-
-
-def _is_long(arguments: tuple[Any, ...]) -> bool:
-    return any(isinstance(one, np.ndarray) and one.size > _MOST_INTERPRETED for one in arguments)
+    return numba
 
 
 @cache

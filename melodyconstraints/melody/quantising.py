@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 
 Ints = NDArray[Any]
 _NONE = -1
@@ -77,7 +77,7 @@ def one_voice(polyphony: str) -> OneVoice:
     return POLYPHONY[check_polyphony(polyphony)]
 
 
-@jit_when_busy
+@jit
 def by_rule(onset: bool, starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     """Either rule, for compiled callers: :func:`highest_onsets`, or else :func:`skyline`."""
     if onset:
@@ -90,7 +90,7 @@ def _int64(values: Ints) -> NDArray[np.int64]:
     return np.ascontiguousarray(values, np.int64)
 
 
-@jit_when_busy
+@jit
 def _skyline(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     # For every step a linked list of the notes that start, and of those that end, there.
     first_start, next_start = np.full(steps + 1, _NONE), np.full(len(starts), _NONE)
@@ -127,7 +127,7 @@ def _skyline(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     return events
 
 
-@jit_when_busy
+@jit
 def _highest_onsets(starts: Ints, ends: Ints, pitches: Ints, steps: int) -> Events:
     at_step = np.full(steps, _NONE)
     held = _NONE  # the last onset before step 0

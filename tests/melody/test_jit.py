@@ -8,11 +8,11 @@ import pytest
 
 from melodyconstraints.melody import jit as module
 from melodyconstraints.melody.jit import (
+    INTERPRETED_SECONDS,
+    LARGE,
     _cache_folder,
-    _Loop,
-    compile_now,
+    compile_from_now_on,
     jit,
-    jit_when_busy,
 )
 from melodyconstraints.melody.midi import scores, windows
 
@@ -72,46 +72,51 @@ def test_options_are_those_of_numba():
 # Functions that are interpreted first
 
 
-@jit_when_busy
+@jit
 def doubled(values):
     return values * 2
 
 
-@jit_when_busy
+@jit
 def total_doubled(values):
     return doubled(values).sum()
 
 
 @pytest.fixture
-def patience(monkeypatch):
+def spent(monkeypatch):
     """No time is spent yet, and loops of this file are not compiled."""
-    monkeypatch.setattr(_Loop, "spent_seconds", 0.0)
-    for loop in (doubled, total_doubled):
-        monkeypatch.setattr(loop, "_compiled", None)
+    seconds = [0.0]
+    monkeypatch.setattr(module, "_spent", seconds)
+    for loops in (doubled, total_doubled):
+        vars(loops).pop("compiled", None)
+    return seconds
 
 
-@pytest.mark.usefixtures("patience")
-def test_a_function_is_interpreted_until_time_is_spent(monkeypatch):
+def is_compiled(loops) -> bool:
+    return isinstance(vars(loops).get("compiled"), numba.core.dispatcher.Dispatcher)
+
+
+def test_a_function_is_interpreted_until_time_is_spent(spent):
     assert total_doubled(np.arange(4)) == 12
-    assert total_doubled._compiled is doubled._compiled is None
-    assert 0 < _Loop.spent_seconds < 0.5
-    monkeypatch.setattr(_Loop, "spent_seconds", 0.6)
+    assert not is_compiled(total_doubled)
+    assert 0 < spent[0] < INTERPRETED_SECONDS
+    spent[0] = INTERPRETED_SECONDS + 0.1
     assert total_doubled(np.arange(4)) == 12
-    assert isinstance(total_doubled._compiled, numba.core.dispatcher.Dispatcher)
-    assert isinstance(doubled._compiled, numba.core.dispatcher.Dispatcher)
+    assert is_compiled(total_doubled)
+    assert is_compiled(doubled)
 
 
-@pytest.mark.usefixtures("patience")
-def test_a_long_array_is_handled_by_compiled_code_at_once():
-    assert total_doubled(np.ones(100_001, np.int64)) == 200_002
-    assert total_doubled._compiled is not None
+@pytest.mark.usefixtures("spent")
+def test_a_large_array_is_handled_by_compiled_code_at_once():
+    assert total_doubled(np.ones(LARGE + 1, np.int64)) == 2 * LARGE + 2
+    assert is_compiled(total_doubled)
 
 
-@pytest.mark.usefixtures("patience")
-def test_a_process_with_many_files_does_not_wait(monkeypatch):
-    compile_now()
+@pytest.mark.usefixtures("spent")
+def test_a_process_with_much_to_do_does_not_wait():
+    compile_from_now_on()
     assert doubled(np.arange(2)).tolist() == [0, 2]
-    assert doubled._compiled is not None
+    assert is_compiled(doubled)
 
 
 def test_interpreted_and_compiled_code_read_the_same(run_loops, make_midi, tmp_path):

@@ -8,7 +8,6 @@ depends on the order of the files, and never on the number of workers.
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -43,8 +42,6 @@ from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.text import printable
 
-FEW_FILES = 8
-"""Files of a task that are read sooner by interpreted loops than compiled ones are loaded."""
 FILES_PER_TASK = 256
 """Files that a worker gets at once: a tenth of a second's work, so that sending costs little."""
 _DETAIL_CHARACTERS = 200
@@ -212,8 +209,6 @@ def extract_task(
     limits: FileLimits,
 ) -> list[FileMelodies]:
     """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
-    if len(names) > FEW_FILES:
-        _load_loops(settings)
     results = []
     for number, name in enumerate(names):
         if number in faults:
@@ -222,17 +217,6 @@ def extract_task(
         begin(number)
         results.append(extract_file(folder, name, settings, limits))
     return results
-
-
-def _load_loops(settings: WindowSettings) -> None:
-    """Compile all loops, or load them, before the time of the first file counts."""
-    compile_now()
-    notes = (bytes((60 + 5 * beat % 12,)) for beat in range(BARS * QUARTERS_PER_BAR))
-    events = b"".join(b"\0\x90%b@\x83\x60\x80%b@" % (pitch, pitch) for pitch in notes)
-    track = events + b"\0\xff\x2f\0"
-    header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480)
-    tune = header + b"MTrk" + struct.pack(">I", len(track)) + track
-    _extract_score(read_score(tune), settings, FileMelodies("a tune of 64 quarters"))
 
 
 def extract_file(

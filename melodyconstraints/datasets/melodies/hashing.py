@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 
 Hashes = NDArray[np.uint64]
 """``(B, 2)`` 64-bit halves of 128-bit hashes; ``(B, 0)`` where every melody counts as new."""
@@ -25,7 +25,7 @@ _F1, _F2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _FIVE, _SHIFT = np.uint64(5), np.uint64(33)
 """MurmurHash3's own constants, named as in its reference code where it has names."""
 _FIRST_SLOTS = 2**12
-"""Slots of an empty hash set: 64 KiB; doubled as it fills."""
+"""Slots of an empty hash set: 64 kilobytes; doubled as it fills."""
 
 
 def exact_hashes(events: Events) -> Hashes:
@@ -38,7 +38,7 @@ def transposed_hashes(events: Events) -> Hashes:
     return exact_hashes(_relative_to_first_note(events).view(np.uint8))
 
 
-@jit_when_busy
+@jit
 def mixed(value: np.uint64) -> np.uint64:
     """MurmurHash3's finaliser of 64 bits (``fmix64``), a bijection."""
     value ^= value >> _SHIFT
@@ -48,7 +48,7 @@ def mixed(value: np.uint64) -> np.uint64:
     return value ^ (value >> _SHIFT)
 
 
-@jit_when_busy
+@jit
 def murmur3(words: NDArray[np.uint64]) -> Hashes:
     """Hash each row of words with MurmurHash3.
 
@@ -79,12 +79,12 @@ def murmur3(words: NDArray[np.uint64]) -> Hashes:
     return hashes
 
 
-@jit_when_busy
+@jit
 def _rotate_left(word: np.uint64, bits: int) -> np.uint64:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@jit_when_busy
+@jit
 def _relative_to_first_note(events: Events) -> NDArray[np.int16]:
     """Events with each pitch replaced by its distance from the melody's first pitch.
 
@@ -149,7 +149,7 @@ class HashSet:
         return is_new
 
 
-@jit_when_busy
+@jit
 def _insert(table: Hashes, hashes: Hashes) -> NDArray[np.bool_]:
     """Insert hashes into a table, and return which of them were not in it.
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.hashing import mixed
 from melodyconstraints.melody.events import HOLD, PITCHES, Events
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.windows import KEPT, Ints, first_events
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
@@ -46,7 +46,7 @@ _INTERVALS = 2 * PITCHES
 """Number of intervals between two pitches, shifted to be 0 or above."""
 
 
-@jit_when_busy
+@jit
 def covered_pitches(events: Events, causes: Ints) -> Ints:
     """Pitches of a voice's notes that sound in at least one window that passed the filters.
 
@@ -74,7 +74,7 @@ def covered_pitches(events: Events, causes: Ints) -> Ints:
     return pitches[:count]
 
 
-@jit_when_busy
+@jit
 def sequence_hashes(pitches: Ints) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Hash all sequences of 16 intervals of a line of pitches.
 
@@ -180,7 +180,7 @@ class SharedSequences:
             path.unlink(missing_ok=True)
 
 
-@jit_when_busy
+@jit
 def _partition(
     hashes: NDArray[np.uint64], files: NDArray[np.uint32], pairs: NDArray[np.void], bits: int
 ) -> Ints:
@@ -197,13 +197,13 @@ def _partition(
     next_row = bounds.copy()
     for row in range(len(hashes)):
         partition = hashes[row] >> shift
-        pairs[next_row[partition]]["hash"] = hashes[row]
-        pairs[next_row[partition]]["file"] = files[row]
+        pairs["hash"][next_row[partition]] = hashes[row]
+        pairs["file"][next_row[partition]] = files[row]
         next_row[partition] += 1
     return bounds
 
 
-@jit_when_busy
+@jit
 def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) -> None:
     """Join the files that share a hash, by union-find; ``hashes`` are sorted."""
     for pair in range(1, len(hashes)):
@@ -212,7 +212,7 @@ def _join(parents: Ints, hashes: NDArray[np.uint64], files: NDArray[np.uint32]) 
             parents[max(one, two)] = min(one, two)
 
 
-@jit_when_busy
+@jit
 def _root(parents: Ints, file: int) -> int:
     """The lowest file of a file's group; halves the path to it on the way."""
     while parents[file] != file:
@@ -221,7 +221,7 @@ def _root(parents: Ints, file: int) -> int:
     return file
 
 
-@jit_when_busy
+@jit
 def _roots(parents: Ints) -> Ints:
     return np.array([_root(parents, file) for file in range(len(parents))], np.int64)
 
@@ -252,6 +252,6 @@ def splits_of(digests: NDArray[np.uint64], tunes: Ints) -> NDArray[np.int8]:
     ).astype(np.int8)
 
 
-@jit_when_busy
+@jit
 def _mix_all(digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([mixed(digest) for digest in digests], np.uint64)

@@ -13,12 +13,9 @@ checksum  16 bytes of BLAKE2b of all of the above
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
 from itertools import pairwise
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import (
-    FEW_FILES,
     PLACE,
     FileLimits,
     FileMelodies,
@@ -36,10 +32,7 @@ from melodyconstraints.datasets.melodies.extraction import (
 from melodyconstraints.datasets.melodies.files import Folder
 from melodyconstraints.datasets.melodies.hashing import KEYS, Hashes
 from melodyconstraints.datasets.melodies.workers import Fault
-from melodyconstraints.melody.events import REST
-from melodyconstraints.melody.jit import compile_now
 from melodyconstraints.melody.midi.windows import DROPS, Ints, WindowSettings
-from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import unicode_name
 
@@ -77,11 +70,6 @@ def extract_to_bytes(
     unique: str,
 ) -> bytes:
     """Extract a task's files; a :data:`~melodyconstraints.datasets.melodies.workers.Handle`."""
-    if parent_process() is not None:
-        forgo_pandas()
-    if len(names) > FEW_FILES:
-        compile_now()  # and load, before the time of the first file counts
-        KEYS[unique](np.full((1, STEPS), REST, np.uint8))
     files = extract_task(names, faults, begin, folder=folder, settings=settings, limits=limits)
     return to_bytes(files, unique)
 
@@ -207,29 +195,6 @@ def _task_results(data: bytes) -> TaskResults:
         np.frombuffer(keys, np.uint64).reshape(windows, words),
         np.frombuffer(sequences, np.uint64),
     )
-
-
-def forgo_pandas() -> None:
-    """Keep pyarrow from importing pandas at its first array, which takes half a second.
-
-    For processes that are ours alone: there, tables have no ``to_pandas`` any more.
-    """
-    if "pandas" in sys.modules:
-        return
-    sys.meta_path.insert(0, _NoPandas)
-    try:
-        pa.array([0])
-    finally:
-        sys.meta_path.remove(_NoPandas)
-
-
-class _NoPandas(MetaPathFinder):
-    """An import hook that finds no pandas."""
-
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        if name == "pandas":
-            raise ImportError("pandas is not needed here")
 
 
 def _checksum(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 
 Bytes = NDArray[Any]
 Rows = NDArray[Any]
@@ -57,12 +57,11 @@ def scan(data: bytes) -> Scan:
     size, count = 0, _FIRST_ROWS
     while count > size:
         size = count
-        renamed = np.frombuffer(data, np.uint8).astype(np.int64)  # bytes would overflow in sums
-        rows = np.empty((size, 6), np.int64)
+        renamed, rows = np.frombuffer(data, np.uint8).copy(), np.empty((size, 6), np.int64)
         count = _scan(renamed, rows)
     kinds = rows[:count, 0]
     return Scan(
-        renamed.astype(np.uint8).tobytes(),
+        renamed.tobytes(),
         names=rows[:count][kinds == _NAME][:, [1, 3, 4]].tolist(),
         tempos=rows[:count][kinds == _TEMPO][:, 1:4].tolist(),
         signatures=rows[:count][kinds == _SIGNATURE][:, 1:5].tolist(),
@@ -71,7 +70,7 @@ def scan(data: bytes) -> Scan:
     )
 
 
-@jit_when_busy
+@jit
 def _scan(data: Bytes, rows: Rows) -> int:
     """Rename events in place, and fill rows of kind, track, tick and up to three values.
 
@@ -82,7 +81,7 @@ def _scan(data: Bytes, rows: Rows) -> int:
     while chunk + 8 <= len(data):
         size = 0
         for byte in data[chunk + 4 : chunk + 8]:
-            size = size * 256 + byte
+            size = size * 256 + int(byte)
         end = min(chunk + 8 + size, len(data))
         if data[chunk + 2] == _R and data[chunk + 3] == _K:  # the end of "MTrk"
             count = _scan_track(data, chunk + 8, end, track, rows, count)
@@ -91,7 +90,7 @@ def _scan(data: Bytes, rows: Rows) -> int:
     return count
 
 
-@jit_when_busy
+@jit
 def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: int) -> int:
     """Scan a track from byte ``at`` to ``end``, and count on."""
     sounding = np.zeros((16, 128), np.int64)
@@ -101,7 +100,7 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
     while at < end and tick <= _MAX_TICK:
         status, start = running, at
         if data[at] >= 0x80:
-            status, at = data[at], at + 1
+            status, at = int(data[at]), at + 1
         if status in (0xF0, 0xF7, 0xFF):
             kind = data[at] if status == 0xFF and at < end else 0
             if status == 0xF7:
@@ -134,21 +133,21 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
     return count
 
 
-@jit_when_busy
+@jit
 def _add_meta(
     data: Bytes, at: int, size: int, kind: int, track: int, tick: int, rows: Rows, count: int
 ) -> int:
     if kind == 0x03:
         return _add(rows, count, _NAME, track, tick, (at, size, 0))
     if kind == 0x51 and size >= 3:
-        microseconds = data[at] * 65536 + data[at + 1] * 256 + data[at + 2]
+        microseconds = int(data[at]) << 16 | int(data[at + 1]) << 8 | int(data[at + 2])
         return _add(rows, count, _TEMPO, track, tick, (microseconds, 0, 0))
     if kind == 0x58 and size >= 4 and data[at + 1] <= _MAX_POWER:
         return _add(rows, count, _SIGNATURE, track, tick, (data[at], data[at + 1], 0))
     return count
 
 
-@jit_when_busy
+@jit
 def _add(
     rows: Rows, count: int, kind: int, track: int, tick: int, values: tuple[int, int, int]
 ) -> int:
@@ -158,7 +157,7 @@ def _add(
     return count + 1
 
 
-@jit_when_busy
+@jit
 def _pair(status: int, pitch: int, velocity: int, sounding: Rows, notes: Rows) -> None:
     """Count a note that ends; each that starts may end once."""
     channel = status & 0x0F
@@ -169,12 +168,12 @@ def _pair(status: int, pitch: int, velocity: int, sounding: Rows, notes: Rows) -
         notes[channel] += 1
 
 
-@jit_when_busy
+@jit
 def _number(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where the next thing starts."""
     value = 0
     while at < end:
-        value, at = min(value, 2**31) * 128 + (data[at] & 0x7F), at + 1
+        value, at = min(value, 2**31) * 128 + (int(data[at]) & 0x7F), at + 1
         if data[at - 1] < 0x80:
             break
     return value, at

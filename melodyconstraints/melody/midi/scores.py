@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.files import read_file
 from melodyconstraints.melody.midi.metre import (
     Metre,
@@ -119,10 +119,10 @@ class Score:
         return QUARTERS_PER_BAR * self.ticks_per_quarter
 
 
-_ticks_to_steps = jit_when_busy(ticks_to_steps)
+_ticks_to_steps = jit(ticks_to_steps)
 
 
-@jit_when_busy
+@jit
 def _part_events(
     onset: bool,
     starts_ticks: Ints,
@@ -145,7 +145,7 @@ def _part_events(
     return by_rule(onset, starts, ends, pitches[inside], bars * STEPS_PER_BAR)
 
 
-@jit_when_busy
+@jit
 def _off_grid(
     starts_ticks: Ints, pitches: Ints, start_tick: int, ticks_per_quarter: int, events: Events
 ) -> NDArray[np.bool_]:
@@ -239,7 +239,7 @@ def _half_step(ticks_per_quarter: int) -> int:
     return ticks_per_quarter // (2 * STEPS_PER_QUARTER) + 1
 
 
-@jit_when_busy
+@jit
 def _end(starts_ticks: Ints, ends_ticks: Ints, half_step: int) -> int:
     return max(ends_ticks.max(), starts_ticks.max() + half_step)
 

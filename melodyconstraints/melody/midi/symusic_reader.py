@@ -6,7 +6,7 @@ import numpy as np
 import symusic
 
 from melodyconstraints.errors import MidiError
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
 from melodyconstraints.melody.midi.scan import scan
 
@@ -53,7 +53,7 @@ def _notes_of(track: symusic.core.TrackTick) -> tuple[Ints, Ints, Ints]:
     return starts_ticks, ends_ticks, pitches
 
 
-@jit_when_busy
+@jit
 def _notes(times: Ints, durations: Ints, pitches: Ints) -> tuple[Ints, Ints, Ints, bool]:
     """Starts, ends and pitches of one type, and whether all of them can be."""
     starts_ticks = times.astype(np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events
-from melodyconstraints.melody.jit import jit_when_busy
+from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.quantising import check_polyphony
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 
@@ -123,7 +123,7 @@ def drop_causes(
     return causes, notes
 
 
-@jit_when_busy
+@jit
 def windows(events: Events, start_bars: Ints) -> Events:
     """The windows of 16 bars from the given bars on.
 
@@ -145,7 +145,7 @@ def windows(events: Events, start_bars: Ints) -> Events:
     return cut
 
 
-@jit_when_busy
+@jit
 def first_events(events: Events) -> Events:
     """``(bars,)`` what a bar begins with: its first event, or for a hold the note that is held."""
     entering = np.empty(len(events) // STEPS_PER_BAR, np.uint8)
@@ -157,7 +157,7 @@ def first_events(events: Events) -> Events:
     return entering
 
 
-@jit_when_busy
+@jit
 def _drop_causes(
     events: Events,
     min_notes: int,
@@ -203,7 +203,7 @@ def _drop_causes(
     return causes, notes
 
 
-@jit_when_busy
+@jit
 def _extremes(window: int, bars: tuple[Ints, Ints, Ints, Ints, Ints]) -> tuple[int, int, int]:
     """Lowest and highest note that starts in a window, and its longest silence.
 
@@ -220,7 +220,7 @@ def _extremes(window: int, bars: tuple[Ints, Ints, Ints, Ints, Ints]) -> tuple[i
     return low, high, longest_silence
 
 
-@jit_when_busy
+@jit
 def _slide(events: Events, bar: int, of_pitch: Ints, change: int) -> tuple[int, int]:
     """Add a bar's notes to the tally of pitches, or take them out.
 
@@ -237,7 +237,7 @@ def _slide(events: Events, bar: int, of_pitch: Ints, change: int) -> tuple[int, 
     return notes, kinds
 
 
-@jit_when_busy
+@jit
 def _bars(events: Events) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Lowest and highest note; rests before the first sound, longest run, rests after the last.
 
