@@ -327,7 +327,7 @@ def test_a_remote_folder_with_names_that_are_no_utf8_is_refused(tmp_path):
     """Object stores have none; a disk mounted on this machine is better given as a path."""
     put_latin1(tmp_path)
     with pytest.raises(UsageError, match=f"{tmp_path.name} cannot be listed: "):
-        remote(tmp_path).listing().names
+        remote(tmp_path).listing()
 
 
 def test_names_with_new_lines_and_spaces_at_their_ends_are_read(tmp_path):
@@ -371,7 +371,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
 @BOTH
 def test_a_folder_that_vanished_cannot_be_listed(tmp_path, kind):
     with pytest.raises(UsageError, match=r"none cannot be listed: .*No such file or directory"):
-        kind(tmp_path / "none").listing().names
+        kind(tmp_path / "none").listing()
 
 
 @pytest.fixture
@@ -495,7 +495,7 @@ def test_a_packed_file_that_cannot_be_unpacked_says_why(tmp_path, kind, data, er
 )
 def test_a_place_of_an_unknown_kind_is_refused(uri, text):
     with pytest.raises(UsageError, match=f"^{uri} is no place that can be read: .*{text}"):
-        open_folder(uri).listing().names
+        open_folder(uri).listing()
 
 
 def test_a_remote_folder_may_end_in_a_slash(tmp_path):
