@@ -145,13 +145,15 @@ class MelodyVAE(nn.Module):
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and
-    ``fingerprint`` names its weights; both are empty for a model that was never on disk.
+    ``fingerprint`` names its weights; both are empty for a model that was never on disk. Where
+    ``inverts`` is true, ``encode`` is the inverse of ``decode``.
     """
 
     config: MelodyVAEConfig | StaffConfig
     sigma_bar: Tensor
     folder: str = ""
     fingerprint: str = ""
+    inverts: bool = False
 
     @property
     def latent_dim(self) -> int:

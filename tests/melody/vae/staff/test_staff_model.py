@@ -7,6 +7,8 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
 from melodyconstraints.melody.vae.staff.config import StaffConfig
@@ -157,3 +159,7 @@ def test_points_of_another_size_are_refused(generator):
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         StaffConfig(**change)
+
+
+def test_the_point_that_gives_a_melody_back_best_is_its_encoding(generator, some_melodies):
+    assert torch.equal(invert(generator, some_melodies), encode(generator, some_melodies).mean)
