@@ -181,6 +181,7 @@ class MelodyVAE(nn.Module):
         *,
         generator: torch.Generator | None = None,
         precision: str = "auto",
+        form: Tensor | None = None,
     ) -> Tensor:
         """Draw one melody for each latent point.
 
@@ -194,15 +195,20 @@ class MelodyVAE(nn.Module):
             generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
+            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1; only models that
+                write bars in turn have one.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size or a precision that does not exist.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form
+                for a model that has none.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        if form is not None:
+            raise UsageError("this model has no form; train one with --preset staff")
         sampling = sampling or Sampling()
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
