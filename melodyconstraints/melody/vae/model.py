@@ -140,13 +140,15 @@ class MelodyVAE(nn.Module):
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and
-    ``fingerprint`` names its weights; both are empty for a model that was never on disk.
+    ``fingerprint`` names its weights; both are empty for a model that was never on disk. Where
+    ``inverts`` is true, ``encode`` is the inverse of ``decode``.
     """
 
     config: MelodyVAEConfig | StaffConfig
     sigma_bar: Tensor
     folder: str = ""
     fingerprint: str = ""
+    inverts: bool = False
 
     @property
     def latent_dim(self) -> int:
@@ -174,6 +176,7 @@ class MelodyVAE(nn.Module):
         *,
         generator: torch.Generator | None = None,
         precision: str = "auto",
+        form: Tensor | None = None,
     ) -> Tensor:
         """Draw one melody for each latent point.
 
@@ -187,15 +190,20 @@ class MelodyVAE(nn.Module):
             generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
+            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1; only models that
+                write bars in turn have one.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size or a precision that does not exist.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form
+                for a model that has none.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        if form is not None:
+            raise UsageError("this model has no form; train one with --preset staff")
         sampling = sampling or Sampling()
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)

@@ -452,3 +452,9 @@ def test_every_way_of_drawing_gives_other_melodies(tiny_model):
         MelodySampler(tiny_model, Sampling(**way)).decode(z).events for way in WAYS_OF_DRAWING
     ]
     assert not any(np.array_equal(one, other) for one, other in combinations(drawn, 2))
+
+
+def test_a_form_is_refused_where_bars_do_not_know_of_each_other(tiny_config):
+    model = HierarchicalVAE(tiny_config)
+    with pytest.raises(UsageError, match="this model has no form; train one with --preset staff"):
+        model.decode(torch.zeros(1, 8), form=torch.full((16,), -1))

@@ -94,6 +94,7 @@ class Score(NamedTuple):
 class StaffGenerator(MelodyVAE):
     """Key, place and attributes, then bars in turn."""
 
+    inverts = True
     config: StaffConfig
     code_mean: Tensor
     code_scale: Tensor

@@ -7,6 +7,9 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.inversion import invert
+from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
 from melodyconstraints.melody.vae.staff.config import StaffConfig
@@ -117,6 +120,14 @@ def test_a_form_goes_before_the_point_s_own(generator):
     assert torch.equal(bars[:, 8:12][notes], bars[:, :4][notes])
 
 
+def test_a_sampler_draws_in_its_form(generator):
+    form = torch.tensor([FRESH, *range(15)])  # one bar, sixteen times
+    bars = MelodySampler(generator, LIKELIEST, form).decode(points(generator, 3)).events
+    bars = bars.reshape(3, BARS, STEPS_PER_BAR)
+    notes = bars[:, :1] < 128
+    assert ((bars == bars[:, :1]) | ~notes).all()
+
+
 def test_noise_of_the_last_bar_changes_no_earlier_bar(generator):
     z = points(generator, 16)
     moved = z.clone()
@@ -157,3 +168,7 @@ def test_points_of_another_size_are_refused(generator):
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         StaffConfig(**change)
+
+
+def test_the_point_that_gives_a_melody_back_best_is_its_encoding(generator, some_melodies):
+    assert torch.equal(invert(generator, some_melodies), encode(generator, some_melodies).mean)
