@@ -182,10 +182,11 @@ class Events:
             for of, tick, microseconds in self.tempos
             if track in (None, of)
         ]
-        signatures = [rest for of, *rest in self.signatures if track in (None, of)]
+        signatures = [
+            (tick, beats, unit) for of, tick, beats, unit in self.signatures if track in (None, of)
+        ]
         return TempoMap(
-            tuple(sorted(tempos, key=itemgetter(0))),
-            tuple(tuple(one) for one in sorted(signatures, key=itemgetter(0))),
+            tuple(sorted(tempos, key=itemgetter(0))), tuple(sorted(signatures, key=itemgetter(0)))
         )
 
 
