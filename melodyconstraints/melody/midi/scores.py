@@ -241,7 +241,7 @@ def _half_step(ticks_per_quarter: int) -> int:
 
 @jit
 def _end(starts_ticks: Ints, ends_ticks: Ints, half_step: int) -> int:
-    return max(ends_ticks.max(), starts_ticks.max() + half_step)
+    return int(max(ends_ticks.max(), starts_ticks.max() + half_step))
 
 
 def _timeline(tempo_map: TempoMap, parts: list[Part], ticks_per_quarter: int) -> Timeline:
