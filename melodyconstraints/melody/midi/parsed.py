@@ -182,11 +182,13 @@ class Events:
             for of, tick, microseconds in self.tempos
             if track in (None, of)
         ]
-        signatures = [rest for of, *rest in self.signatures if track in (None, of)]
-        return TempoMap(
-            tuple(sorted(tempos, key=itemgetter(0))),
-            tuple(tuple(one) for one in sorted(signatures, key=itemgetter(0))),
-        )
+        signatures = [
+            (tick, above, below)
+            for of, tick, above, below in self.signatures
+            if track in (None, of)
+        ]
+        in_time = itemgetter(0)
+        return TempoMap(tuple(sorted(tempos, key=in_time)), tuple(sorted(signatures, key=in_time)))
 
 
 def _without_graces(
