@@ -89,9 +89,8 @@ def _rows(task_slice: TaskSlice, spool: Spool) -> pa.Table:
     files, windows = spool.read_windows(task_slice.task)
     is_melody = np.unpackbits(np.frombuffer(task_slice.is_melody, np.uint8), count=len(windows))
     chosen = np.flatnonzero(is_melody)[task_slice.first : task_slice.end]
-    file_numbers = np.repeat(np.arange(len(files)), numbers(files["windows"].combine_chunks()))[
-        chosen
-    ]
+    counts = numbers(files["windows"].combine_chunks())
+    file_numbers = np.repeat(np.arange(len(files)), counts)[chosen]
     events = events_of(windows["events"].combine_chunks())[chosen]
     splits = task_slice.file_splits.splits[file_numbers]
     places = windows.drop_columns("events").take(column(chosen))

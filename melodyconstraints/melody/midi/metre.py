@@ -150,11 +150,11 @@ class Metre:
     @cached_property
     def _stretches(self) -> list[_Stretch]:
         start = next(iter(self.changes))
-        found = [_Stretch(start, 1, self.changes[start])]
+        stretches = [_Stretch(start, 1, self.changes[start])]
         for (start, signature), (end, following) in pairwise(self.changes.items()):
             bars = -self._bars(start - end, signature)  # rounded up
-            found.append(_Stretch(end, found[-1].first_bar + bars, following))
-        return found
+            stretches.append(_Stretch(end, stretches[-1].first_bar + bars, following))
+        return stretches
 
     def _find(self, value: int, key: str) -> _Stretch:
         place = bisect_right(self._stretches, value, key=lambda stretch: getattr(stretch, key))

@@ -183,11 +183,12 @@ class Events:
             if track in (None, of)
         ]
         signatures = [
-            (tick, beats, unit) for of, tick, beats, unit in self.signatures if track in (None, of)
+            (tick, above, below)
+            for of, tick, above, below in self.signatures
+            if track in (None, of)
         ]
-        return TempoMap(
-            tuple(sorted(tempos, key=itemgetter(0))), tuple(sorted(signatures, key=itemgetter(0)))
-        )
+        in_time = itemgetter(0)
+        return TempoMap(tuple(sorted(tempos, key=in_time)), tuple(sorted(signatures, key=in_time)))
 
 
 def _without_graces(

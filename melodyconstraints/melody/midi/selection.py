@@ -79,14 +79,14 @@ class FoundMelody:
         one = self.first_bar == self.last_bar
         taken = f"bar {self.first_bar}" if one else f"bars {self.first_bar}-{self.last_bar}"
         track = f"track '{self.name}'" if self.name else self.track
-        told = f"{taken} of {track} (of {_of(self.tracks, 'track')}, {_of(self.bars, 'bar')})"
+        text = f"{taken} of {track} (of {_of(self.tracks, 'track')}, {_of(self.bars, 'bar')})"
         if self.chords:
-            told += ", the highest of its notes"
+            text += ", the highest of its notes"
         if self.off_grid:
-            told += f", {self.off_grid:.0%} of its onsets moved by more than a 64th"
+            text += f", {self.off_grid:.0%} of its onsets moved by more than a 64th"
         if self.last_bar - self.first_bar + 1 < BARS:
-            told += f", filled up to {BARS} bars with silence"
-        return told
+            text += f", filled up to {BARS} bars with silence"
+        return text
 
 
 def read_melody(
@@ -146,27 +146,27 @@ def _choose(
     score: Score, settings: WindowSettings, bar: int | None, track: str | int | None
 ) -> FoundMelody:
     numbers = _tracks(score, track)
-    refusals, found = [], []
+    refusals, candidates = [], []
     for pattern in sorted({score.parts[number - 1].pattern for number in numbers}):
         try:
             stretches = _stretches(score, pattern, bar)
         except MidiError as error:
             refusals.append(error)
             continue
-        found += [
+        candidates += [
             window
             for number in numbers
             if score.parts[number - 1].pattern == pattern
             for stretch in stretches
             if (window := _best_window(score, number, stretch, settings, bar))
         ]
-    if not found:
+    if not candidates:
         if refusals:
             raise refusals[0]
         where = "its bars of 4/4 or 2/2" if bar is None else f"{BARS} bars from bar {bar} on"
         which = "" if track is None else f" of track {_label(score, numbers[0])}"
         raise MidiError(f"holds no notes in {where}{which}")
-    return _found_melody(score, min(found, key=lambda window: window.rank))
+    return _found_melody(score, min(candidates, key=lambda window: window.rank))
 
 
 def _found_melody(score: Score, window: _Window) -> FoundMelody:
@@ -228,23 +228,23 @@ def _stretches(score: Score, pattern: int, bar: int | None) -> list[_Stretch]:
     """
     timeline, last_tick = score.timelines[pattern], _last_tick(score, pattern)
     metre, bars = timeline.metre, timeline.metre.bar_at(last_tick)
-    found = []
+    stretches = []
     for segment in timeline.segments:
         if segment.end_tick == segment.start_tick:
             continue
         first = metre.bar_at(segment.start_tick)
         last = min(metre.bar_at(segment.end_tick - 1), bars)
         if first <= last and (bar is None or first <= bar <= last):
-            found.append(_Stretch(segment, first, last))
-    if bar is not None and not found:
+            stretches.append(_Stretch(segment, first, last))
+    if bar is not None and not stretches:
         raise MidiError(_no_bar(metre, bars, bar))
-    ticks = sum(one.segment.end_tick - one.segment.start_tick for one in found)
-    if bar is None and 2 * ticks < last_tick and not any(map(_is_long, found)):
+    ticks = sum(one.segment.end_tick - one.segment.start_tick for one in stretches)
+    if bar is None and 2 * ticks < last_tick and not any(map(_is_long, stretches)):
         others = [one for one in metre.signatures(bars) if one not in FOUR_QUARTER_BARS]
         names = ", ".join(f"{above}/{below}" for above, below in others)
         metres = f"in {names or 'bars cut short by changes of metre'}"
-        raise MidiError(f"is {'mostly ' if found else ''}{metres}; {_NEEDED}")
-    return found
+        raise MidiError(f"is {'mostly ' if stretches else ''}{metres}; {_NEEDED}")
+    return stretches
 
 
 def _is_long(stretch: _Stretch) -> bool:
