@@ -30,7 +30,7 @@ _NEVER = -1e9
 
 
 class Whole(NamedTuple):
-    """What all bars of a melody are told.
+    """What all bars of a melody are conditioned on.
 
     Args:
         attributes: ``(B, G)`` normal scores.
@@ -211,7 +211,7 @@ class BarPrior(nn.Module):
 
 
 def condition_size(config: StaffConfig) -> int:
-    """H: numbers that the flow and the decoder are told of the bars before."""
+    """H: numbers on which the flow and the decoder are conditioned."""
     return config.units + len(_NEAR) * config.bar_code
 
 

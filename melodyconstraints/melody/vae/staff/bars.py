@@ -1,7 +1,7 @@
 """Single bars to codes and back: a variational autoencoder of 16 tokens.
 
-Equal bars have equal codes, whatever stands beside them. The decoder may be told what stands
-before: a code says what a bar is like, the bars before it which notes fit.
+Equal bars have equal codes, whatever stands beside them. The decoder may be conditioned on the
+bars before: a code says what a bar is like, they say which notes fit.
 
 Shapes: ``N`` bars side by side, ``S`` = 16 steps, ``C`` dimensions of a code, ``V`` = 72 tokens,
 ``H`` size of a condition.
@@ -69,7 +69,7 @@ class StaffBarDecoder(nn.Module):
 
         Args:
             codes: ``(N, C)``.
-            conditions: ``(N, H)`` what stands before; None where bars stand alone.
+            conditions: ``(N, H)`` of the bars before; None where bars stand alone.
         """
         features, state = self._prepare(codes, conditions)
         before = F.pad(bars[:, :-1], (1, 0), value=TOKEN_START)

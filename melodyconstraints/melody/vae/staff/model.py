@@ -83,7 +83,7 @@ class Score(NamedTuple):
         keys, places: ``(B,)``, see :class:`.notation.Staff`.
         codes: ``(B, K, C)`` of the bars.
         sources: ``(B, K)`` the bar that each repeats, or :data:`.bar_prior.FRESH`.
-        conditions: ``(B, K, H)`` what the decoder is told of the bars before.
+        conditions: ``(B, K, H)`` what the decoder is conditioned on.
     """
 
     keys: Ints

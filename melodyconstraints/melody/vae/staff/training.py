@@ -2,8 +2,8 @@
 
 1. The bar autoencoder, on the negative ELBO of single bars.
 2. With its encoder fixed, the prior over bars, on the negative log-likelihood of the codes of
-   fresh bars and of which bar each other one repeats; and the decoder, which is told of the bars
-   before, on that of a bar's tokens given a noisy code.
+   fresh bars and of which bar each other one repeats; and the decoder, now conditioned on the
+   bars before, on that of a bar's tokens given a noisy code.
 
 Shapes: ``N``, ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars, ``C`` dimensions of a code.
 """
