@@ -148,7 +148,8 @@ def _settings(
 
 def _line(point: Metrics) -> str:
     if "held_out_form" in point:
-        return f"{point['held_out_fresh']:.1f} nats a bar; form {point['held_out_form']:.1f} nats"
+        codes, form = point["held_out_codes"], point["held_out_form"]
+        return f"{codes + point['held_out_tokens']:.1f} nats a bar; form {form:.1f} nats"
     if "free_running" not in point:
         return f"{point['held_out_reconstruction']:.1f} nats a bar; KL {point['held_out_kl']:.1f}"
     return (

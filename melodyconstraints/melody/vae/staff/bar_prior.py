@@ -30,7 +30,7 @@ _NEVER = -1e9
 
 
 class Whole(NamedTuple):
-    """What all bars of a melody are told.
+    """What all bars of a melody are conditioned on.
 
     Args:
         attributes: ``(B, G)`` normal scores.
@@ -98,8 +98,8 @@ class BarPrior(nn.Module):
         self.query, self.key = nn.Linear(units, _POINTER), nn.Linear(2 * units, _POINTER)
         self.by_place = nn.Parameter(torch.zeros(BARS, BARS))
         self.fresh = nn.Linear(units, 1)
-        condition = units + len(_NEAR) * code
-        self.flow = ConditionalFlow(code, condition, config.flow_units, config.flow_layers)
+        flow = config.flow_units, config.flow_layers
+        self.flow = ConditionalFlow(code, condition_size(config), *flow)
 
     def read(self, codes: Tensor, sources: Tensor, whole: Whole) -> tuple[Tensor, Tensor]:
         """All bars at once, each after the true bars before it.
@@ -134,7 +134,7 @@ class BarPrior(nn.Module):
         choices: Tensor,
         whole: Whole,
         form: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw bars in turn.
 
         Args:
@@ -143,13 +143,15 @@ class BarPrior(nn.Module):
             form: ``(B, K)`` the bar that each repeats, or :data:`FRESH`, whatever ``choices`` say.
 
         Returns:
-            Codes ``(B, K, C)`` and sources ``(B, K)``, as :meth:`read` takes them.
+            Codes ``(B, K, C)`` and sources ``(B, K)``, as :meth:`read` takes them, and the
+            conditions ``(B, K, H)`` that it gives.
         """
         of_whole = self._of_whole(whole)
         caches: list[list[Tensor]] = [[] for _ in self.blocks]
         codes: list[Tensor] = []
         states: list[Tensor] = []
         sources: list[Tensor] = []
+        conditions: list[Tensor] = []
         x = self.start.expand(len(noise), -1)
         for bar in range(BARS):
             x = (x + self.number[bar] + of_whole)[:, None]
@@ -159,7 +161,8 @@ class BarPrior(nn.Module):
             chosen = self._choose(states, codes, choices[:, bar])
             source = chosen if form is None else form[:, bar]
             near = [codes[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
-            code = self.flow(self.spread * noise[:, bar], torch.cat([states[-1], *near], -1))
+            conditions.append(torch.cat([states[-1], *near], -1))
+            code = self.flow(self.spread * noise[:, bar], conditions[-1])
             if codes:
                 earlier = torch.stack(codes, 1)[torch.arange(len(code)), source.clamp(min=0)]
                 code = torch.where((source == FRESH)[:, None], code, earlier)
@@ -167,7 +170,7 @@ class BarPrior(nn.Module):
             sources.append(source)
             back = torch.where(source == FRESH, 0, bar - source)
             x = self.bar(code) + self.repeat(back)
-        return torch.stack(codes, 1), torch.stack(sources, 1)
+        return torch.stack(codes, 1), torch.stack(sources, 1), torch.stack(conditions, 1)
 
     def noise_of(self, codes: Tensor, sources: Tensor, whole: Whole) -> tuple[Tensor, Tensor]:
         """What :meth:`write` needs to draw these bars.
@@ -205,6 +208,11 @@ class BarPrior(nn.Module):
     def _of_whole(self, whole: Whole) -> Tensor:
         """``(B, U)``."""
         return self.attributes(whole.attributes) + self.degree(whole.degrees)
+
+
+def condition_size(config: StaffConfig) -> int:
+    """H: numbers on which the flow and the decoder are conditioned."""
+    return config.units + len(_NEAR) * config.bar_code
 
 
 def distances(count: int, device: torch.device) -> Tensor:

@@ -36,7 +36,7 @@ class StaffConfig:
     heads: int = 8
     flow_units: int = 256
     flow_layers: int = 8
-    code_noise: float = 0.6
+    code_noise: float = 0.7
     spread: float = 1.0
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ from melodyconstraints.melody.vae.staff.attributes import (
     attributes,
     equal_bars,
 )
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole
+from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole, condition_size
 from melodyconstraints.melody.vae.staff.bars import BarVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
@@ -83,12 +83,14 @@ class Score(NamedTuple):
         keys, places: ``(B,)``, see :class:`.notation.Staff`.
         codes: ``(B, K, C)`` of the bars.
         sources: ``(B, K)`` the bar that each repeats, or :data:`.bar_prior.FRESH`.
+        conditions: ``(B, K, H)`` what the decoder is conditioned on.
     """
 
     keys: Ints
     places: Ints
     codes: Tensor
     sources: Tensor
+    conditions: Tensor
 
 
 class StaffGenerator(MelodyVAE):
@@ -103,7 +105,7 @@ class StaffGenerator(MelodyVAE):
     def __init__(self, config: StaffConfig) -> None:
         super().__init__()
         self.config = config
-        self.bars = BarVAE(config)
+        self.bars = BarVAE(config, condition_size(config))
         self.prior = BarPrior(config, ATTRIBUTES)
         self.scores = NormalScores(ATTRIBUTES)
         latent_dim = KEY + PLACE + ATTRIBUTES + FORM + BARS * config.bar_code
@@ -151,7 +153,7 @@ class StaffGenerator(MelodyVAE):
         numbers = torch.arange(BARS, device=self.device)
         sources = torch.where(equal.any(-1), (equal * (numbers + 1)).amax(-1) - 1, FRESH)
         bars = torch.from_numpy(tokens).to(self.device).reshape(-1, STEPS_PER_BAR)
-        posterior = self.bars.encode(bars)
+        posterior = self.bars.encoder(bars)
         codes = posterior.mean
         if noise is not None:
             share = self.config.code_noise * posterior.scale
@@ -187,7 +189,8 @@ class StaffGenerator(MelodyVAE):
         score = self.score(z)
         staff = to_staff(events.cpu().numpy().astype(np.uint8), score.keys, score.places)
         bars = torch.from_numpy(staff.tokens).to(z.device).reshape(-1, STEPS_PER_BAR)
-        logits = self.bars.logits(self._raw(score.codes), bars)
+        conditions = score.conditions.flatten(0, 1)
+        logits = self.bars.decoder(self.raw(score.codes), bars, conditions)
         probabilities = logits.softmax(-1).reshape(len(z), STEPS, -1)
         stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
         of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
@@ -237,8 +240,9 @@ class StaffGenerator(MelodyVAE):
     def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
         """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
         batch = len(noise)
-        codes, of_bars = self._raw(score.codes), noise.reshape(-1, STEPS_PER_BAR)
-        bars = self.bars.draw(codes, of_bars, sampling).reshape(batch, BARS, STEPS_PER_BAR)
+        given = self.raw(score.codes), score.conditions.flatten(0, 1)
+        drawn = self.bars.decoder.draw(*given, noise.reshape(-1, STEPS_PER_BAR), sampling)
+        bars = drawn.reshape(batch, BARS, STEPS_PER_BAR)
         rows = torch.arange(batch, device=noise.device)
         for bar in range(1, BARS):
             source = score.sources[:, bar]
@@ -246,7 +250,7 @@ class StaffGenerator(MelodyVAE):
             bars[:, bar] = bars[rows, source]
         return bars.flatten(1)
 
-    def _raw(self, codes: Tensor) -> Tensor:
+    def raw(self, codes: Tensor) -> Tensor:
         """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""
         return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
 

@@ -1,8 +1,9 @@
 """Training a staff generator: single bars first, then what follows what.
 
 1. The bar autoencoder, on the negative ELBO of single bars.
-2. With it fixed, the prior over bars: negative log-likelihood of the codes of fresh bars, and of
-   which bar each other one repeats.
+2. With its encoder fixed, the prior over bars, on the negative log-likelihood of the codes of
+   fresh bars and of which bar each other one repeats; and the decoder, now conditioned on the
+   bars before, on that of a bar's tokens given a noisy code.
 
 Shapes: ``N``, ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars, ``C`` dimensions of a code.
 """
@@ -46,6 +47,8 @@ BALANCE = 0.7
 """A collection of n melodies is drawn with weight n to this power."""
 SAMPLE = 20_000
 """Melodies from which ranks and the scale of codes are taken."""
+_EVERY = 3
+"""Fresh bars to one whose tokens are learned in the second stage."""
 _SCORE_NOISE = 0.1
 """Deviation of what is added to scores, so that the bars follow them smoothly."""
 _ANY_LINE = 1e-3
@@ -64,8 +67,9 @@ class BarObjective(Objective):
         """Losses of ``(B, T)`` events."""
         tokens = on_staff(batch).tokens
         bars = torch.from_numpy(tokens).to(batch.device).reshape(-1, STEPS_PER_BAR)
-        posterior = self.bars.encode(bars)
-        logits = self.bars.logits(posterior.sample(noise=noise.reshape(len(bars), -1)), bars)
+        posterior = self.bars.encoder(bars)
+        codes = posterior.sample(noise=noise.reshape(len(bars), -1))
+        logits = self.bars.decoder(codes, bars)
         total = F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum")
         reconstruction, kl = total / len(bars), posterior.kl().mean()
         loss = reconstruction + self.beta * kl
@@ -73,35 +77,39 @@ class BarObjective(Objective):
 
 
 class PriorObjective(Objective):
-    """Negative log-likelihoods of bars and repeats, given the bars before.
-
-    What is given has noise of its own, at the posterior's full scale, so that the small errors of
-    the bars before change little.
-    """
+    """Negative log-likelihoods of codes, repeats and tokens, given the bars before."""
 
     def __init__(self, model: StaffGenerator) -> None:
         super().__init__()
-        self.prior = model.prior
-        self._model = [model]  # not a submodule: its bars are fixed
+        self.model = model
         self.noise_size = 2 * BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """Losses of ``(B, T)`` events: ``fresh`` in nats a fresh bar, ``form`` a melody."""
-        model, staff = self._model[0], on_staff(batch)
+        """Losses of ``(B, T)`` events: ``form`` in nats a melody, others in nats a fresh bar."""
+        model, staff = self.model, on_staff(batch)
         with torch.no_grad():
             noise, other = noise.split(self.noise_size // 2, -1)
             codes, sources = model.codes(staff.tokens, noise)
-            given, _ = model.codes(staff.tokens, other / model.config.code_noise)
+            noisy, _ = model.codes(staff.tokens, other / model.config.code_noise)
             scores = model.scores(attributes(staff))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         degrees = torch.from_numpy(staff.degrees).to(batch.device)
-        conditions, choices = self.prior.read(given, sources, Whole(scores, degrees))
+        conditions, choices = model.prior.read(codes, sources, Whole(scores, degrees))
         fresh = sources == FRESH
-        of_codes = self.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
+        of_codes = model.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
         of_form = -_log_probability(choices, staff, fresh).sum(1).mean()
+        of_tokens = self._of_tokens(noisy, conditions, staff, fresh)
         size = model.config.bar_code
-        loss = of_codes / size + of_form / (4 * BARS)
-        return {"loss": loss, "fresh": of_codes, "form": of_form}
+        loss = (of_codes + of_tokens) / size + of_form / (4 * BARS)
+        return {"loss": loss, "codes": of_codes, "tokens": of_tokens, "form": of_form}
+
+    def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
+        """-log p(tokens | noisy code, bars before) of every third fresh bar."""
+        rows = fresh.nonzero()[::_EVERY].unbind(-1)
+        tokens = torch.from_numpy(staff.tokens).to(noisy.device)
+        bars = tokens.reshape(len(tokens), BARS, -1)[rows]
+        logits = self.model.bars.decoder(self.model.raw(noisy[rows]), bars, conditions[rows])
+        return F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum") / len(bars)
 
 
 def _log_probability(choices: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
@@ -126,7 +134,7 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     ranks = np.concatenate([[0], np.cumsum(shares)])
     model.place_ranks.copy_(torch.from_numpy(ranks))
     bars = torch.from_numpy(staff.tokens).to(model.device).reshape(-1, STEPS_PER_BAR)
-    found = [model.bars.encode(part) for part in bars.split(4096)]
+    found = [model.bars.encoder(part) for part in bars.split(4096)]
     mean = torch.cat([posterior.mean for posterior in found])
     scale = torch.cat([posterior.scale for posterior in found])
     noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
@@ -159,7 +167,7 @@ def train_staff_generator(
 ) -> tuple[StaffGenerator, TrainingState]:
     """Train a generator; see :func:`melodyconstraints.melody.vae.training.train_melody_vae`.
 
-    With ``start`` its bars are kept, and all of the training goes to the prior.
+    With ``start`` its bar codes are kept, and all of the training goes to the prior.
     """
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
@@ -188,9 +196,9 @@ def train_staff_generator(
     else:
         stage("bars", model.bars, BarObjective(model), BARS_SHARE)
         measure_tables(model, sample)
-    model.bars.requires_grad_(False)
+    model.bars.encoder.requires_grad_(False)
     share = 1.0 if start is not None else 1 - BARS_SHARE
-    state = stage("prior", model.prior, PriorObjective(model), share)
+    state = stage("prior", model, PriorObjective(model), share)
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
 

@@ -28,6 +28,6 @@ def generator(some_melodies) -> StaffGenerator:
     torch.manual_seed(0)
     model = StaffGenerator(TINY).eval()
     for parameter in model.parameters():
-        parameter.data.add_(0.2 * torch.randn_like(parameter))
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
     measure_tables(model, some_melodies.events)
     return model

@@ -53,13 +53,15 @@ def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
     noise, choices = torch.randn(5, BARS, 5), torch.rand(5, BARS)
     whole = Whole(torch.randn(5, 13), torch.arange(5))
     with torch.no_grad():
-        codes, sources = generator.prior.write(noise, choices, whole)
+        codes, sources, conditions = generator.prior.write(noise, choices, whole)
+        read, _ = generator.prior.read(codes, sources, whole)
         found, bounds = generator.prior.noise_of(codes, sources, whole)
     fresh = sources == FRESH
     assert fresh.any()
     assert not fresh.all()
     torch.testing.assert_close(found[fresh], noise[fresh], atol=1e-3, rtol=1e-3)
     assert (found[~fresh] == 0).all()
+    torch.testing.assert_close(read, conditions, atol=1e-4, rtol=1e-4)
     assert ((bounds[..., 0] <= choices + 1e-5) & (choices <= bounds[..., 1] + 1e-5)).all()
 
 
