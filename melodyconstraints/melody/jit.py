@@ -24,7 +24,7 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-INTERPRETED_SECONDS = 0.3
+INTERPRETED_SECONDS = 1.0
 """Time in a process after which functions are compiled."""
 LARGE = 50_000
 """Elements of an array for which functions are compiled at once: some 0.1 s in Python."""
