@@ -43,8 +43,8 @@ SEED_STRIDE = 1_000_003
 class TrainingSettings:
     """Length, learning rate and other settings of a training.
 
-    The names of the fields are also the keys in a model's ``config.json``; folders of version 0.1
-    have ``average`` for ``ema_decay``, ``final_share`` for ``final_learning_rate_fraction``.
+    The names of the fields are also the keys in a model's ``config.json``; older folders have
+    ``average`` for ``ema_decay`` and ``final_share`` for ``final_learning_rate_fraction``.
 
     Args:
         steps: optimiser steps in all, or None for a time budget.

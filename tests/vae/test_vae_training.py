@@ -581,7 +581,7 @@ def test_a_training_must_have_a_length(length):
 
 
 @pytest.mark.parametrize("package", ["melody.vae", "images"])
-def test_models_whose_settings_have_the_names_of_version_0_1_are_read(package):
+def test_models_whose_settings_have_older_names_are_read(package):
     """The bundled models say ``average`` and ``final_share`` in their settings."""
     checkpoint = import_module(f"melodyconstraints.{package}.checkpoint")
     config = json.loads((checkpoint.BUNDLED / "config.json").read_text(encoding="utf-8"))
