@@ -51,6 +51,8 @@ _CALLS_OF_CONTRACT = 6
 """Calls of a rule for each melody on which its contract is checked."""
 PATIENCE = 10.0
 """Seconds after which a call of a rule is ended."""
+IMPORT_SECONDS = 60.0
+"""Seconds after which the import of a rule file is ended."""
 _OWN = "drawn by the model"
 _WIDTH = 98
 

@@ -91,7 +91,10 @@ def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json:
     """
     from melodyconstraints.cli import _rule_check
     from melodyconstraints.rules import find_rule
+    from melodyconstraints.rules.isolation import time_limit
 
-    report = _rule_check.examine(find_rule(rule), model_folder, data)
+    with time_limit(_rule_check.IMPORT_SECONDS):
+        found = find_rule(rule)
+    report = _rule_check.examine(found, model_folder, data)
     _rule_check.show(report, as_json)
     click.get_current_context().exit(0 if report.passed else 1)

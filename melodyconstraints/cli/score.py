@@ -35,7 +35,6 @@ def command(
     --track choose others. A file without a melody is reported and ends the command with exit code
     1 after all others.
     """
-    from melodyconstraints.melody.events import Melodies
     from melodyconstraints.rules import find_rules
 
     require_rules(specs)
@@ -45,10 +44,9 @@ def command(
     failed += unlisted
     rows: list[dict[str, Any]] = []
     for file, read in melodies:
-        batch = Melodies.stack([read.melody])
         row = {"file": str(file), "track": read.track, "bars": read.bars}
         row |= {"first_bar": read.first_bar, "last_bar": read.last_bar, "notes": len(read.melody)}
-        rows.append(row | {"rewards": {rule.name: float(rule(batch)[0]) for rule in found}})
+        rows.append(row | {"rewards": {rule.name: rule(read.melody) for rule in found}})
     if as_json:
         print_json({"melodies": rows, "failed": failed})
     elif rows:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
 
 CURVES = "training-curves.png"
+_LONGEST_NAME = 100
+"""Characters of a folder's name by default; file systems take 255 bytes."""
 
 
 @click.command("train-actor")
@@ -176,4 +178,5 @@ def slug(specs: list[str]) -> str:
     >>> slug(["cmajor", "density:192"])
     'cmajor-density-192'
     """
-    return re.sub(r"[^\w#.]+", "-", "-".join(Path(spec).name for spec in specs)).strip("-")
+    name = re.sub(r"[^\w#.]+", "-", "-".join(Path(spec).name for spec in specs)).strip("-")
+    return name[:_LONGEST_NAME]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from itertools import chain, count
+from os import PathLike, fspath
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
@@ -24,8 +25,8 @@ ENTRY_POINTS = "melodyconstraints.rules"
 _MOST_NOTS = 9
 _LONGEST_NAME = 80
 """Characters of a wrong specification that are compared with others."""
-Wanted = str | Rule | Callable[..., Any]
-"""A specification, a rule, or a function of one melody."""
+Wanted = str | PathLike[str] | Rule | Callable[..., Any]
+"""A specification, the path of a rule file, a rule, or a callable of one melody."""
 
 
 def library() -> tuple[LibraryRule, ...]:
@@ -33,12 +34,12 @@ def library() -> tuple[LibraryRule, ...]:
     return LIBRARY
 
 
-def find_rule(spec: str) -> Rule:
+def find_rule(spec: str | PathLike[str]) -> Rule:
     """Find the rule of a specification.
 
     Args:
-        spec: ``name:argument``, a bare scale such as ``cmajor``, ``path.py:function``, or the name
-            of an installed entry point of the group ``melodyconstraints.rules``.
+        spec: ``name:argument``, a bare scale such as ``cmajor`` or ``Am``, ``path.py:function``, a
+            path, or the name of an installed entry point of the group ``melodyconstraints.rules``.
 
     Raises:
         RuleNotFoundError: there is no such rule.
@@ -47,6 +48,7 @@ def find_rule(spec: str) -> Rule:
     >>> find_rule("scale:A-minor").key
     'Am'
     """
+    spec = fspath(spec)
     if spec.startswith("not:" * _MOST_NOTS + "not:"):
         raise UsageError(f"not: may be given {_MOST_NOTS} times, got {shown(spec)}")
     name, _, _ = spec.partition(":")
@@ -79,7 +81,7 @@ def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
     for one in wanted:
         new = _as_rule(one)
         alike = [rule for rule in rules if rule.name == new.name]
-        if isinstance(one, str):
+        if isinstance(one, str | PathLike):
             specs.add(new.name)
         if alike and (new.name in specs or any(new.function is rule.function for rule in alike)):
             names = ", ".join(rule.name for rule in [*rules, new])
@@ -134,7 +136,7 @@ LIBRARY = (*STANDALONE, LibraryRule("logic", "not", "RULE", "not:on-beat:80%", n
 
 
 def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
-    if isinstance(wanted, str | Rule):
+    if isinstance(wanted, str | PathLike | Rule):
         raise UsageError(f"rules must be a list of rules, got one: {shown(wanted)}")
     parts = find_rules(wanted)
     if not parts:
@@ -150,7 +152,7 @@ def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
 
 
 def _as_rule(wanted: Wanted) -> Rule:
-    if isinstance(wanted, str):
+    if isinstance(wanted, str | PathLike):
         return find_rule(wanted)
     return wanted if isinstance(wanted, Rule) else rule(wanted)
 

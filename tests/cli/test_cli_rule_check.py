@@ -197,6 +197,13 @@ def test_a_rule_that_hangs_is_given_up(check, monkeypatch, condition, what, clau
     assert told["contract"][-1]["broken"].startswith(expected)
 
 
+def test_a_rule_file_that_hangs_is_given_up(check, monkeypatch):
+    monkeypatch.setattr(_rule_check, "IMPORT_SECONDS", 0.2)
+    result = check("while True:\n    pass\n")
+    assert result.exit_code == 2
+    assert "Error: the rule file mine.py does not import: OutOfTime: 0.2 s" in result.stderr
+
+
 def test_a_rule_that_hangs_on_a_melody_of_the_bank_is_given_up(check, monkeypatch):
     monkeypatch.setattr(_rule_check, "PATIENCE", 0.2)
     monkeypatch.setattr(_rule_check, "check_contract", lambda *_, **__: [])

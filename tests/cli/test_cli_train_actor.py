@@ -341,3 +341,11 @@ def test_a_rule_that_every_melody_satisfies_is_told_before_the_training(train):
     assert result.exit_code == 0
     assert result.stderr.replace("\n", " ").count(told) == 1
     assert "satisfy density:250" not in result.stderr
+
+
+def test_an_absurd_specification_is_told_in_a_line_and_makes_no_folder(train, tmp_path):
+    result = train("--rule", "density:" + "9" * 4301)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: 'density:999")
+    assert (result.stderr.count("\n"), len(result.stderr) < 400) == (1, True)
+    assert not (tmp_path / "actors").exists()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from melodyconstraints.errors import RuleError, RuleNotFoundError
+from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.rules import find_rule
+from melodyconstraints.rules import find_rule, find_rules
 from melodyconstraints.rules.loading import load_rule_file
 
 TWO = Melodies.stack([Melody.from_notes([]), Melody.from_notes([(0, 4, 60), (4, 4, 66)])])
@@ -78,6 +78,13 @@ def test_a_file_of_one_function_needs_no_name(write):
     path = write("def only(melody):\n    return 0.5\ndef _helper():\n    return 1\n")
     found = find_rule(path)
     assert (found.name, found(TWO).tolist()) == ("mine.py:only", [0.5, 0.5])
+
+
+def test_a_path_is_a_specification(write, tmp_path):
+    path = tmp_path / write("def only(melody):\n    return 0.5\n")
+    assert find_rule(path)(TWO[0]) == find_rules([path])[0](TWO[0]) == 0.5
+    with pytest.raises(UsageError, match="each rule may be given once"):
+        find_rules([path, str(path)])
 
 
 def test_two_files_of_the_same_name_stay_apart(write):
