@@ -67,7 +67,7 @@ class _Loops:
         start, _thread.interpreting = perf_counter(), True
         try:
             with np.errstate(over="ignore"):  # hashes overflow on purpose
-                return self._function(*arguments)
+                return _plain(self._function(*arguments))
         finally:
             _thread.interpreting = False
             _spent[0] += perf_counter() - start
@@ -81,6 +81,13 @@ class _Loops:
             return _numba().njit(cache=True, **self._options)(self._function)
         finally:
             config.CACHE_DIR = folder
+
+
+def _plain(result: Any) -> Any:
+    """Numbers as Python's own, as numba returns them."""
+    if isinstance(result, tuple):
+        return tuple(map(_plain, result))
+    return result.item() if isinstance(result, np.generic) else result
 
 
 @cache

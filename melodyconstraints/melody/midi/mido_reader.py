@@ -3,7 +3,7 @@
 mido reads the events. What holds them together is read here, because ``mido.MidiFile`` gives up a
 whole file for one bad event, and a time of a million bytes keeps it busy for minutes:
 
-* a data byte above 127 counts as 127 (mido's ``clip``);
+* a data byte above 127 counts as 127 (mido's ``clip``), but of a bank, which is passed over;
 * a meta event that cannot be, such as a key of nine flats, is passed over;
 * a track that breaks off, turns to nonsense or runs past 31 bits of ticks ends there, and what
   came before stays;
@@ -219,9 +219,14 @@ def _message(status: int, head: bytes, data: bytes) -> Any:
             return build_meta_message(head[0], data)
         except Exception:  # whatever mido's tables of keys, rates and texts happen to throw
             return None
-    if status in (_SYSEX, _SYSEX_GOES_ON):
+    if status in (_SYSEX, _SYSEX_GOES_ON) or _is_no_bank(status, data):
         return None
     return Message.from_bytes(bytes([status]) + data.translate(_CLIP))
+
+
+def _is_no_bank(status: int, data: bytes) -> bool:
+    """Whether this selects a bank above 127; clipped, it would be one of drums."""
+    return status & 0xF0 == 0xB0 and data[0] == 0 and data[1] > 127
 
 
 def _variable_int(body: bytes, at: int) -> tuple[int, int]:

@@ -26,6 +26,8 @@ _FIRST_ROWS = 256
 """Rows that are enough for most files; a file with more is scanned again with as many."""
 _NAME, _TEMPO, _SIGNATURE, _PROGRAM, _VOICE = range(5)
 """Kinds of rows; see :class:`Scan`."""
+_SYSTEM_0, _SYSTEM_1, _SYSTEM_2 = (0xF6, 0xF8, 0xFA, 0xFB, 0xFC, 0xFE), (0xF1, 0xF3), (0xF2,)
+"""System messages with none to two bytes of data, as symusic passes over them."""
 _MAX_POWER = 30
 """Largest power of two that counts as a denominator."""
 _MAX_TICK = 2**31 - 1
@@ -109,6 +111,9 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
         elif 0x80 <= status < 0xF0:
             running, kind = status, 0
             size = 1 if 0xC0 <= status < 0xE0 else 2
+        elif status in _SYSTEM_1 or status in _SYSTEM_2 or status in _SYSTEM_0:
+            running, kind = status, 0
+            size = 2 if status in _SYSTEM_2 else status in _SYSTEM_1 or start == at
         else:
             break  # nothing that a file may hold
         if at + size > end or kind == 0x2F:

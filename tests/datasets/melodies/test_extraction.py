@@ -23,11 +23,14 @@ from melodyconstraints.datasets.melodies.extraction import (
     in_tasks,
 )
 from melodyconstraints.datasets.melodies.files import LocalFolder
+from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.workers import Fault
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import HOLD, REST
 from melodyconstraints.melody.midi.scores import read_score
 from melodyconstraints.melody.midi.windows import DROPS, Drop, WindowSettings
+from melodyconstraints.melody.quantising import POLYPHONY
 
 
 @pytest.fixture
@@ -463,3 +466,25 @@ def test_melodies_of_real_files_sound_as_pretty_midi_reads_those_files(real_midi
             expected = sounding_by_pretty_midi(part, first_tick, midi).tolist()
             assert sounding == expected, (file.file, track, start_bar)
             assert (part.program, (events < HOLD).sum()) == (program, notes)
+
+
+def test_files_are_read_alike_interpreted_and_compiled(tmp_path, monkeypatch, write_tune, tune):
+    """Melodies, places, hashes, keys and duplicates of chords, gaps and held notes."""
+    paths = []
+    for number in range(6):
+        pitches = [tune(number + 10 * part, bars=17) for part in range(3)]
+        for part, gap in enumerate((5, 7, 11)):
+            pitches[part][::gap] = [None] * len(pitches[part][::gap])
+        paths.append(write_tune(tmp_path / f"{number}.mid", *pitches))
+    paths.append(write_tune(tmp_path / "again.mid", tune(0, bars=20), tune(0, bars=20)))
+    settings = [WindowSettings(polyphony=name, max_silence_steps=99) for name in POLYPHONY]
+
+    def read():
+        found = [extract_melodies(paths, each, unique=key) for each in settings for key in KEYS]
+        return [as_values(file) for files in found for file in files]
+
+    monkeypatch.setattr(jit, "_spent", [float("-inf")])
+    interpreted = read()
+    monkeypatch.setattr(jit, "_spent", [float("inf")])
+    assert interpreted == read()
+    assert any(values["events"] for values in interpreted)

@@ -269,6 +269,13 @@ def test_a_data_byte_above_127_is_127(name, track, notes):
     assert notes_of(track) == notes, name
 
 
+def test_a_bank_above_127_is_none():
+    """As 127 it would be one of XG's drum kits."""
+    assert by_mido(midi_bytes("00 B0 00 FF  00 C0 05" + MIDDLE_C)) == [
+        ("", 5, False, [(0, 480, 60)])
+    ]
+
+
 def test_a_program_above_127_is_127():
     assert by_mido(midi_bytes("00 C0 FF" + MIDDLE_C)) == [("", 127, False, [(0, 480, 60)])]
 

@@ -554,3 +554,12 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 def test_a_packed_file_is_read(tmp_path):
     (tmp_path / "tune.mid.gz").write_bytes(gzip.compress(midi_bytes(MIDDLE_C)))
     assert [part.pitches.tolist() for part in read_score(tmp_path / "tune.mid.gz").parts] == [[60]]
+
+
+@pytest.mark.parametrize(
+    "status", ["F1 10", "F2 10 10", "F3 10", "F6", "F8", "FA", "FB", "FC", "FE"]
+)
+def test_system_messages_are_passed_over(status):
+    score = read_score(midi_bytes(f"00 {status} \n" + MIDDLE_C))
+    assert [part.pitches.tolist() for part in score.parts] == [[60]]
+    assert score.recovered == ""
