@@ -183,6 +183,11 @@ def command(
     else:
         _print(summary)
     _say_skipped(output)
+    _say_result(summary, output)
+
+
+def _say_result(summary: ExtractionSummary, output: Path) -> None:
+    """Say on stderr how many melodies there are, and how far rounding has moved them."""
     if summary.off_grid:
         share = summary.off_grid / summary.onsets
         talk().print(f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)")
