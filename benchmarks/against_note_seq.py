@@ -54,13 +54,9 @@ from rich.table import Table
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST, Events, canonical_events
-from melodyconstraints.melody.midi.scores import (
-    FOUR_QUARTER_BARS,
-    Part,
-    Score,
-    Segment,
-    read_score,
-)
+from melodyconstraints.melody.midi.metre import FOUR_QUARTER_BARS, Segment
+from melodyconstraints.melody.midi.parsed import Part
+from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER, ticks_to_steps
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi"})
@@ -512,24 +508,26 @@ class Tally:
             pairs = counterparts(score.parts, theirs.instruments)
             self._count_the_alone(score, theirs, pairs)
             for index, instrument in sorted(pairs.items()):
-                if score.parts[index].is_drum or not score.segments:
+                segments = score.timeline(score.parts[index]).segments
+                if score.parts[index].is_drum or not segments:
                     continue
                 self.counts["parts"] += 1
                 self.counts["parts re-timed"] += theirs.retimed
-                for segment in score.segments:
+                for segment in segments:
                     case = Case(data, score, score.parts[index], segment, theirs, instrument)
                     self._add_melody(case, {"file": name, "part": index})
 
     def _count_the_alone(self, score: Score, theirs: Theirs, pairs: dict[int, int]) -> None:
         """Count what only one of the two has."""
         ours = {index for index, part in enumerate(score.parts) if not part.is_drum}
-        if not score.segments:
+        segments = [segment for timeline in score.timelines for segment in timeline.segments]
+        if not segments:
             self.not_compared[NotCompared.METRE] += len(ours)
         else:
             self.not_compared[NotCompared.NO_INSTRUMENT] += len(ours - pairs.keys())
         melodic = {number for number, part in theirs.instruments.items() if not part.is_drum}
         self.not_compared[NotCompared.NO_PART] += len(melodic - set(pairs.values()))
-        shared = {s.start_tick for segment in score.segments for s in theirs.within(segment)}
+        shared = {s.start_tick for segment in segments for s in theirs.within(segment)}
         alone = {section.start_tick for section in theirs.sections} - shared
         self.not_compared[NotCompared.NO_SEGMENT] += len(alone)
 

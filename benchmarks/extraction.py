@@ -93,7 +93,7 @@ def speed(folders: list[Path], scratch: Path) -> Iterator[tuple[str, str, str]]:
     midi = scratch / "songs"
     for folder in folders:
         shutil.copytree(folder, midi / folder.name)
-    paths = [f"{midi}/{name}" for name in find_midi_files(LocalFolder(str(midi)))]
+    paths = [f"{midi}/{name}" for name in find_midi_files(LocalFolder(str(midi))).names]
 
     def ours() -> None:
         extract_store(midi, scratch / "store", engine=LocalEngine(0), overwrite=True)
@@ -196,14 +196,16 @@ def hostility(hostile: Path, scratch: Path) -> Iterator[tuple[str, str, str]]:
     counts = json.loads(done.stdout)
     lines = (store / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
     reasons = {entry["file"]: entry["reason"] for entry in map(json.loads, lines)}
-    lost = len(find_midi_files(LocalFolder(str(hostile)))) - counts["accepted"] - len(reasons)
+    lost = (
+        len(find_midi_files(LocalFolder(str(hostile))).names) - counts["accepted"] - len(reasons)
+    )
     faults = sum(reason in FAULTS for reason in reasons.values())
     yield (
         f"{counts['files']} hostile files: crashes of the command, files that cost a worker, lost",
         f"{crashed:d}, {faults}, {lost}; {counts['recovered']} recovered by mido",
         "0, 0, 0",
     )
-    names = find_midi_files(LocalFolder(str(hostile)))
+    names = find_midi_files(LocalFolder(str(hostile))).names
     readable = [name for name in names if any_reader_finds_notes(hostile / name)]
     read = sum(reasons.get(unicode_name(name)) not in NOT_READ | FAULTS for name in readable)
     yield (

@@ -25,7 +25,7 @@ from melodyconstraints.images.classifier import ImageClassifier
 from melodyconstraints.images.grammar import attributes_of
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.search import signed
-from melodyconstraints.workflows.images.training_folders import tensors
+from melodyconstraints.workflows.images.image_data import tensors
 
 FOLDER = click.Path(path_type=Path, exists=True)
 

@@ -29,7 +29,7 @@ from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.precision import products, products_dtype
@@ -80,7 +80,7 @@ def rate(dtype: torch.dtype) -> float:
 
 def training(size: int) -> None:
     """Time of a step on ``size`` melodies, optimiser included, over its floor."""
-    model = MelodyVAE(PRESETS["small"])
+    model = HierarchicalVAE(PRESETS["small"])
     objective = MelodyObjective(model, ElboSettings(), np.zeros((0, STEPS), np.uint8))
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     events = torch.randint(0, VOCABULARY, (size, STEPS))
@@ -109,7 +109,7 @@ def counted(work: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def uncounted(model: MelodyVAE, size: int) -> int:
+def uncounted(model: HierarchicalVAE, size: int) -> int:
     """Operations, forward, of the LSTM over bar codes, which the counter does not see."""
     layer: nn.LSTM = model.encoder.lstm
     gates = 4 * layer.hidden_size * (layer.input_size + layer.hidden_size)
@@ -117,7 +117,7 @@ def uncounted(model: MelodyVAE, size: int) -> int:
 
 
 @torch.no_grad()
-def decoding(model: MelodyVAE, size: int) -> None:
+def decoding(model: HierarchicalVAE, size: int) -> None:
     """Time of drawing ``size`` melodies at temperature 0.5, beside a plain loop and the floor."""
     units, layers = model.config.decoder_units, model.config.decoder_layers
     step = 4 * units * units + (layers - 1) * 8 * units * units + units * VOCABULARY
@@ -131,7 +131,7 @@ def decoding(model: MelodyVAE, size: int) -> None:
     click.echo(line)
 
 
-def plain_loop(model: MelodyVAE, z: Tensor) -> Tensor:
+def plain_loop(model: HierarchicalVAE, z: Tensor) -> Tensor:
     """Melodies in float32, one ``nn.LSTM`` step an event, inputs as one-hot products."""
     decoder, embeddings, drawn = model.decoder, model.conductor(z), []
     vectors = decoder.events(torch.arange(VOCABULARY + 1))

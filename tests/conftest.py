@@ -12,11 +12,12 @@ import torch
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -66,10 +67,10 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def tiny_model() -> MelodyVAE:
+def tiny_model() -> HierarchicalVAE:
     """A melody VAE of a few thousand random weights."""
     torch.manual_seed(0)
-    return MelodyVAE(TINY).eval()
+    return HierarchicalVAE(TINY).eval()
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +152,23 @@ def write_parts(
     return path
 
 
+@pytest.fixture
+def run_loops(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the loops of the package ``interpreted`` or ``compiled`` for the rest of a test."""
+
+    def run(way: str) -> None:
+        spent = {"interpreted": -float("inf"), "compiled": float("inf")}[way]
+        monkeypatch.setattr(jit, "_spent", [spent])
+
+    return run
+
+
+@pytest.fixture(params=["interpreted", "compiled"])
+def both_ways(request: pytest.FixtureRequest, run_loops: Callable[[str], None]) -> None:
+    """Runs a test once with interpreted loops and once with compiled ones."""
+    run_loops(request.param)
+
+
 @pytest.fixture(scope="session")
 def make_midi() -> Callable[..., Path]:
     """:func:`write_parts`."""
@@ -187,7 +205,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_model(MelodyVAE(TINY), folder)
+        save_model(HierarchicalVAE(TINY), folder)
     return folder
 
 

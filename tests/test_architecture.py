@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "storage": {"errors"},
     "latent": {"errors", "storage"},
     "vae": {"errors", "storage"},
-    "melody": {"errors"},
-    "melody.midi": {"errors", "melody"},
+    "melody": {"errors", "storage"},
+    "melody.midi": {"errors", "storage", "melody"},
     "melody.metrics": {"errors", "melody"},
     "melody.vae": {"errors", "storage", "vae", "melody", "melody.metrics"},
     "rules": {

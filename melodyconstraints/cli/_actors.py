@@ -90,6 +90,9 @@ class ActorSource:
 
     def find(self) -> MelodyActor | None:
         """The actor; trained now if the cache has none for its rules; None without any rules."""
+        if self.actor_folder is None and self.scale is None and not self.specs:
+            return None
+
         from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
 
@@ -99,9 +102,7 @@ class ActorSource:
             only_dense and not (self.rules or self.actor_folder or self.model_folder)
         ):
             return load_knobs(model=model).at(self.scale, self.density)
-        if self.actor_folder is not None or self.specs:
-            return _find_actor(self.actor_folder, model, self.specs, self.rules_from)
-        return None
+        return _find_actor(self.actor_folder, model, self.specs, self.rules_from)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -16,6 +15,8 @@ from rich.table import Table
 from melodyconstraints.latent.progress import progress_bar, talk
 
 __all__ = ["progress_bar", "talk"]
+
+from melodyconstraints.storage.text import json_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -103,7 +104,7 @@ model_option = click.option(
     "--model", "model_folder", type=FOLDER, help="Model folder.  [default: the bundled model]"
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-_TEMPERATURE = "Of the decoder: 0 takes the likeliest events, 1 follows the model."
+_TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."
 _temperature = click.option(
     "--temperature",
     type=click.FloatRange(0),
@@ -149,7 +150,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+    click.echo(json_text(value))
 
 
 def print_table(

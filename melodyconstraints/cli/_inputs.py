@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._common import option_group
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable, shortened, unicode_name
 
 if TYPE_CHECKING:
+    from melodyconstraints.datasets.melodies.files import SkippedFolder
     from melodyconstraints.melody.midi.selection import FoundMelody
 
+_LONGEST_LINE = 300
+"""Characters of a line on stderr, which may name a path of thousands."""
 MIDI_PATH = click.Path(path_type=Path, exists=True)
 MIDI_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 polyphony_option = click.option(
@@ -21,7 +24,7 @@ polyphony_option = click.option(
     type=click.Choice(["skyline", "onset"]),
     default="skyline",
     show_default=True,
-    help="Of chords: the highest sounding note at every step, or the highest that starts.",
+    help="Notes taken of chords: the highest sounding at every step, or the highest that starts.",
 )
 
 
@@ -43,6 +46,25 @@ choice_options = option_group(
 """Which 16 bars of a file, handed over as ``choice``, keywords of ``read_melody``."""
 
 
+def files_of(paths: Iterable[Path]) -> tuple[list[Path], int]:
+    """Files as they are, folders as the MIDI files in them, and how many folders are unreadable.
+
+    Of each folder that is left out, stderr says so in a line.
+    """
+    from melodyconstraints.workflows.read_melodies import midi_files
+
+    skipped: list[SkippedFolder] = []
+    files = midi_files(paths, skipped.append)
+    for folder in skipped:
+        click.echo(f"{'Note' if folder.is_link else 'Error'}: {folder}", err=True)
+    return files, sum(not folder.is_link for folder in skipped)
+
+
+def stem_of(file: Path) -> str:
+    """A file's name, as text, without the suffixes: ``song`` of ``song.mid.gz``."""
+    return Path(unicode_name(file.name).removesuffix(".gz")).stem
+
+
 def melodies_of(
     files: Iterable[Path], choice: Mapping[str, Any], *, tell: bool = False
 ) -> tuple[list[tuple[Path, FoundMelody]], int]:
@@ -57,7 +79,7 @@ def melodies_of(
     melodies, failed = [], 0
     for file, found in read_melodies(files, **choice):
         if isinstance(found, MidiError):
-            click.echo(f"Error: {printable(str(found))}", err=True)
+            click.echo(f"Error: {shortened(printable(str(found)), _LONGEST_LINE)}", err=True)
             failed += 1
             continue
         melodies.append((file, found))

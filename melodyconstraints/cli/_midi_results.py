@@ -41,19 +41,15 @@ def write_results(
     results: Sequence[MidiResult],
     picture: Path | None = None,
     *,
-    replaced: Collection[Path] = (),
     pitch_classes: Collection[int] | None = None,
 ) -> None:
     """Write MIDI files and, where a path is given, the picture of all piano rolls.
 
     Args:
-        replaced: files of an earlier run, which go first.
         pitch_classes: notes outside them are drawn in another colour.
     """
     from melodyconstraints.melody.midi.writing import write_melody
 
-    for path in replaced:
-        path.unlink(missing_ok=True)
     for result in results:
         if result.path is None:
             continue

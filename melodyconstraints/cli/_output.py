@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from melodyconstraints.storage.files import check_writable
+from melodyconstraints.storage.files import check_writable, write_atomically
+from melodyconstraints.storage.text import json_text
 
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
@@ -65,13 +66,24 @@ def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
 
 
 def check_inputs(inputs: Iterable[Path], replaced: Iterable[Path]) -> None:
-    """Refuse to replace a file that is read."""
-    gone = {path.resolve() for path in replaced}
+    """Refuse to replace a file that is read, by whatever name."""
+    gone = [path for path in replaced if path.exists()]
     for path in inputs:
-        if path.resolve() in gone:
+        if any(path.samefile(other) for other in gone):
             raise click.UsageError(f"{path} is an input; choose another OUTPUT")
 
 
+def remove_earlier(earlier: Iterable[Path], written: Iterable[Path]) -> None:
+    """Remove the files of an earlier run that will not be written again, but for its manifest."""
+    for path in set(earlier) - set(written):
+        if path.name != MANIFEST:
+            path.unlink(missing_ok=True)
+
+
 def write_manifest(output: Path, facts: dict[str, Any]) -> None:
-    """Say how the folder's melodies were made; ``melodies`` names their files."""
-    (output / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    """Say how the folder's melodies were made; ``melodies`` names their files.
+
+    It is written before them: a later run knows by it what a run that failed has left.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    write_atomically(output / MANIFEST, (json_text(facts) + "\n").encode())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import Command, Duration, talk
+from melodyconstraints.cli._common import Command, Decorator, Duration, talk
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,21 +24,25 @@ def length_options(default: str) -> Callable[[Command], Command]:
     """
 
     def decorate(command: Command) -> Command:
-        options = (
-            click.option(
-                "--time-budget",
-                type=Duration(),
-                help=f"Train for so long: 90s, 30m, 2h.  [default: {default}]",
-            ),
-            click.option(
-                "--steps", type=click.IntRange(1), help="Train for so many steps instead."
-            ),
-        )
-        for option in reversed(options):
+        for option in reversed(length_choices(default).values()):
             command = option(command)
         return command
 
     return decorate
+
+
+def length_choices(default: str) -> dict[str, Decorator]:
+    """The options of :func:`length_options`, by the names of their arguments."""
+    return {
+        "time_budget": click.option(
+            "--time-budget",
+            type=Duration(),
+            help=f"Train for so long: 90s, 30m, 2h.  [default: {default}]",
+        ),
+        "steps": click.option(
+            "--steps", type=click.IntRange(1), help="Train for so many steps instead."
+        ),
+    }
 
 
 def budget(time_budget: float | None, steps: int | None, default: str) -> float | None:
@@ -54,7 +58,7 @@ precision_option = click.option(
     type=click.Choice(["auto", "bfloat16", "float32"]),
     default="auto",
     show_default=True,
-    help="Of matrix products; auto is bfloat16 where the processor multiplies it.",
+    help="Type of matrix products; auto is bfloat16 where the processor multiplies it.",
 )
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with a training that was ended or killed."

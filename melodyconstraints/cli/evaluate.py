@@ -18,6 +18,7 @@ from melodyconstraints.cli._common import (
     rule_options,
     talk,
 )
+from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.evaluation import RewardStatistics
@@ -105,11 +106,13 @@ def _refuse(context: click.Context, names: tuple[str, ...], belongs_to: str) -> 
 
 
 def _check_picture(path: Path | None) -> None:
-    """Before the work, not after it."""
+    """Refuse, before the work, a picture that cannot be written."""
     if path is not None and path.suffix.lower() != ".png":
         raise click.UsageError(f"--plot writes a PNG; {path} must end in .png")
     if path is not None and not path.parent.is_dir():
         raise click.UsageError(f"--plot: there is no folder {path.parent}")
+    if path is not None:
+        check_writable(path)
 
 
 def _evaluate_actor(

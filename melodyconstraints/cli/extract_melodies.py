@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,17 @@ from melodyconstraints.datasets.melodies.extract_store import (
 from melodyconstraints.datasets.melodies.extraction import FileLimits
 from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
+from melodyconstraints.datasets.melodies.store import FOLDERS
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
+from melodyconstraints.storage.text import printable, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
 
 MEGABYTE = 2**20
+_MOST_LISTED = 20
+"""Folders that are named on stderr; more are in the store's ledger only."""
 _SETTINGS = WindowSettings()
 _LIMITS = FileLimits()
 
@@ -92,6 +97,11 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_setting("lowest", click.IntRange(0, 127), "Lowest MIDI pitch.")
 @_setting("highest", click.IntRange(0, 127), "Highest MIDI pitch.")
 @_setting("max_span", click.IntRange(0, 127), "Most semitones from lowest to highest note.")
+@_setting(
+    "max_off_grid",
+    click.FloatRange(0, 1),
+    "Largest share of onsets moved by more than a 64th, as in triplets; 1 leaves none out.",
+)
 @_setting("max_windows", click.IntRange(1), "Most windows of one file, spread over it.")
 @click.option(
     "--max-notes",
@@ -152,7 +162,10 @@ def command(
         max_bytes=max_size * MEGABYTE,
         max_notes=max_notes,
     )
-    with progress_bar("files", per_second=True) as bar, _resume_hint():
+    # The bar starts with the first report: before its thread runs, workers start at once.
+    bar = progress_bar("files", per_second=True)
+    with ExitStack() as stack, _resume_hint():
+        stack.callback(bar.stop)
         summary = extract_store(
             midi_dir,
             output,
@@ -169,6 +182,15 @@ def command(
         print_json(summary.as_dict())
     else:
         _print(summary)
+    _say_skipped(output)
+    _say_result(summary, output)
+
+
+def _say_result(summary: ExtractionSummary, output: Path) -> None:
+    """Say on stderr how many melodies there are, and how far rounding has moved them."""
+    if summary.off_grid:
+        share = summary.off_grid / summary.onsets
+        talk().print(f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)")
     talk().print(f"{summary.melodies:,} melodies of {summary.tunes:,} tunes in {output}")
 
 
@@ -177,6 +199,7 @@ def _display_on(bar: ProgressBar) -> Callback:
     task = bar.add_task("", total=None)
 
     def show(progress: Progress) -> None:
+        bar.start()
         if progress.stage == "reading":
             bar.update(
                 task, completed=progress.done, total=progress.total, resumed=progress.resumed
@@ -205,10 +228,25 @@ def _engine(name: str, jobs: int) -> Engine:
     return RayEngine(jobs)
 
 
+def _say_skipped(store: Path) -> None:
+    """Say on stderr, in a line each, which folders were left out."""
+    ledger = store / FOLDERS
+    lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
+    for line in lines[:_MOST_LISTED]:
+        folder = json.loads(line)
+        talk().print(f"{shortened(printable(folder['folder']))}: {folder['detail']}")
+    if len(lines) > _MOST_LISTED:
+        talk().print(f"{len(lines) - _MOST_LISTED} more folders in {ledger}")
+
+
 def _print(summary: ExtractionSummary) -> None:
     files = [("accepted", summary.accepted), *summary.reasons.most_common()]
     if summary.recovered:
-        files.append(("of all these, read at the second look", summary.recovered))
+        files.append(("of all these, read by mido, the fallback reader", summary.recovered))
+    if summary.unlisted_folders:
+        files.append(("folders that cannot be listed", summary.unlisted_folders))
+    if summary.linked_folders:
+        files.append(("links to folders, not followed", summary.linked_folders))
     print_table(
         ["files", f"{summary.files:,}"], [(str(name), f"{count:,}") for name, count in files]
     )

@@ -22,6 +22,7 @@ from melodyconstraints.cli._output import (
     earlier_run,
     overwrite_option,
     plot_option,
+    remove_earlier,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -171,11 +172,11 @@ def _write(
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
         results.append(MidiResult(melody, path, title, **played))
+    write_manifest(output, {**facts, "melodies": entries})
+    remove_earlier(replaced, [output / entry["file"] for entry in entries])
     write_results(
         results,
         output / PICTURE if plot else None,
-        replaced=replaced,
         pitch_classes=actor.pitch_classes if actor else None,
     )
-    write_manifest(output, {**facts, "melodies": entries})
     return sum(entry["satisfied"] for entry in entries) if counts else None

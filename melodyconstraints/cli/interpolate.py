@@ -21,6 +21,7 @@ from melodyconstraints.cli._output import (
     earlier_run,
     overwrite_option,
     plot_option,
+    remove_earlier,
     write_manifest,
 )
 
@@ -111,8 +112,6 @@ def command(
     model = load_model(model_folder)
     melodies = interpolate(model, first.melody, last.melody, count, **sampling)
     results = _results(first, last, melodies, output, tempo=tempo, program=program)
-    picture = output / PICTURE if plot else None
-    write_results(results, picture, replaced=earlier)
     steps = [
         _step(number, result, first, last, count) for number, result in enumerate(results[1:-1])
     ]
@@ -124,6 +123,8 @@ def command(
         "melodies": steps,
     }
     write_manifest(output, whole)
+    remove_earlier(earlier, [output / step["file"] for step in steps])
+    write_results(results, output / PICTURE if plot else None)
     _print(steps)
 
 

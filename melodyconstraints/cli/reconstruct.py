@@ -16,7 +16,13 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, melodies_of
+from melodyconstraints.cli._inputs import (
+    MIDI_PATH,
+    choice_options,
+    files_of,
+    melodies_of,
+    stem_of,
+)
 from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
 from melodyconstraints.cli._output import (
     check_inputs,
@@ -24,6 +30,7 @@ from melodyconstraints.cli._output import (
     earlier_run,
     overwrite_option,
     plot_option,
+    remove_earlier,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -80,30 +87,32 @@ def command(
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.read_melodies import midi_files
 
-    files = list(dict.fromkeys(midi_files(paths)))
+    files, unlisted = files_of(paths)
+    files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
     earlier = _replaced(files, targets, output, plot=plot, overwrite=overwrite)
     melodies, failed = melodies_of(files, choice, tell=True)
+    failed += unlisted
     if melodies:
         model = load_model(model_folder)
-        made = [_decode(model, found, variations, sampling) for _, found in melodies]
-        rows: list[dict[str, Any]] = []
-        for (file, found), results in zip(melodies, made, strict=True):
-            target = targets[file]
-            own = _rows(file, found, results, target, plot=plot)
-            picture = target.picture if plot else None
-            write_results(_results(found, results, target, own), picture, replaced=earlier)
-            rows, earlier = rows + own, []
+        decoded = [_decode(model, found, variations, sampling) for _, found in melodies]
+        rows = [
+            _rows(file, found, results, targets[file], plot=plot)
+            for (file, found), results in zip(melodies, decoded, strict=True)
+        ]
         facts = {"model": model.fingerprint, **sampling, "variations": variations}
-        whole = {**facts, "melodies": rows}
+        whole: dict[str, Any] = {**facts, "melodies": [row for own in rows for row in own]}
         if not _is_midi(output):
             write_manifest(output, whole)
+        remove_earlier(earlier, [path for target in targets.values() for path in target.midi])
+        for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
+            picture = targets[file].picture if plot else None
+            write_results(_results(found, results, targets[file], own), picture)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
-            _print(rows)
+            _print(whole["melodies"])
     if failed:
         click.get_current_context().exit(1)
 
@@ -156,7 +165,7 @@ def _targets(files: Sequence[Path], output: Path, variations: int | None) -> dic
             {kind: output / f"{name}-{kind}.mid" for kind in kinds or [RECONSTRUCTED]},
             output / f"{name}.png",
         )
-        for file, name in zip(files, _distinct([file.stem for file in files]), strict=True)
+        for file, name in zip(files, _distinct(list(map(stem_of, files))), strict=True)
     }
 
 

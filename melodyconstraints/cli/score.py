@@ -14,7 +14,7 @@ from melodyconstraints.cli._common import (
     require_rules,
     rule_options,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, melodies_of
+from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, files_of, melodies_of
 from melodyconstraints.storage.text import printable
 
 
@@ -36,11 +36,12 @@ def command(
     1 after all others.
     """
     from melodyconstraints.rules import find_rules
-    from melodyconstraints.workflows.read_melodies import midi_files
 
     require_rules(specs)
     found = find_rules(specs)
-    melodies, failed = melodies_of(midi_files(paths), choice)
+    files, unlisted = files_of(paths)
+    melodies, failed = melodies_of(files, choice)
+    failed += unlisted
     rows: list[dict[str, Any]] = []
     for file, read in melodies:
         row = {"file": str(file), "track": read.track, "bars": read.bars}

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 DEFAULT_TIME_BUDGET = "30m"
 EMA_DECAY = 0.999
 """EMA decay of the weights a step: an average over about the last thousand steps."""
-LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
+LEARNING_RATES = {"staff": 1e-3, "small": 1e-3, "paper": 3e-4}
 """Default learning rate of each preset: lower for the larger model."""
+BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 
 
 @click.command("train-vae")
 @click.argument("melodies", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Model folder to make.")
 @click.option(
-    "--preset", type=click.Choice(["small", "paper"]), default="small", show_default=True
+    "--preset", type=click.Choice(list(LEARNING_RATES)), default="small", show_default=True
 )
 @click.option(
     "--start-from",
@@ -41,11 +42,15 @@ LEARNING_RATES = {"small": 1e-3, "paper": 3e-4}
     help="Train a model further: its folder, or 'bundled' for the one that comes along.",
 )
 @length_options(DEFAULT_TIME_BUDGET)
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Melodies a step.  [default: 64 for staff, 8 for small and paper]",
+)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    help="Of Adam.  [default: 1e-3 for small, 3e-4 for paper]",
+    help="Adam's learning rate.  [default: 3e-4 for paper, else 1e-3]",
 )
 @click.option(
     "--beta",
@@ -77,7 +82,7 @@ def command(
     start_from: str | None,
     time_budget: float | None,
     steps: int | None,
-    batch_size: int,
+    batch_size: int | None,
     learning_rate: float | None,
     beta: float,
     free_bits: float,
@@ -97,7 +102,7 @@ def command(
 
     settings = _settings(
         *(preset, learning_rate, steps, time_budget),
-        batch_size=batch_size,
+        batch_size=batch_size or BATCH_SIZES[preset],
         precision=precision,
         seed=seed,
     )
@@ -136,12 +141,17 @@ def _settings(
         steps=steps,
         time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
         learning_rate=learning_rate or LEARNING_RATES[preset],
-        average=EMA_DECAY,
+        ema_decay=EMA_DECAY,
         **options,
     )
 
 
 def _line(point: Metrics) -> str:
+    if "held_out_form" in point:
+        codes, form = point["held_out_codes"], point["held_out_form"]
+        return f"{codes + point['held_out_tokens']:.1f} nats a bar; form {form:.1f} nats"
+    if "free_running" not in point:
+        return f"{point['held_out_reconstruction']:.1f} nats a bar; KL {point['held_out_kl']:.1f}"
     return (
         f"right: {point['teacher_forced']:.3f} teacher-forced, {point['free_running']:.3f} "
         f"free-running; KL {point['kl']:.0f} nats"

@@ -1,9 +1,9 @@
-"""Actors for images: where the model, labelled encodings and the core meet.
+"""Actors for images: they move latent points to where images have wanted labels.
 
-Three methods, one interface. ``actor`` is the paper's G(z, y) with its critic D(z, y), which sees
-encodings under their own labels, under those of others and points of the actor (section 4);
+Three methods, one interface. ``actor`` is the paper's G(z, y) with its critic D(z, y), trained on
+encodings under their own labels, under those of others and on points of the actor (section 4);
 without labels, the realism constraint alone (section 3). ``gradient`` has a critic of attributes
-and one of realism and moves each point by itself until both are content (section 5, G_opt).
+and one of realism and moves each point until both predict it satisfied (section 5, G_opt).
 ``langevin`` samples from p(z | y) by the gradient of a classifier on encodings alone (Acuna and
 Duvenaud, *Direct optimization of the latent representation*, equation 2).
 
@@ -22,16 +22,12 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images.checkpoint import load_model
+from melodyconstraints.images.checkpoint import BUNDLED, load_model
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.latent.constraints import (
-    AttributeConstraint,
-    Encodings,
-    RealismConstraint,
-)
+from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
 from melodyconstraints.latent.networks import Actor, Critic
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
-from melodyconstraints.latent.protocols import Constraint
+from melodyconstraints.latent.protocols import Conditions, Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
@@ -41,12 +37,17 @@ from melodyconstraints.vae.precision import products
 KIND = "image-actor"
 _REMEDY = "train it again with: mc images train-actor"
 _OLDER = {"heads": [], "best": math.nan, "decoded": 0, "interrupted": False}
-"""What the folders of version 0.1 do not say."""
+"""Entries that folders of version 0.1 lack, and their values."""
 METHODS = ("actor", "gradient", "langevin")
 _NOISE = 1 << 40
-"""Added to the seed of a search's noise, which else began as the prior's points did."""
+"""Added to the seed of a search's noise: with the plain seed it would equal the prior's points."""
 REALISM_WEIGHT = 0.1
-"""Of the realism critic beside each attribute's, in a search (the paper, Figure 5)."""
+"""Weight of the realism critic in a search; an attribute's is 1 (the paper, Figure 5)."""
+LABEL_THRESHOLD, REALISM_THRESHOLD = 0.9, 0.5
+"""Critics' values at which a search by gradient stops: of each label, and of realism beside
+labels, which must be more likely than not. Realism alone has the threshold of a label."""
+LANGEVIN = LangevinSearch(step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.95)
+"""Search of the method ``langevin``: larger steps than the source's, and a pull to the prior."""
 
 _SMALL = ActorCriticSettings(
     actor_hidden=(256, 256, 256),
@@ -94,26 +95,30 @@ PRESETS: dict[str, ActorCriticSettings] = {
         final_learning_rate_fraction=1.0,
     ),
 }
-"""Sizes of actor and critic as in section 4; the recipe is ours, see ``docs/images.md``.
+"""Sizes of actor and critic as in section 4; the other settings are ours, see ``docs/images.md``.
 
-``digits`` learns more slowly and from closer to the identity: classes need no more, and it keeps
-them diverse. Ten attributes at once need the others, whose learning rate must not fall far: a
-critic that learns slowly does not keep up with an actor that nothing holds, which then runs away.
+``digits`` learns more slowly and starts closer to the identity, which is enough for classes and
+keeps their images diverse. Ten attributes at once need the other presets, whose learning rate must
+not fall far: without a price on distance the actor leaves the data faster than a slow critic
+learns.
 """
 SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8
-"""Of a search's critics: a round costs a whole search, and they have no actor to keep up with."""
+"""Most rounds of training critics for a search, and critic steps in each: a round costs a whole
+search, and there is no actor that the critics would have to keep up with."""
+SEARCH_FINAL_LEARNING_RATE_FRACTION, SEARCH_GRADIENT_PENALTY = 0.05, 1.0
+"""Final learning-rate fraction and gradient penalty of these critics, as of the preset digits."""
 
 
 @dataclass(kw_only=True)
 class ImageActor(ActorCritic):
-    """What moves latent points of a model to where images have wanted labels.
+    """An actor, or a search, that moves a model's latent points to wanted labels.
 
-    The critic has a conditional head; or, of a search, one for each label and for realism.
+    An actor's critic has one conditional head; a search's has one for each label and for realism.
 
     Args:
-        model: of the images.
-        names: of the labels; none where realism is all that is wanted.
-        exclusive: exactly one label holds.
+        model: encodes and decodes the images.
+        names: names of the labels; none for realism alone.
+        exclusive: whether exactly one label holds (classes), or any number (attributes).
         method: one of :data:`METHODS`.
     """
 
@@ -129,11 +134,12 @@ class ImageActor(ActorCritic):
         search: GradientSearch | LangevinSearch | None = None,
         seed: int = 0,
     ) -> Tensor:
-        """``(B, Z)`` points to ``(B, Z)`` where labels are ``(B, Y)``, as far as the method can.
+        """Move points ``(B, Z)`` towards labels ``(B, Y)``; returns ``(B, Z)``.
 
         Args:
-            search: in place of the method's own.
-            seed: of its noise.
+            y: labels; None for an actor without names.
+            search: used in place of the method's own.
+            seed: seed of the search's noise.
 
         Raises:
             UsageError: labels that do not fit the names.
@@ -150,7 +156,7 @@ class ImageActor(ActorCritic):
         return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(self, y: Tensor | None = None, *, n: int | None = None, seed: int = 0) -> Tensor:
-        """Images ``(B, C, H, W)`` in [0, 1] with labels ``(B, Y)``; ``n`` of them where none are.
+        """Images ``(B, C, H, W)`` in [0, 1] with labels ``(B, Y)``, or ``n`` without labels.
 
         Raises:
             UsageError: neither labels nor a number, or labels that do not fit the names.
@@ -161,24 +167,17 @@ class ImageActor(ActorCritic):
         z = prior_points(self.model, count, seed)
         return self.model.decode(self.shift(z, y, seed=seed))
 
-    @property
-    def displayed_heads(self) -> tuple[str, ...]:
-        """What tables and curves call the critic's heads."""
-        if self.method == "actor":
-            return ("D(G(z))",)
-        return self.names + (("realism",) if self.method == "gradient" else ())
-
     def _check(self, z: Tensor, y: Tensor | None) -> None:
-        found = None if y is None else tuple(y.shape)
+        actual = None if y is None else tuple(y.shape)
         wanted = (len(z), len(self.names)) if self.names else None
-        if found != wanted:
-            raise UsageError(f"labels must have shape {wanted} for this actor, got {found}")
+        if actual != wanted:
+            raise UsageError(f"labels must have shape {wanted} for this actor, got {actual}")
 
 
-def recipe_of(preset: str, method: str) -> ActorCriticSettings:
-    """The settings of a preset for a method; critics of a search learn in fewer rounds.
+def preset_settings(preset: str, method: str) -> ActorCriticSettings:
+    """Settings of a preset for a method; critics of a search are trained in fewer rounds.
 
-    >>> recipe_of("small", "gradient").rounds
+    >>> preset_settings("small", "gradient").rounds
     400
     """
     settings = PRESETS[preset]
@@ -188,28 +187,26 @@ def recipe_of(preset: str, method: str) -> ActorCriticSettings:
         settings,
         rounds=min(settings.rounds, SEARCH_ROUNDS),
         critic_steps=SEARCH_CRITIC_STEPS,
-        final_learning_rate_fraction=0.05,
-        gradient_penalty=1.0,
+        final_learning_rate_fraction=SEARCH_FINAL_LEARNING_RATE_FRACTION,
+        gradient_penalty=SEARCH_GRADIENT_PENALTY,
     )
 
 
 def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
-    """A method's search for so many labels; all have to be likely, and realism more than not.
-
-    Where realism is all that is wanted, it has to be as likely as labels are.
-    """
+    """Search of a method for a number of labels, 0 for realism alone."""
     if method == "langevin":
-        return LangevinSearch(step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.95)
+        return LANGEVIN
     return GradientSearch(
         steps=100,
         learning_rate=0.1,
         weights=(1.0,) * labels + (REALISM_WEIGHT if labels else 1.0,),
-        thresholds=(0.9,) * labels + (0.5 if labels else 0.9,),
+        thresholds=(LABEL_THRESHOLD,) * labels
+        + (REALISM_THRESHOLD if labels else LABEL_THRESHOLD,),
     )
 
 
 def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` points of N(0, I)."""
+    """``(n, Z)`` samples of the prior N(0, I), on the model's device."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
 
@@ -225,8 +222,8 @@ def encode_images(
     """Posteriors of ``(N, C, H, W)`` images with their labels ``(N, Y)``.
 
     Args:
-        flip: with the mirror images too.
-        balance: drawn more often the rarer their labels are; see :func:`rarities`.
+        flip: whether to encode the mirror images too.
+        balance: whether images with rare labels are sampled more often; see :func:`rarities`.
     """
     posterior = model.encode(images)
     means, scales = [posterior.mean], [posterior.scale]
@@ -241,10 +238,10 @@ def encode_images(
 
 
 def rarities(labels: Tensor) -> Tensor:
-    """``(N,)`` shares by which to draw rows of ``(N, Y)`` labels so that rare ones are learned.
+    """``(N,)`` sampling weights of rows of ``(N, Y)`` labels, larger for rare labels; mean 1.
 
-    Drawn in proportion to 1 / how many rows agree with it in an attribute, the attribute would be
-    there in every other row. This is the mean of that over all attributes; its own mean is 1.
+    For one attribute, the weight 0.5 / (share of the rows with the same value) makes the attribute
+    true in half of the samples. A row's weight is the mean of that over all attributes.
 
     >>> rarities(torch.tensor([[1.0], [0.0], [0.0], [0.0]]))
     tensor([2.0000, 0.6667, 0.6667, 0.6667])
@@ -265,11 +262,15 @@ def train_image_actor(
     seed: int = 0,
     callback: Callable[[RoundRecord], None] | None = None,
 ) -> ImageActor:
-    """Teach the core what the labelled encodings show.
+    """Train an actor, or the critics of a search, on labelled encodings.
 
     Args:
-        encodings: with labels ``(N, Y)`` for ``Y`` names; without names their labels do not count.
-        settings: the recipe; that of the preset ``small`` if not given.
+        encodings: with labels ``(N, Y)`` for ``Y`` names; without names, labels are ignored.
+        exclusive: whether exactly one label holds.
+        method: one of :data:`METHODS`.
+        settings: those of the preset ``small`` if not given.
+        seed: seed of networks, points and shuffles.
+        callback: called with the record of every round.
 
     Raises:
         UsageError: an unknown method, langevin without names, or another number of labels than
@@ -279,51 +280,50 @@ def train_image_actor(
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method == "langevin" and not names:
         raise UsageError("langevin follows labels and has none; name some, or choose actor")
-    recipe = settings or recipe_of("small", method)
-    generator = torch.Generator().manual_seed(seed)
-    plain = Encodings(encodings.means, encodings.scales)
     if names and encodings.labels.shape[1] != len(names):
-        found = encodings.labels.shape[1]
-        raise UsageError(f"encodings need {len(names)} labels each, found {found}")
+        count = encodings.labels.shape[1]
+        raise UsageError(f"encodings need {len(names)} labels each, found {count}")
+    constraints, conditions, search = _learned(encodings, names, method)
+    unused_heads = 0 if method == "actor" else len(names)
 
-    constraints: list[Constraint] = []
-    conditions = search = None
-    if method == "actor":
-        constraints.append(RealismConstraint(encodings if names else plain))
-        if names:
-            conditions = lambda n, g: encodings.draw(n, g)[1]  # noqa: E731
-    else:
-        if names:
-            constraints.append(AttributeConstraint(encodings, names))
-        if method == "gradient":
-            constraints.append(RealismConstraint(plain))
-            unasked = (0.0,) * len(names)
-            search = GradientSearch(weights=(*unasked, 1.0), thresholds=(*unasked, 0.5))
-        else:
-            search = GradientSearch(steps=0)
-    unasked_heads = 0 if method == "actor" else len(names)
-
-    def tell(record: RoundRecord) -> None:
+    def report(record: RoundRecord) -> None:
         if callback:
-            callback(_without_heads(record, unasked_heads))
+            callback(_without_heads(record, unused_heads))
 
     with products("auto", model.sigma_bar.device, weights_change=True):
         pair = train_actor_critic(
             model,
-            settings=recipe,
+            settings=settings or preset_settings("small", method),
             constraints=constraints,
             conditions=conditions,
             search=search,
-            generator=generator,
-            callback=tell,
+            generator=torch.Generator().manual_seed(seed),
+            callback=report,
         )
-    records = [_without_heads(record, unasked_heads) for record in pair.records]
+    records = [_without_heads(record, unused_heads) for record in pair.records]
     whole = vars(pair) | {"method": method, "records": records, "weights": ()}
     return ImageActor(model=model, names=tuple(names), exclusive=exclusive, **whole)
 
 
+def _learned(
+    encodings: Encodings, names: Sequence[str], method: str
+) -> tuple[list[Constraint], Conditions | None, GradientSearch | None]:
+    """Constraints, conditions, and the search that takes an actor's place in the training."""
+    unlabelled = Encodings(encodings.means, encodings.scales)
+    if method == "actor":
+        conditions = (lambda n, generator: encodings.draw(n, generator)[1]) if names else None
+        return [RealismConstraint(encodings if names else unlabelled)], conditions, None
+    constraints: list[Constraint] = [AttributeConstraint(encodings, names)] if names else []
+    if method == "langevin":  # its critic learns from encodings alone
+        return constraints, None, GradientSearch(steps=0)
+    # In the training no attribute is wanted: points move to where realism is satisfied.
+    unused = (0.0,) * len(names)
+    search = GradientSearch(weights=(*unused, 1.0), thresholds=(*unused, REALISM_THRESHOLD))
+    return [*constraints, RealismConstraint(unlabelled)], None, search
+
+
 def _without_heads(record: RoundRecord, count: int) -> RoundRecord:
-    """What a round saw, without the first heads: in a search's training no attribute is wanted."""
+    """A round's record without its first heads."""
     if not count:
         return record
     satisfied = record.satisfied[count:]
@@ -345,16 +345,17 @@ def save_actor(actor: ImageActor, folder: Path, *, card: str = "") -> None:
     save_pair(actor, folder, KIND, actor.model, config=config, card=card, half=True)
 
 
-def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageActor:
+def load_actor(folder: Path | str | None = None, *, model: ImageVAE | None = None) -> ImageActor:
     """Read an actor folder and the model that it names.
 
     Args:
-        model: in place of the one that it names; must be the same weights.
+        folder: the bundled actor of digits if not given.
+        model: used in place of the one that the folder names; must have the same weights.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
     """
-    folder = Path(folder)
+    folder = BUNDLED / "actor" if folder is None else Path(folder)
     saved = load_pair(folder, KIND, {m: m == "actor" for m in METHODS}, _REMEDY, _OLDER)
     with fits_this_version(folder):
         names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
@@ -369,7 +370,7 @@ def load_actor(folder: Path | str, *, model: ImageVAE | None = None) -> ImageAct
 
 
 def _check_labels(pair: ActorCritic, names: tuple[str, ...]) -> None:
-    """Make sure that a pair's networks are for these labels."""
+    """Check that a pair's networks are for these labels."""
     heads = [cast(Critic, critic).heads for critic in pair.critic.critics]
     if pair.actor is None:
         wanted = ([len(names)] if names else []) + ([1] if pair.method == "gradient" else [])

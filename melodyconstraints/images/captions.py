@@ -1,14 +1,14 @@
 """Text to image by direct latent optimisation: a recurrent network reads captions in a point.
 
-An MLP on z gives features; an LSTM that starts from them, and sees them at every step, gives the
-probabilities of a caption's words, one after another:
+An MLP on z gives features; an LSTM that starts from them, and has them as input at every step,
+gives the probabilities of a caption's words, one after another:
 
     log p(caption | z) = sum over t of log p(w_t | w_1 .. w_(t-1), z)
 
 Langevin steps on it (Acuna and Duvenaud, *Direct optimization of the latent representation*,
 equation 2 and section 3.2) find points of a caption. The gradient goes back through the LSTM and
-the MLP, never through the decoder; that makes an image of a point once, at the end. There the LSTM
-has two layers and both networks come from other tasks; here one layer, trained on encodings.
+the MLP, never through the decoder, which is called once, at the end. In the source the LSTM has
+two layers and both networks come from other tasks; here it has one and is trained on encodings.
 
 Shapes: ``B`` points, ``Z`` latent dimensions, ``T`` words of a caption and its end, ``V`` words of
 the vocabulary, ``U`` units of the LSTM.
@@ -35,20 +35,26 @@ from melodyconstraints.latent.pair import check_fingerprint, model_reference, re
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
-from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
+from melodyconstraints.vae.training import (
+    SEED_STRIDE,
+    Objective,
+    TrainingSettings,
+    TrainingState,
+    train,
+)
 
 if TYPE_CHECKING:
     from melodyconstraints.images.actor import ImageActor
 
 KIND = "image-captioner"
 SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)
-"""Of :func:`generate_from_caption`: until p(caption | z), of all words together, is 0.9."""
+"""Search of :func:`generate_from_caption`, until p(caption | z), of all words, is 0.9."""
 REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
-"""The same beside a critic of realism."""
-TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, average=0.99)
-"""Of :func:`train_captions`: what it learns by heart leads a search astray."""
+"""The same with a critic of realism as a second head."""
+TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, ema_decay=0.99)
+"""Settings of :func:`train_captions`, short: an overfitted captioner misleads a search."""
 _PENALTY_POINTS = 48
-"""Of a batch, at which the slope of a caption's logit costs."""
+"""Points of a batch at which the gradient penalty is taken: it costs more than the other loss."""
 _CERTAIN = -1e-7
 """The largest log-probability that has a logit in single precision."""
 
@@ -58,12 +64,12 @@ class CaptionConfig:
     """Sizes of a :class:`CaptionModel`.
 
     Args:
-        latent_dim: Z.
-        words: V words of its vocabulary.
-        longest: T of the longest caption, its end counted; longer ones are refused.
-        hidden: units of the MLP's layers, at least one; the last are the features.
-        units: U of the LSTM.
-        embedding: numbers for a word.
+        latent_dim: Z, dimensions of a latent point.
+        words: V words of the vocabulary.
+        longest: T of the longest caption, its end included; longer ones are refused.
+        hidden: units of the MLP's layers, at least one; the last layer gives the features.
+        units: U, units of the LSTM.
+        embedding: dimensions of a word's embedding.
     """
 
     latent_dim: int
@@ -75,7 +81,7 @@ class CaptionConfig:
 
     @classmethod
     def of(cls, captions: Sequence[str], latent_dim: int, **sizes: Any) -> CaptionConfig:
-        """For the words and the lengths of some captions.
+        """Configuration for the words and the lengths of some captions.
 
         Args:
             sizes: ``hidden``, ``units``, ``embedding``.
@@ -114,10 +120,10 @@ class CaptionModel(nn.Module):
         self.head = nn.Linear(units, 1 + len(config.words))
 
     def encode(self, captions: Sequence[str]) -> Tensor:
-        """Captions to tokens ``(B, T)`` where the model is.
+        """Captions to tokens ``(B, T)`` on the model's device.
 
         Raises:
-            UsageError: a caption without a word, an unknown word, or a longer caption than known.
+            UsageError: a caption without a word, with an unknown word, or longer than the longest.
         """
         tokens = self.vocabulary.encode(captions)
         if tokens.shape[1] > self.config.longest:
@@ -128,7 +134,7 @@ class CaptionModel(nn.Module):
         return tokens.to(self.head.weight.device)
 
     def log_probability(self, z: Tensor, tokens: Tensor) -> Tensor:
-        """Of points ``(B, Z)``, each with its caption, log p(caption | z): ``(B,)``, at most 0.
+        """``(B,)`` log p(caption | z), at most 0, of points ``(B, Z)`` with a caption each.
 
         Args:
             tokens: ``(B, T)`` of words, the end and padding; without the end, the probability of
@@ -143,7 +149,7 @@ class CaptionModel(nn.Module):
 
     @torch.no_grad()
     def describe_points(self, z: Tensor) -> list[str]:
-        """``(B, Z)`` points to what the model reads there: the likeliest word, again and again."""
+        """Captions of points ``(B, Z)``, word by word the likeliest one."""
         step = _Steps(self, z)
         word = torch.full((len(z),), BEGIN, device=z.device)
         tokens = []
@@ -154,9 +160,9 @@ class CaptionModel(nn.Module):
 
 
 class _Steps:
-    """An LSTM under way: at each call the next word's log-probabilities.
+    """The LSTM's state for a batch of points; each call returns the next word's log-probabilities.
 
-    What features and words have to do with the gates is computed once, not at every step.
+    The features' and the words' parts of the gates are computed once, not at every step.
     """
 
     def __init__(self, model: CaptionModel, z: Tensor) -> None:
@@ -167,7 +173,7 @@ class _Steps:
         self.table = model.from_word(model.embedding.weight)
 
     def __call__(self, words: Tensor) -> Tensor:
-        """Tokens ``(B,)`` of the words before to ``(B, 1 + V)``, of the end and the words."""
+        """Tokens ``(B,)`` of the previous words to ``(B, 1 + V)``, for the end and each word."""
         gates = self.table[words] + self.constant + self.model.from_hidden(self.hidden)
         take, keep, new, show = gates.float().chunk(4, 1)
         self.cell = keep.sigmoid() * self.cell + take.sigmoid() * new.tanh()
@@ -176,7 +182,7 @@ class _Steps:
 
 
 def logit_of_log(log_probability: Tensor) -> Tensor:
-    """The logit of a probability p of which log p is given: log p - log(1 - p).
+    """The logit log p - log(1 - p) of a probability p given as log p.
 
     Finite, with finite gradients, for all p from 0 to 1.
 
@@ -190,10 +196,10 @@ def logit_of_log(log_probability: Tensor) -> Tensor:
 
 
 def caption_critic(model: CaptionModel, caption: str) -> CriticFunction:
-    """A critic D(z) = p(caption | z), so that -log D is what a search makes small.
+    """A critic D(z) = p(caption | z), whose -log D a search minimises.
 
     Returns:
-        ``(B, Z)``, and a condition that does not count, to logits ``(B, 1)``.
+        A function of points ``(B, Z)``, and a condition that it ignores, to logits ``(B, 1)``.
 
     Raises:
         UsageError: see :meth:`CaptionModel.encode`.
@@ -220,8 +226,8 @@ def generate_from_caption(
 
     Args:
         search: from points of N(0, I); :data:`SEARCH`, or :data:`REALISTIC_SEARCH`, if not given.
-        realism: an actor for realism alone. The search sets out from its points, and its critic
-            is a second head.
+        realism: an actor for realism alone: the search starts from its points, and its critic is
+            a second head.
 
     Raises:
         UsageError: no number of images, a caption that the captioner cannot read, a captioner
@@ -261,18 +267,18 @@ def train_captions(
     gradient_penalty: float = 1.0,
     callback: Callable[[TrainingState], None] | None = None,
 ) -> CaptionModel:
-    """Learn p(caption | z) from points of the posteriors, drawn anew at every step.
+    """Train p(caption | z) on points of the posteriors, drawn anew at every step.
 
     The loss is -log p(caption | z), in nats a caption.
 
     Args:
-        encodings: ``N`` of images, or twice as many with the mirror images behind.
-        captions: ``N``; where there are more encodings, they begin anew.
-        config: for the captions' own words and the default sizes if not given.
-        gradient_penalty: of a slope other than 1 of the caption's logit, which a search follows
-            (:func:`melodyconstraints.latent.losses.gradient_penalty`). It pulls probabilities away
-            from the truth; without it a search finds what the network takes for a caption and no
-            image has.
+        encodings: of ``N`` images, or ``2N`` with those of the mirror images behind them.
+        captions: ``N``.
+        config: the captions' own words and the default sizes if not given.
+        gradient_penalty: weight of the penalty on a slope other than 1 of the caption's logit
+            (:func:`melodyconstraints.latent.losses.gradient_penalty`). It distorts the
+            probabilities; without it a search finds points to which the network gives a caption
+            and whose images do not show it.
 
     Raises:
         UsageError: the numbers do not fit, or the configuration does not fit encodings and
@@ -296,7 +302,7 @@ def train_captions(
     objective = _CaptionLoss(model, encodings, model.encode(captions), gradient_penalty)
 
     def batch_at(step: int) -> Tensor:
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(settings.seed * SEED_STRIDE + step)
         return encodings.rows(settings.batch_size, generator).to(device)
 
     train(model, objective, batch_at, settings, callback=callback)
@@ -304,7 +310,7 @@ def train_captions(
 
 
 class _CaptionLoss(Objective):
-    """-log p(caption | z); a batch is the numbers ``(B,)`` of encodings."""
+    """-log p(caption | z); a batch is the indices ``(B,)`` of encodings."""
 
     def __init__(
         self, model: CaptionModel, encodings: Encodings, tokens: Tensor, penalty: float = 0.0
@@ -315,7 +321,7 @@ class _CaptionLoss(Objective):
         self.noise_size = model.config.latent_dim
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """The loss; ``caption``, -log p in nats, without its penalty."""
+        """``loss``, and ``caption``, which is -log p in nats without the penalty."""
         points = self.encodings.means[batch]
         if self.encodings.scales is not None:
             points = points + self.encodings.scales[batch] * noise
@@ -348,7 +354,7 @@ def save_captioner(
     """Write a captioner folder, weights in half precision; it names its model.
 
     Args:
-        model: whose points it reads.
+        model: the model whose points it reads.
 
     Raises:
         UsageError: the model was never saved.
@@ -367,7 +373,7 @@ def load_captioner(
     """Read a captioner folder and the model that it names.
 
     Args:
-        model: in place of the one that it names; must be the same weights.
+        model: used in place of the one that the folder names; must have the same weights.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.

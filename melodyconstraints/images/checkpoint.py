@@ -20,7 +20,7 @@ KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"
 """The model of digits that comes with the package."""
 BUNDLED_NAME = "bundled"
-"""What stands for its folder in actors, wherever the package is installed."""
+"""Name of its folder in actors' folders, wherever the package is installed."""
 
 
 def save_model(
@@ -84,10 +84,10 @@ def halved(module: nn.Module) -> dict[str, Tensor]:
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Set a module's tensors; it is in evaluation mode then.
+    """Set a module's tensors, and evaluation mode.
 
     Raises:
-        ArtifactError: they are those of another module.
+        ArtifactError: the tensors are those of another module.
     """
     try:
         module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})

@@ -1,4 +1,4 @@
-"""Sizes and choices of image models, as frozen values that travel inside a model's folder."""
+"""Configurations of image models, stored in a model's folder, and presets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrunkConfig:
     """The hidden layers that encoders and classifiers have in common.
 
     Args:
-        shape: of an image.
+        shape: channels, height and width of an image.
         architecture: ``feed-forward`` (the paper, appendix 9.2.1) or ``convolutional`` (9.2.2).
         widths: units of each linear layer, or output channels of the four convolutions.
 
@@ -47,7 +47,7 @@ class TrunkConfig:
 
     @property
     def pixels(self) -> int:
-        """Numbers in an image."""
+        """Values in an image: channels times height times width."""
         return math.prod(self.shape)
 
 
@@ -56,8 +56,8 @@ class ImageVAEConfig:
     """A variational autoencoder of images.
 
     Args:
-        trunk: of the encoder; the decoder has the same widths in the same order.
-        latent_dim: Z.
+        trunk: hidden layers of the encoder; the decoder has the same widths in the same order.
+        latent_dim: Z, dimensions of a latent point.
         sigma_x: standard deviation of the Gaussian likelihood N(x; g(z), sigma_x^2 I), of pixels
             in [0, 1]. 0 makes it a vanilla autoencoder: no noise, no divergence.
 
@@ -90,7 +90,7 @@ class ImageVAEConfig:
 
 
 def trunk_from_json(values: Mapping[str, Any]) -> TrunkConfig:
-    """Hidden layers that went through JSON."""
+    """A configuration of hidden layers that went through JSON."""
     channels, height, width = values["shape"]
     return TrunkConfig((channels, height, width), values["architecture"], tuple(values["widths"]))
 
@@ -110,7 +110,7 @@ class Preset:
     summary: str
 
     def config(self, shape: Shape, sigma_x: float) -> ImageVAEConfig:
-        """Of a model for images of this shape."""
+        """Configuration of a model for images of this shape."""
         trunk = TrunkConfig(shape, self.architecture, self.widths)
         return ImageVAEConfig(trunk, self.latent_dim, sigma_x)
 
@@ -123,3 +123,5 @@ PRESETS: dict[str, Preset] = {
     "small": Preset("convolutional", (256, 128, 64, 32), 1024, "an eighth of its channels"),
 }
 """The paper, appendix 9.2.1 and 9.2.2, and what trains on two CPU cores."""
+GREY_PRESET, COLOUR_PRESET = "digits", "small"
+"""Presets for grey images and for those in colour, where none is named."""

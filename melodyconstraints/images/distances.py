@@ -1,9 +1,9 @@
-"""How far sets of images are apart, and images from their originals.
+"""Distances between sets of images, and between images.
 
 References: Heusel et al., *GANs trained by a two time-scale update rule*, NeurIPS 2017: the
 Fréchet distance of two Gaussians fitted to a classifier's features. There the classifier is
-Inception and has seen photographs; here it is one of the images at hand, so figures compare with
-each other and with no others.
+Inception, trained on photographs; here it is trained on the data at hand, so distances compare
+only with others of the same classifier.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     Raises:
         UsageError: fewer than two images in a set.
     """
-    if min(len(first), len(second)) < 2:
-        raise UsageError("a Fréchet distance needs two images in each set")
+    if (least := min(len(first), len(second))) < 2:
+        raise UsageError(f"a Fréchet distance needs two images in each set, got {least}")
     a, b = _double(first), _double(second)
     between = ((a.mean(0) - b.mean(0)) ** 2).sum()
     c1, c2 = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
-    # The trace of (C1 C2)^(1/2): singular values exist where constant features leave no root.
+    # The trace of (C1 C2)^(1/2) by singular values, which exist for constant features, too.
     common = np.linalg.svd(_root(c1) @ _root(c2), compute_uv=False).sum()
     return float(max(between + np.trace(c1 + c2) - 2 * common, 0.0))
 
 
 def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The symmetric root of a symmetric matrix without negative eigenvalues but for rounding."""
+    """The symmetric root of a symmetric positive semidefinite matrix ``(F, F)``."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(values.clip(0))) @ vectors.T
 
@@ -43,7 +43,7 @@ def _double(features: Tensor) -> NDArray[np.float64]:
 
 
 def pixel_distance(first: Tensor, second: Tensor) -> Tensor:
-    """``(B,)`` root mean squared differences of pixels.
+    """``(B,)`` root mean squared differences of the pixels of ``(B, C, H, W)`` images.
 
     >>> pixel_distance(torch.zeros(1, 1, 1, 2), torch.tensor([[[[0.6, 0.8]]]]))
     tensor([0.7071])

@@ -1,6 +1,6 @@
-"""Captions from labels, by a grammar small enough to be read backwards.
+"""Captions from labels, by a grammar from which the labels can be read again.
 
-Of attributes::
+Captions of attributes::
 
     caption    = subject [ " with " features ] [ wearing ]
     subject    = ( "a " | "an " ) { adjective " " } noun
@@ -10,13 +10,13 @@ Of attributes::
     wearing    = ( ", wearing " after features | " wearing " ) list of what is worn
     list       = item | item { ", " item } " and " item
 
-What has no row is called by its name in lower case: ``Big_Nose``, "with big nose". An attribute
-that does not hold is not mentioned, but for two: who is not ``Male`` is a woman, who is not
-``Young`` is older. Without ``Male`` among the names it is a person; where none of them is in the
-table, a picture. Things stand in the order of the table, the others behind them in that of the
-names.
+An attribute without a row in the table appears by its name in lower case: ``Big_Nose``, "with
+big nose". Attributes that do not hold are left out, except two: if ``Male`` does not hold, the
+noun is "woman"; if ``Young`` does not hold, an adjective is "older". If ``Male`` is not among the
+names, the noun is "person"; if none of the names is in the table, "picture". Attributes follow the
+order of the table; those without a row come last, in the order of the names.
 
-Of classes, of which exactly one holds::
+Captions of classes, of which exactly one holds::
 
     caption    = "the digit " ( "zero" | "one" | ... | "nine" ) | ( "a " | "an " ) name
 """
@@ -31,12 +31,12 @@ from melodyconstraints.errors import UsageError
 
 
 class Phrase(NamedTuple):
-    """How an attribute is put into words.
+    """Words for an attribute.
 
     Args:
-        kind: the place of ``holds`` in the grammar.
-        holds: where it holds.
-        fails: where it does not; nothing, if that is not mentioned.
+        kind: their place in the grammar.
+        holds: words if the attribute holds.
+        fails: words if it does not hold; empty if it is left out then.
     """
 
     kind: Literal["noun", "adjective", "hair", "with", "wearing"]
@@ -81,7 +81,7 @@ def describe(names: Sequence[str], labels: Iterable[float], *, exclusive: bool =
     Args:
         names: ``Y`` names of attributes or classes.
         labels: ``Y`` of 0 and 1, or False and True.
-        exclusive: they are classes.
+        exclusive: whether they are classes.
 
     Raises:
         UsageError: another number of labels than names, or not one class.
@@ -121,7 +121,7 @@ def attributes_of(
 
     Args:
         names: ``Y`` names of attributes or classes.
-        exclusive: they are classes.
+        exclusive: whether they are classes.
 
     Raises:
         UsageError: the grammar makes no such caption for these names, or, of names such as
@@ -148,7 +148,7 @@ def attributes_of(
 
 
 def phrase_of(name: str) -> Phrase:
-    """A row of the table; for what has none, a feature called by its name.
+    """The row of an attribute in the table; without a row, a feature with its name.
 
     >>> phrase_of("Pale_Skin")
     Phrase(kind='with', holds='pale skin', fails='')
@@ -157,7 +157,7 @@ def phrase_of(name: str) -> Phrase:
 
 
 def _caption(said: dict[str, bool]) -> str:
-    """Names with whether they hold, as a caption."""
+    """Caption of attributes, given whether each holds."""
     ordered = [name for name in PHRASES if name in said]
     ordered += [name for name in said if name not in PHRASES]
     words: dict[str, list[str]] = {
@@ -181,7 +181,7 @@ def _caption(said: dict[str, bool]) -> str:
 
 
 def _labels(caption: str, names: Sequence[str]) -> tuple[bool, ...]:
-    """What a caption mentions, if the grammar made it; anything, if not."""
+    """The labels that a caption mentions; arbitrary if the grammar does not make it."""
     parts = _CAPTION.fullmatch(caption)
     subject, features, worn = parts.groups(default="") if parts else ("", "", "")
     *adjectives, noun = subject.split(" ")

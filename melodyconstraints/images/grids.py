@@ -19,6 +19,8 @@ from melodyconstraints.latent.protocols import CriticFunction
 CELL_INCHES = 0.8
 MAP_SIDE = 61
 """Points along each side of a critic's map."""
+DPI, MAP_DPI = 150, 130
+"""Resolutions of a grid and of the other pictures: readable on a page, below a megabyte."""
 
 
 def draw_grid(
@@ -29,7 +31,7 @@ def draw_grid(
     column_names: Sequence[str] = (),
     title: str = "",
 ) -> None:
-    """Write rows of images ``(B, C, H, W)`` as one picture; a pixel of NaN is left black."""
+    """Write rows of images ``(B, C, H, W)`` as one picture; pixels that are NaN become black."""
     columns = max(len(row) for row in rows)
     size = (columns * CELL_INCHES + 1.6 * bool(row_names), len(rows) * CELL_INCHES)
     head = 0.35 * bool(title) + 0.3 * bool(column_names)
@@ -55,11 +57,11 @@ def draw_grid(
             )
             label.set_horizontalalignment("right")
             label.set_verticalalignment("center")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=DPI)
 
 
 def show(axes: Axes, image: Tensor) -> None:
-    """One image ``(C, H, W)``, grey or in colour."""
+    """Draw one image ``(C, H, W)``, grey or in colour."""
     pixels = _for_display(image)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
@@ -86,14 +88,14 @@ def draw_critic_maps(
     *,
     reach: float = 3.0,
 ) -> None:
-    """The critic's value over the two dimensions of z that the model uses most (Figure 3).
+    """Draw the critic's value over the two dimensions of z of least ``sigma_bar`` (Figure 3).
 
-    Those with the least ``sigma_bar``; all others stay as they are in each point. Beside each map
-    stand the image of the point, of the point of the highest value in the map, and of the lowest.
+    All other dimensions keep their values of each point. Beside each map are the images of the
+    point, and of the highest and the lowest value in the map.
 
     Args:
-        points: ``(Z,)`` each, by what is to stand above its map.
-        reach: of the map, to each side of the origin.
+        points: ``(Z,)`` each, by the title of its map.
+        reach: largest coordinate of the map, to each side of the origin.
     """
     first, second = (int(axis) for axis in model.sigma_bar.argsort()[:2])
     figure = Figure(figsize=(5.2 * len(points), 3.6), layout="constrained")
@@ -126,11 +128,11 @@ def draw_critic_maps(
         grid["map"].set_title(name, fontsize=9)
         grid["map"].set_xlabel(f"z[{first}]", fontsize=8)
         grid["map"].set_ylabel(f"z[{second}]", fontsize=8)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=MAP_DPI)
 
 
 def draw_posterior_scales(scales: Mapping[str, Tensor], path: Path) -> None:
-    """``sigma_bar`` of several models, each sorted from the lowest (Figure 16)."""
+    """Draw ``sigma_bar`` of models by their titles, each sorted from the lowest (Figure 16)."""
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, scale in scales.items():
@@ -140,4 +142,4 @@ def draw_posterior_scales(scales: Mapping[str, Tensor], path: Path) -> None:
     axes.set_ylim(0, None)
     axes.legend(fontsize=8, frameon=False)
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=MAP_DPI)

@@ -1,4 +1,4 @@
-"""The image VAE, in the eyes of the core a model whose samples are images.
+"""The image VAE; for the core (``latent/``) a model whose samples are images.
 
 Shapes: ``B`` images, ``C`` channels, ``H`` x ``W`` pixels, ``Z`` latent dimensions.
 """
@@ -14,15 +14,15 @@ from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
 BATCH = 256
-"""Images that are encoded or decoded at once."""
+"""Images that are encoded or decoded at once: bounds the memory."""
 
 
 class ImageVAE(nn.Module):
     """An encoder q(z | x) and a decoder g(z) with likelihood N(x; g(z), sigma_x^2 I).
 
-    A vanilla autoencoder (``sigma_x`` 0) has no prior. So that N(0, I) is where its codes are too,
-    they are shifted and scaled, dimension by dimension, to mean 0 and deviation 1 over the
-    training data (``code_mean``, ``code_scale``); a VAE leaves its codes as they are.
+    A vanilla autoencoder (``sigma_x`` 0) has no prior. Its codes are shifted and scaled, dimension
+    by dimension, to mean 0 and deviation 1 over the training data (``code_mean``, ``code_scale``),
+    so that N(0, I) fits them; a VAE leaves its codes as they are.
     """
 
     sigma_bar: Tensor
@@ -42,14 +42,14 @@ class ImageVAE(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Z."""
+        """Z, dimensions of a latent point."""
         return self.config.latent_dim
 
     def posterior(self, pixels: Tensor) -> Posterior:
         """``(B, C, H, W)`` in [0, 1] to q(z | x), with gradients."""
-        found = Posterior.from_head(self.head(self.trunk(pixels)))
-        mean = (found.mean - self.code_mean) / self.code_scale
-        return Posterior(mean, found.scale / self.code_scale)
+        raw = Posterior.from_head(self.head(self.trunk(pixels)))
+        mean = (raw.mean - self.code_mean) / self.code_scale
+        return Posterior(mean, raw.scale / self.code_scale)
 
     def pixels(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to g(z), pixels ``(B, C, H, W)`` in [0, 1], with gradients."""
@@ -59,7 +59,7 @@ class ImageVAE(nn.Module):
     def encode(self, images: Tensor) -> Posterior:
         """``(B, C, H, W)`` bytes, or pixels in [0, 1], to q(z | x), in batches.
 
-        Of an autoencoder the scale is 0: its posterior is a point.
+        The scale of an autoencoder is 0: its posterior is a point.
         """
         with self._products():
             parts = [self.posterior(as_pixels(part)) for part in self._batches(images)]
@@ -82,7 +82,7 @@ class ImageVAE(nn.Module):
 
 
 def as_pixels(images: Tensor) -> Tensor:
-    """Bytes as numbers in [0, 1]; what is no bytes stays as it is.
+    """Bytes to numbers in [0, 1]; images of another type are returned unchanged.
 
     >>> as_pixels(torch.tensor([0, 51, 255], dtype=torch.uint8))
     tensor([0.0000, 0.2000, 1.0000])

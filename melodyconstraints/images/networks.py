@@ -1,4 +1,4 @@
-"""What image encoders, decoders and classifiers are built from (paper, appendix 9.2.1, 9.2.2).
+"""Parts of image encoders, decoders and classifiers (the paper, appendix 9.2.1, 9.2.2).
 
 Shapes: ``B`` images, ``C`` channels, ``H`` x ``W`` pixels in [0, 1].
 """
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from melodyconstraints.images.config import CONVOLUTIONS, TrunkConfig
 
 ENCODER_KERNELS, DECODER_KERNELS = (3, 3, 5, 5), (5, 5, 3, 3)
+"""Kernel sizes of the paper's convolutions."""
 _STRIDE = 2
 
 

@@ -1,16 +1,15 @@
 """Training an image VAE: the loss is the negative ELBO (the paper, equation 1).
 
 With D pixels, sigma = sigma_x and squared error e, log p(x | z) = -e / (2 sigma^2) - D log(2 pi
-sigma^2) / 2. What is minimised is the negative ELBO times sigma^2 / D, e / (2 D) + sigma^2 KL / D:
-the gradient of the error then has one size whatever sigma_x, and sigma_x = 0 is the vanilla
-autoencoder, in which nothing is drawn from the posterior.
+sigma^2) / 2. The loss is the negative ELBO times sigma^2 / D, e / (2 D) + sigma^2 KL / D: the
+gradient of the error then has one size whatever sigma_x, and sigma_x = 0 is the vanilla
+autoencoder, which has no samples of the posterior.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from melodyconstraints.images.config import ImageVAEConfig
 from melodyconstraints.images.model import BATCH, ImageVAE, as_pixels
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import (
+    SEED_STRIDE,
     Metrics,
     Objective,
     TrainingSettings,
@@ -29,19 +29,19 @@ from melodyconstraints.vae.training import (
 )
 
 _MIRRORS = 1 << 40
-"""Added to seeds, so that what is mirrored has nothing to do with the training loop's noise."""
+"""Added to seeds: the choice of mirrored images is independent of the training loop's noise."""
 WATCHED = 512
-"""Held-out images that are measured during the training."""
+"""Held-out images that are measured during the training: enough for a curve."""
 
 
 class ImageBatches:
-    """Batches that go through the images in an order anew each epoch, a function of the step.
+    """Batches of images in a new random order each epoch, as a function of the step.
 
-    What is left of an epoch and fills no batch is left out.
+    The images of an epoch that do not fill a batch are left out.
 
     Args:
         images: ``(N, C, H, W)`` bytes.
-        flip: mirror half of the images left to right; attributes of faces stay what they are.
+        flip: whether half of the images, drawn at random, are mirrored left to right.
 
     Raises:
         UsageError: no images.
@@ -49,16 +49,16 @@ class ImageBatches:
 
     def __init__(self, images: Tensor, batch_size: int, seed: int, *, flip: bool = False) -> None:
         if not len(images):
-            raise UsageError("there is no image to train on")
+            raise UsageError("there is no image to train on; give at least one")
         self._images, self._seed, self._flip = images, seed, flip
         self._size = min(batch_size, len(images))
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def rows(self, step: int) -> Tensor:
-        """``(size,)`` numbers of the images of a step."""
+        """``(size,)`` indices of the images of a step."""
         epoch, place = divmod(step, len(self._images) // self._size)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            generator = torch.Generator().manual_seed(self._seed * SEED_STRIDE + epoch)
             self._order = torch.randperm(len(self._images), generator=generator)
             self._epoch = epoch
         return self._order[place * self._size : (place + 1) * self._size]
@@ -67,7 +67,7 @@ class ImageBatches:
         """``(size, C, H, W)`` pixels in [0, 1]."""
         pixels = as_pixels(self._images[self.rows(step)])
         if self._flip:
-            generator = torch.Generator().manual_seed(_MIRRORS + self._seed * 1_000_003 + step)
+            generator = torch.Generator().manual_seed(_MIRRORS + self._seed * SEED_STRIDE + step)
             mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
             pixels = torch.where(mirrored, pixels.flip(-1), pixels)
         return pixels
@@ -81,7 +81,7 @@ class ImageObjective(Objective):
         self.model, self.noise_size = model, model.latent_dim
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
-        """The loss; ``error``, squared, in an image; ``kl`` in nats of a VAE."""
+        """``loss``, ``error`` (squared, an image), and for a VAE ``kl`` in nats an image."""
         sigma, posterior = self.model.config.sigma_x, self.model.posterior(batch)
         z = posterior.sample(noise=noise) if sigma else posterior.mean
         error = squared_error(self.model.pixels(z), batch).mean()
@@ -149,7 +149,7 @@ def train_image_vae(
     Args:
         images, held_out: ``(N, C, H, W)`` bytes.
         flip: see :class:`ImageBatches`.
-        processes, folder: see :func:`melodyconstraints.vae.training.train`.
+        processes, folder, resume, callback: see :func:`melodyconstraints.vae.training.train`.
 
     Returns:
         The model and the final state with its learning curves.
@@ -179,9 +179,10 @@ def train_image_vae(
 
 @torch.no_grad()
 def settle(model: ImageVAE, images: Tensor) -> None:
-    """Measure what the latent space is like over ``(N, C, H, W)`` training images.
+    """Set a model's statistics of the latent space from ``(N, C, H, W)`` training images.
 
-    ``sigma_bar`` of a VAE; of an autoencoder, whose codes get deviation 1 here, it stays 1.
+    For a VAE these are ``sigma_bar``; for an autoencoder ``code_mean`` and ``code_scale``, which
+    give its codes mean 0 and deviation 1.
     """
     posterior = model.encode(images)
     if model.config.sigma_x:
@@ -190,8 +191,3 @@ def settle(model: ImageVAE, images: Tensor) -> None:
     deviation, mean = torch.std_mean(posterior.mean, 0)
     model.code_mean.add_(mean * model.code_scale)
     model.code_scale.mul_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
-
-
-def with_sigma(config: ImageVAEConfig, sigma_x: float) -> ImageVAEConfig:
-    """The same architecture for another sigma_x."""
-    return replace(config, sigma_x=sigma_x)

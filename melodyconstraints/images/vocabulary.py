@@ -16,17 +16,17 @@ from torch import Tensor
 from melodyconstraints.errors import UsageError
 
 PADDING, BEGIN, END = 0, 1, 2
-"""Tokens that are no words; words follow. What can be said is the end and the words."""
+"""Tokens that are no words; the words' tokens follow. The model predicts the end and the words."""
 _SHOWN = 100
-"""Words of the vocabulary that an error lists."""
+"""Most words of the vocabulary that an error lists."""
 _WORD = re.compile(r"\w+(?:['-]\w+)*|,")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words that captions are made of, and their tokens.
+    """Words of captions and their tokens.
 
-    Case does not count, nor does punctuation but for the comma, which is a word.
+    Case and punctuation are ignored, except for the comma, which is a word.
 
     Args:
         words: ``V`` different words; the first is token 3.
@@ -57,12 +57,12 @@ class Vocabulary:
         """
         rows = [self._tokens(caption) for caption in captions]
         tokens = torch.full((len(rows), max(map(len, rows), default=0)), PADDING)
-        for row, found in zip(tokens, rows, strict=True):
-            row[: len(found)] = torch.tensor(found)
+        for row, caption_tokens in zip(tokens, rows, strict=True):
+            row[: len(caption_tokens)] = torch.tensor(caption_tokens)
         return tokens
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """A caption's tokens, up to its end, to text."""
+        """Tokens of a caption, up to its end, to text."""
         words: list[str] = []
         for token in map(int, tokens):
             if token <= END:

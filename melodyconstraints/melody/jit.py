@@ -1,8 +1,12 @@
-"""Loops over notes and windows, compiled to machine code by numba.
+"""Loops over notes and windows, compiled to machine code by numba where that is worth it.
 
-The first call of a function compiles it, which takes a second or so. The result is kept for later
-processes, under a fingerprint of the sources: compiled functions have those of other files built
-into them, and numba by itself only looks at a function's own file.
+numba takes a second to start, more than Python takes for the loops of a few files. So functions
+are interpreted until that has taken :data:`INTERPRETED_SECONDS` in all, or one is given a large
+array; from then on they are compiled. Both give the same results.
+
+The first call of a compiled function compiles it, which takes a second or so. The result is kept
+for later processes, under a fingerprint of the sources: compiled functions have those of other
+files built into them, and numba by itself only looks at a function's own file.
 """
 
 from __future__ import annotations
@@ -10,29 +14,93 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property, update_wrapper
 from pathlib import Path
+from threading import local
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
-import numba
+import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+INTERPRETED_SECONDS = 1.0
+"""Time in a process after which functions are compiled."""
+LARGE = 50_000
+"""Elements of an array for which functions are compiled at once: some 0.1 s in Python."""
 _PACKAGE = Path(__file__).parents[1]
-_CONFIG: Any = numba.config
 
 
 def jit(function: Function, **options: Any) -> Function:
     """Decorate a function of arrays and numbers that is written as plain loops.
 
-    ``options`` are those of ``numba.njit``.
+    Its integers are Python's or of 64 bits, so that they overflow alike in both modes.
+
+    ``options`` are those of ``numba.njit``; with any, the function is always compiled.
     """
-    folder = _CONFIG.CACHE_DIR
-    _CONFIG.CACHE_DIR = str(_cache_folder())
-    try:
-        return cast(Function, numba.njit(cache=True, **options)(function))
-    finally:
-        _CONFIG.CACHE_DIR = folder
+    return cast(Function, _Loops(function, options))
+
+
+def compile_from_now_on() -> None:
+    """Interpret no more: for work that is known to be long."""
+    _spent[0] = float("inf")
+
+
+_spent = [0.0]
+"""Seconds in interpreted functions so far."""
+_thread = local()
+
+
+class _Loops:
+    """A function in both modes."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._function, self._options = function, options
+
+    def __call__(self, *arguments: Any) -> Any:
+        if getattr(_thread, "interpreting", False) and not self._options:
+            return self._function(*arguments)
+        large = any(getattr(argument, "size", 0) > LARGE for argument in arguments)
+        if self._options or large or _spent[0] > INTERPRETED_SECONDS:
+            return self.compiled(*arguments)
+        start, _thread.interpreting = perf_counter(), True
+        try:
+            with np.errstate(over="ignore"):  # hashes overflow on purpose
+                return _plain(self._function(*arguments))
+        finally:
+            _thread.interpreting = False
+            _spent[0] += perf_counter() - start
+
+    @cached_property
+    def compiled(self) -> Any:
+        """The function as numba's dispatcher."""
+        config: Any = _numba().config
+        folder, config.CACHE_DIR = config.CACHE_DIR, str(_cache_folder())
+        try:
+            return _numba().njit(cache=True, **self._options)(self._function)
+        finally:
+            config.CACHE_DIR = folder
+
+
+def _plain(result: Any) -> Any:
+    """Numbers as Python's own, as numba returns them."""
+    if isinstance(result, tuple):
+        return tuple(map(_plain, result))
+    return result.item() if isinstance(result, np.generic) else result
+
+
+@cache
+def _numba() -> Any:
+    """numba, taught that compiled functions call each other."""
+    import numba
+    from numba.extending import typeof_impl
+
+    @typeof_impl.register(_Loops)
+    def _(loops: _Loops, _: Any) -> Any:
+        return numba.typeof(loops.compiled)
+
+    return numba
 
 
 @cache

@@ -148,7 +148,7 @@ def _parts(path: Path) -> list[Notes]:
         score.part_events(part, segment)
         for part in score.parts
         if not part.is_drum
-        for segment in score.segments
+        for segment in score.timeline(part).segments
     ]
     parts = [_as_notes(events) for events in voices if len(events)]
     if not any(len(notes.rows) for notes in parts):

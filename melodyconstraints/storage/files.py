@@ -42,6 +42,8 @@ def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = Tr
             if durable:
                 os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk names no file
         raise

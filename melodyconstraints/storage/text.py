@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
+from collections.abc import Mapping
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -14,10 +16,41 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """The text itself, or where it is longer its beginning and end.
+
+    Args:
+        most: characters, at least 3.
+
+    >>> shortened("a" * 9 + "z" * 9, 7)
+    'aaa…zzz'
+    """
+    if len(text) <= most:
+        return text
+    kept = (most - 1) // 2
+    return f"{text[:kept]}…{text[-kept:]}"
+
+
 def unicode_name(name: str) -> str:
     r"""Convert a file's name, whatever its bytes are, to text that JSON and Parquet can hold.
 
     >>> unicode_name("caf\udce9.mid")
     'caf\\xe9.mid'
     """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def json_text(value: Any) -> str:
+    """JSON in ASCII, indented, with the names of files as :func:`unicode_name` has them."""
+    return json.dumps(_with_unicode_names(value), indent=2)
+
+
+def _with_unicode_names(value: Any) -> Any:
+    match value:
+        case str():
+            return unicode_name(value)
+        case Mapping():
+            return {unicode_name(str(key)): _with_unicode_names(of) for key, of in value.items()}
+        case list() | tuple():
+            return [_with_unicode_names(one) for one in value]
+    return value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.vae.training import Metrics, TrainingState
 
 CHECKPOINTS = "training"
 CURVES = "learning-curves.png"
@@ -36,3 +38,18 @@ def check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"device {device!r} cannot be used: {reason}") from error
+
+
+def draw_evaluations(
+    draw: Callable[[Sequence[Metrics]], None],
+    callback: Callable[[TrainingState], None] | None = None,
+) -> Callable[[TrainingState], None]:
+    """A callback that draws the curves after each evaluation, and then calls another."""
+
+    def after_step(state: TrainingState) -> None:
+        if state.curves and state.curves[-1]["step"] == state.step:
+            draw(state.curves)
+        if callback:
+            callback(state)
+
+    return after_step

@@ -5,6 +5,7 @@ Shapes: ``B`` batch, ``Z`` latent dimensions. Divergences are in nats.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,12 @@ class Posterior:
         """
         mean, raw = head.float().chunk(2, dim=-1)
         return cls(mean, F.softplus(raw) + MIN_SCALE)
+
+    @classmethod
+    def join(cls, parts: Sequence[Posterior]) -> Posterior:
+        """The posteriors of several batches as one; at least one batch."""
+        means, scales = [part.mean for part in parts], [part.scale for part in parts]
+        return cls(torch.cat(means), torch.cat(scales))
 
     def sample(
         self, generator: torch.Generator | None = None, *, noise: Tensor | None = None

@@ -30,12 +30,12 @@ STATE = "state.safetensors"
 PROGRESS = "progress.json"
 Metrics = dict[str, float]
 _ADAM, _EMA = "adam.", "average."
-"""Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint."""
+"""Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
 _EMA_EVERY = 10
 """Steps between two updates of the averaged weights, which cost a pass over all weights."""
 _EMA_WARMUP_UPDATES = 9
 """Updates over which the decay rises: that of update n is at most n / (9 + n)."""
-_SEED_STRIDE = 1_000_003
+SEED_STRIDE = 1_000_003
 """Distance of two seeds' noise generators: a prime above the steps of usual trainings."""
 
 
@@ -43,19 +43,19 @@ _SEED_STRIDE = 1_000_003
 class TrainingSettings:
     """Length, learning rate and other settings of a training.
 
-    The names of the fields are also the keys in a model's ``config.json``.
+    The names of the fields are also the keys in a model's ``config.json``; older folders have
+    ``average`` for ``ema_decay`` and ``final_share`` for ``final_learning_rate_fraction``.
 
     Args:
         steps: optimiser steps in all, or None for a time budget.
         time_budget_seconds: training time in all, evaluations included, or None for a step limit.
         batch_size: data points a step, of all processes together.
         learning_rate: learning rate of Adam after the warm-up; falls along a cosine.
-        final_share: final learning-rate fraction: the rate at the end, divided by
-            ``learning_rate``.
+        final_learning_rate_fraction: the rate at the end, divided by ``learning_rate``.
         warmup_steps: steps over which the learning rate rises from zero.
         gradient_clip: largest norm of the gradient.
-        average: EMA decay a step, in [0, 1): the exponential moving average of the weights is
-            what is evaluated and returned. Lower in the first steps; 0 for no average.
+        ema_decay: decay a step, in [0, 1), of the exponential moving average of the weights, which
+            is evaluated and returned. Lower in the first steps; 0 for no average.
         precision: type of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is
             bfloat16 where the hardware has it.
         evaluate_every: steps between two evaluations.
@@ -67,10 +67,10 @@ class TrainingSettings:
     time_budget_seconds: float | None = None
     batch_size: int = 8
     learning_rate: float = 1e-3
-    final_share: float = 0.02
+    final_learning_rate_fraction: float = 0.02
     warmup_steps: int = 200
     gradient_clip: float = 1.0
-    average: float = 0.0
+    ema_decay: float = 0.0
     precision: str = "auto"
     evaluate_every: int = 2_000
     checkpoint_every: int = 200
@@ -82,8 +82,8 @@ class TrainingSettings:
         if (self.steps or self.time_budget_seconds or 0) <= 0:
             raise UsageError("steps and time budget must be above 0")
         require_precision(self.precision)
-        if not 0 <= self.average < 1:
-            raise UsageError(f"average must be at least 0 and below 1, got {self.average}")
+        if not 0 <= self.ema_decay < 1:
+            raise UsageError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
 
     def progress(self, step: int, elapsed_seconds: float) -> float:
         """Fraction of the training that is done, in [0, 1]."""
@@ -94,7 +94,8 @@ class TrainingSettings:
     def rate(self, step: int, progress: float) -> float:
         """Learning rate: linear warm-up, and a cosine from 1 down to the final fraction."""
         fall = (1 + math.cos(math.pi * progress)) / 2
-        cosine = self.final_share + (1 - self.final_share) * fall
+        final = self.final_learning_rate_fraction
+        cosine = final + (1 - final) * fall
         return self.learning_rate * min((step + 1) / max(self.warmup_steps, 1), 1.0) * cosine
 
 
@@ -221,7 +222,7 @@ class _Run:
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=settings.learning_rate, fused=True
         )
-        self.ema_model = copy.deepcopy(model) if settings.average else None
+        self.ema_model = copy.deepcopy(model) if settings.ema_decay else None
         self._parallel_objective = processes.wrap(objective)
 
     def step(self, batch: Tensor) -> None:
@@ -236,7 +237,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(state.step, state.progress)
         # Drawn on the CPU for the whole batch: the same for all devices and numbers of processes.
-        generator = torch.Generator().manual_seed(settings.seed * _SEED_STRIDE + state.step)
+        generator = torch.Generator().manual_seed(settings.seed * SEED_STRIDE + state.step)
         noise = torch.randn(len(batch), self.objective.noise_size, generator=generator)
         rows, noise = self.processes.rows(batch), self.processes.rows(noise).to(batch.device)
         with products(settings.precision, batch.device):
@@ -264,7 +265,7 @@ class _Run:
         steps, last = rest + 1, self.state.progress >= 1.0
         if self.ema_model is None or not (last or steps == _EMA_EVERY):
             return
-        decay = min(self.settings.average**steps, update / (_EMA_WARMUP_UPDATES + update))
+        decay = min(self.settings.ema_decay**steps, update / (_EMA_WARMUP_UPDATES + update))
         pairs = zip(self.ema_model.parameters(), self.model.parameters(), strict=True)
         for averaged, current in pairs:
             averaged.lerp_(current, 1 - decay)

@@ -18,16 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melodyconstraints.datasets.melodies.store import SUMMARY, StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
@@ -35,6 +34,10 @@ from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
+from melodyconstraints.storage.files import check_writable
+
+if TYPE_CHECKING:
+    from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 KIND = "bank"
 FOLDER = "bank"
@@ -92,7 +95,7 @@ def load_bank(
     model: MelodyVAE,
     temperature: float = TEMPERATURE,
     *,
-    data: Path | None = None,
+    data: Path | str | None = None,
     size: int = SIZE,
     callback: Progress | None = None,
 ) -> Bank:
@@ -113,6 +116,7 @@ def load_bank(
     if size < 1:
         raise UsageError(f"size must be at least 1, got {size}")
     shipped = _read(_shipped(model), model)
+    data = Path(data) if data else None
     cached = None if shipped and shipped.encodings is not None else data
     place = _cached(model, temperature, cached, size)
     for bank in (shipped, _read(place, model)):
@@ -120,6 +124,9 @@ def load_bank(
             return bank.first(size)
     encodings = shipped.encodings if shipped else None
     if encodings is None and data:
+        # Imported here, as copies are below: what they need takes a second to load.
+        from melodyconstraints.datasets.melodies.store import read_store
+
         encodings = sample_encodings(model, read_store(data, "train"), size)
     bank = make_bank(model, temperature, encodings, size=size, callback=callback)
     try:
@@ -131,8 +138,8 @@ def load_bank(
 
 
 def write_bank(
-    folder: Path | None,
-    data: Path,
+    folder: Path | str | None,
+    data: Path | str,
     *,
     device: str = "cpu",
     size: int = SIZE,
@@ -147,13 +154,17 @@ def write_bank(
     Raises:
         ArtifactError: ``folder`` holds no melody VAE.
         StoreError: ``data`` is no finished melody store.
+        UsageError: the folder cannot be written to.
     """
-    model = load_model(folder, device=device)
+    from melodyconstraints.datasets.melodies.store import read_store
+
+    model, place = load_model(folder, device=device), Path(folder or BUNDLED) / FOLDER
+    check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)
     bank = make_bank(model, TEMPERATURE, encodings, size=size, callback=callback)
     bank = without_copies(bank, training.events, model)
-    save_bank(bank, (folder or BUNDLED) / FOLDER, model)
+    save_bank(bank, place, model)
     return bank
 
 
@@ -197,6 +208,8 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
         training: ``(B, 256)``.
         model: the bank's.
     """
+    from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
+
     if bank.encodings is None or bank.reconstructions is None:
         return bank
     originals = Originals(training)
@@ -290,6 +303,8 @@ def _cached(model: MelodyVAE, temperature: float, data: Path | None, size: int) 
         return None
     key = f"{model.fingerprint} {temperature!r} {size}"
     if data:
+        from melodyconstraints.datasets.melodies.store import SUMMARY
+
         summary = data / SUMMARY
         key += f" {data.resolve()} {summary.read_text() if summary.is_file() else None}"
     return cache_place(BANKS, key)

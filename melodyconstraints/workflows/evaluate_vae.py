@@ -271,7 +271,7 @@ def _novelty(originals: Originals, events: Events) -> Novelty:
     )
 
 
-def plot_quality(quality: Quality, path: Path) -> None:
+def plot_quality(quality: Quality, path: Path | str) -> None:
     """Draw held-out melodies beside what came back of them, then samples of the prior.
 
     Of a melody and its reconstruction, the notes that the other does not have are red.

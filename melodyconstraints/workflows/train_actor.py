@@ -95,47 +95,50 @@ def train_actor(
             round the error has the best actor so far as its attribute ``actor``.
         TrainingError: a rule gives every melody the same reward.
     """
-    _check(preset, method)
-    settings, found = settings or PRESETS[preset], find_rules(rules)
+    settings, found = _check(preset, method, settings), find_rules(rules)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
         if bank is None and ((found and settings.bank) or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
-        examples = () if like is unlike is None else _examples(like, unlike, announce)
+        examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
-        of_heads = own + tuple(weight for one in constraints for weight in one.weights)
-        _announce(found, _decoded(bank), announce)
-        facts = {"model": model, "rules": found, "method": method, "examples": digests(*examples)}
-        stack.enter_context(_actor_kept(facts))
+        of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
+        decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+        _announce(found, decoded, announce)
+        learned = {"rules": found, "method": method, "examples": digests(*examples)}
+        stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
             MelodySampler(model, Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))),
             found,
             settings,
             constraints=constraints,
             weights=own,
-            bank=_decoded(bank),
+            bank=decoded,
             search=search_of(method, of_heads) if method in SEARCHES else None,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
-    return MelodyActor(**(vars(pair) | facts))
+    return MelodyActor(model=model, **(vars(pair) | learned))
 
 
-def _check(preset: str, method: str) -> None:
-    """Refuse an unknown preset or method."""
+def _check(preset: str, method: str, settings: ActorCriticSettings | None) -> ActorCriticSettings:
+    """The settings, or the preset's; refuses an unknown preset or method."""
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if method not in METHODS:
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    return settings or PRESETS[preset]
 
 
 def _examples(
     like: Examples | None, unlike: Examples | None, announce: Callable[[str], object] | None
-) -> tuple[Melodies, Melodies]:
-    """The examples to learn from; others are held out, see :mod:`.examples`."""
+) -> tuple[Melodies, ...]:
+    """The examples to learn from, if any; others are held out, see :mod:`.examples`."""
+    if like is unlike is None:
+        return ()
     liked, unliked = read_examples(like, unlike, announce)
     return learned_from(liked), learned_from(unliked)
 
@@ -168,11 +171,6 @@ def _bank_encodings(bank: Bank | tuple[Tensor, Melodies] | None) -> Encodings:
             "make one: mc bank --model DIR --data STORE"
         )
     return Encodings(bank.encodings)
-
-
-def _decoded(bank: Bank | tuple[Tensor, Melodies] | None) -> tuple[Tensor, Melodies] | None:
-    """Points and melodies of a bank."""
-    return (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,24 @@ from numpy.typing import NDArray
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.latent.curves import plot_learning_curves
+from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.vae.card import model_card
 from melodyconstraints.melody.vae.checkpoint import KIND, load_model, save_model
-from melodyconstraints.melody.vae.config import PRESETS
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
+from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.staff.config import STAFF_PRESETS, StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
+from melodyconstraints.melody.vae.staff.training import train_staff_generator
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
-from melodyconstraints.vae.distributed import processes
-from melodyconstraints.vae.folders import CHECKPOINTS, CURVES, check_device, claim
+from melodyconstraints.vae.distributed import Processes, processes
+from melodyconstraints.vae.folders import (
+    CHECKPOINTS,
+    CURVES,
+    check_device,
+    claim,
+    draw_evaluations,
+)
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 from melodyconstraints.workflows.bank import SIZE, write_bank
 
@@ -37,12 +47,13 @@ PANELS = {
     "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
     "nats a melody": ("reconstruction", "kl"),
 }
+STAFF_PANELS = {"nats, held-out melodies": ("held_out_codes", "held_out_tokens", "held_out_form")}
 """Of the picture of the learning curves."""
 
 
 def train_model(
-    store: Path,
-    output: Path,
+    store: Path | str,
+    output: Path | str,
     preset: str,
     settings: TrainingSettings,
     elbo: ElboSettings,
@@ -70,34 +81,31 @@ def train_model(
         ArtifactError: ``start_from`` holds no melody VAE.
         StoreError: ``store`` is no finished melody store, or has no held-out melodies.
     """
-    report = _Report(output, preset, notes, callback, announce or (lambda _: None))
+    output = Path(output)
+    report = _Report(output, preset, notes, announce or (lambda _: None))
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
+        config = config_of(preset)
         if place.first:
-            _claim(output, preset, resume)
+            claim(output, KIND, resume=resume)
         start = _model_to_train_further(start_from, preset) if start_from else None
         elbo = elbo.further() if start else elbo
         data = _training_data(store)
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
-        model, state = train_melody_vae(
-            PRESETS[preset],
-            data["train"].events,
-            data["train"].sources,
-            choose(data["validation"].events, WATCHED),
-            settings,
-            elbo=elbo,
-            start=start,
+        held_out = choose(data["validation"].events, WATCHED)
+        trained = (data["train"].events, data["train"].sources, held_out, settings)
+        options = _Options(
             device=device,
             processes=place,
             folder=output / CHECKPOINTS,
             resume=resume,
-            callback=report.show,
+            callback=draw_evaluations(report.draw, callback),
         )
+        model, state = _train(config, trained, elbo, start, options)
     if not place.first:
         return {}
-    used = {**asdict(settings), **asdict(elbo)}
-    used |= {"start_from": start.fingerprint} if start else {}
+    used = asdict(settings) | asdict(elbo) | ({"start_from": start.fingerprint} if start else {})
     measured = report.finish(model.eval(), state, data, used)
     write_bank(output, store, device=device, size=BANKED)
     return measured
@@ -110,15 +118,12 @@ class _Report:
     output: Path
     preset: str
     notes: str
-    callback: Callable[[TrainingState], None] | None
     announce: Callable[[str], None]
 
-    def show(self, state: TrainingState) -> None:
-        """Draw the learning curves where they have a new point."""
-        if state.curves and state.curves[-1]["step"] == state.step:
-            plot_learning_curves(state.curves, self.output / CURVES, PANELS)
-        if self.callback:
-            self.callback(state)
+    def draw(self, curves: Sequence[Mapping[str, float]]) -> None:
+        """Draw the learning curves."""
+        panels = STAFF_PANELS if self.preset in STAFF_PRESETS else PANELS
+        plot_learning_curves(curves, self.output / CURVES, panels)
 
     def finish(
         self,
@@ -128,7 +133,7 @@ class _Report:
         settings: Mapping[str, Any],
     ) -> dict[str, Metrics]:
         """Measure a model on held-out melodies and write its folder."""
-        plot_learning_curves(state.curves, self.output / CURVES, PANELS)
+        self.draw(state.curves)
         self.announce(f"measuring up to {MEASURED:,} held-out melodies of each split")
         measured = {
             split: measure_reconstruction(model, choose(data[split].events, MEASURED)).as_dict()
@@ -151,20 +156,51 @@ class _Report:
         return measured
 
 
-def _claim(output: Path, preset: str, resume: bool) -> None:
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    claim(output, KIND, resume=resume)
+def config_of(preset: str) -> MelodyVAEConfig | StaffConfig:
+    """Sizes of a preset.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    presets: dict[str, MelodyVAEConfig | StaffConfig] = {**PRESETS, **STAFF_PRESETS}
+    if preset not in presets:
+        raise UsageError(f"preset must be one of {', '.join(presets)}, got {preset!r}")
+    return presets[preset]
+
+
+class _Options(TypedDict):
+    """Of a training of any kind of model."""
+
+    device: str
+    processes: Processes
+    folder: Path
+    resume: bool
+    callback: Callable[[TrainingState], None]
+
+
+def _train(
+    config: MelodyVAEConfig | StaffConfig,
+    data: tuple[Events, NDArray[np.object_], Events, TrainingSettings],
+    elbo: ElboSettings,
+    start: MelodyVAE | None,
+    options: _Options,
+) -> tuple[MelodyVAE, TrainingState]:
+    """The training of a configuration's kind of model, which ``start`` is of."""
+    if isinstance(config, StaffConfig):
+        on_staff = start if isinstance(start, StaffGenerator) else None
+        return train_staff_generator(config, *data, start=on_staff, **options)
+    first = start if isinstance(start, HierarchicalVAE) else None
+    return train_melody_vae(config, *data, elbo=elbo, start=first, **options)
 
 
 def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
     model = load_model(folder)
-    if model.config != PRESETS[preset]:
+    if model.config != config_of(preset):
         raise UsageError(f"{folder} is not of preset {preset}; choose the one it was made with")
     return model
 
 
-def _training_data(store: Path) -> dict[str, StoredMelodies]:
+def _training_data(store: Path | str) -> dict[str, StoredMelodies]:
     data = {split: read_store(store, split) for split in ("train", "validation", "test")}
     if not len(data["train"]):
         raise UsageError(f"{store} holds no melody to train on; extract more files")

@@ -1,7 +1,9 @@
 """``mc generate``: MIDI files that say what the manifest says."""
 
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import mido
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows import train_actor as train_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -288,6 +290,41 @@ def test_an_output_that_cannot_be_written_costs_no_training(mc, monkeypatch, tmp
         assert "Not a directory; choose another place" in result.stderr
 
 
+@pytest.mark.parametrize("full", ["melody-002", "manifest"])
+def test_after_a_full_disk_the_command_can_be_run_again(generate, monkeypatch, tmp_path, full):
+    whole = Path.open
+
+    class Full:
+        """A file on a full disk."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_file(path, *arguments, **options):
+        file = whole(path, *arguments, **options)
+        return Full(file) if path.name.startswith(full) and file.writable() else file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_file)
+        result = generate("-n", 3)
+    assert result.exit_code == 1
+    assert f"Error: out/{full}" in result.stderr
+    assert "No space left on device" in result.stderr
+    left = list((tmp_path / "out").iterdir())
+    assert all(path.stat().st_size for path in left)
+    assert generate("-n", 3, "--overwrite").exit_code == 0
+    assert len(list((tmp_path / "out").glob("*.mid"))) == 3
+
+
 # The knobs
 
 
@@ -382,7 +419,7 @@ def test_a_model_of_ones_own_may_have_knobs(mc, knobs, tiny_model_folder, tmp_pa
 
 
 def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
-    other = MelodyVAE(tiny_config)
+    other = HierarchicalVAE(tiny_config)
     save_model(other, tmp_path / "other")
     result = mc("generate", "--scale", "cmajor", "--model", "other", "-n", 1)
     assert result.exit_code == 1

@@ -17,7 +17,7 @@ from melodyconstraints.images.captions import (
     save_captioner,
 )
 from melodyconstraints.images.checkpoint import load_model
-from melodyconstraints.workflows.images import training_folders
+from melodyconstraints.workflows.images import train_captions
 
 DIGITS = [f"the digit {word}" for word in ("zero", "one", "two", "three")]
 
@@ -25,7 +25,7 @@ DIGITS = [f"the digit {word}" for word in ("zero", "one", "two", "three")]
 @pytest.fixture
 def train(mc, bars, monkeypatch):
     """Trains a captioner on the autoencoder's points of the bars, in ``captioner``."""
-    small = replace(captions.TRAINING, learning_rate=0.01, warmup_steps=0, average=0.0)
+    small = replace(captions.TRAINING, learning_rate=0.01, warmup_steps=0, ema_decay=0.0)
     monkeypatch.setattr(captions, "TRAINING", small)
     start = ("images", "train-captions", "data", "-o", "captioner")
     return lambda *options: mc(*start, "--model", "autoencoder", *options)
@@ -97,7 +97,7 @@ def test_the_hint_names_a_caption_that_the_captioner_can_read(train, tmp_path):
 
 
 def test_more_test_images_than_are_read_back(train, table, monkeypatch):
-    monkeypatch.setattr(training_folders, "READ", 3)
+    monkeypatch.setattr(train_captions, "DESCRIBED", 3)
     result = train("--steps", 1)
     assert result.exit_code == 0
     assert len(table(result.stdout)) == 4
@@ -152,7 +152,7 @@ def test_a_picture_has_the_caption_beside_what_the_search_finds(
 ):
     drawn = []
     monkeypatch.setattr(
-        "melodyconstraints.images.grids.draw_grid",
+        "melodyconstraints.workflows.images.generate.draw_grid",
         lambda rows, path, row_names: drawn.append((rows, list(row_names))),
     )
     told = ("--captioner", "captioner", "--caption", "the digit one", "--seed", 5)
@@ -181,7 +181,7 @@ def test_an_unknown_word_is_told_in_one_line(generate, tmp_path):
         *(
             (
                 ["--captioner", "captioner", "--caption", "the digit one", option, value],
-                "--caption says what to see: give no labels with it",
+                "--caption takes the place of labels: give no labels with it",
             )
             for option, value in (
                 ("--label", "1"),

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from melodyconstraints.cli.images import demo
 from melodyconstraints.images.actor import load_actor
 from melodyconstraints.images.checkpoint import load_classifier
+from melodyconstraints.workflows.images import demo
 
 PNG = b"\x89PNG"
 
@@ -13,9 +13,9 @@ PNG = b"\x89PNG"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
     monkeypatch.setattr(demo, "MODEL_STEPS", 3)
-    monkeypatch.setattr(demo, "JUDGE_STEPS", 100)
+    monkeypatch.setattr(demo, "CLASSIFIER_STEPS", 100)
     monkeypatch.setattr(demo, "ROUNDS", 2)
-    monkeypatch.setattr(demo, "JUDGED", 5)
+    monkeypatch.setattr(demo, "MEASURED", 5)
 
 
 def test_the_share_that_is_told_is_that_of_the_actor_and_the_classifier(mc, table, tmp_path):

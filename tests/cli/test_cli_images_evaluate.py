@@ -114,18 +114,18 @@ def test_without_labels_there_is_no_identity(evaluate, table):
     ("options", "message"),
     [
         ([], "give at least one --model or --actor"),
-        (["--actor", "actor"], "--actor needs a --classifier to judge the images"),
+        (["--actor", "actor"], "--actor needs a --classifier to measure the images"),
         (
             ["--actor", "actor", "--classifier", "letters-judge"],
             "the classifier knows a, b, c, d, the actor 0, 1, 2, 3; train one on the actor's data",
         ),
         (
             ["--actor", "realism", "--classifier", "letters-judge"],
-            "the classifier letters-judge knows a, b, c, d, the data has 0, 1, 2, 3; give the",
+            "the classifier knows a, b, c, d, the data has 0, 1, 2, 3; give the",
         ),
         (
             ["--actor", "actor", "--classifier", "other-judge"],
-            "the classifier other-judge is for images of 1x6x6 (channels, rows, columns), the",
+            "the classifier is for images of 1x6x6 (channels, rows, columns), the",
         ),
         (["--model", "model", "--model", "other"], "the model makes images of 6x6 pixels in grey"),
         (

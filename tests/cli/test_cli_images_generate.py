@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from melodyconstraints.images import checkpoint
+from melodyconstraints.images import actor as actor_module
 from melodyconstraints.images.actor import KIND, ImageActor, load_actor, save_actor
 from melodyconstraints.images.checkpoint import save_model
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
@@ -62,7 +62,7 @@ def drawn(monkeypatch):
     """Rows and their names of the pictures that are drawn, which are not."""
     pictures = []
     monkeypatch.setattr(
-        "melodyconstraints.images.grids.draw_grid",
+        "melodyconstraints.workflows.images.generate.draw_grid",
         lambda rows, path, row_names: pictures.append((rows, list(row_names))),
     )
     return pictures
@@ -197,7 +197,7 @@ def test_a_folder_of_something_else_is_told(generate):
 
 
 def test_without_an_actor_it_is_the_bundled_one(mc, actors, drawn, monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(actor_module, "BUNDLED", tmp_path)
     (tmp_path / "actor").symlink_to(actors / "classes")
     assert mc("images", "generate", "-o", "out.png").exit_code == 0
     assert len(drawn[0][0][0]) == 16

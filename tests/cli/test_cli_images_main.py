@@ -7,7 +7,7 @@ import click
 import pytest
 
 from melodyconstraints.cli.images import COMMANDS, command
-from melodyconstraints.cli.images._common import Names
+from melodyconstraints.cli.images._common import split_names
 
 WITHOUT_TORCH = """
 import sys
@@ -56,6 +56,9 @@ def test_an_unknown_command_is_wrong_usage(mc):
 
 
 def test_names_are_split_at_commas():
-    assert Names().convert("Wearing Hat, male", None, None) == ("Wearing Hat", "male")
+    option = click.Option(["--with"])
+    context = click.Context(click.Command("test"))
+    names = split_names(context, option, ("Wearing Hat, male", "young"))
+    assert names == ("Wearing Hat", "male", "young")
     with pytest.raises(click.BadParameter, match="'a,,b': write names with commas between them"):
-        Names().convert("a,,b", None, None)
+        split_names(context, option, ("male", "a,,b"))

@@ -11,11 +11,11 @@ from PIL import Image
 
 from melodyconstraints.cli.images import train_actor as train_actor_module
 from melodyconstraints.images import actor, config
-from melodyconstraints.images.actor import load_actor, recipe_of
+from melodyconstraints.images.actor import load_actor, preset_settings
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
 from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.workflows.images import training_folders
+from melodyconstraints.workflows.images import train_classifier, train_vae
 
 TINY = ActorCriticSettings(
     actor_hidden=(8,),
@@ -36,7 +36,7 @@ def _tiny(monkeypatch) -> None:
         config.PRESETS, "small", Preset("convolutional", (4, 4, 4, 4), 3, "of the test")
     )
     monkeypatch.setitem(config.PRESETS, "digits", Preset("feed-forward", (8,), 3, "of the test"))
-    monkeypatch.setitem(training_folders._CLASSIFIERS, "faces", ((4, 4, 4, 4), 0))
+    monkeypatch.setitem(train_classifier.SIZES, "faces", ((4, 4, 4, 4), 0))
     monkeypatch.setitem(actor.PRESETS, "small", TINY)
 
 
@@ -110,7 +110,7 @@ def test_options_reach_the_training_of_a_model(train, tmp_path):
     settings = whole["training"]["settings"]
     assert (settings["preset"], settings["steps"], settings["batch_size"]) == ("small", 2, 4)
     assert (settings["learning_rate"], settings["seed"]) == (0.002, 3)
-    assert (settings["precision"], settings["average"]) == ("float32", 0.999)
+    assert (settings["precision"], settings["ema_decay"]) == ("float32", 0.999)
 
 
 def test_an_autoencoder_has_its_error_alone(train, table):
@@ -119,19 +119,19 @@ def test_an_autoencoder_has_its_error_alone(train, table):
     assert [row[0] for row in table(result.stdout)[1:]] == ["squared error, a pixel"]
 
 
-def test_grey_images_get_another_preset_and_half_an_hour(mc, monkeypatch):
+def test_a_training_of_digits_takes_half_an_hour(mc, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        training_folders, "train_model", lambda *a, **kw: asked.append(a) or {"mse": 0.5}
+        train_vae, "train_vae_folder", lambda *a, **kw: asked.append(a) or {"mse": 0.5}
     )
     assert mc("images", "train-vae", "digits", "-o", "model").exit_code == 0
-    data, _, preset, settings = asked[0]
-    assert (data.train.source, preset) == ("digits", "digits")
+    data, _, settings = asked[0]
+    assert data.train.source == "digits"
     assert (settings.time_budget_seconds, settings.steps) == (1800, None)
 
 
 def test_a_process_that_only_helps_says_nothing(train, monkeypatch):
-    monkeypatch.setattr(training_folders, "train_model", lambda *a, **kw: {})
+    monkeypatch.setattr(train_vae, "train_vae_folder", lambda *a, **kw: {})
     assert train("--steps", 1).stdout == ""
 
 
@@ -180,7 +180,7 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     actor = load_actor(tmp_path / "actor")
     assert (actor.method, actor.names) == (method, ("Smiling", "Wearing_Hat"))
     assert not actor.exclusive
-    assert actor.settings == recipe_of("small", method)
+    assert actor.settings == preset_settings("small", method)
     assert (tmp_path / "actor" / "training-curves.png").is_file()
 
 

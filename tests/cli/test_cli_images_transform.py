@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from melodyconstraints.cli.images.transform import read_picture
 from melodyconstraints.errors import ImageDataError, UsageError
 from melodyconstraints.images.actor import ImageActor, save_actor
 from melodyconstraints.images.checkpoint import load_model, save_model
@@ -16,6 +15,7 @@ from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.workflows.images.transform import read_picture
 
 PNG = b"\x89PNG"
 NAMES = ("Smiling", "Wearing_Hat", "Male")
@@ -100,7 +100,7 @@ def transform(mc, actors, pictures):
 
 def seen(actors: Path, pictures: list[str]) -> list[list[bool]]:
     """What holds in the pictures: the signs of the first dimensions."""
-    images = torch.stack([read_picture(Path(name), SHAPE, None, False) for name in pictures])
+    images = torch.stack([read_picture(Path(name), SHAPE) for name in pictures])
     return (load_model(actors / "model").encode(images).mean[:, :3] > 0).tolist()
 
 
@@ -130,11 +130,17 @@ def test_a_picture_that_has_its_labels_is_not_moved(transform, actors, pictures)
     assert told["images"][0]["labels"] == on
 
 
-def test_a_table_says_what_was_reached(transform, table):
+def test_a_table_says_what_is_predicted(transform, table):
     result = transform("gradient", "--set", "Smiling,Wearing_Hat,Male")
     assert result.exit_code == 0
     head, first, second = table(result.stdout)
-    assert head == ["picture", "labels wanted", "reached", "pixel distance", "latent distance"]
+    assert head == [
+        "picture",
+        "labels wanted",
+        "predicted satisfied",
+        "pixel distance",
+        "latent distance",
+    ]
     assert first[:3] == ["ann.png", "Smiling, Wearing_Hat, Male", "yes"]
     assert second[:3] == ["bob.jpg", "Smiling, Wearing_Hat, Male", "yes"]
 
@@ -153,7 +159,7 @@ def test_a_network_is_told_all_labels(transform):
 def test_rows_of_the_picture_are_before_and_after(transform, monkeypatch, actors, pictures):
     drawn = []
     monkeypatch.setattr(
-        "melodyconstraints.images.grids.draw_grid",
+        "melodyconstraints.workflows.images.transform.draw_grid",
         lambda rows, path, **names: drawn.append((rows, names)),
     )
     transform("gradient", "--set", "smiling")
@@ -164,16 +170,16 @@ def test_rows_of_the_picture_are_before_and_after(transform, monkeypatch, actors
     }
     model = load_model(actors / "model")
     for name, (picture, copy, _) in zip(pictures, rows, strict=True):
-        image = read_picture(Path(name), SHAPE, None, False)
+        image = read_picture(Path(name), SHAPE)
         assert torch.equal(picture, image / 255)
         assert torch.allclose(copy, model.decode(model.encode(image[None]).mean)[0], atol=1e-2)
 
 
-def test_nothing_reached_is_a_failure_that_says_what_to_try(transform, tmp_path):
+def test_nothing_satisfied_is_a_failure_that_says_what_to_try(transform, tmp_path):
     result = transform("stuck", "--set", "smiling", "--distance", 1, "--steps", 2)
     assert result.exit_code == 1
     assert "\nann.png\t" in result.stdout
-    assert "Error: the critics are content with none of the pictures; " in result.stderr
+    assert "Error: the critics predict none of the pictures satisfied; " in result.stderr
     assert "try a lower --distance or more --steps" in result.stderr
     assert (tmp_path / "out.png").is_file()
 
@@ -238,12 +244,12 @@ def test_the_middle_square_is_taken(tmp_path):
     pixels[:, 2:6] = 200
     pixels[1:3, 3:5] = (0, 100, 0)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    square = read_picture(tmp_path / "a.png", (3, 4, 4), None, False)
+    square = read_picture(tmp_path / "a.png", (3, 4, 4))
     assert square.shape == (3, 4, 4)
     assert torch.equal(square, torch.from_numpy(pixels[:, 2:6]).movedim(-1, 0))
-    inner = read_picture(tmp_path / "a.png", (3, 2, 2), 2, True)
+    inner = read_picture(tmp_path / "a.png", (3, 2, 2), crop=2, invert=True)
     assert inner[:, 0, 0].tolist() == [255, 155, 255]
-    grey = read_picture(tmp_path / "a.png", (1, 2, 2), 2, False)
+    grey = read_picture(tmp_path / "a.png", (1, 2, 2), crop=2)
     assert grey.shape == (1, 2, 2)
     assert grey[0, 0, 0] == round(0.587 * 100)
 
@@ -251,6 +257,6 @@ def test_the_middle_square_is_taken(tmp_path):
 def test_what_cannot_become_a_square_of_the_model_is_told(tmp_path):
     Image.new("RGB", (8, 4)).save(tmp_path / "a.png")
     with pytest.raises(ImageDataError, match=r"a\.png is 8x4, smaller than --crop 5; ask for"):
-        read_picture(tmp_path / "a.png", SHAPE, 5, False)
+        read_picture(tmp_path / "a.png", SHAPE, crop=5)
     with pytest.raises(UsageError, match="pictures become square; the model's images are 6x4"):
-        read_picture(tmp_path / "a.png", (1, 4, 6), None, False)
+        read_picture(tmp_path / "a.png", (1, 4, 6))

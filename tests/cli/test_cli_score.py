@@ -1,6 +1,8 @@
 """``mc score``."""
 
+import gzip
 import json
+import os
 import subprocess
 import sys
 
@@ -166,3 +168,55 @@ def test_a_rule_that_ends_the_program_is_an_error(mc, songs, tmp_path):
     result = mc("score", "songs/a.mid", "--rule", "mine.py:ends")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Error: rule mine.py:ends raised SystemExit: 0 for melody 1 of 1" in result.stderr
+
+
+def test_pipes_devices_and_endless_files_are_refused_in_a_line_each(mc, table, songs, tmp_path):
+    os.mkfifo(songs / "pipe.mid")
+    (songs / "zero.mid").symlink_to("/dev/zero")
+    with (songs / "vast.mid").open("wb") as file:
+        file.truncate(2**40)
+    os.mkfifo(tmp_path / "alone.mid")
+    result = mc("score", "songs", "alone.mid", "--rule", "cmajor")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: songs/pipe.mid: cannot be read: it is not a regular file",
+        "Error: songs/vast.mid: 1,099,511,627,776 bytes; at most 16,777,216 are read",
+        "Error: songs/zero.mid: cannot be read: it is not a regular file",
+        "Error: alone.mid: cannot be read: it is not a regular file",
+    ]
+    assert [row[0] for row in table(result.stdout)] == ["file", "songs/a.mid", "songs/deep/b.mid"]
+
+
+def test_folders_out_of_reach_are_told_and_one_that_is_unreadable_is_a_failure(
+    mc, songs, tmp_path, monkeypatch
+):
+    (songs / "link").symlink_to(tmp_path / "songs", target_is_directory=True)
+    result = mc("score", "songs", "--rule", "cmajor", "--json")
+    assert result.stderr == "Note: songs/link: a link to a folder, not followed\n"
+    assert (result.exit_code, json.loads(result.stdout)["failed"]) == (0, 0)
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = mc("score", "songs", "--rule", "cmajor", "--json")
+    assert "Error: songs/deep: cannot be listed: Permission denied\n" in result.stderr
+    assert (result.exit_code, json.loads(result.stdout)["failed"]) == (1, 1)
+
+
+def test_json_holds_no_lone_surrogates(mc, tmp_path):
+    write_melody(C_MAJOR, tmp_path / "caf\udce9.mid")  # b"caf\xe9.mid" on disk
+    result = mc("score", ".", "--rule", "cmajor", "--json")
+    (row,) = json.loads(result.stdout)["melodies"]
+    assert row["file"] == r"caf\xe9.mid"
+
+
+def test_a_packed_file_is_scored(mc, songs):
+    packed = gzip.compress((songs / "a.mid").read_bytes())
+    (songs / "deep" / "c.mid.gz").write_bytes(packed)
+    result = mc("score", "songs/deep/c.mid.gz", "songs/a.mid", "--rule", "cmajor", "--json")
+    first, second = json.loads(result.stdout)["melodies"]
+    assert first == second | {"file": "songs/deep/c.mid.gz"}

@@ -69,7 +69,7 @@ def test_options_reach_the_training(train, tmp_path):
     assert settings["batch_size"] == 4
     assert settings["learning_rate"] == 0.002
     assert settings["precision"] == "float32"
-    assert settings["average"] == 0.999
+    assert settings["ema_decay"] == 0.999
     assert settings["seed"] == 3
     assert settings["beta"] == 0.2
     assert settings["free_nats"] == pytest.approx(256 * math.log(2))
@@ -86,7 +86,7 @@ def test_the_settings_that_are_not_given_fit_the_preset(mc, tiny_store, monkeypa
     assert mc("train-vae", tiny_store, "-o", "model", "--preset", preset).exit_code == 0
     _, _, name, settings, elbo = asked[0]
     assert (name, settings.learning_rate) == (preset, rate)
-    assert (settings.batch_size, settings.precision, settings.average) == (8, "auto", 0.999)
+    assert (settings.batch_size, settings.precision, settings.ema_decay) == (8, "auto", 0.999)
     assert (elbo.beta, elbo.free_nats) == (0.3, 0.0)
 
 

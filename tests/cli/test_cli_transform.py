@@ -1,6 +1,7 @@
 """``mc transform``: what is written, what is told, and when it counts as failed."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -45,7 +46,8 @@ def actor_folder(tmp_path_factory, tiny_model_folder, tiny_recipe):
 
     def make(*rules: str) -> Path:
         folder = tmp_path_factory.mktemp("actor")
-        train_actor(load_model(tiny_model_folder), rules, settings=tiny_recipe).save(folder)
+        model, silent = load_model(tiny_model_folder), lambda _: None  # one rule is no news
+        train_actor(model, rules, settings=tiny_recipe, announce=silent).save(folder)
         return folder
 
     return make
@@ -342,3 +344,12 @@ def test_wrong_usage_without_an_actor_is_told(mc, song, arguments, message):
     result = mc("transform", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_hard_link_of_the_input_is_not_replaced(transform, song, tmp_path):
+    before = song.read_bytes()
+    os.link(song, tmp_path / "link.mid")
+    result = transform("song.mid", "-o", "link.mid", "--overwrite")
+    assert result.exit_code == 2
+    assert "song.mid is an input; choose another OUTPUT" in result.stderr
+    assert song.read_bytes() == before

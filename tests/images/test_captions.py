@@ -44,7 +44,7 @@ SETTINGS = TrainingSettings(
     batch_size=64,
     learning_rate=1e-2,
     warmup_steps=10,
-    average=0.95,
+    ema_decay=0.95,
     precision="float32",
 )
 

@@ -1,4 +1,4 @@
-"""Classifiers: scores against tables, what they learn, and how images are moved."""
+"""Classifiers: metrics against tables, what they learn, and how images are moved."""
 
 import math
 
@@ -12,9 +12,9 @@ from melodyconstraints.images import classifier as classifier_module
 from melodyconstraints.images.classifier import (
     ClassifierConfig,
     ImageClassifier,
+    compare_labels,
     decided,
     label_loss,
-    scores,
     shifted,
     train_classifier,
 )
@@ -37,14 +37,14 @@ def settings(steps: int, **others) -> TrainingSettings:
     )
 
 
-# Scores
+# Metrics
 
 
 def test_scores_by_hand():
     wanted = torch.tensor([[1, 1], [1, 0], [1, 0], [0, 0]]).float()
     predicted = torch.tensor([[1, 0], [1, 0], [0, 1], [1, 0]]).float()
     # a: found 3, of which 2 right, of 3; b: found 1, which is wrong, of 1
-    found = scores(predicted, wanted, AB, exclusive=False)
+    found = compare_labels(predicted, wanted, AB, exclusive=False)
     assert found.accuracy == pytest.approx((2 / 4 + 2 / 4) / 2)
     assert found.precision == pytest.approx((2 / 3 + 0) / 2)
     assert found.recall == pytest.approx((2 / 3 + 0) / 2)
@@ -55,10 +55,10 @@ def test_scores_by_hand():
 def test_the_accuracy_of_classes_is_a_share_of_images():
     wanted = torch.eye(3)[torch.tensor([0, 1, 2, 2])]
     predicted = torch.eye(3)[torch.tensor([0, 1, 1, 2])]
-    found = scores(predicted, wanted, ("a", "b", "c"), exclusive=True)
+    found = compare_labels(predicted, wanted, ("a", "b", "c"), exclusive=True)
     assert found.accuracy == 0.75
     assert found.by_label["a"] == (1.0, 1.0)
-    assert scores(predicted, wanted, ("a", "b", "c"), exclusive=False).accuracy == 10 / 12
+    assert compare_labels(predicted, wanted, ("a", "b", "c"), exclusive=False).accuracy == 10 / 12
 
 
 @pytest.mark.parametrize("labels", [2, 5])
@@ -67,7 +67,7 @@ def test_scores_are_scikit_learns(rng, labels):
     wanted[:, 0] = False  # a label that nobody has
     names = tuple(str(number) for number in range(labels))
     theirs = precision_recall_fscore_support(wanted, predicted, average="macro", zero_division=0)
-    ours = scores(
+    ours = compare_labels(
         torch.from_numpy(predicted), torch.from_numpy(wanted).float(), names, exclusive=False
     )
     assert (ours.precision, ours.recall, ours.f1) == pytest.approx(theirs[:3])
@@ -78,13 +78,13 @@ def test_scores_are_scikit_learns(rng, labels):
 
 def test_a_single_label_is_scored_by_its_presence():
     predicted, wanted = torch.tensor([[1.0], [0], [1], [0]]), torch.tensor([[1.0], [1], [0], [0]])
-    found = scores(predicted, wanted, ("a",), exclusive=False)
+    found = compare_labels(predicted, wanted, ("a",), exclusive=False)
     assert (found.precision, found.recall, found.f1, found.accuracy) == (0.5, 0.5, 0.5, 0.5)
 
 
-def test_no_images_have_no_scores():
-    with pytest.raises(UsageError, match="there is no image to score"):
-        scores(torch.zeros(0, 2), torch.zeros(0, 2), AB, exclusive=False)
+def test_no_images_have_no_metrics():
+    with pytest.raises(UsageError, match="there is no image to measure; give at least one"):
+        compare_labels(torch.zeros(0, 2), torch.zeros(0, 2), AB, exclusive=False)
 
 
 # Logits
@@ -143,7 +143,7 @@ def test_it_learns_classes(bars, other_bars):
     config = ClassifierConfig(FLAT, tuple("abcd"), exclusive=True)
     classifier = train_classifier(config, *bars, settings(150))
     assert not classifier.training
-    found = scores(
+    found = compare_labels(
         classifier.predict(other_bars.images), other_bars.labels, config.names, exclusive=True
     )
     assert found.accuracy > 0.98
@@ -157,7 +157,7 @@ def test_it_learns_attributes_of_which_any_set_may_hold(bars, other_bars):
 
     config = ClassifierConfig(DEEP, ("right", "low"), exclusive=False, hidden=16)
     classifier = train_classifier(config, bars.images, attributes(bars), settings(250))
-    found = scores(
+    found = compare_labels(
         classifier.predict(other_bars.images),
         attributes(other_bars),
         config.names,

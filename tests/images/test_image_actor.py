@@ -102,25 +102,6 @@ def test_critics_of_attributes_know_what_encodings_show(trained, bar_model, othe
     assert ((logits[:, :4] > 0) == (other_bars.labels == 1)).float().mean() > 0.97
 
 
-@pytest.mark.parametrize(
-    ("method", "labelled"),
-    [
-        ("actor", True),
-        ("actor", False),
-        ("gradient", True),
-        ("gradient", False),
-        ("langevin", True),
-    ],
-)
-def test_each_of_the_critics_heads_has_a_name(trained, bar_model, method, labelled):
-    actor = trained(method, labelled=labelled)
-    y = ASKED[:1] if method == "actor" and labelled else None
-    logits = actor.critic(prior_points(bar_model, 1, seed=0), y)
-    assert len(actor.displayed_heads) == logits.shape[1]
-    if method != "actor":
-        assert actor.displayed_heads[: len(actor.names)] == actor.names
-
-
 def test_the_realism_critic_knows_encodings_from_the_prior(trained, bar_model, other_bars):
     actor = trained("gradient", labelled=False)
     z = bar_model.encode(other_bars.images).mean

@@ -20,7 +20,6 @@ from melodyconstraints.images.training import (
     settle,
     squared_error,
     train_image_vae,
-    with_sigma,
 )
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.training import TrainingSettings
@@ -229,12 +228,6 @@ def test_a_code_that_never_changes_stays_finite(images):
     assert torch.isfinite(model.decode(torch.randn(5, 3))).all()
 
 
-def test_another_sigma_leaves_all_else():
-    config = model_with(0.1).config
-    assert with_sigma(config, 0.0) == ImageVAEConfig(config.trunk, 3, 0.0)
-    assert config.sigma_x == 0.1
-
-
 # The whole
 
 
@@ -242,13 +235,13 @@ def test_another_sigma_leaves_all_else():
 def train_tiny(images):
     """Trains on 24 images; two trainings alike are equal to the bit."""
 
-    def train(steps: int = 7, *, sigma_x: float = 0.1, average: float = 0.0, **options):
+    def train(steps: int = 7, *, sigma_x: float = 0.1, ema_decay: float = 0.0, **options):
         settings = TrainingSettings(
             steps=steps,
             batch_size=8,
             learning_rate=1e-2,
             warmup_steps=2,
-            average=average,
+            ema_decay=ema_decay,
             precision="float32",
             evaluate_every=3,
             checkpoint_every=2,
@@ -259,16 +252,16 @@ def train_tiny(images):
     return train
 
 
-@pytest.mark.parametrize(("sigma_x", "average"), [(0.1, 0.0), (0.1, 0.9), (0.0, 0.0)])
+@pytest.mark.parametrize(("sigma_x", "ema_decay"), [(0.1, 0.0), (0.1, 0.9), (0.0, 0.0)])
 def test_a_resumed_training_equals_one_that_was_never_stopped(
-    train_tiny, tmp_path, sigma_x, average
+    train_tiny, tmp_path, sigma_x, ema_decay
 ):
     def stop(state):
         if state.step == 5:
             raise InterruptedError
 
-    whole, end = train_tiny(sigma_x=sigma_x, average=average)
-    options = {"sigma_x": sigma_x, "average": average, "folder": tmp_path}
+    whole, end = train_tiny(sigma_x=sigma_x, ema_decay=ema_decay)
+    options = {"sigma_x": sigma_x, "ema_decay": ema_decay, "folder": tmp_path}
     with pytest.raises(InterruptedError):
         train_tiny(callback=stop, **options)
     resumed, later = train_tiny(resume=True, **options)

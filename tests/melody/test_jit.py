@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody import jit as module
-from melodyconstraints.melody.jit import _cache_folder, jit
+from melodyconstraints.melody.jit import (
+    INTERPRETED_SECONDS,
+    LARGE,
+    _cache_folder,
+    compile_from_now_on,
+    jit,
+)
+from melodyconstraints.melody.midi import scores, windows
 
 
 @pytest.fixture
@@ -60,3 +67,78 @@ def test_options_are_those_of_numba():
     assert jit(by_numpy, error_model="numpy")(1.0, 0.0) == np.inf
     with pytest.raises(ZeroDivisionError):
         jit(by_python)(1.0, 0.0)
+
+
+# Functions that are interpreted first
+
+
+@jit
+def doubled(values):
+    return values * 2
+
+
+@jit
+def total_doubled(values):
+    return doubled(values).sum()
+
+
+@pytest.fixture
+def spent(monkeypatch):
+    """No time is spent yet, and loops of this file are not compiled."""
+    seconds = [0.0]
+    monkeypatch.setattr(module, "_spent", seconds)
+    for loops in (doubled, total_doubled):
+        vars(loops).pop("compiled", None)
+    return seconds
+
+
+def is_compiled(loops) -> bool:
+    return isinstance(vars(loops).get("compiled"), numba.core.dispatcher.Dispatcher)
+
+
+def test_a_function_is_interpreted_until_time_is_spent(spent):
+    assert total_doubled(np.arange(4)) == 12
+    assert not is_compiled(total_doubled)
+    assert 0 < spent[0] < INTERPRETED_SECONDS
+    spent[0] = INTERPRETED_SECONDS + 0.1
+    assert total_doubled(np.arange(4)) == 12
+    assert is_compiled(total_doubled)
+    assert is_compiled(doubled)
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_large_array_is_handled_by_compiled_code_at_once():
+    assert total_doubled(np.ones(LARGE + 1, np.int64)) == 2 * LARGE + 2
+    assert is_compiled(total_doubled)
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_process_with_much_to_do_does_not_wait():
+    compile_from_now_on()
+    assert doubled(np.arange(2)).tolist() == [0, 2]
+    assert is_compiled(doubled)
+
+
+def test_interpreted_and_compiled_code_read_the_same(run_loops, make_midi, tmp_path):
+    notes = [(beat / 2, beat / 2 + 1.3, 60 + beat * 7 % 24) for beat in range(200)]
+    path = make_midi(tmp_path / "song.mid", [(0, "Lead", notes), (1, "Chords", notes[::3] * 2)])
+    found = []
+    for way in ("interpreted", "compiled"):
+        run_loops(way)
+        score = scores.read_score(path)
+        events = [
+            score.part_events(part, segment, polyphony)
+            for part in score.parts
+            for segment in score.timeline(part).segments
+            for polyphony in ("skyline", "onset")
+        ]
+        causes = [windows.drop_causes(one, windows.WindowSettings()) for one in events]
+        found.append((events, causes))
+    (events, causes), (other_events, other_causes) = found
+    assert any(len(one) for one in events)
+    for one, other in zip(events, other_events, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(causes, other_causes, strict=True):
+        for own, others in zip(one, other, strict=True):
+            np.testing.assert_array_equal(own, others)

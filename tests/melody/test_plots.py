@@ -2,6 +2,7 @@
 
 import matplotlib.image
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -26,34 +27,53 @@ def drawn(melody, **options):
     return axes
 
 
+def notes_of(axes) -> PolyCollection:
+    (notes,) = (one for one in axes.collections if isinstance(one, PolyCollection))
+    return notes
+
+
+def boxes(axes) -> list[tuple[float, float, float, float]]:
+    """Left, bottom, right and top of each note."""
+    extents = [path.get_extents() for path in notes_of(axes).get_paths()]
+    return [(box.x0, box.y0, box.x1, box.y1) for box in extents]
+
+
+def colors_of(axes) -> list[str]:
+    return [to_hex(color) for color in notes_of(axes).get_facecolors()]
+
+
 def test_every_note_is_one_bar_at_its_place():
-    patches = drawn(TUNE).patches
-    assert len(patches) == len(TUNE) == 4
-    assert [patch.get_x() for patch in patches] == [0, 4, 16, 250]
-    assert [patch.get_y() + patch.get_height() / 2 for patch in patches] == pytest.approx(
-        [60, 61, 67, 78]
-    )
+    found = boxes(drawn(TUNE))
+    assert [left for left, _, _, _ in found] == [0, 4, 16, 250]
+    assert [(bottom + top) / 2 for _, bottom, _, top in found] == pytest.approx([60, 61, 67, 78])
     # A little shorter than the note, so that repeated notes can be told apart.
-    assert [patch.get_width() for patch in patches] == pytest.approx([3.85, 1.85, 7.85, 5.85])
+    widths = [right - left for left, _, right, _ in found]
+    assert widths == pytest.approx([3.85, 1.85, 7.85, 5.85])
+
+
+def test_there_is_a_line_for_every_bar_line_and_below_every_c():
+    (grid,) = (one for one in drawn(TUNE).collections if isinstance(one, LineCollection))
+    upright = [one[0][0] for one in grid.get_segments() if one[0][0] == one[1][0]]
+    level = [one[0][1] for one in grid.get_segments() if one[0][1] == one[1][1]]
+    assert upright == list(range(0, 257, 16))
+    assert level == [59.5, 71.5]
 
 
 def test_notes_outside_of_the_pitch_classes_are_red():
-    colors = [
-        to_hex(patch.get_facecolor()) for patch in drawn(TUNE, pitch_classes=C_MAJOR).patches
-    ]
+    colors = colors_of(drawn(TUNE, pitch_classes=C_MAJOR))
     assert colors == [INSIDE, OUTSIDE, INSIDE, OUTSIDE]
 
 
 def test_without_pitch_classes_every_note_is_inside_and_with_none_outside():
-    assert {to_hex(p.get_facecolor()) for p in drawn(TUNE).patches} == {INSIDE}
-    assert {to_hex(p.get_facecolor()) for p in drawn(TUNE, pitch_classes=()).patches} == {OUTSIDE}
+    assert set(colors_of(drawn(TUNE))) == {INSIDE}
+    assert set(colors_of(drawn(TUNE, pitch_classes=()))) == {OUTSIDE}
 
 
 def test_all_notes_lie_within_the_axes_and_c_4_is_middle_c():
     for notes in ([(0, 1, 0), (1, 1, 127)], [(0, 1, 0)], [(0, 1, 127)], [(0, 1, 60)]):
         axes = drawn(Melody.from_notes(notes))
         low, high = axes.get_ylim()
-        assert all(low < p.get_y() and p.get_y() + p.get_height() < high for p in axes.patches)
+        assert all(low < bottom and top < high for _, bottom, _, top in boxes(axes))
         assert axes.get_xlim() == (0, 256)
     labels = dict(
         zip(axes.get_yticks(), [t.get_text() for t in axes.get_yticklabels()], strict=True)
@@ -63,7 +83,7 @@ def test_all_notes_lie_within_the_axes_and_c_4_is_middle_c():
 
 def test_an_empty_melody_is_drawn_as_an_empty_roll():
     axes = drawn(EMPTY)
-    assert len(axes.patches) == 0
+    assert boxes(axes) == []
     assert [label.get_text() for label in axes.get_xticklabels()] == [
         *["bar 1", "bar 5"],
         *["bar 9", "bar 13"],
@@ -94,13 +114,21 @@ def test_a_batch_draws_as_its_melodies_do_and_always_the_same(tmp_path):
 def test_notes_that_the_other_melody_has_not_are_red_and_both_fit():
     other = Melody.from_notes([(0, 2, 60), (4, 2, 62), (16, 8, 67), (24, 1, 96), (250, 6, 30)])
     left, right = drawn(TUNE, other=other), drawn(other, other=TUNE)
-    colors = [to_hex(patch.get_facecolor()) for patch in left.patches]
-    assert colors == [INSIDE, OUTSIDE, INSIDE, OUTSIDE]  # one at the place has another pitch
+    assert colors_of(left) == [
+        INSIDE,
+        OUTSIDE,
+        INSIDE,
+        OUTSIDE,
+    ]  # one at the place has another pitch
     assert left.get_ylim() == right.get_ylim()
     assert left.get_ylim()[0] < 30 < 96 < left.get_ylim()[1]
-    assert {to_hex(p.get_facecolor()) for p in drawn(TUNE, other=EMPTY).patches} == {OUTSIDE}
-    both = drawn(TUNE, other=TUNE, pitch_classes=C_MAJOR).patches
-    assert [to_hex(p.get_facecolor()) for p in both] == [INSIDE, OUTSIDE, INSIDE, OUTSIDE]
+    assert set(colors_of(drawn(TUNE, other=EMPTY))) == {OUTSIDE}
+    assert colors_of(drawn(TUNE, other=TUNE, pitch_classes=C_MAJOR)) == [
+        INSIDE,
+        OUTSIDE,
+        INSIDE,
+        OUTSIDE,
+    ]
 
 
 def test_each_melody_of_a_picture_has_its_other(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ SETTINGS = TrainingSettings(
     batch_size=4,
     learning_rate=1e-3,
     warmup_steps=3,
-    average=0.9,
+    ema_decay=0.9,
     precision="float32",
     evaluate_every=12,
     checkpoint_every=5,
@@ -109,7 +109,7 @@ def train_a_line(place: Processes, folder: Path) -> dict[str, object]:
     torch.manual_seed(place.rank)
     model = nn.Linear(3, 1)
     objective = Line(model, place.rank)
-    settings = TrainingSettings(steps=12, average=0.9, warmup_steps=2, precision="float32")
+    settings = TrainingSettings(steps=12, ema_decay=0.9, warmup_steps=2, precision="float32")
     train(
         model,
         objective,

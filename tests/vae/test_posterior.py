@@ -135,3 +135,10 @@ def test_music_vaes_256_bits_are_177_nats():
     kl = torch.tensor([nats + 10.0])
     assert nats == pytest.approx(177.4, abs=0.05)
     assert free_bits_penalty(kl, beta=0.2, free_nats=nats).item() == pytest.approx(2.0, abs=1e-4)
+
+
+def test_posteriors_of_batches_are_joined_in_their_order():
+    parts = [Posterior(torch.full((n, 2), float(n)), torch.full((n, 2), n / 8)) for n in (1, 3)]
+    joined = Posterior.join(parts)
+    assert joined.mean[:, 0].tolist() == [1, 3, 3, 3]
+    assert joined.scale[:, 1].tolist() == [0.125, 0.375, 0.375, 0.375]

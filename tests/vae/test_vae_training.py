@@ -1,7 +1,9 @@
 """The training loop: its schedule, its checkpoints, and a kill in the middle."""
 
+import json
 import math
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +23,7 @@ TWELVE = TrainingSettings(
     steps=12,
     batch_size=4,
     learning_rate=0.05,
-    final_share=0.1,
+    final_learning_rate_fraction=0.1,
     warmup_steps=3,
     precision="float32",
     evaluate_every=4,
@@ -105,7 +107,9 @@ def folders(path):
     ],
 )
 def test_the_rate_rises_on_a_line_and_falls_along_a_cosine(step, progress, expected):
-    settings = TrainingSettings(steps=100, learning_rate=1.0, final_share=0.1, warmup_steps=4)
+    settings = TrainingSettings(
+        steps=100, learning_rate=1.0, final_learning_rate_fraction=0.1, warmup_steps=4
+    )
     assert settings.rate(step, progress) == pytest.approx(expected)
 
 
@@ -257,7 +261,7 @@ def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
 def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(
     tmp_path, average, killed, kept
 ):
-    settings = replace(TWELVE, steps=24, average=average)
+    settings = replace(TWELVE, steps=24, ema_decay=average)
     options = {"evaluate": lambda measured: {"quality": float(measured.bias.detach())}}
     whole, uninterrupted = run(settings, folder=tmp_path / "whole", **options)
     with pytest.raises(KilledError):
@@ -429,7 +433,7 @@ def weights_at_steps(settings, **options):
     return seen, model
 
 
-AVERAGED = replace(TWELVE, steps=25, average=0.95)
+AVERAGED = replace(TWELVE, steps=25, ema_decay=0.95)
 
 
 def averages(average, start, ten, twenty, end):
@@ -459,7 +463,7 @@ def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_s
         measured[len(measured)] = weights(module)
         return {}
 
-    settings = replace(AVERAGED, average=average, evaluate_every=5)
+    settings = replace(AVERAGED, ema_decay=average, evaluate_every=5)
     seen, kept = weights_at_steps(settings, evaluate=evaluate, folder=tmp_path)
     after_ten, after_twenty, end = averages(average, seen[0], seen[10], seen[20], seen[25])
     expected = [seen[0], after_ten, after_ten, after_twenty, end]
@@ -473,13 +477,13 @@ def test_the_weights_that_are_kept_and_measured_are_the_average_of_every_tenth_s
 
 @pytest.mark.parametrize("steps", [1, 7, 10])
 def test_a_short_training_keeps_a_tenth_of_the_weights_before_it(steps):
-    seen, kept = weights_at_steps(replace(TWELVE, steps=steps, average=0.999))
+    seen, kept = weights_at_steps(replace(TWELVE, steps=steps, ema_decay=0.999))
     torch.testing.assert_close(weights(kept), 0.1 * seen[0] + 0.9 * seen[steps])
 
 
 def test_averaging_does_not_change_what_is_trained():
     averaged, _ = weights_at_steps(AVERAGED)
-    plain, _ = weights_at_steps(replace(AVERAGED, average=0.0))
+    plain, _ = weights_at_steps(replace(AVERAGED, ema_decay=0.0))
     assert torch.equal(torch.stack(averaged), torch.stack(plain))
 
 
@@ -509,7 +513,7 @@ def test_weights_that_the_objective_has_set_start_the_average_anew():
 
 
 def test_the_checkpoint_of_an_average_is_resumed_without_one_from_its_weights(tmp_path):
-    plain = replace(AVERAGED, average=0.0)
+    plain = replace(AVERAGED, ema_decay=0.0)
     with pytest.raises(KilledError):
         run(AVERAGED, folder=tmp_path, callback=kill_at(13))
     model, _ = run(plain, folder=tmp_path, resume=True)
@@ -517,7 +521,7 @@ def test_the_checkpoint_of_an_average_is_resumed_without_one_from_its_weights(tm
 
 
 def test_a_checkpoint_without_an_average_starts_it_from_its_weights(tmp_path):
-    plain = replace(AVERAGED, average=0.0)
+    plain = replace(AVERAGED, ema_decay=0.0)
     seen, _ = weights_at_steps(plain)
     with pytest.raises(KilledError):
         run(plain, folder=tmp_path, callback=kill_at(13))
@@ -535,8 +539,10 @@ def test_a_finished_training_is_resumed_to_its_average(tmp_path):
 
 @pytest.mark.parametrize("average", [-0.1, 1.0, math.nan])
 def test_an_average_out_of_range_is_refused(average):
-    with pytest.raises(UsageError, match=f"average must be at least 0 and below 1, got {average}"):
-        TrainingSettings(steps=1, average=average)
+    with pytest.raises(
+        UsageError, match=f"ema_decay must be at least 0 and below 1, got {average}"
+    ):
+        TrainingSettings(steps=1, ema_decay=average)
 
 
 # The clock
@@ -572,3 +578,16 @@ def test_a_resumed_training_has_what_is_left_of_its_time(tmp_path):
 def test_a_training_must_have_a_length(length):
     with pytest.raises(UsageError, match="steps and time budget must be above 0"):
         TrainingSettings(**length)
+
+
+@pytest.mark.parametrize("package", ["melody.vae", "images"])
+def test_models_whose_settings_have_older_names_are_read(package):
+    """The bundled models say ``average`` and ``final_share`` in their settings."""
+    checkpoint = import_module(f"melodyconstraints.{package}.checkpoint")
+    config = json.loads((checkpoint.BUNDLED / "config.json").read_text(encoding="utf-8"))
+    settings = config["training"]["settings"]
+    assert (settings["average"], settings["final_share"]) == (0.999, 0.02)
+    assert not {"ema_decay", "final_learning_rate_fraction"} & settings.keys()
+    model = checkpoint.load_model(checkpoint.BUNDLED)
+    assert model.fingerprint
+    assert torch.isfinite(model.sigma_bar).all()

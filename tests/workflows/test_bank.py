@@ -9,11 +9,13 @@ import torch
 
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
+from melodyconstraints.melody.metrics import copies
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.storage import cache as cache_module
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import bank as banks
@@ -188,7 +190,7 @@ def test_either_a_near_copy_or_a_quotation_is_left_out(model, tiny_store, monkey
             self.similarity = lambda events: np.array([0.69, 0.7, 0.0, 1.0])
             self.quoted = lambda events: np.array([False, False, True, True])
 
-    monkeypatch.setattr(banks, "Originals", Judged)
+    monkeypatch.setattr(copies, "Originals", Judged)
     encodings = sample_encodings(model, read_store(tiny_store, "train"), 4)
     bank = make_bank(model, 0.5, encodings, size=4)
     kept = without_copies(bank, np.zeros((1, 256), np.uint8), model)
@@ -222,7 +224,7 @@ def test_a_damaged_bank_of_the_folder_is_passed_over(model, folder, tiny_store, 
 
 def test_a_bank_of_other_weights_is_never_used(folder, tiny_store, tiny_config, tmp_path):
     torch.manual_seed(1)
-    save_model(MelodyVAE(tiny_config), tmp_path / "other")
+    save_model(HierarchicalVAE(tiny_config), tmp_path / "other")
     write_bank(folder, tiny_store, size=6)
     shutil.copytree(folder / "bank", tmp_path / "other" / "bank")
     other = load_model(tmp_path / "other")
@@ -249,7 +251,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(model, tmp_path, monkeyp
 
 def test_the_cache_is_the_users_where_no_other_is_chosen(model, tmp_path, monkeypatch):
     monkeypatch.delenv(CACHE)
-    monkeypatch.setattr(banks, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(cache_module, "user_cache_path", lambda name: tmp_path / name)
     load_bank(model, size=2)
     assert len(entries(tmp_path / "melodyconstraints")) == 1
 

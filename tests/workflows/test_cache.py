@@ -27,7 +27,7 @@ def trainings(tiny_model_folder, tiny_recipe, monkeypatch, tmp_path):
 
         def train():
             trained.append([one.name for one in rules])
-            return replace(train_actor(model, rules), best=1.0, **changes)
+            return replace(train_actor(model, rules, announce=lambda _: None), best=1.0, **changes)
 
         return cached_actor(model, rules, train)
 

@@ -10,7 +10,7 @@ import torch
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model, save_model
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rule
@@ -352,7 +352,7 @@ def test_one_setting_is_not_saved(knobs, tmp_path):
 @pytest.mark.parametrize("latent_dim", [8, 6])
 def test_another_model_is_refused(knobs, tiny_config, latent_dim, tmp_path):
     save_knobs(knobs, tmp_path / "knobs")
-    other = MelodyVAE(replace(tiny_config, latent_dim=latent_dim)).eval()
+    other = HierarchicalVAE(replace(tiny_config, latent_dim=latent_dim)).eval()
     save_model(other, tmp_path / "other")
     message = (
         f"knobs was trained on the model {knobs.model.fingerprint[:12]}, found "

@@ -5,16 +5,20 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.staff.config import STAFF_PRESETS, StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.training import ElboSettings
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows import train_vae
+from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.train_vae import choose, train_model
 
 
@@ -203,7 +207,7 @@ def test_a_finished_model_without_its_checkpoints_is_not_overwritten(
 
 
 def test_an_unknown_preset_is_refused(tiny_store, tmp_path):
-    with pytest.raises(UsageError, match="preset must be one of paper, small, got 'huge'"):
+    with pytest.raises(UsageError, match="preset must be one of paper, small, staff, got 'huge'"):
         train_model(tiny_store, tmp_path, "huge", settings(1), ElboSettings())
 
 
@@ -212,3 +216,25 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tiny_s
     with pytest.raises(UsageError, match="device 'abacus' cannot be used"):
         train_model(tiny_store, output, "small", settings(1), ElboSettings(), device="abacus")
     assert not output.exists()
+
+
+def test_a_staff_generator_is_trained_saved_and_read(tiny_store, tmp_path, monkeypatch):
+    small = StaffConfig(
+        bar_code=4, bar_units=8, bar_hidden=8, step_features=4, decoder_units=8, units=8, heads=2
+    )
+    monkeypatch.setitem(STAFF_PRESETS, "staff", small)
+    measured = train_model(tiny_store, tmp_path / "first", "staff", settings(20), ElboSettings())
+    assert set(measured) == {"validation", "test"}
+    model = load_model(tmp_path / "first")
+    assert isinstance(model, StaffGenerator)
+    assert model.config == small
+    z = torch.randn(3, model.latent_dim)
+    assert torch.equal(model.decode(z), load_model(tmp_path / "first").decode(z))
+    assert len(load_bank(model).points) >= 1
+    train_model(
+        *(tiny_store, tmp_path / "further", "staff", settings(2), ElboSettings()),
+        start_from=tmp_path / "first",
+    )
+    again = load_model(tmp_path / "further")
+    codes = [one.bars.encoder.tokens.weight for one in (again, model)]
+    assert torch.equal(*codes)

@@ -9,9 +9,9 @@ from melodyconstraints.cli._table import CommandTable
 COMMANDS = {
     "demo": ("demo", "Everything once, on digits that are here already; a minute."),
     "train-vae": ("train_vae", "Train a model on a folder of images."),
-    "train-classifier": ("train_classifier", "Train the judge that measures actors."),
-    "train-actor": ("train_actor", "Teach a model the labels, without retraining it."),
-    "train-captions": ("train_captions", "Teach it to read captions in a model's points."),
+    "train-classifier": ("train_classifier", "Train the classifier that measures actors."),
+    "train-actor": ("train_actor", "Train an actor for labels; the model stays as it is."),
+    "train-captions": ("train_captions", "Train a captioner for generate --caption."),
     "generate": ("generate", "Write images with the labels that you ask for."),
     "transform": ("transform", "Your own pictures with other labels."),
     "evaluate": ("evaluate", "The paper's tables, for your models and actors."),

@@ -1,30 +1,29 @@
-"""Options and words that several commands of ``mc images`` share."""
+"""Options and display that several commands of ``mc images`` share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, Command
+from melodyconstraints.cli._common import FOLDER, Decorator, option_group
+from melodyconstraints.cli._training import budget, length_choices, precision_option
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from melodyconstraints.datasets.images.labelled_images import (
-        Announce,
-        ImageData,
-        LabelledImages,
-    )
-    from melodyconstraints.images.actor import ImageActor
+    from melodyconstraints.datasets.images.labelled_images import Announce, ImageData
     from melodyconstraints.images.model import ImageVAE
     from melodyconstraints.latent.pair import RoundRecord
+    from melodyconstraints.vae.training import TrainingSettings
 
 EDGE = 64
-"""Of the images of a folder in pixels, where nothing else is asked for."""
+"""Default edge in pixels of the images of a folder."""
 REMEDY = "pass --overwrite to replace it"
+"""Advice of an error about an earlier run's results."""
 
 data_argument = click.argument("data", type=FOLDER)
 edge_option = click.option(
@@ -37,40 +36,28 @@ edge_option = click.option(
 )
 
 
-class Names(click.ParamType[tuple[str, ...]]):
-    """``smiling,young`` as names."""
+def names_option(flag: str, variable: str, text: str) -> Decorator:
+    """An option of names with commas between them, given once or several times.
 
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Split at commas, or fail with what is wanted."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in str(value).split(","))
-        if "" in names:
-            self.fail(f"{value!r}: write names with commas between them", param, ctx)
-        return names
-
-
-def names_option(flag: str, variable: str, told: str) -> Callable[[Command], Command]:
-    """An option of names with commas between them, given once or several times."""
-
-    def flat(
-        context: click.Context, option: click.Parameter, given: tuple[tuple[str, ...], ...]
-    ) -> tuple[str, ...]:
-        return tuple(name for names in given for name in names)
-
+    Args:
+        flag: such as ``--label``.
+        variable: name of the argument.
+        text: help.
+    """
     return click.option(
-        flag,
-        variable,
-        type=Names(),
-        multiple=True,
-        callback=flat,
-        metavar="NAME,...",
-        help=told,
+        flag, variable, multiple=True, callback=split_names, metavar="NAME,...", help=text
     )
+
+
+def split_names(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Texts such as ``smiling,young`` as names."""
+    for text in texts:
+        if not all(name.strip() for name in text.split(",")):
+            message = f"{text!r}: write names with commas between them"
+            raise click.BadParameter(message, context, option)
+    return tuple(name.strip() for text in texts for name in text.split(","))
 
 
 attributes_option = names_option(
@@ -78,7 +65,7 @@ attributes_option = names_option(
     "attributes",
     "Labels to take of DATA.  [default: all; of CelebA the paper's ten]",
 )
-label_option = names_option("--label", "labels", "Classes wanted, of an actor of classes: 7.")
+label_option = names_option("--label", "classes", "Classes wanted, of an actor of classes: 7.")
 actor_option = click.option(
     "--actor",
     "actor_folder",
@@ -87,106 +74,88 @@ actor_option = click.option(
 )
 
 
-def read_data(
-    data: Path, attributes: Sequence[str], edge: int, announce: Announce | None = None
-) -> ImageData:
-    """The images of a folder, or those that are meant by a word."""
-    from melodyconstraints.datasets.images.read_images import read_images
+model_option = click.option(
+    "--model",
+    "model_folder",
+    type=FOLDER,
+    help="Folder of mc images train-vae.  [default: the bundled model of digits]",
+)
 
-    return read_images(data, attributes or None, size=edge, announce=announce)
 
+def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -> Decorator:
+    """Options of a training, handed over as ``settings``, a :class:`TrainingSettings`.
 
-def read_data_of(
-    models: Sequence[ImageVAE],
-    data: Path,
-    attributes: Sequence[str],
-    announce: Announce | None = None,
-) -> ImageData:
-    """The images of a folder, or of a word, as large as models make them.
-
-    Raises:
-        UsageError: a model makes images of another shape.
+    Args:
+        time_budget, learning_rate: defaults of the options.
+        ema_decay: a setting that has no option.
     """
-    from melodyconstraints.workflows.images.training_folders import check_fits
 
-    found = read_data(data, attributes, models[0].config.trunk.shape[1], announce)
-    for model in models:
-        check_fits(model, found.test)
-    return found
+    def make(**given: Any) -> TrainingSettings:
+        from melodyconstraints.vae.training import TrainingSettings
+
+        seconds = budget(given.pop("time_budget"), given["steps"], time_budget)
+        return TrainingSettings(time_budget_seconds=seconds, ema_decay=ema_decay, **given)
+
+    options: dict[str, Decorator] = {
+        **length_choices(time_budget),
+        "batch_size": click.option(
+            "--batch-size", type=click.IntRange(1), default=128, show_default=True
+        ),
+        "learning_rate": click.option(
+            "--learning-rate",
+            type=click.FloatRange(0, min_open=True),
+            default=learning_rate,
+            show_default=True,
+            help="Adam's learning rate.",
+        ),
+        "precision": precision_option,
+        "seed": click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    }
+    return option_group("settings", make, options)
 
 
-def check_names(who: str, names: Sequence[str], images: LabelledImages) -> None:
-    """Make sure that images have the labels that somebody knows, in the same order.
+@dataclass(frozen=True)
+class DataChoice:
+    """The data of a command: a folder or a word, and what is taken of it.
 
-    Raises:
-        UsageError: they have others.
+    Args:
+        data: a folder, or the word "digits".
+        attributes: names of the labels; all, or CelebA's ten of the paper, if empty.
+        edge: edge of the images in pixels; that of the model's images if None.
     """
-    if tuple(names) != images.names:
-        raise click.UsageError(
-            f"{who} knows {', '.join(names)}, the data has {', '.join(images.names)}; give the "
-            "data that it was trained on, and its attributes in this order by --attributes"
-        )
+
+    data: Path
+    attributes: tuple[str, ...]
+    edge: int | None = None
+
+    def read(self, announce: Announce | None = None) -> ImageData:
+        """Read the images at the edge."""
+        from melodyconstraints.datasets.images.read_images import read_images
+
+        size = EDGE if self.edge is None else self.edge
+        return read_images(self.data, self.attributes or None, size=size, announce=announce)
+
+    def read_for(self, models: Sequence[ImageVAE], announce: Announce | None = None) -> ImageData:
+        """Read the images at the size of the models' images."""
+        from melodyconstraints.workflows.images.image_data import read_images_of
+
+        return read_images_of(models, self.data, self.attributes or None, announce)
+
+
+_DATA = {"data": data_argument, "attributes": attributes_option}
+data_options = option_group("choice", DataChoice, _DATA)
+"""DATA and ``--attributes``, handed over as ``choice``."""
+sized_data_options = option_group("choice", DataChoice, {**_DATA, "edge": edge_option})
+"""The same with ``--pixels``."""
 
 
 def show_rounds(bar: Progress, task: TaskID) -> Callable[[RoundRecord], None]:
-    """What shows the rounds of an actor's training on a bar."""
+    """A callback that shows the rounds of an actor's training on a bar."""
 
     def show(record: RoundRecord) -> None:
-        told = f"critics' loss {record.critic_loss:.2f}"
+        shown = f"critics' loss {record.critic_loss:.2f}"
         if record.satisfied:
-            told = f"content {record.all_satisfied:.0%}, {told}"
-        bar.update(task, completed=record.round + 1, description=told)
+            shown = f"satisfied {record.all_satisfied:.0%}, {shown}"
+        bar.update(task, completed=record.round + 1, description=shown)
 
     return show
-
-
-def find_actor(folder: Path | None) -> ImageActor:
-    """The actor of a folder; without one, that which comes with the package."""
-    from melodyconstraints.images.actor import load_actor
-    from melodyconstraints.images.checkpoint import BUNDLED
-
-    return load_actor(BUNDLED / "actor" if folder is None else folder)
-
-
-def refuse_labels(actor: ImageActor, options: dict[str, Sequence[str]]) -> None:
-    """Refuse options that are for another kind of actor.
-
-    Args:
-        options: names given, by the option; ``--label`` is for classes, all others for attributes.
-    """
-    given = {option for option, names in options.items() if names}
-    fitting = {"--label"} if actor.exclusive else set(options) - {"--label"}
-    if not actor.names:
-        told, fitting = "realism alone and no label", set()
-    else:
-        told = f"{'classes' if actor.exclusive else 'attributes'}: {', '.join(actor.names)}"
-    if wrong := sorted(given - fitting):
-        instead = f"; ask by {' and '.join(sorted(fitting))}" if fitting else ""
-        raise click.UsageError(f"{wrong[0]} does not fit: the actor knows {told}{instead}")
-
-
-def class_rows(wanted: Sequence[str], actor: ImageActor) -> list[int]:
-    """Places of classes among an actor's names.
-
-    Raises:
-        UsageError: one is unknown.
-    """
-    for name in wanted:
-        if name not in actor.names:
-            known = ", ".join(actor.names)
-            raise click.UsageError(f"unknown label {name!r}; known are {known}")
-    return [actor.names.index(name) for name in wanted]
-
-
-def attribute_places(
-    on: Sequence[str], off: Sequence[str], actor: ImageActor
-) -> tuple[list[int], list[int]]:
-    """Places of attributes that should hold, and that should not, among an actor's names.
-
-    Raises:
-        UsageError: one is unknown, or named twice.
-    """
-    from melodyconstraints.datasets.images.labelled_images import find_names
-
-    found = [actor.names.index(name) for name in find_names([*on, *off], actor.names)]
-    return found[: len(on)], found[len(on) :]

@@ -1,42 +1,28 @@
-"""``mc images evaluate``: the paper's Tables 1 and 4, and what becomes of identity."""
+"""``mc images evaluate``: the paper's Tables 1 and 4, diversity and identity."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
-from melodyconstraints.cli.images._common import (
-    attributes_option,
-    check_names,
-    data_argument,
-    read_data_of,
-)
+from melodyconstraints.cli.images._common import DataChoice, data_options
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from melodyconstraints.datasets.images.labelled_images import LabelledImages
-    from melodyconstraints.images.actor import ImageActor
-    from melodyconstraints.images.classifier import ImageClassifier
-    from melodyconstraints.images.model import ImageVAE
     from melodyconstraints.vae.training import Metrics
-    from melodyconstraints.workflows.images.evaluate import Identity, Row
-
-TRANSFORMED = 500
-"""Test images of which one label is changed."""
+    from melodyconstraints.workflows.images.evaluate import Identity, Report, Row
 
 Folders = tuple[Path, ...]
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
+"""Title, columns and rows."""
 
 
 @click.command("evaluate")
-@data_argument
+@data_options
 @click.option(
     "--model", "models", type=FOLDER, multiple=True, help="Model folders, for Table 4: ELBO."
 )
@@ -45,17 +31,15 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 )
 @click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
 @click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
-@attributes_option
 @click.option("--seed", type=click.IntRange(0), default=301, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
 @json_option
 def command(
-    data: Path,
+    choice: DataChoice,
     models: Folders,
     actors: Folders,
     classifier: Path | None,
     count: int,
-    attributes: tuple[str, ...],
     seed: int,
     output: Path | None,
     as_json: bool,
@@ -63,97 +47,60 @@ def command(
     """Measure models and actors on the test images of DATA.
 
     Table 4 of the paper for every --model: ELBO, log-likelihood and divergence in nats. Table 1
-    for every --actor: how often a separate classifier finds the labels that were asked for and
-    how far the points were moved; beyond the paper the Fréchet distance to the test images in
-    that classifier's features, the diversity of images with the same labels, and what is left of
-    an image when one of its labels is changed.
+    for every --actor: how often a separate classifier finds the wanted labels, and how far the
+    points were moved; beyond the paper the Fréchet distance to the test images in that
+    classifier's features, the diversity of images with the same labels, and how much of an image
+    changes with one of its labels.
     """
     if not models and not actors:
         raise click.UsageError("give at least one --model or --actor")
     if actors and classifier is None:
-        raise click.UsageError("--actor needs a --classifier to judge the images")
+        raise click.UsageError("--actor needs a --classifier to measure the images")
     from melodyconstraints.images.actor import load_actor
-    from melodyconstraints.images.checkpoint import load_model
-    from melodyconstraints.workflows.images.training_folders import tensors
+    from melodyconstraints.images.checkpoint import load_classifier, load_model
+    from melodyconstraints.workflows.images.evaluate import evaluate
 
-    loaded = {name: load_model(folder) for name, folder in _told(models).items()}
-    asked = {name: load_actor(folder) for name, folder in _told(actors).items()}
-    everyone = [*loaded.values(), *(actor.model for actor in asked.values())]
-    found = read_data_of(everyone, data, attributes, talk().print)
-    for name, actor in asked.items():
-        if actor.names:
-            check_names(f"the actor {name}", actor.names, found.test)
-    judge = None
-    if asked and classifier is not None:
-        judge = _fitting_judge(classifier, list(asked.values()), found.test)
-    images, labels = tensors(found.test)
-    report: dict[str, Any] = {"test_images": len(images)}
-    tables: list[Table] = []
-    if loaded:
-        measured = _elbo(loaded, images)
-        report["table_4"] = measured
-        tables.append(_elbo_table(measured))
-    if judge is not None:
-        rows, identities = _labels(
-            asked, judge, (images, labels), tensors(found.train)[0], count, seed
-        )
-        report |= {"n": count, "seed": seed}
-        report["table_1"] = [asdict(row) for row in rows]
-        report["identity"] = [asdict(one) for one in identities]
-        tables.append(_label_table(rows))
-        if len(compared := _diversities(rows)) > 1:
-            report["diversity_over_first"] = [list(line) for line in compared]
-            tables.append(_diversity_table(compared))
-        if identities:
-            tables.append(_identity_table(identities))
+    measured = {name: load_model(folder) for name, folder in _by_names(models).items()}
+    pairs = {name: load_actor(folder) for name, folder in _by_names(actors).items()}
+    all_models = [*measured.values(), *(pair.model for pair in pairs.values())]
+    report = evaluate(
+        choice.read_for(all_models, talk().print),
+        measured,
+        pairs,
+        load_classifier(classifier) if actors and classifier else None,
+        n=count,
+        seed=seed,
+        announce=talk().print,
+    )
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(report.as_json(), indent=2) + "\n"
+        output.write_text(text, encoding="utf-8")
     if as_json:
-        print_json(report)
+        print_json(report.as_json())
         return
-    for title, columns, lines in tables:
+    for title, columns, lines in _tables(report):
         print_table(columns, lines, title)
 
 
-def _told(folders: Folders) -> dict[str, Path]:
-    """Folders by their names where these differ, else by their paths."""
+def _by_names(folders: Folders) -> dict[str, Path]:
+    """Folders by their names, or by their paths if two have one name."""
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     return dict(zip(names, folders, strict=True))
 
 
-def _fitting_judge(
-    folder: Path, actors: Sequence[ImageActor], images: LabelledImages
-) -> ImageClassifier:
-    """The classifier of a folder, of the labels of actors and images and of these images."""
-    from melodyconstraints.images.checkpoint import load_classifier
-    from melodyconstraints.workflows.images.evaluate import check_labels
-    from melodyconstraints.workflows.images.training_folders import shape_of
-
-    judge = load_classifier(folder)
-    for actor in actors:
-        if actor.names:
-            check_labels(actor, judge)
-    check_names(f"the classifier {folder}", judge.config.names, images)
-    wanted, found = judge.config.trunk.shape, shape_of(images)
-    if wanted != found:
-        raise click.UsageError(
-            f"the classifier {folder} is for images of {'x'.join(map(str, wanted))} (channels, "
-            f"rows, columns), the data has {'x'.join(map(str, found))}; train one with: "
-            "mc images train-classifier"
-        )
-    return judge
-
-
-def _elbo(models: Mapping[str, ImageVAE], images: Tensor) -> dict[str, Metrics]:
-    from melodyconstraints.images.training import measure_elbo
-
-    return {
-        name: {"sigma_x": model.config.sigma_x} | measure_elbo(model, images)
-        for name, model in models.items()
-    }
+def _tables(report: Report) -> list[Table]:
+    """Tables of what was measured."""
+    tables = [_elbo_table(report.table_4)] if report.table_4 else []
+    if report.table_1:
+        tables.append(_label_table(report.table_1))
+    if len(compared := report.diversity_over_first()) > 1:
+        tables.append(_diversity_table(compared))
+    if report.identity:
+        tables.append(_identity_table(report.identity))
+    return tables
 
 
 def _elbo_table(measured: Mapping[str, Metrics]) -> Table:
@@ -166,32 +113,6 @@ def _elbo_table(measured: Mapping[str, Metrics]) -> Table:
     ]
     columns = ["model", "sigma_x", "LL, nats", "KL, nats", "ELBO, nats", "error a pixel"]
     return "Table 4: test images", columns, [*lines]
-
-
-def _labels(
-    actors: Mapping[str, ImageActor],
-    judge: ImageClassifier,
-    test: tuple[Tensor, Tensor],
-    train: Tensor,
-    count: int,
-    seed: int,
-) -> tuple[list[Row], list[Identity]]:
-    from melodyconstraints.workflows.images import evaluate
-
-    images, labels = test
-    rows = [evaluate.evaluate_data(judge, images, labels, train[: len(images)])]
-    first = next(iter(actors.values()))
-    rows.append(evaluate.evaluate_prior(first, judge, images, n=count, seed=seed))
-    identities = []
-    for name, actor in actors.items():
-        talk().print(f"measuring {name}")
-        rows.append(
-            evaluate.evaluate_actor(name, actor, judge, images, labels, n=count, seed=seed)
-        )
-        if actor.names and actor.method != "langevin":
-            some = images[:TRANSFORMED], labels[:TRANSFORMED]
-            identities.append(evaluate.evaluate_identity(name, actor, judge, *some, seed=seed))
-    return rows, identities
 
 
 def _label_table(rows: Sequence[Row]) -> Table:
@@ -211,15 +132,6 @@ def _label_table(rows: Sequence[Row]) -> Table:
         lines.append([row.name, *cells])
     columns = ["", "accuracy", "precision", "recall", "F1", "z_MSE", "Fréchet", "diversity"]
     return "Table 1: a separate classifier's labels", columns, [*lines]
-
-
-def _diversities(rows: Sequence[Row]) -> list[tuple[str, float, float, float]]:
-    """Actors and how many times as diverse as the first they are, with the interval's ends."""
-    found = [
-        (row.name, row.diversity) for row in rows if row.diversity and all(row.diversity.each)
-    ]
-    ratios = [(name, diverse.over(found[0][1])) for name, diverse in found]
-    return [(name, ratio, *interval) for name, (ratio, interval) in ratios]
 
 
 def _diversity_table(compared: Sequence[tuple[str, float, float, float]]) -> Table:

@@ -31,16 +31,16 @@ from PIL import Image
 
 from melodyconstraints.datasets.images.image_folder import (
     Decoded,
-    FolderFiles,
+    ImageFiles,
     check_missing,
     decode_images,
     digest_of,
     fit_square,
+    image_data,
 )
 from melodyconstraints.datasets.images.labelled_images import (
     Announce,
     ImageData,
-    LabelledImages,
     Rows,
     find_names,
     split_rows,
@@ -65,7 +65,7 @@ PAPER_ATTRIBUTES = (
 """The ten attributes of *Latent Constraints*; facial hair is the opposite of ``No_Beard``."""
 
 
-class ZipFiles:
+class ZipFiles(ImageFiles):
     """The image files in a zip file, by their names without folders.
 
     Raises:
@@ -73,26 +73,17 @@ class ZipFiles:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
             raise self._damaged(error) from error
         self._members = {name.rpartition("/")[2]: name for name in self._zip.namelist()}
 
-    def __str__(self) -> str:
-        return str(self.path)
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
 
-    def missing(self, names: Sequence[str]) -> list[str]:
-        """See :class:`~melodyconstraints.datasets.images.image_folder.ImageFiles`."""
-        return [name for name in names if name not in self._members]
-
-    def read(self, name: str) -> bytes:
-        """See :class:`~melodyconstraints.datasets.images.image_folder.ImageFiles`.
-
-        Raises:
-            ImageDataError: the zip file is damaged.
-        """
+    def read(self, name: str) -> bytes:  # noqa: D102 (as of the base)
         try:
             return self._zip.read(self._members[name])
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
@@ -118,8 +109,7 @@ def read_celeba(
     Args:
         attributes: any of the forty, or ``Facial_Hair`` (also ``Beard``); None for the paper's
             ten. See :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size: edge of the images in pixels, at most 128.
-        announce: called with lines of progress.
+        size, announce: as there; at most 128 pixels.
 
     Raises:
         UsageError: an attribute is unknown or given twice.
@@ -134,22 +124,17 @@ def read_celeba(
         splits = split_rows(len(files))
 
     split_files = [[files[row] for row in rows] for rows in splits]
-    (train, test), images_checksum = _decode(folder, split_files, size, announce)
-    checksums |= images_checksum
-
-    def split_of(rows: Rows, decoded: Decoded) -> LabelledImages:
-        return LabelledImages(
-            images=decoded.images,
-            labels=labels[rows],
-            names=names,
-            exclusive=False,
-            files=tuple(files[row] for row in rows),
-            captions=(),
-            source="celeba",
-            checksums=checksums,
-        )
-
-    return ImageData(split_of(splits[0], train), split_of(splits[1], test))
+    decoded, images_checksum = _decode(folder, split_files, size, announce)
+    return image_data(
+        splits,
+        [split.images for split in decoded],
+        labels,
+        files,
+        names=names,
+        exclusive=False,
+        source="celeba",
+        checksums=checksums | images_checksum,
+    )
 
 
 def _read_labels(
@@ -234,7 +219,7 @@ def _decode(
 
     packed = folder / f"{IMAGES}.zip"
     if (folder / IMAGES).is_dir():
-        source: FolderFiles | ZipFiles = FolderFiles(folder / IMAGES)
+        source = ImageFiles(folder / IMAGES)
     elif packed.is_file():
         source = ZipFiles(packed)
     else:
@@ -249,7 +234,7 @@ def _decode(
             source.close()
     if isinstance(source, ZipFiles):
         return decoded, {packed.name: _sha256(packed)}
-    return decoded, {IMAGES: digest_of({**decoded[0].sha256, **decoded[1].sha256})}
+    return decoded, {IMAGES: digest_of(decoded[0].sha256 | decoded[1].sha256)}
 
 
 def _size_error(image_size: tuple[int, int], size: int) -> str:

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,39 +61,28 @@ Fit = Callable[[Image.Image], Image.Image]
 """A function that crops and resizes an image."""
 
 
-class ImageFiles(Protocol):
-    """A source of image files by name."""
+class ImageFiles:
+    """The image files below a folder, by their paths from there."""
 
-    def missing(self, names: Sequence[str]) -> list[str]:
-        """List the names that the source does not have."""
-
-    def read(self, name: str) -> bytes:
-        """Read a whole file."""
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """The image files below a folder."""
-
-    folder: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __str__(self) -> str:
-        return str(self.folder)
+        return str(self.path)
 
-    def missing(self, names: Sequence[str]) -> list[str]:
-        """See :class:`ImageFiles`."""
-        return [name for name in names if not (self.folder / name).is_file()]
+    def __contains__(self, name: str) -> bool:
+        return (self.path / name).is_file()
 
     def read(self, name: str) -> bytes:
-        """See :class:`ImageFiles`.
+        """Read a whole file.
 
         Raises:
             ImageDataError: the file cannot be read.
         """
         try:
-            return (self.folder / name).read_bytes()
+            return (self.path / name).read_bytes()
         except OSError as error:
-            raise ImageDataError(f"{self.folder / name} cannot be read: {error}") from error
+            raise ImageDataError(f"{self.path / name} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -123,8 +112,7 @@ def read_image_folder(
     Args:
         attributes: columns wanted, None for all; see
             :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size: edge of the images in pixels.
-        announce: called with lines of progress.
+        size, announce: as there.
 
     Raises:
         UsageError: an attribute is unknown or given twice, or the labels are classes.
@@ -135,34 +123,56 @@ def read_image_folder(
     names, labels, exclusive = _labels(table, attributes)
     files = table.column(FILE)
     captions = table.column(CAPTION) if CAPTION in table.header else ()
-    train_rows, test_rows = _splits(table)
-    source = FolderFiles(folder)
+    splits = _splits(table)
+    source = ImageFiles(folder)
     check_missing(source, files, path.name)
 
     fit = partial(fit_square, size=size)
-    train, test = (
-        decode_images([files[row] for row in rows], source, fit, size, announce)
-        for rows in (train_rows, test_rows)
+    decoded = [
+        decode_images([files[row] for row in rows], source, fit, size, announce) for rows in splits
+    ]
+    return image_data(
+        splits,
+        [split.images[..., : 1 if all(s.grey for s in decoded) else 3] for split in decoded],
+        labels,
+        files,
+        captions,
+        names=names,
+        exclusive=exclusive,
+        source=folder.resolve().name,
+        checksums={
+            LABELS: hashlib.sha256(path.read_bytes()).hexdigest(),
+            "images": digest_of(decoded[0].sha256 | decoded[1].sha256),
+        },
     )
-    channels = 1 if train.grey and test.grey else 3
-    checksums = {
-        LABELS: hashlib.sha256(path.read_bytes()).hexdigest(),
-        "images": digest_of({**train.sha256, **test.sha256}),
-    }
 
-    def split_of(rows: Rows, decoded: Decoded) -> LabelledImages:
-        return LabelledImages(
-            images=decoded.images[..., :channels],
+
+def image_data(
+    splits: Sequence[Rows],
+    images: Sequence[NDArray[np.uint8]],
+    labels: NDArray[np.bool_],
+    files: Sequence[str],
+    captions: Sequence[str] = (),
+    **others: Any,
+) -> ImageData:
+    """Build both splits from their images and from labels, files and captions of all rows.
+
+    Args:
+        splits: rows of the training and of the test split.
+        images: ``(N, H, W, C)`` of each split.
+        others: further arguments of :class:`.LabelledImages`.
+    """
+    train, test = (
+        LabelledImages(
+            images=pixels,
             labels=labels[rows],
-            names=names,
-            exclusive=exclusive,
             files=tuple(files[row] for row in rows),
             captions=tuple(captions[row] for row in rows) if captions else (),
-            source=folder.resolve().name,
-            checksums=checksums,
+            **others,
         )
-
-    return ImageData(split_of(train_rows, train), split_of(test_rows, test))
+        for rows, pixels in zip(splits, images, strict=True)
+    )
+    return ImageData(train, test)
 
 
 def read_captions(path: Path | str) -> dict[str, str]:
@@ -201,11 +211,7 @@ def with_captions(images: LabelledImages, captions: Mapping[str, str]) -> Labell
 
 
 def decode_images(
-    names: Sequence[str],
-    source: ImageFiles,
-    fit: Fit,
-    size: int,
-    announce: Announce | None = None,
+    names: Sequence[str], source: ImageFiles, fit: Fit, size: int, announce: Announce | None = None
 ) -> Decoded:
     """Decode image files in as many threads as there are cores.
 
@@ -285,7 +291,7 @@ def fit_square(image: Image.Image, size: int, side: int | None = None) -> Image.
 
 
 def check_missing(source: ImageFiles, names: Sequence[str], table: str) -> None:
-    """Check that the source has all images, before any is read.
+    """Check that a source has all images, before any is read.
 
     Args:
         table: name of the file that lists the images, for the error.
@@ -293,7 +299,7 @@ def check_missing(source: ImageFiles, names: Sequence[str], table: str) -> None:
     Raises:
         ImageDataError: an image is missing.
     """
-    missing = source.missing(names)
+    missing = [name for name in names if name not in source]
     if missing:
         raise ImageDataError(
             f"{table} names {len(missing):,} of {len(names):,} images that {source} does not "

@@ -18,14 +18,25 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.datasets.melodies.extraction import FILES_PER_TASK, FileLimits, in_tasks
-from melodyconstraints.datasets.melodies.files import Folder, find_midi_files, open_folder
+from melodyconstraints.datasets.melodies.extraction import (
+    FILES_PER_TASK,
+    FileLimits,
+    compile_loops,
+    in_tasks,
+)
+from melodyconstraints.datasets.melodies.files import (
+    Folder,
+    SkippedFolder,
+    find_midi_files,
+    open_folder,
+)
 from melodyconstraints.datasets.melodies.hashing import Hashes, HashSet, check_unique
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary, Ledger
 from melodyconstraints.datasets.melodies.parquet_parts import (
@@ -33,12 +44,15 @@ from melodyconstraints.datasets.melodies.parquet_parts import (
     plan_parquet_parts,
     write_parquet_part,
 )
-from melodyconstraints.datasets.melodies.spool import Spool, extract_to_bytes
+from melodyconstraints.datasets.melodies.spool import LAYOUT, Spool, extract_to_bytes
 from melodyconstraints.datasets.melodies.store import read_summary, write_summary
 from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unfinished_store
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.midi.windows import WindowSettings
+
+_INTERPRETED_BYTES = 100_000
+"""Size of all files together, below which they are read before numba has started."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +156,7 @@ class ExtractionInputs:
             "exclude": list(self.exclude),
             "names": names.hexdigest(),
             "files_per_task": FILES_PER_TASK,
+            "layout": LAYOUT,
         }
 
 
@@ -153,7 +168,7 @@ def _versions() -> dict[str, str]:
 
 def extract_store(
     folder: str | Path,
-    output: Path,
+    output: Path | str,
     settings: WindowSettings | None = None,
     *,
     unique: str = "exact",
@@ -184,15 +199,16 @@ def extract_store(
         StoreError: the disk is full or cannot be written, or another process is at work there.
     """
     files, patterns = open_folder(folder), list(exclude)
+    listing = find_midi_files(files, patterns)
     inputs = ExtractionInputs(
         files,
-        find_midi_files(files, patterns),
+        listing.names,
         settings or WindowSettings(),
         limits or FileLimits(),
         check_unique(unique),
         patterns,
     )
-    output = output.resolve()
+    output = Path(output).resolve()
     if resume and not overwrite and (summary := _finished_summary(output, inputs)):
         remove_leftovers(output)
         return summary
@@ -200,7 +216,8 @@ def extract_store(
         output, inputs.as_dict(), resume=resume, overwrite=overwrite
     ) as unfinished:
         spool, engine = Spool(unfinished.spool), engine or LocalEngine()
-        return _Extraction(inputs, engine, spool, unfinished.store, callback).run()
+        extraction = _Extraction(inputs, engine, spool, unfinished.store, callback)
+        return extraction.run(listing.skipped)
 
 
 def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSummary | None:
@@ -232,13 +249,14 @@ class _Extraction:
     store: Path
     callback: Callback | None
 
-    def run(self) -> ExtractionSummary:
+    def run(self, skipped: Sequence[SkippedFolder]) -> ExtractionSummary:
         is_melody = []  # packed bits of each task's windows
         scratch = self.spool.folder / "sequences"
         with (
             Ledger(len(self.inputs.names), self.store, scratch) as ledger,
             closing(self._read_files()) as keys,
         ):
+            ledger.add_skipped(skipped)
             for number, is_new in enumerate(self.engine.first_seen(keys)):
                 ledger.add(self.spool.read(number), is_new)
                 is_melody.append(np.packbits(is_new))
@@ -262,7 +280,9 @@ class _Extraction:
             limits=inputs.limits,
             unique=inputs.unique,
         )
-        unread = (tasks[number] for number in sorted(missing))
+        unread = [tasks[number] for number in sorted(missing)]
+        if not inputs.folder.is_small(chain.from_iterable(unread), _INTERPRETED_BYTES):
+            compile_loops(inputs.settings.polyphony, inputs.unique)
         with closing(self.engine.run(handle, unread, inputs.limits)) as results:
             files = 0
             for number, task in enumerate(tasks):

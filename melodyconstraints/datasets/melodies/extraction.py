@@ -12,19 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.datasets.melodies.files import Folder, LocalFolder, TooLargeError
+from melodyconstraints.datasets.melodies.files import Folder, LocalFolder
 from melodyconstraints.datasets.melodies.hashing import KEYS, HashSet, check_unique
 from melodyconstraints.datasets.melodies.splits import covered_pitches, sequence_hashes
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, run_tasks
 from melodyconstraints.errors import MidiError
-from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.events import PITCHES, Events, Melodies, Melody
+from melodyconstraints.melody.jit import compile_from_now_on
+from melodyconstraints.melody.midi.files import MAX_BYTES, TooLargeError
 from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.midi.windows import (
     DROPS,
@@ -35,7 +38,8 @@ from melodyconstraints.melody.midi.windows import (
     drop_causes,
     windows,
 )
-from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS
+from melodyconstraints.melody.midi.writing import to_midi_file
+from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.text import printable
 
 FILES_PER_TASK = 256
@@ -70,7 +74,7 @@ class FileLimits(Limits):
         max_notes: most notes of all its parts together.
     """
 
-    max_bytes: int = 16 * 2**20
+    max_bytes: int = MAX_BYTES
     max_notes: int = 2_000_000
 
 
@@ -86,11 +90,13 @@ class FileMelodies:
         file: path of the file, or its name below the folder.
         events: ``(W, 256)`` events of its melodies.
         places: ``(W, 5)`` int32, the columns of :data:`PLACE`.
-        tempo: first tempo of the file, in quarters a minute.
-        digest: first 64 bits of the SHA-256 of the file's bytes.
+        tempos: ``(W,)`` float32 quarters a minute in force where each melody begins.
+        digest: first 64 bits of the SHA-256 of the file's bytes, unpacked.
         sequences: ``(S,)`` hashes of its varied sequences of intervals; see
             :mod:`melodyconstraints.datasets.melodies.splits`.
         dropped: ``(len(DROPS),)`` number of windows that are no melody, by cause.
+        onsets: number of onsets in its voices in 4/4 or 2/2.
+        off_grid: how many of them rounding to sixteenths has moved by more than a 64th.
         reason: why there are no melodies; None if there are some.
         detail: what was wrong with a file that could not be read.
         recovered: what was wrong with a file that only the fallback reader (mido) could read.
@@ -99,10 +105,12 @@ class FileMelodies:
     file: str
     events: Events = field(default_factory=lambda: np.zeros((0, STEPS), np.uint8))
     places: Ints = field(default_factory=lambda: np.zeros((0, len(PLACE)), np.int32))
-    tempo: float = DEFAULT_TEMPO
+    tempos: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     digest: int = 0
     sequences: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     dropped: Ints = field(default_factory=lambda: np.zeros(len(DROPS), np.int64))
+    onsets: int = 0
+    off_grid: int = 0
     reason: Reject | None = None
     detail: str = ""
     recovered: str = ""
@@ -149,6 +157,8 @@ def extract_melodies(
         settings=settings or WindowSettings(),
         limits=limits,
     )
+    if jobs:
+        compile_loops((settings or WindowSettings()).polyphony, unique)
     for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits):
         for result in batch:
             yield _without(result, ~seen.add(keys_of(result.events)))
@@ -172,9 +182,21 @@ def _without(result: FileMelodies, seen: NDArray[np.bool_]) -> FileMelodies:
         result,
         events=result.events[~seen],
         places=result.places[~seen],
+        tempos=result.tempos[~seen],
         dropped=dropped,
         reason=reason,
     )
+
+
+def compile_loops(polyphony: str = "skyline", unique: str = "exact") -> None:
+    """Compile all that reading files takes, so that no file is charged for it."""
+    compile_from_now_on()
+    file = BytesIO()
+    scale = Melody.from_notes([(8 * note, 8, 60 + note % 7) for note in range(32)])
+    to_midi_file(scale).save(file=file)
+    result = FileMelodies("")
+    _extract_score(read_score(file.getvalue()), WindowSettings(polyphony=polyphony), result)
+    HashSet().add(KEYS[unique](result.events))
 
 
 def extract_task(
@@ -206,7 +228,7 @@ def extract_file(
         data = folder.read(name, limits.max_bytes)
         result.digest = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
         score = read_score(data)
-        result.tempo, result.recovered = score.tempo, _detail(score.recovered)
+        result.recovered = _detail(score.recovered)
         notes = sum(len(part.pitches) for part in score.parts)
         if notes > limits.max_notes:
             result.reason = Reject.TOO_MANY_NOTES
@@ -231,52 +253,73 @@ def _detail(text: str) -> str:
 
 def _extract_score(score: Score, settings: WindowSettings, result: FileMelodies) -> None:
     """Write a score's melodies, or the reason why there are none, into ``result``."""
-    voices, long_enough = _scan_voices(score, settings, result.dropped)
+    voices, long_enough = _read_voices(score, settings, result)
     if not voices:
         result.reason = _reason(score, long_enough)
         return
-    events, places, sequences = (_joined(column) for column in zip(*voices, strict=True))
+    events, places, tempos, sequences = (_joined(column) for column in zip(*voices, strict=True))
     # Of too many windows, take as many as are allowed, at even distances.
     if len(events) > settings.max_windows:
         rows = np.linspace(0, len(events) - 1, settings.max_windows).astype(np.int64)
         result.dropped[DROPS.index(Drop.FILE_LIMIT)] = len(events) - len(rows)
-        events, places = events[rows], places[rows]
-    result.events, result.places = events, places
+        events, places, tempos = events[rows], places[rows], tempos[rows]
+    result.events, result.places, result.tempos = events, places, tempos
     result.sequences = _distinct(sequences)
 
 
-def _scan_voices(
-    score: Score, settings: WindowSettings, dropped: Ints
-) -> tuple[list[tuple[Events, Ints, NDArray[np.uint64]]], bool]:
+class _Voice(NamedTuple):
+    """The melodies of one part in one stretch of 4/4 or 2/2, at least one.
+
+    Attributes:
+        events, places, tempos: of its ``W`` melodies, as in :class:`FileMelodies`.
+        sequences: ``(S,)`` hashes of the varied sequences of intervals in them.
+    """
+
+    events: Events
+    places: Ints
+    tempos: NDArray[np.float32]
+    sequences: NDArray[np.uint64]
+
+
+def _read_voices(
+    score: Score, settings: WindowSettings, result: FileMelodies
+) -> tuple[list[_Voice], bool]:
     """Cut the windows of every part in every stretch of 4/4 or 2/2.
 
     Args:
-        dropped: ``(len(DROPS),)``; the windows that fail a filter are added here.
+        result: the windows that fail a filter, and all onsets, are counted here.
 
     Returns:
-        For each voice that has melodies their events, places and varied sequences; and whether
-        any voice is as long as a window.
+        The voices that have melodies; and whether any voice is as long as a window.
     """
     long_enough = False
-    voices: list[tuple[Events, Ints, NDArray[np.uint64]]] = []
+    voices = []
     for track, part in enumerate(score.parts):
         if part.is_drum:
             continue
-        for number, segment in enumerate(score.segments):
+        timeline = score.timeline(part)
+        for number, segment in enumerate(timeline.segments):
             # One voice, and why each of its windows is dropped, if it is.
             events = score.part_events(part, segment, settings.polyphony)
-            causes, notes = drop_causes(events, settings)
-            dropped += np.bincount(causes - KEPT, minlength=len(DROPS) + 1)[1:]
+            off_grid = score.off_grid(part, segment, events)
+            filtered = off_grid if settings.max_off_grid < 1 else None
+            causes, notes = drop_causes(events, settings, filtered)
+            result.onsets += int(np.count_nonzero(events < PITCHES))
+            result.off_grid += int(np.count_nonzero(off_grid))
+            result.dropped += np.bincount(causes - KEPT, minlength=len(DROPS) + 1)[1:]
             long_enough = long_enough or len(causes) > 0
             bars = (causes == KEPT).nonzero()[0]
             if not len(bars):
                 continue
             # The windows that pass, where they are, and by what their tune is recognised.
+            ticks = segment.start_tick + bars * score.bar_ticks
             places = np.empty((len(bars), len(PLACE)), np.int32)
-            places[:] = track, number, 0, part.program, 0
+            places[:] = track, number, 0, 0, 0
             places[:, 2], places[:, 4] = bars, notes[bars]
+            places[:, 3] = part.programs_from(ticks)
             hashes, varied = sequence_hashes(covered_pitches(events, causes))
-            voices.append((windows(events, bars), places, hashes[varied]))
+            tempos = timeline.tempos_at(ticks).astype(np.float32)
+            voices.append(_Voice(windows(events, bars), places, tempos, hashes[varied]))
     return voices, long_enough
 
 
@@ -298,6 +341,6 @@ def _reason(score: Score, long_enough: bool) -> Reject:
         return Reject.NO_NOTES
     if all(part.is_drum for part in score.parts):
         return Reject.ONLY_DRUMS
-    if not score.segments:
+    if not any(timeline.segments for timeline in score.timelines):
         return Reject.NO_FOUR_FOUR
     return Reject.FILTERED if long_enough else Reject.TOO_SHORT

@@ -24,8 +24,8 @@ _N1, _N2 = np.uint64(0x52DCE729), np.uint64(0x38495AB5)
 _F1, _F2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _FIVE, _SHIFT = np.uint64(5), np.uint64(33)
 """MurmurHash3's own constants, named as in its reference code where it has names."""
-_FIRST_SLOTS = 2**16
-"""Slots of an empty hash set: one megabyte; doubled as it fills."""
+_FIRST_SLOTS = 2**12
+"""Slots of an empty hash set: 64 kilobytes; doubled as it fills."""
 
 
 def exact_hashes(events: Events) -> Hashes:

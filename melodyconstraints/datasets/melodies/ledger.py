@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TextIO
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.extraction import Reject
+from melodyconstraints.datasets.melodies.files import SkippedFolder
 from melodyconstraints.datasets.melodies.splits import SPLITS, SharedSequences, splits_of
 from melodyconstraints.datasets.melodies.spool import TaskResults
-from melodyconstraints.datasets.melodies.store import RECOVERED, REJECTED
+from melodyconstraints.datasets.melodies.store import FOLDERS, RECOVERED, REJECTED
 from melodyconstraints.melody.midi.windows import DROPS, Drop, Ints
+from melodyconstraints.storage.text import unicode_name
 
 
 @dataclass
@@ -30,8 +31,12 @@ class ExtractionSummary:
         accepted: files that gave at least one melody.
         rejected: files that gave none.
         recovered: files, accepted or not, that only the fallback reader (mido) could read.
+        unlisted_folders: folders that cannot be listed; their files are not counted.
+        linked_folders: links to folders, which are not followed.
         melodies: rows of the store.
         tunes: groups of accepted files that share music.
+        onsets: onsets in all voices in 4/4 or 2/2.
+        off_grid: how many of them rounding to sixteenths has moved by more than a 64th.
         splits: number of melodies by split.
         reasons: number of rejected files by reason.
         dropped_windows: number of windows that are no melody, by
@@ -42,8 +47,12 @@ class ExtractionSummary:
     accepted: int = 0
     rejected: int = 0
     recovered: int = 0
+    unlisted_folders: int = 0
+    linked_folders: int = 0
     melodies: int = 0
     tunes: int = 0
+    onsets: int = 0
+    off_grid: int = 0
     splits: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     dropped_windows: Counter[str] = field(default_factory=Counter)
@@ -96,6 +105,7 @@ class Ledger:
         self._stack = ExitStack()
         self._rejected = self._open(folder / REJECTED)
         self._recovered = self._open(folder / RECOVERED)
+        self._folder = folder
         self._sequences = SharedSequences(scratch)
         self._stack.callback(self._sequences.close)
 
@@ -107,6 +117,14 @@ class Ledger:
 
     def _open(self, path: Path) -> TextIO:
         return self._stack.enter_context(path.open("w", encoding="utf-8"))
+
+    def add_skipped(self, folders: Iterable[SkippedFolder]) -> None:
+        """Write a line for each folder whose files are left out, and count them."""
+        with (self._folder / FOLDERS).open("w", encoding="utf-8") as ledger:
+            for name, detail, is_link in folders:
+                _write_line(ledger, {"folder": unicode_name(name), "detail": detail})
+                self.summary.linked_folders += is_link
+                self.summary.unlisted_folders += not is_link
 
     def add(self, results: TaskResults, is_new: NDArray[np.bool_]) -> None:
         """Add the results of the next task.
@@ -128,24 +146,27 @@ class Ledger:
         summary = self.summary
         summary.files += count
         summary.melodies += int(is_new.sum())
+        summary.onsets += int(results.column("onsets").sum())
+        summary.off_grid += int(results.column("off_grid").sum())
         summary.dropped_windows.update(
             {str(drop): int(n) for drop, n in zip(DROPS, dropped, strict=True) if n}
         )
 
     def _write_files(self, results: TaskResults, melodies: Ints) -> None:
         """Write a line for each file that was recovered or rejected, and count them."""
-        recovered = results.files.filter(pc.field("recovered") != "")
-        for file in recovered.select(["file", "recovered"]).to_pylist():
-            _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
-        rejected = results.files.take(np.flatnonzero(melodies == 0))
-        for file in rejected.select(["file", "reason", "detail"]).to_pylist():
+        rows = results.files.select(["file", "reason", "detail", "recovered"]).to_pylist()
+        for file, kept in zip(rows, melodies.tolist(), strict=True):
+            if file["recovered"]:
+                _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
+                self.summary.recovered += 1
+            if kept:
+                self.summary.accepted += 1
+                continue
             reason = file["reason"] or Reject.DUPLICATE.value
+            self.summary.rejected += 1
             self.summary.reasons[reason] += 1
             detail = {"detail": file["detail"]} if file["detail"] else {}
             _write_line(self._rejected, {"file": file["file"], "reason": reason} | detail)
-        self.summary.recovered += len(recovered)
-        self.summary.rejected += len(rejected)
-        self.summary.accepted += len(melodies) - len(rejected)
 
     def assign_splits(self) -> FileSplits:
         """Group the files into tunes, assign the splits, and complete the summary."""

@@ -14,7 +14,13 @@ from melodyconstraints.datasets.melodies.extraction import FILES_PER_TASK
 from melodyconstraints.datasets.melodies.hashing import exact_hashes
 from melodyconstraints.datasets.melodies.ledger import FileSplits
 from melodyconstraints.datasets.melodies.splits import SPLITS
-from melodyconstraints.datasets.melodies.spool import Spool, binary_column
+from melodyconstraints.datasets.melodies.spool import (
+    Spool,
+    binary_column,
+    column,
+    numbers,
+    text_column,
+)
 from melodyconstraints.datasets.melodies.store import ROWS_PER_PART, SCHEMA, events_of, write_part
 
 
@@ -83,18 +89,18 @@ def _rows(task_slice: TaskSlice, spool: Spool) -> pa.Table:
     files, windows = spool.read_windows(task_slice.task)
     is_melody = np.unpackbits(np.frombuffer(task_slice.is_melody, np.uint8), count=len(windows))
     chosen = np.flatnonzero(is_melody)[task_slice.first : task_slice.end]
-    file_numbers = np.repeat(np.arange(len(files)), files["windows"].to_numpy())[chosen]
+    counts = numbers(files["windows"].combine_chunks())
+    file_numbers = np.repeat(np.arange(len(files)), counts)[chosen]
     events = events_of(windows["events"].combine_chunks())[chosen]
     splits = task_slice.file_splits.splits[file_numbers]
-    places = windows.drop_columns("events").take(chosen)
+    places = windows.drop_columns("events").take(column(chosen))
     return pa.table(
         schema=SCHEMA,
         data={
             "events": binary_column(events),
-            "split": pa.DictionaryArray.from_arrays(splits, list(SPLITS)),
-            "file": files["file"].take(file_numbers),
-            "tune": task_slice.file_splits.tunes[file_numbers].astype(np.int32),
-            "tempo": files["tempo"].take(file_numbers),
+            "split": pa.DictionaryArray.from_arrays(column(splits), text_column(SPLITS)),
+            "file": files["file"].take(column(file_numbers)),
+            "tune": column(task_slice.file_splits.tunes[file_numbers].astype(np.int32)),
             "hash": binary_column(exact_hashes(events).view(np.uint8)),
             **{name: places[name] for name in places.column_names},
         },

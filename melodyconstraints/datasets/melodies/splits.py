@@ -197,8 +197,8 @@ def _partition(
     next_row = bounds.copy()
     for row in range(len(hashes)):
         partition = hashes[row] >> shift
-        pairs[next_row[partition]].hash = hashes[row]
-        pairs[next_row[partition]].file = files[row]
+        pairs["hash"][next_row[partition]] = hashes[row]
+        pairs["file"][next_row[partition]] = files[row]
         next_row[partition] += 1
     return bounds
 

@@ -36,11 +36,14 @@ from melodyconstraints.melody.midi.windows import DROPS, Ints, WindowSettings
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import unicode_name
 
+LAYOUT = 2
+"""Number of this layout: an extraction that was begun with another is not resumed."""
 FILES = pa.schema(
     [
         ("file", pa.string()),
         ("digest", pa.uint64()),
-        ("tempo", pa.float32()),
+        ("onsets", pa.int64()),
+        ("off_grid", pa.int64()),
         ("reason", pa.string()),
         ("detail", pa.string()),
         ("recovered", pa.string()),
@@ -80,7 +83,8 @@ def to_bytes(files: Sequence[FileMelodies], unique: str) -> bytes:
     """
     events = np.concatenate([file.events for file in files])
     places = np.concatenate([file.places for file in files])
-    windows = [binary_column(events), *(_column(column) for column in places.T)]
+    tempos = np.concatenate([file.tempos for file in files])
+    windows = [binary_column(events), *(column(values) for values in (*places.T, tempos))]
     keys = KEYS[unique](events)
     head = (
         _stream(_file_rows(files)),
@@ -88,7 +92,7 @@ def to_bytes(files: Sequence[FileMelodies], unique: str) -> bytes:
         np.concatenate([file.sequences for file in files]).tobytes(),
     )
     sizes = np.array([*map(len, head), keys.shape[1]], _SIZES).tobytes()
-    tail = _stream(pa.record_batch(windows, names=["events", *PLACE]), compression="lz4")
+    tail = _stream(pa.record_batch(windows, names=["events", *PLACE, "tempo"]), compression="lz4")
     data = b"".join((sizes, *head, tail))
     return data + _checksum(data)
 
@@ -110,13 +114,13 @@ class TaskResults:
 
     def column(self, name: str) -> NDArray[Any]:
         """``(F,)`` numbers of one of the files' columns."""
-        return self.files.column(name).to_numpy()
+        return numbers(self.files[name].combine_chunks())
 
     @property
     def dropped(self) -> Ints:
         """``(F, len(DROPS))`` number of dropped windows by file and cause."""
         lists = self.files["dropped"].combine_chunks()
-        return lists.flatten().to_numpy().reshape(-1, len(DROPS))
+        return numbers(lists.flatten()).reshape(-1, len(DROPS))
 
     def file_numbers(self, rows: str) -> Ints:
         """Number within the task of the file that each row of ``rows`` belongs to.
@@ -158,7 +162,7 @@ class Spool:
         return self._last[1]
 
     def read_windows(self, number: int) -> tuple[pa.Table, pa.Table]:
-        """Read a task's files and windows: ``events`` and the columns of ``PLACE``."""
+        """Read a task's files and windows: ``events``, the columns of ``PLACE``, ``tempo``."""
         files, _, _, windows = _split(self._path(number).read_bytes())
         return _table(files), _table(windows)
 
@@ -184,7 +188,7 @@ def _split(data: bytes) -> list[memoryview]:
 def _task_results(data: bytes) -> TaskResults:
     files, keys, sequences, _ = _split(data)
     table = _table(files)
-    windows = int(table["windows"].to_numpy().sum())
+    windows = int(numbers(table["windows"].combine_chunks()).sum())
     words = int(np.frombuffer(data, _SIZES, 4)[3])
     return TaskResults(
         table,
@@ -210,27 +214,45 @@ def _table(stream: memoryview) -> pa.Table:
 
 
 def _file_rows(files: Sequence[FileMelodies]) -> pa.RecordBatch:
+    dropped = column(np.concatenate([file.dropped for file in files]).astype(np.int32))
     columns = [
-        pa.array([unicode_name(file.file) for file in files]),
-        pa.array([file.digest for file in files], pa.uint64()),
-        pa.array([file.tempo for file in files], pa.float32()),
-        pa.array([file.reason for file in files], pa.string()),
-        pa.array([file.detail for file in files]),
-        pa.array([file.recovered for file in files]),
-        pa.array([len(file.events) for file in files], pa.int32()),
-        pa.array([len(file.sequences) for file in files], pa.int32()),
-        pa.FixedSizeListArray.from_arrays(
-            np.concatenate([file.dropped for file in files]).astype(np.int32), len(DROPS)
+        text_column([unicode_name(file.file) for file in files]),
+        *(
+            column(np.array([getattr(file, name) for file in files], dtype))
+            for name, dtype in (("digest", "u8"), ("onsets", "i8"), ("off_grid", "i8"))
         ),
+        text_column([file.reason for file in files]),
+        text_column([file.detail for file in files]),
+        text_column([file.recovered for file in files]),
+        column(np.array([len(file.events) for file in files], np.int32)),
+        column(np.array([len(file.sequences) for file in files], np.int32)),
+        pa.FixedSizeListArray.from_arrays(dropped, len(DROPS)),
     ]
     return pa.record_batch(columns, schema=FILES)
 
 
-def _column(values: NDArray[Any]) -> pa.Array:
-    return pa.array(np.ascontiguousarray(values))
+def numbers(values: pa.Array) -> NDArray[Any]:
+    """``(B,)`` numbers of an Arrow column; its own ``to_numpy`` would import pandas."""
+    return np.from_dlpack(values)
+
+
+def text_column(values: Sequence[str | None]) -> pa.Array:
+    """An Arrow column of texts; see :func:`column`."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def column(values: NDArray[Any]) -> pa.Array:
+    """An Arrow column of ``(B,)`` numbers; ``pa.array`` would import pandas, half a second."""
+    return _from_buffer(pa.from_numpy_dtype(values.dtype), values)
 
 
 def binary_column(values: NDArray[np.uint8]) -> pa.Array:
     """An Arrow column of fixed-size binary from ``(B, N)`` bytes."""
+    return _from_buffer(pa.binary(values.shape[1]), values)
+
+
+def _from_buffer(kind: pa.DataType, values: NDArray[Any]) -> pa.Array:
     buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(pa.binary(values.shape[1]), len(values), [None, buffer])
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])

@@ -5,6 +5,7 @@
 ``extraction.json``       settings, versions and counters; written last, marks a complete store
 ``rejected.jsonl``        one line for each file without melodies: ``{"file", "reason"}``
 ``recovered.jsonl``       one line for each file that only the fallback reader could read
+``folders.jsonl``         one line for each folder that could not be listed, or is a link
 ========================= =====================================================================
 """
 
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -36,6 +36,7 @@ ROWS_PER_PART = 65_536
 """Rows of every Parquet part but the last: about 2 MB on disk and 20 MB in memory."""
 REJECTED = "rejected.jsonl"
 RECOVERED = "recovered.jsonl"
+FOLDERS = "folders.jsonl"
 SUMMARY = "extraction.json"
 
 SCHEMA = pa.schema(
@@ -115,7 +116,7 @@ class StoredMelodies:
         return len(self.events)
 
 
-def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
+def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
     """Read a store into memory.
 
     Args:
@@ -131,7 +132,7 @@ def read_store(folder: Path, split: str | None = None) -> StoredMelodies:
 
 
 def read_table(
-    folder: Path, split: str | None = None, *, columns: Sequence[str] | None = None
+    folder: Path | str, split: str | None = None, *, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """Read a store as an Arrow table, in the order of its files.
 
@@ -145,7 +146,9 @@ def read_table(
     unknown = [name for name in columns or () if name not in SCHEMA.names]
     if unknown:
         raise UsageError(f"columns must be among {', '.join(SCHEMA.names)}, got {unknown[0]!r}")
-    condition = None if split is None else pc.field("split") == split
+    from pyarrow.compute import field  # makes hundreds of functions
+
+    condition = None if split is None else field("split") == split
     dataset = arrow_dataset(folder)
     try:
         return dataset.to_table(columns=list(columns or SCHEMA.names), filter=condition)
@@ -153,7 +156,7 @@ def read_table(
         raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
 
 
-def arrow_dataset(folder: Path) -> Dataset:
+def arrow_dataset(folder: Path | str) -> Dataset:
     """Open a store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
 
     Raises:
@@ -162,7 +165,7 @@ def arrow_dataset(folder: Path) -> Dataset:
     from pyarrow.dataset import ParquetFileFormat, dataset  # imports pandas, half a second
 
     summary = read_summary(folder)
-    paths = sorted(str(path) for path in folder.glob("part-*.parquet"))
+    paths = sorted(str(path) for path in Path(folder).glob("part-*.parquet"))
     if not paths or len(paths) != summary.get("parts", len(paths)):
         wanted = summary.get("parts", "some")
         raise StoreError(
@@ -187,21 +190,21 @@ def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
     return data[column.offset : column.offset + len(column)]
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path | str) -> dict[str, Any]:
     """Read the settings and counters of a finished store.
 
     Raises:
         StoreError: as for :func:`read_store`.
     """
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads((Path(folder) / SUMMARY).read_text(encoding="utf-8"))
     except OSError as error:
         raise StoreError(
             f"{folder} is not a finished melody store ({SUMMARY} cannot be read); "
             "make one with: mc extract-melodies MIDI_DIR -o " + str(folder)
         ) from error
     except ValueError as error:
-        raise StoreError(f"{folder / SUMMARY} is damaged: {error}") from error
+        raise StoreError(f"{Path(folder) / SUMMARY} is damaged: {error}") from error
     if not isinstance(summary, dict) or summary.get("format") != FORMAT:
         raise StoreError(f"{folder} is not a melody store of format {FORMAT}")
     return summary

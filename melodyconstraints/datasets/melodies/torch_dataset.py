@@ -26,7 +26,7 @@ class MelodyDataset(Dataset[Tensor]):
         UsageError: ``split`` is unknown.
     """
 
-    def __init__(self, folder: Path, split: str | None = "train") -> None:
+    def __init__(self, folder: Path | str, split: str | None = "train") -> None:
         self.melodies = read_store(folder, split)
 
     def __len__(self) -> int:

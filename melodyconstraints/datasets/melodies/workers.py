@@ -23,87 +23,37 @@ The results depend neither on the number of workers nor on workers killed from o
 from __future__ import annotations
 
 import atexit
-import os
-import signal
 import sys
-import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import suppress
-from ctypes import CDLL, c_int64
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Generator, Iterable, Iterator
 from itertools import count, islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing import get_context
+from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, active_count
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
-import psutil
+from melodyconstraints.datasets.melodies.worker import (
+    Assignment,
+    Fault,
+    Handle,
+    Limits,
+    Result,
+    Task,
+    Worker,
+)
+from melodyconstraints.errors import UsageError
 
-from melodyconstraints.errors import UsageError, WorkerError
+__all__ = ["Fault", "Handle", "Limits", "Result", "Task", "run_tasks", "supervise"]
 
-if sys.platform != "win32":
-    import resource
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-_SPAWN = get_context("spawn")
 _POLL_SECONDS = 0.05
 """Longest wait for replies between two checks of the limits: short beside any time limit."""
 _MAX_COUNTED_SECONDS = 1.0
 """Most time counted between two checks: if the machine slept for an hour, no item was slow."""
 _TASKS_AHEAD_PER_JOB = 4
 """Tasks drawn from the source but not yet yielded, for each worker: bounds the parent's memory."""
-_TASKS_PER_WORKER = 2
-"""Tasks sent to a worker: the one in progress, and one to begin without waiting for the parent."""
-_MAX_QUEUED_REQUEST_BYTES = 64_000 if sys.platform == "linux" else 8000
-"""Largest request sent to a busy worker: a larger one may fill the pipe and block the parent."""
-_MAX_DEATHS_OUTSIDE_ITEMS = 3
-"""Deaths of workers on one task, at no item to give up, after which the run fails."""
-_ITEMS_PER_TASK = 2**32
-"""Base of a position: task number * _ITEMS_PER_TASK + item fits 64 bits."""
-_NO_ITEM = -1
-"""Position of a worker that is at no item."""
-_MEMORY_ERROR_EXIT_CODE = 77
-"""Exit code of a worker after a MemoryError; none that Python or a shell uses."""
-_PR_SET_PDEATHSIG = 1
-"""Option of Linux's prctl: the signal to send when the parent dies."""
-
-
-class Fault(StrEnum):
-    """Why an item was given up."""
-
-    CRASHED = "crashed the reader"
-    TIME = "took too long"
-    MEMORY = "took too much memory"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Most time and memory that one item may take.
-
-    Attributes:
-        seconds: wall-clock time.
-        memory_bytes: resident memory of the worker above what it holds before its first item.
-    """
-
-    seconds: float = 30.0
-    memory_bytes: int = 2 * 2**30
-
-
-Handle = Callable[[Task, Mapping[int, Fault], Callable[[int], None]], Result]
-"""``handle(task, faults, begin)`` does a whole task, in a worker, and returns its result.
-
-It calls ``begin(i)`` before it works on item ``i``, from 0 to 2**32 - 1; everything until the next
-call, or until it returns, is charged to ``i``. It skips the items in ``faults``, which only get
-their entry in the result. Workers import it by its name, so it is a function of a module, or a
-``partial`` of one. What it prints is discarded.
-"""
 
 
 def supervise(
@@ -112,6 +62,7 @@ def supervise(
     *,
     jobs: int,
     limits: Limits | None = None,
+    fork: bool = False,
 ) -> Iterator[Result]:
     """Run tasks in worker processes that may die.
 
@@ -126,6 +77,8 @@ def supervise(
             Linux 64 kB.
         jobs: number of worker processes.
         limits: of each item; None for the defaults.
+        fork: start the first workers as copies of this process, at once, where that is safe: on
+            Linux, if no other Python thread runs. Others are new processes.
 
     Yields:
         A result for each task, in the order of the tasks.
@@ -137,8 +90,12 @@ def supervise(
     if jobs < 1:
         raise UsageError(f"`jobs` must be at least 1, got {jobs}")
     source = enumerate(tasks)
-    with _Supervisor(handle, jobs, limits or Limits()) as supervisor:
-        supervisor.submit(islice(source, _TASKS_AHEAD_PER_JOB * jobs))
+    supervisor = _Supervisor(handle, jobs, limits or Limits())
+    first = list(islice(source, _TASKS_AHEAD_PER_JOB * jobs))
+    if fork and sys.platform == "linux" and active_count() == 1:
+        supervisor.fork_workers(min(jobs, len(first)))
+    with supervisor:
+        supervisor.submit(first)
         for number in count():
             if number == supervisor.submitted:
                 return
@@ -152,147 +109,14 @@ def run_tasks(
     """Yield the results of tasks, in the order of the tasks.
 
     Args:
+        handle: a function that workers can import, see :func:`supervise`.
         jobs: number of worker processes, see :func:`supervise`; 0 runs the tasks in this process,
             without limits.
     """
     if jobs:
-        yield from supervise(handle, tasks, jobs=jobs, limits=limits)
+        yield from supervise(handle, tasks, jobs=jobs, limits=limits, fork=True)
     else:
         yield from (handle(task, {}, lambda item: None) for task in tasks)
-
-
-@dataclass
-class _Assignment:
-    """A task without a result yet, and what went wrong with it so far.
-
-    Attributes:
-        number: place of the task among all.
-        faults: items given up.
-        suspects: items at which one worker died; a second death gives them up.
-        deaths_outside_items: workers that died on the task at no item that could be given up.
-    """
-
-    number: int
-    task: Any
-    faults: dict[int, Fault] = field(default_factory=dict)
-    suspects: set[int] = field(default_factory=set)
-    deaths_outside_items: int = 0
-
-
-class _Worker:
-    """A process, the pipe to it, and the tasks assigned to it: it works on the first."""
-
-    def __init__(self, handle: Handle[Any, Any], assignments: deque[_Assignment]) -> None:
-        self.assignments = assignments
-        self.ready = False
-        self.fault: Fault | None = None  # the limit it was killed for
-        self._sent = 0  # of the assignments, how many the process has
-        self._last_position, self._item_seconds = _NO_ITEM, 0.0
-        self._position = _SPAWN.RawValue(c_int64, _NO_ITEM)  # written by the process
-        self.connection, worker_connection = _SPAWN.Pipe()
-        with worker_connection:
-            self._process = _SPAWN.Process(
-                target=_run_worker, args=(handle, worker_connection, self._position), daemon=True
-            )
-            self._process.start()
-        self._base_bytes = 0
-
-    def send_assignments(self) -> None:
-        """Send as many tasks as the process may hold; its death is noticed elsewhere."""
-        for assignment in islice(
-            self.assignments, self._sent, _TASKS_PER_WORKER if self.ready else 0
-        ):
-            request = ForkingPickler.dumps((assignment.number, assignment.task, assignment.faults))
-            if self._sent and len(request) > _MAX_QUEUED_REQUEST_BYTES:
-                return
-            self._sent += 1
-            with suppress(ConnectionError):
-                self.connection.send_bytes(request)
-
-    def receive(self) -> tuple[int, bytes] | None:
-        """The number and pickled reply of the finished task, or None for the ready signal.
-
-        Raises:
-            EOFError, OSError: the worker is dead.
-        """
-        reply = self.connection.recv_bytes()
-        if not reply:
-            self.ready, self._base_bytes = True, self._resident_bytes()
-            return None
-        self._sent -= 1
-        return self.assignments.popleft().number, reply
-
-    def enforce_limits(self, seconds: float, limits: Limits) -> None:
-        """Kill the process if its current item exceeds a limit.
-
-        Args:
-            seconds: time since the last call.
-        """
-        position = self._position.value
-        same_item = position == self._last_position
-        self._item_seconds = self._item_seconds + seconds if same_item else 0.0
-        self._last_position = position
-        if self._item_at(position) is None:
-            return
-        if self._item_seconds > limits.seconds:
-            self.fault = Fault.TIME
-        elif self._resident_bytes() - self._base_bytes > limits.memory_bytes:
-            self.fault = Fault.MEMORY
-        if self.fault:
-            self._process.kill()
-
-    def stop(self, grace_seconds: float = 0.0) -> int | None:
-        """Kill the process, unless it exits by itself before, and return its exit code."""
-        self._process.join(grace_seconds)
-        self._process.kill()
-        self._process.join()
-        exitcode = self._process.exitcode
-        self.connection.close()
-        with suppress(ValueError):  # somebody else waited for the process and has its exit code
-            self._process.close()
-        return exitcode
-
-    def record_death(self, exitcode: int | None) -> None:
-        """Note in the first assignment at which item the worker died, for its next worker.
-
-        Raises:
-            WorkerError: workers do not start, or die too often at no item to give up.
-        """
-        assignment = self.assignments[0]
-        item = self._item_at(self._last_position if self.fault else self._position.value)
-        fault = self.fault
-        if fault is None:
-            fault = Fault.MEMORY if exitcode == _MEMORY_ERROR_EXIT_CODE else Fault.CRASHED
-        if item is None or item in assignment.faults:
-            self._record_death_outside_items(assignment, exitcode)
-        elif fault is Fault.TIME or item in assignment.suspects:
-            assignment.faults[item] = fault
-        else:
-            assignment.suspects.add(item)
-
-    def _record_death_outside_items(self, assignment: _Assignment, exitcode: int | None) -> None:
-        assignment.deaths_outside_items += 1
-        if not self.ready and exitcode == 1:
-            raise WorkerError(
-                "a worker process could not start (exit code 1; its traceback is on stderr); a "
-                'script that starts workers does so under `if __name__ == "__main__":`'
-            )
-        if assignment.deaths_outside_items == _MAX_DEATHS_OUTSIDE_ITEMS:
-            raise WorkerError(
-                f"{_MAX_DEATHS_OUTSIDE_ITEMS} workers died on one task while at no item, or at an "
-                f"item that had been given up, the last with exit code {exitcode}; please report "
-                "this"
-            )
-
-    def _item_at(self, position: int) -> int | None:
-        """The item of a position in the first assignment; None if it is at none of its items."""
-        number, item = divmod(position, _ITEMS_PER_TASK)
-        return item if self.assignments and number == self.assignments[0].number else None
-
-    def _resident_bytes(self) -> int:
-        with suppress(psutil.Error):  # it may be dead by now
-            return int(psutil.Process(self._process.pid).memory_info().rss)
-        return 0
 
 
 class _Supervisor:
@@ -304,12 +128,12 @@ class _Supervisor:
     def __init__(self, handle: Handle[Any, Any], jobs: int, limits: Limits) -> None:
         self.submitted = 0
         self._handle, self._jobs, self._limits = handle, jobs, limits
-        self._queue: deque[_Assignment] = deque()
+        self._queue: deque[Assignment] = deque()
         self._messages: SimpleQueue[tuple[int, bytes] | BaseException] = SimpleQueue()
         self._replies: dict[int, bytes] = {}
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         # A message in this pipe ends the thread's wait for replies.
-        self._wake_receiver, self._wake_sender = _SPAWN.Pipe(duplex=False)
+        self._wake_receiver, self._wake_sender = get_context("spawn").Pipe(duplex=False)
         self._stopping = False
         self._last_check = monotonic()
         self._thread = Thread(target=self._run, name="supervisor of workers", daemon=True)
@@ -325,10 +149,14 @@ class _Supervisor:
         self._wake_receiver.close()
         self._wake_sender.close()
 
+    def fork_workers(self, count: int) -> None:
+        """Start workers as copies of this process; before the thread starts."""
+        self._workers = [Worker(self._handle, deque(), fork=True) for _ in range(count)]
+
     def submit(self, tasks: Iterable[tuple[int, Any]]) -> None:
         """Queue numbered tasks."""
         for number, task in tasks:
-            self._queue.append(_Assignment(number, task))
+            self._queue.append(Assignment(number, task))
             self.submitted += 1
         self._wake_sender.send_bytes(b"")
 
@@ -366,22 +194,22 @@ class _Supervisor:
         """Give queued tasks to the workers with the fewest; start workers as they are needed."""
         while self._queue:
             if len(self._workers) < self._jobs:
-                self._workers.append(_Worker(self._handle, deque()))
+                self._workers.append(Worker(self._handle, deque()))
             worker = min(self._workers, key=lambda worker: len(worker.assignments))
-            if len(worker.assignments) == _TASKS_PER_WORKER:
+            if worker.is_full:
                 return
             worker.assignments.append(self._queue.popleft())
             worker.send_assignments()
 
     def _wait_for_replies(self) -> None:
-        workers: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers}
+        workers: dict[Any, Worker] = {worker.connection: worker for worker in self._workers}
         for source in wait([self._wake_receiver, *workers], _POLL_SECONDS):
             if source is self._wake_receiver:
                 self._wake_receiver.recv_bytes()
             else:
                 self._receive_from(workers[source])
 
-    def _receive_from(self, worker: _Worker) -> None:
+    def _receive_from(self, worker: Worker) -> None:
         try:
             reply = worker.receive()
         except (EOFError, OSError):
@@ -391,12 +219,12 @@ class _Supervisor:
         if reply:
             self._messages.put(reply)
 
-    def _replace_dead(self, worker: _Worker) -> None:
+    def _replace_dead(self, worker: Worker) -> None:
         self._workers.remove(worker)
         exitcode = worker.stop(grace_seconds=1.0)  # a closed pipe comes before the exit code
         if worker.assignments:
             worker.record_death(exitcode)
-            self._workers.append(_Worker(self._handle, worker.assignments))
+            self._workers.append(Worker(self._handle, worker.assignments))
 
     def _enforce_limits(self) -> None:
         seconds = monotonic() - self._last_check
@@ -405,62 +233,3 @@ class _Supervisor:
         self._last_check += seconds
         for worker in self._workers:
             worker.enforce_limits(min(seconds, _MAX_COUNTED_SECONDS), self._limits)
-
-
-def _run_worker(handle: Handle[Any, Any], connection: Connection, position: c_int64) -> None:
-    """Body of a worker process: answer requests until the parent kills it."""
-    _isolate_process()
-    connection.send_bytes(b"")  # the ready signal
-    while True:
-        connection.send_bytes(_reply_to(handle, connection.recv_bytes(), position))
-
-
-def _isolate_process() -> None:
-    """Discard output, write no core dump, ignore Ctrl-C, and die with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    null_device = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null_device, 1)
-    os.dup2(null_device, 2)
-    if sys.platform != "win32":
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # The thread below waits while code holds the GIL; this signal does not.
-    if sys.platform == "linux":
-        CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def _reply_to(handle: Handle[Any, Any], request: bytes, position: c_int64) -> bytes | memoryview:
-    """The pickled pair of a result and None, or of None and an exception."""
-    try:
-        number, task, faults = ForkingPickler.loads(request)
-
-        def begin(item: int) -> None:
-            position.value = number * _ITEMS_PER_TASK + item
-
-        result = handle(task, faults, begin)
-        position.value = _NO_ITEM
-        return ForkingPickler.dumps((result, None))
-    except Exception as error:
-        if isinstance(error, MemoryError) and position.value != _NO_ITEM:
-            os._exit(_MEMORY_ERROR_EXIT_CODE)
-        return _error_reply(error)
-
-
-def _error_reply(error: Exception) -> bytes | memoryview:
-    """An exception with its traceback as a note; a WorkerError if it cannot be pickled."""
-    note = "in a worker process:\n\n" + "".join(traceback.format_exception(error))
-    error.add_note(note)
-    try:
-        reply = ForkingPickler.dumps((None, error))
-        ForkingPickler.loads(reply)
-    except Exception:
-        substitute = WorkerError(f"{type(error).__name__}: {error}")
-        substitute.add_note(note)
-        reply = ForkingPickler.dumps((None, substitute))
-    return reply

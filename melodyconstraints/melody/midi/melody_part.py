@@ -16,7 +16,10 @@ from melodyconstraints.melody.midi.parsed import Part
 from melodyconstraints.melody.units import steps_to_ticks
 
 MELODY_NAMES = (
-    {"melody", "melodie", "mélodie", "melodia", "melodía"},
+    {
+        *("melody", "melodie", "mélodie", "melodia", "melodía"),
+        *("мелодия", "メロディ", "メロディー", "主旋律"),
+    },
     {"vocal", "vocals", "vox", "voice", "voix", "voce", "voz", "stimme", "lead", "solo"},
 )
 """Words in the name of a part that is the melody; the surest first."""

@@ -1,9 +1,9 @@
-"""A second look at MIDI that symusic refuses or finds nothing in, event by event.
+"""The fallback reader, for MIDI that symusic refuses or finds nothing in: mido, event by event.
 
 mido reads the events. What holds them together is read here, because ``mido.MidiFile`` gives up a
 whole file for one bad event, and a time of a million bytes keeps it busy for minutes:
 
-* a data byte above 127 counts as 127 (mido's ``clip``);
+* a data byte above 127 counts as 127 (mido's ``clip``), but of a bank, which is passed over;
 * a meta event that cannot be, such as a key of nine flats, is passed over;
 * a track that breaks off, turns to nonsense or runs past 31 bits of ticks ends there, and what
   came before stays;
@@ -11,10 +11,10 @@ whole file for one bad event, and a time of a million bytes keeps it busy for mi
   and a wrong number of tracks do not matter;
 * an end of track in the middle of one is passed over;
 * a system exclusive event leaves the running status as it was;
-* time in frames (SMPTE) becomes ticks a quarter by the first tempo.
+* time in frames (SMPTE) becomes ticks a quarter by the first tempo, the only one that then counts.
 
 Notes are paired as symusic pairs them: within a track, first on, first off; a note that nothing
-ends is none; a part is a channel and its program at the start of the note.
+ends is none.
 """
 
 from __future__ import annotations
@@ -31,17 +31,16 @@ from mido.messages import SPEC_BY_STATUS
 from mido.midifiles.meta import build_meta_message
 
 from melodyconstraints.errors import MidiError
-from melodyconstraints.melody.midi.parsed import ParsedMidi, Part
-from melodyconstraints.melody.units import DEFAULT_TEMPO, credible_tempo
+from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
+from melodyconstraints.melody.units import DEFAULT_TEMPO
 
 MAX_BYTES = 8 * 1024 * 1024
 """A million notes; mido needs some 20 seconds for that, and a file must not stop a folder."""
 _MAX_TICK = 2**31 - 1
 _SOUNDING = -1
-_DRUM_CHANNEL = 9
+_MAX_DENOMINATOR = 2**30
 _CLIP = bytes(min(byte, 127) for byte in range(256))
 _SYSEX, _SYSEX_GOES_ON, _META = 0xF0, 0xF7, 0xFF
-_MICROSECONDS_PER_MINUTE = 60_000_000
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30 / 1.001, 30: 30.0}
 
 
@@ -72,19 +71,13 @@ def read_with_mido(data: bytes) -> ParsedMidi:
     if not data.startswith(b"MThd") or len(data) < 14:
         raise MidiError("not a MIDI file that can be parsed: no header at its start")
     file = _File()
-    for body in _track_bodies(data):
-        file.read_track(body)
-    if file.breaks_off and not file.parts:
+    for number, body in enumerate(_track_bodies(data)):
+        file.read_track(number, body)
+    if file.breaks_off and not file.events.notes:
         raise MidiError(
             "not a MIDI file that can be parsed: it breaks off before a note has ended"
         )
-    tempo = _first_tempo(file.tempos)
-    return ParsedMidi(
-        ticks_per_quarter=_ticks_per_quarter(data[12:14], tempo),
-        tempo=tempo,
-        signatures=tuple(sorted(file.signatures, key=lambda signature: signature[0])),
-        parts=tuple(file.parts),
-    )
+    return file.events.parsed(data, file.ticks_per_quarter(data[12:14]))
 
 
 def _track_bodies(data: bytes) -> Iterator[bytes]:
@@ -102,73 +95,88 @@ def _track_bodies(data: bytes) -> Iterator[bytes]:
 
 @dataclass
 class _File:
-    """What the tracks read so far have said; tempos are (tick, microseconds a quarter)."""
+    """What the tracks read so far say."""
 
-    parts: list[Part] = field(default_factory=list)
-    tempos: list[tuple[int, int]] = field(default_factory=list)
-    signatures: list[tuple[int, int, int]] = field(default_factory=list)
+    events: Events = field(default_factory=Events)
     breaks_off: bool = False
 
-    def read_track(self, body: bytes) -> None:
+    def read_track(self, number: int, body: bytes) -> None:
         """Read a track as far as it goes."""
-        track = _Track()
+        notes = _Notes()
         try:
             for now, message in _messages(body):
-                if message.type == "set_tempo":
-                    self.tempos.append((now, message.tempo))
-                elif message.type == "time_signature":
-                    self.signatures.append((now, message.numerator, message.denominator))
-                else:
-                    track.hear(now, message)
+                self._take(number, now, message, notes)
         except (EOFError, LookupError):  # no bytes left, or a status byte that mido does not know
             self.breaks_off = True
-        self.parts += track.parts()
+        self.events.notes |= {(number, channel): ended for channel, ended in notes.by_channel()}
 
-
-@dataclass
-class _Track:
-    """What a track has said so far; a note is [start, end or still sounding, pitch]."""
-
-    name: str = ""
-    programs: list[int] = field(default_factory=lambda: [0] * 16)
-    notes: dict[tuple[int, int], list[list[int]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    sounding: dict[tuple[int, int], deque[list[int]]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
-
-    def hear(self, now: int, message: Any) -> None:
+    def _take(self, track: int, now: int, message: Any, notes: _Notes) -> None:
         """Take in a message of mido's at a tick."""
         match message.type:
             case "note_on" if message.velocity:
-                self._start_note(now, message.channel, message.note)
+                notes.start(now, message.channel, message.note)
             case "note_on" | "note_off":
-                self._end_note(now, message.channel, message.note)
-            case "program_change":
-                self.programs[message.channel] = message.program
+                notes.end(now, message.channel, message.note)
+            case "set_tempo":
+                self.events.tempos.append((track, now, message.tempo))
+            case "time_signature" if message.denominator <= _MAX_DENOMINATOR:
+                metre = message.numerator, message.denominator
+                self.events.signatures.append((track, now, *metre))
             case "track_name":
-                # mido takes text for Latin-1, symusic for UTF-8
-                self.name = message.name.encode("latin-1").decode("utf-8", "replace")
+                self.events.names[track] = message.name.encode("latin-1")  # as mido decodes it
+            case "control_change" if message.control == 0:
+                notes.banks[message.channel] = message.value
+            case "program_change":
+                setting = Setting(now, message.program, notes.banks[message.channel])
+                self.events.settings[track, message.channel].append(setting)
 
-    def _start_note(self, now: int, channel: int, pitch: int) -> None:
+    def ticks_per_quarter(self, division: bytes) -> int:
+        """From the header's two bytes; in time in frames, a quarter lasts as the tempo says."""
+        frames, ticks_per_frame = struct.unpack(">bB", division)
+        ticks = int.from_bytes(division, "big")
+        if frames < 0:
+            first = min(self.events.tempos, key=lambda tempo: tempo[1], default=None)
+            self.events.tempos = [(0, 0, first[2])] if first else []
+            ((_, tempo),) = self.events.tempo_map().tempos or ((0, DEFAULT_TEMPO),)
+            ticks_per_second = _FRAMES_PER_SECOND.get(-frames, 0) * ticks_per_frame
+            ticks = round(ticks_per_second * 60 / tempo)
+        if ticks <= 0:
+            raise MidiError(f"time division {division.hex()}: neither ticks a quarter nor SMPTE")
+        return ticks
+
+
+@dataclass
+class _Notes:
+    """The notes of a track so far: each [start, end or still sounding, pitch].
+
+    Attributes:
+        banks: of each channel, as controller 0 has set it.
+    """
+
+    banks: list[int] = field(default_factory=lambda: [0] * 16)
+    _notes: dict[int, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+    _sounding: dict[tuple[int, int], deque[list[int]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
+
+    def start(self, now: int, channel: int, pitch: int) -> None:
+        """A note starts."""
         note = [now, _SOUNDING, pitch]
-        self.notes[channel, self.programs[channel]].append(note)
-        self.sounding[channel, pitch].append(note)
+        self._notes[channel].append(note)
+        self._sounding[channel, pitch].append(note)
 
-    def _end_note(self, now: int, channel: int, pitch: int) -> None:
-        if sounding := self.sounding[channel, pitch]:
-            note = sounding.popleft()
-            note[1] = max(now, note[0] + 1)
+    def end(self, now: int, channel: int, pitch: int) -> None:
+        """The first of the notes of this pitch ends that still sound, if any does."""
+        if sounding := self._sounding[channel, pitch]:
+            sounding.popleft()[1] = now
 
-    def parts(self) -> Iterator[Part]:
-        """The notes of each channel and program, in the order in which they start."""
-        for channel, program in sorted(self.notes):
-            notes = np.array(self.notes[channel, program], np.int64)
+    def by_channel(self) -> Iterator[tuple[int, tuple[Ints, Ints, Ints]]]:
+        """Starts, ends and pitches of the notes of each channel, in the order of the starts."""
+        for channel in sorted(self._notes):
+            notes = np.array(self._notes[channel], np.int64)
             starts, ends, pitches = np.ascontiguousarray(notes[notes[:, 1] != _SOUNDING].T)
             if len(starts):
-                is_drum = channel == _DRUM_CHANNEL
-                yield Part(self.name, program, is_drum, starts, ends, pitches)
+                yield channel, (starts, ends, pitches)
 
 
 def _messages(body: bytes) -> Iterator[tuple[int, Any]]:
@@ -211,9 +219,14 @@ def _message(status: int, head: bytes, data: bytes) -> Any:
             return build_meta_message(head[0], data)
         except Exception:  # whatever mido's tables of keys, rates and texts happen to throw
             return None
-    if status in (_SYSEX, _SYSEX_GOES_ON):
+    if status in (_SYSEX, _SYSEX_GOES_ON) or _is_no_bank(status, data):
         return None
     return Message.from_bytes(bytes([status]) + data.translate(_CLIP))
+
+
+def _is_no_bank(status: int, data: bytes) -> bool:
+    """Whether this selects a bank above 127; clipped, it would be one of drums."""
+    return status & 0xF0 == 0xB0 and data[0] == 0 and data[1] > 127
 
 
 def _variable_int(body: bytes, at: int) -> tuple[int, int]:
@@ -226,20 +239,3 @@ def _variable_int(body: bytes, at: int) -> tuple[int, int]:
         byte, at = body[at], at + 1
         value = min(value << 7 | byte & 0x7F, _MAX_TICK + 1)
     return value, at
-
-
-def _first_tempo(tempos: list[tuple[int, int]]) -> float:
-    if not tempos:
-        return DEFAULT_TEMPO
-    _, microseconds = min(tempos, key=lambda tempo: tempo[0])
-    return credible_tempo(_MICROSECONDS_PER_MINUTE / max(microseconds, 1))
-
-
-def _ticks_per_quarter(division: bytes, tempo: float) -> int:
-    """From the header's two bytes; a quarter of time in frames is as long as the tempo says."""
-    frames, ticks_per_frame = struct.unpack(">bB", division)
-    ticks_per_second = _FRAMES_PER_SECOND.get(-frames, 0) * ticks_per_frame
-    ticks = round(ticks_per_second * 60 / tempo) if frames < 0 else int.from_bytes(division, "big")
-    if ticks <= 0:
-        raise MidiError(f"time division {division.hex()}: neither ticks a quarter nor SMPTE")
-    return ticks

@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melodyconstraints.melody.midi.names import decode_name
+from melodyconstraints.melody.units import STEPS_PER_QUARTER, credible_tempo
+
+Ints = NDArray[np.int64]
+
+INDEPENDENT_TRACKS = 2
+"""The format of files whose tracks are patterns, each with a tempo map of its own."""
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_DRUM_CHANNEL = 9
+"""Channel 10, counted from 0: drums, unless a bank or a part mode says otherwise."""
+_GM2_DRUMS, _GM2_MELODY = 120, 121
+_XG_DRUMS = (126, 127)
+"""Banks (controller 0) of drums and melody instruments in General MIDI 2 and of drums in XG."""
+_GS = b"\x42\x12\x40"
+"""Of every parameter that a Roland GS device is set to: model, command and first address byte."""
+_GS_RESET = re.compile(rb"\x41.\x42\x12\x40\x00\x7f", re.DOTALL)
+_GS_PART_MODE = re.compile(rb"\x41.\x42\x12\x40([\x10-\x1f])\x15([\x00-\x02])", re.DOTALL)
+_XG_ON = re.compile(rb"\x43[\x10-\x1f]\x4c\x00\x00\x7e\x00")
+
 
 class Part(NamedTuple):
-    """The notes of one instrument, in the order of their starts; a note lasts a tick at least.
+    """The notes of one channel of a track, in the order of their starts.
+
+    A note lasts a tick at least.
 
     Attributes:
+        program: General MIDI instrument, from 0, with which the first note starts.
         starts_ticks, ends_ticks: ``(N,)`` int64.
         pitches: ``(N,)`` int64 in [0, 127].
+        program_changes: (tick, program) of later ones, in time.
+        pattern: index of its :class:`TempoMap`.
     """
 
     name: str
     program: int
     is_drum: bool
-    starts_ticks: NDArray[np.int64]
-    ends_ticks: NDArray[np.int64]
-    pitches: NDArray[np.int64]
+    starts_ticks: Ints
+    ends_ticks: Ints
+    pitches: Ints
+    program_changes: tuple[tuple[int, int], ...] = ()
+    pattern: int = 0
+
+    def programs_from(self, ticks: Ints) -> Ints:
+        """The programs with which the first notes from each of ``(W,)`` ticks on start."""
+        if not self.program_changes:
+            return np.full(len(ticks), self.program)
+        first = np.searchsorted(self.starts_ticks, ticks).clip(max=len(self.starts_ticks) - 1)
+        changes = [tick for tick, _ in self.program_changes]
+        programs = np.array([self.program, *(program for _, program in self.program_changes)])
+        return programs[np.searchsorted(changes, self.starts_ticks[first], "right")]
+
+
+class TempoMap(NamedTuple):
+    """The tempos and time signatures of a file, or of one track of a file of format 2.
+
+    Attributes:
+        tempos: (tick, quarters a minute) in time; the last of several at one tick holds.
+        signatures: (tick, numerator, denominator), likewise.
+    """
+
+    tempos: tuple[tuple[int, float], ...]
+    signatures: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -30,12 +81,129 @@ class ParsedMidi:
     """A file, before its notes are taken for music in bars.
 
     Attributes:
-        tempo: the first one in quarters a minute; 120 where there is none or it makes no sense.
-        signatures: (tick, numerator, denominator).
+        tempo_maps: one; of a file of format 2 one for each track.
         parts: those with notes.
     """
 
     ticks_per_quarter: int
-    tempo: float
-    signatures: tuple[tuple[int, int, int], ...]
+    tempo_maps: tuple[TempoMap, ...]
     parts: tuple[Part, ...]
+
+
+class Setting(NamedTuple):
+    """A program change: when, to which program, and in which bank (controller 0) it is."""
+
+    tick: int
+    program: int
+    bank: int
+
+
+class DrumKits:
+    """Which settings of which channels are drums.
+
+    Channel 10 is, other channels are not, unless the bank says otherwise: XG and General MIDI 2
+    have banks of drum kits, the latter also one of melody instruments. On Roland's GS devices a
+    system exclusive event makes any part a drum part or a melody part, and bank 127 has the
+    sounds of an older device. See *Roland SC-88 Owner's Manual* (MIDI implementation), Yamaha's
+    *XG Specifications* and the MIDI association's *General MIDI 2* (RP-024).
+
+    Args:
+        data: the file.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        gs = _GS in data
+        self._banks = {_GM2_DRUMS: True, _GM2_MELODY: False}
+        if not gs or not _GS_RESET.search(data) or _XG_ON.search(data):
+            self._banks |= dict.fromkeys(_XG_DRUMS, True)
+        self._modes: dict[int, bool] = {}
+        for match in _GS_PART_MODE.finditer(data) if gs else ():
+            part = match[1][0] & 0x0F  # part 0 is channel 10, then come 1 to 9 and 11 to 16
+            channel = _DRUM_CHANNEL if part == 0 else part - (part <= _DRUM_CHANNEL)
+            self._modes[channel] = match[2] != b"\0"
+
+    def holds(self, channel: int, bank: int) -> bool:
+        """Whether a channel, from 0, plays drums from this bank."""
+        usual = self._modes.get(channel, channel == _DRUM_CHANNEL)
+        return self._banks.get(bank, usual)
+
+
+@dataclass
+class Events:
+    """What a reader has found of a file, track by track and in time, before it is sorted out.
+
+    Attributes:
+        names: bytes of the last name of each track that has one.
+        tempos: (track, tick, microseconds a quarter).
+        signatures: (track, tick, numerator, denominator).
+        settings: program changes by track and channel.
+        notes: by track and channel ``(N,)`` start ticks, end ticks and pitches, ``N`` at least 1.
+    """
+
+    names: dict[int, bytes] = field(default_factory=dict)
+    tempos: list[tuple[int, int, int]] = field(default_factory=list)
+    signatures: list[tuple[int, int, int, int]] = field(default_factory=list)
+    settings: defaultdict[tuple[int, int], list[Setting]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    notes: dict[tuple[int, int], tuple[Ints, Ints, Ints]] = field(default_factory=dict)
+
+    def parsed(self, data: bytes, ticks_per_quarter: int) -> ParsedMidi:
+        """The parts and tempo maps of the file, whose bytes are ``data``."""
+        kits = DrumKits(data)
+        is_independent = int.from_bytes(data[8:10], "big") == INDEPENDENT_TRACKS
+        parts = []
+        for (track, channel), notes in self.notes.items():
+            starts, ends, pitches = _without_graces(*notes, ticks_per_quarter)
+            settings = self.settings[track, channel]
+            begun = bisect_right(settings, int(starts[0]), key=lambda setting: setting.tick)
+            first = settings[begun - 1] if begun else Setting(0, 0, 0)
+            part = Part(
+                name=decode_name(self.names.get(track, b"")),
+                program=first.program,
+                is_drum=kits.holds(channel, first.bank),
+                starts_ticks=starts,
+                ends_ticks=ends,
+                pitches=pitches,
+                program_changes=tuple((s.tick, s.program) for s in settings[begun:]),
+                pattern=track if is_independent else 0,
+            )
+            parts.append(part)
+        patterns = max((part.pattern for part in parts), default=0) + 1
+        tempo_maps = tuple(
+            self.tempo_map(pattern if is_independent else None) for pattern in range(patterns)
+        )
+        return ParsedMidi(ticks_per_quarter, tempo_maps, tuple(parts))
+
+    def tempo_map(self, track: int | None = None) -> TempoMap:
+        """The tempos and signatures of one track, or of all."""
+        tempos = [
+            (tick, credible_tempo(_MICROSECONDS_PER_MINUTE / max(microseconds, 1)))
+            for of, tick, microseconds in self.tempos
+            if track in (None, of)
+        ]
+        signatures = [
+            (tick, above, below)
+            for of, tick, above, below in self.signatures
+            if track in (None, of)
+        ]
+        in_time = itemgetter(0)
+        return TempoMap(tuple(sorted(tempos, key=in_time)), tuple(sorted(signatures, key=in_time)))
+
+
+def _without_graces(
+    starts: Ints, ends: Ints, pitches: Ints, ticks_per_quarter: int
+) -> tuple[Ints, Ints, Ints]:
+    """Leave out notes of no length that other notes follow at once.
+
+    So some programs write grace notes. Such a note would take a step, and the note that follows at
+    the same tick, or less than half a step later, would come a step late. Any other note of no
+    length lasts a tick.
+    """
+    empty = ends <= starts
+    if not empty.any():
+        return starts, ends, pitches
+    others = np.append(starts[~empty], np.iinfo(np.int64).max)
+    following = others[np.searchsorted(others[:-1], starts)]
+    kept = ~empty | (following - starts >= ticks_per_quarter / (2 * STEPS_PER_QUARTER))
+    return starts[kept], np.maximum(ends, starts + 1)[kept], pitches[kept]

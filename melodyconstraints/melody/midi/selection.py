@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -26,11 +27,10 @@ from melodyconstraints.melody.midi.melody_part import (
     name_rank,
     unlikeness,
 )
-from melodyconstraints.melody.midi.metre import FOUR_QUARTER_BARS
-from melodyconstraints.melody.midi.parsed import Part
-from melodyconstraints.melody.midi.scores import Score, Segment, read_score
+from melodyconstraints.melody.midi.metre import FOUR_QUARTER_BARS, Metre, Segment
+from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.midi.windows import KEPT, WindowSettings, drop_causes, windows
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, steps_to_ticks
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, steps_to_ticks
 
 FEWEST_NOTES = 8
 """In the 16 bars of a track whose name counts: a lead that only comes in once is no melody."""
@@ -51,8 +51,9 @@ class FoundMelody:
         number: of the track, from 1, among those with notes.
         tracks: how many of those there are.
         chords: the track plays more than one note at a time, of which the highest were taken.
-        tempo: the file's first, in quarters a minute.
-        program: of the track.
+        tempo: in quarters a minute, in force where the first bar begins.
+        program: with which the first of the notes plays.
+        off_grid: share of the onsets that rounding to sixteenths has moved by more than a 64th.
     """
 
     melody: Melody
@@ -65,6 +66,7 @@ class FoundMelody:
     chords: bool
     tempo: float
     program: int
+    off_grid: float = 0.0
 
     @property
     def track(self) -> str:
@@ -77,12 +79,14 @@ class FoundMelody:
         one = self.first_bar == self.last_bar
         taken = f"bar {self.first_bar}" if one else f"bars {self.first_bar}-{self.last_bar}"
         track = f"track '{self.name}'" if self.name else self.track
-        told = f"{taken} of {track} (of {_of(self.tracks, 'track')}, {_of(self.bars, 'bar')})"
+        text = f"{taken} of {track} (of {_of(self.tracks, 'track')}, {_of(self.bars, 'bar')})"
         if self.chords:
-            told += ", the highest of its notes"
+            text += ", the highest of its notes"
+        if self.off_grid:
+            text += f", {self.off_grid:.0%} of its onsets moved by more than a 64th"
         if self.last_bar - self.first_bar + 1 < BARS:
-            told += f", filled up to {BARS} bars with silence"
-        return told
+            text += f", filled up to {BARS} bars with silence"
+        return text
 
 
 def read_melody(
@@ -132,50 +136,66 @@ class _Window(NamedTuple):
     rank: tuple[float, ...]
     number: int
     melody: Melody
+    start_tick: int
     first_bar: int
     last_bar: int
+    off_grid: float
 
 
 def _choose(
     score: Score, settings: WindowSettings, bar: int | None, track: str | int | None
 ) -> FoundMelody:
-    numbers, bars = _tracks(score, track), score.metre.bar_at(_last_tick(score))
-    stretches = _stretches(score, bars, bar)
-    found = [
-        window
-        for number in numbers
-        for stretch in stretches
-        if (window := _best_window(score, number, stretch, settings, bar))
-    ]
-    if not found:
+    numbers = _tracks(score, track)
+    refusals, candidates = [], []
+    for pattern in sorted({score.parts[number - 1].pattern for number in numbers}):
+        try:
+            stretches = _stretches(score, pattern, bar)
+        except MidiError as error:
+            refusals.append(error)
+            continue
+        candidates += [
+            window
+            for number in numbers
+            if score.parts[number - 1].pattern == pattern
+            for stretch in stretches
+            if (window := _best_window(score, number, stretch, settings, bar))
+        ]
+    if not candidates:
+        if refusals:
+            raise refusals[0]
         where = "its bars of 4/4 or 2/2" if bar is None else f"{BARS} bars from bar {bar} on"
         which = "" if track is None else f" of track {_label(score, numbers[0])}"
         raise MidiError(f"holds no notes in {where}{which}")
-    best = min(found, key=lambda window: window.rank)
-    part = score.parts[best.number - 1]
+    return _found_melody(score, min(candidates, key=lambda window: window.rank))
+
+
+def _found_melody(score: Score, window: _Window) -> FoundMelody:
+    part, start_tick = score.parts[window.number - 1], np.array([window.start_tick])
+    timeline = score.timeline(part)
     return FoundMelody(
-        melody=best.melody,
-        first_bar=best.first_bar,
-        last_bar=best.last_bar,
-        bars=bars,
-        name=_name(part),
-        number=best.number,
+        melody=window.melody,
+        first_bar=window.first_bar,
+        last_bar=window.last_bar,
+        bars=timeline.metre.bar_at(_last_tick(score, part.pattern)),
+        name=part.name,
+        number=window.number,
         tracks=len(score.parts),
         chords=has_chords(part, score.ticks_per_quarter),
-        tempo=score.tempo,
-        program=part.program,
+        tempo=float(timeline.tempos_at(start_tick)[0]),
+        program=int(part.programs_from(start_tick)[0]),
+        off_grid=window.off_grid,
     )
 
 
 def _tracks(score: Score, track: str | int | None) -> list[int]:
     """Numbers of the tracks to choose from."""
-    names = {number: _name(part).casefold() for number, part in enumerate(score.parts, 1)}
+    names = {number: part.name.casefold() for number, part in enumerate(score.parts, 1)}
     melodic = [number for number in names if not score.parts[number - 1].is_drum]
     if not melodic:
         raise MidiError("holds only drums" if names else "holds no notes")
     if track is None:
         return melodic
-    wanted = str(track).strip().casefold()
+    wanted = normalize("NFC", str(track).strip()).casefold()
     named = [number for number in names if wanted == names[number]]
     if not named and wanted.isdecimal():
         named = [number for number in names if int(wanted) == number]
@@ -190,48 +210,51 @@ def _tracks(score: Score, track: str | int | None) -> list[int]:
     return chosen
 
 
-def _last_tick(score: Score) -> int:
-    """A tick in the bar in which the last note ends, to the nearest step."""
+def _last_tick(score: Score, pattern: int) -> int:
+    """A tick in the bar in which a pattern's last note ends, to the nearest step."""
     half_step = max(steps_to_ticks(1, score.ticks_per_quarter) // 2, 1)
     return max(
         int(max(part.ends_ticks.max() - half_step, part.starts_ticks.max() + half_step))
         for part in score.parts
+        if part.pattern == pattern
     )
 
 
-def _stretches(score: Score, bars: int, bar: int | None) -> list[_Stretch]:
-    """Those of 4/4 and 2/2, or the one in which a bar lies.
+def _stretches(score: Score, pattern: int, bar: int | None) -> list[_Stretch]:
+    """A pattern's stretches of 4/4 and 2/2, or the one in which a bar lies.
 
     Raises:
         MidiError: there is none, or they are short and most of the file is in another metre.
     """
-    found = []
-    for segment in score.segments:
+    timeline, last_tick = score.timelines[pattern], _last_tick(score, pattern)
+    metre, bars = timeline.metre, timeline.metre.bar_at(last_tick)
+    stretches = []
+    for segment in timeline.segments:
         if segment.end_tick == segment.start_tick:
             continue
-        first = score.metre.bar_at(segment.start_tick)
-        last = min(score.metre.bar_at(segment.end_tick - 1), bars)
+        first = metre.bar_at(segment.start_tick)
+        last = min(metre.bar_at(segment.end_tick - 1), bars)
         if first <= last and (bar is None or first <= bar <= last):
-            found.append(_Stretch(segment, first, last))
-    if bar is not None and not found:
-        raise MidiError(_no_bar(score, bars, bar))
-    ticks = sum(one.segment.end_tick - one.segment.start_tick for one in found)
-    if bar is None and 2 * ticks < _last_tick(score) and not any(map(_is_long, found)):
-        others = [one for one in score.metre.signatures(bars) if one not in FOUR_QUARTER_BARS]
+            stretches.append(_Stretch(segment, first, last))
+    if bar is not None and not stretches:
+        raise MidiError(_no_bar(metre, bars, bar))
+    ticks = sum(one.segment.end_tick - one.segment.start_tick for one in stretches)
+    if bar is None and 2 * ticks < last_tick and not any(map(_is_long, stretches)):
+        others = [one for one in metre.signatures(bars) if one not in FOUR_QUARTER_BARS]
         names = ", ".join(f"{above}/{below}" for above, below in others)
-        metre = f"in {names or 'bars cut short by changes of metre'}"
-        raise MidiError(f"is {'mostly ' if found else ''}{metre}; {_NEEDED}")
-    return found
+        metres = f"in {names or 'bars cut short by changes of metre'}"
+        raise MidiError(f"is {'mostly ' if stretches else ''}{metres}; {_NEEDED}")
+    return stretches
 
 
 def _is_long(stretch: _Stretch) -> bool:
     return stretch.last_bar - stretch.first_bar + 1 >= BARS
 
 
-def _no_bar(score: Score, bars: int, bar: int) -> str:
+def _no_bar(metre: Metre, bars: int, bar: int) -> str:
     if bar > bars:
         return f"has no bar {bar}; its last is bar {bars}"
-    above, below = signature = score.metre.signature_of(bar)
+    above, below = signature = metre.signature_of(bar)
     if signature in FOUR_QUARTER_BARS:
         return f"has at bar {bar} one cut short by a change of metre; {_NEEDED}"
     return f"is in {above}/{below} at bar {bar}; {_NEEDED}"
@@ -259,24 +282,23 @@ def _best_window(
     if not len(melody):
         return None
     first_bar = stretch.first_bar + int(place)
+    moved = score.off_grid(part, stretch.segment, events)[int(place) * STEPS_PER_BAR :][:STEPS]
     name = name_rank(part) if len(melody) >= FEWEST_NOTES else len(MELODY_NAMES)
     of_track = name, fails[place], *unlikeness(part, score.ticks_per_quarter), number
     return _Window(
         rank=(*of_track, silent[place], counts[place], first_bar),
         number=number,
         melody=melody,
+        start_tick=stretch.segment.start_tick + int(place) * score.bar_ticks,
         first_bar=first_bar,
         last_bar=min(first_bar + BARS - 1, stretch.last_bar),
+        off_grid=float(moved.sum() / len(melody)),
     )
-
-
-def _name(part: Part) -> str:
-    return part.name.strip("\0 \t\r\n")
 
 
 def _label(score: Score, number: int) -> str:
     """``2 'Flute'``; only the number where there is no name."""
-    name = _name(score.parts[number - 1])
+    name = score.parts[number - 1].name
     return f"{number} '{name}'" if name else str(number)
 
 

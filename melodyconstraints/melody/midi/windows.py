@@ -27,6 +27,7 @@ class Drop(StrEnum):
     LONG_SILENCE = "silence too long"
     PITCH_RANGE = "outside the pitch range"
     WIDE_SPAN = "span too wide"
+    OFF_GRID = "off the grid"
     FILE_LIMIT = "over the file's limit"
     DUPLICATE = "seen before"
 
@@ -41,6 +42,7 @@ _FEW_PITCHES = _CODES[Drop.FEW_PITCHES]
 _LONG_SILENCE = _CODES[Drop.LONG_SILENCE]
 _PITCH_RANGE = _CODES[Drop.PITCH_RANGE]
 _WIDE_SPAN = _CODES[Drop.WIDE_SPAN]
+_OFF_GRID = _CODES[Drop.OFF_GRID]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class WindowSettings:
         lowest, highest: pitch range, inclusive.
         max_span: semitones from the lowest to the highest note. Beyond two octaves most windows
             are accompaniment: broken chords and leaps between hands.
+        max_off_grid: largest share of onsets that rounding to sixteenths moves by more than a
+            64th, as it moves triplets; 1 leaves none out.
         max_windows: most windows of one file; of more, as many are taken at even distances.
 
     Raises:
@@ -68,6 +72,7 @@ class WindowSettings:
     lowest: int = 21
     highest: int = 108
     max_span: int = 24
+    max_off_grid: float = 1.0
     max_windows: int = 4096
 
     def __post_init__(self) -> None:
@@ -78,26 +83,31 @@ class WindowSettings:
         _check("lowest", self.lowest, 0, PITCHES - 1)
         _check("highest", self.highest, self.lowest, PITCHES - 1)
         _check("max_span", self.max_span, 0, PITCHES - 1)
+        _check("max_off_grid", self.max_off_grid, 0, 1)
         _check("max_windows", self.max_windows, 1, None)
 
 
-def _check(name: str, value: int, least: int, most: int | None) -> None:
-    if value < least or (most is not None and value > most):
+def _check(name: str, value: float, least: int, most: int | None) -> None:
+    if not value >= least or (most is not None and value > most):
         wanted = f"from {least} to {most}" if most is not None else f"at least {least}"
         raise UsageError(f"{name} must be {wanted}, got {value}")
 
 
-def drop_causes(events: Events, settings: WindowSettings) -> tuple[Ints, Ints]:
+def drop_causes(
+    events: Events, settings: WindowSettings, off_grid: NDArray[np.bool_] | None = None
+) -> tuple[Ints, Ints]:
     """What the filters say to all windows of 16 bars, one bar apart.
 
     Args:
         events: ``(16 * bars,)`` events of one voice.
+        off_grid: ``(16 * bars,)`` where a note starts that rounding has moved by more than a 64th,
+            as of ``Score.off_grid``; None where no window is dropped for that.
 
     Returns:
         causes ``(bars - 15,)``, the place in :data:`DROPS` of the first one that applies or
         :data:`KEPT`, and note counts ``(bars - 15,)``; both empty for fewer than 16 bars.
     """
-    return _drop_causes(
+    causes, notes = _drop_causes(
         events,
         settings.min_notes,
         settings.min_pitches,
@@ -106,6 +116,11 @@ def drop_causes(events: Events, settings: WindowSettings) -> tuple[Ints, Ints]:
         settings.highest,
         settings.max_span,
     )
+    if off_grid is not None and len(causes):
+        of_bars = off_grid.reshape(-1, STEPS_PER_BAR).sum(axis=1)
+        moved = np.convolve(of_bars, np.ones(BARS, int), "valid")
+        causes[(causes == KEPT) & (moved > settings.max_off_grid * notes)] = _OFF_GRID
+    return causes, notes
 
 
 @jit
@@ -153,7 +168,7 @@ def _drop_causes(
     max_span: int,
 ) -> tuple[Ints, Ints]:
     entering = first_events(events)
-    lows, highs, rests_before, rests_within, rests_after = _bars(events)
+    bars = _bars(events)
     count = max(len(entering) - BARS + 1, 0)
     causes, notes = np.full(count, KEPT, np.int8), np.zeros(count, np.int16)
     of_pitch = np.zeros(PITCHES, np.int64)  # notes in the window; it slides from bar to bar
@@ -164,21 +179,14 @@ def _drop_causes(
         window = bar - BARS + 1
         if window < 0:
             continue
-        low, high = PITCHES, -1
-        silence = longest_silence = 0
-        for other in range(window, bar + 1):
-            low, high = min(low, lows[other]), max(high, highs[other])
-            longest_silence = max(
-                longest_silence, silence + rests_before[other], rests_within[other]
-            )
-            silence = rests_after[other] + (silence if rests_after[other] == STEPS_PER_BAR else 0)
-        held = events[window * STEPS_PER_BAR] == HOLD and entering[window] != REST
+        low, high, longest_silence = _extremes(window, bars)
         pitches = kinds
+        held = events[window * STEPS_PER_BAR] == HOLD and entering[window] != REST
         if held:
             low, high = min(low, entering[window]), max(high, entering[window])
             pitches += of_pitch[entering[window]] == 0
         notes[window] = inside + held
-        if rests_before[window] == STEPS_PER_BAR:
+        if bars[2][window] == STEPS_PER_BAR:
             causes[window] = _SILENT_START
         elif notes[window] < min_notes:
             causes[window] = _FEW_NOTES
@@ -193,6 +201,23 @@ def _drop_causes(
         gone_notes, gone_kinds = _slide(events, window, of_pitch, -1)
         inside, kinds = inside - gone_notes, kinds - gone_kinds
     return causes, notes
+
+
+@jit
+def _extremes(window: int, bars: tuple[Ints, Ints, Ints, Ints, Ints]) -> tuple[int, int, int]:
+    """Lowest and highest note that starts in a window, and its longest silence.
+
+    Args:
+        bars: as :func:`_bars` gives them.
+    """
+    lows, highs, rests_before, rests_within, rests_after = bars
+    low, high = PITCHES, -1
+    silence = longest_silence = 0
+    for bar in range(window, window + BARS):
+        low, high = min(low, lows[bar]), max(high, highs[bar])
+        longest_silence = max(longest_silence, silence + rests_before[bar], rests_within[bar])
+        silence = rests_after[bar] + (silence if rests_after[bar] == STEPS_PER_BAR else 0)
+    return low, high, longest_silence
 
 
 @jit

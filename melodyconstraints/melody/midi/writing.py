@@ -7,12 +7,14 @@ and read (:func:`melodyconstraints.melody.midi.selection.read_melody`) is the sa
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import mido
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melody
+from melodyconstraints.melody.midi.names import decode_name
 from melodyconstraints.melody.units import (
     DEFAULT_TEMPO,
     QUARTERS_PER_BAR,
@@ -22,6 +24,7 @@ from melodyconstraints.melody.units import (
     check_tempo,
     steps_to_ticks,
 )
+from melodyconstraints.storage.files import write_atomically
 
 _LAST_TICK = steps_to_ticks(STEPS)
 
@@ -40,14 +43,14 @@ def to_midi_file(
         tempo: quarters a minute in [10, 1000].
         program: General MIDI program in [0, 127].
         key: key signature such as ``C``, ``F#``, ``Bbm``.
-        name: of the track.
+        name: of the track, written as UTF-8; it may come from a file's name in any encoding.
 
     Raises:
         UsageError: a tempo, program or key that MIDI cannot carry.
     """
     if not 0 <= program <= 127:
         raise UsageError(f"program must be from 0 to 127, got {program}")
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
     file.tracks.append(_time_track(tempo, key))
     file.tracks.append(_note_track(melody, program, name))
     return file
@@ -55,7 +58,7 @@ def to_midi_file(
 
 def write_melody(
     melody: Melody,
-    path: Path,
+    path: Path | str,
     *,
     tempo: float = DEFAULT_TEMPO,
     program: int = 0,
@@ -63,7 +66,9 @@ def write_melody(
     name: str = "Melody",
 ) -> None:
     """Write a MIDI file; the options are those of :func:`to_midi_file`."""
-    to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(path)
+    contents = io.BytesIO()
+    to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(file=contents)
+    write_atomically(Path(path), contents.getbuffer(), durable=False)
 
 
 def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:
@@ -80,10 +85,10 @@ def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:
 
 
 def _note_track(melody: Melody, program: int, name: str) -> mido.MidiTrack:
-    plain = name.encode("latin-1", "replace").decode("latin-1")
+    whole = decode_name(name.encode("utf-8", "surrogateescape"))
     track = mido.MidiTrack(
         [
-            mido.MetaMessage("track_name", name=plain),
+            mido.MetaMessage("track_name", name=whole),
             mido.Message("program_change", program=program),
         ]
     )

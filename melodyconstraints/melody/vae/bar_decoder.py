@@ -1,6 +1,6 @@
 """The bar decoder: a bar embedding to 16 events (the paper, section 6 and appendix 9.2.3).
 
-Its state is made anew at every bar from the bar's embedding, which is also part of every input.
+Its state starts at every bar from the bar's embedding, which is also part of every input.
 
 Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, ``N`` bars side by
 side, ``V`` = 130 events, ``H`` units.
@@ -16,7 +16,7 @@ from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, lstm
-from melodyconstraints.melody.vae.lstm import LayerWeights, scan
+from melodyconstraints.melody.vae.lstm import LayerWeights, scan, scan_layers
 
 
 class BarDecoder(nn.Module):
@@ -65,11 +65,7 @@ class BarDecoder(nn.Module):
             self.events.table(of_event),
             previous.T,
         )
-        for number in range(1, self.lstm.num_layers):
-            layer = LayerWeights.of(self.lstm, number)
-            given = F.linear(outputs, layer.inputs, layer.bias)
-            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
-        return outputs.transpose(0, 1)
+        return scan_layers(self.lstm, (hidden, cell), outputs, 1).transpose(0, 1)
 
     def split_inputs(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The first layer's input weights ``(4H, size)``: those of the event, of the bar."""

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
 
 KIND = "melody-vae"
@@ -28,7 +30,11 @@ def home_of(model: MelodyVAE) -> Path | None:
 
 
 def save_model(
-    model: MelodyVAE, folder: Path, *, card: str = "", training: Mapping[str, Any] | None = None
+    model: MelodyVAE,
+    folder: Path | str,
+    *,
+    card: str = "",
+    training: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a model folder, weights in half precision.
 
@@ -41,8 +47,8 @@ def save_model(
     """
     tensors = {name: tensor.half() for name, tensor in model.state_dict().items()}
     config = {"model": asdict(model.config), "training": dict(training or {})}
-    model.fingerprint = save_artifact(folder, KIND, config, tensors, card)
-    model.folder = str(folder.resolve())
+    model.fingerprint = save_artifact(Path(folder), KIND, config, tensors, card)
+    model.folder = str(Path(folder).resolve())
     return model.fingerprint
 
 
@@ -55,8 +61,15 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
     artifact = load_artifact(folder, KIND)
     with fits_this_version(folder):
-        model = MelodyVAE(MelodyVAEConfig(**artifact.config["model"]))
+        model = model_of(artifact.config["model"])
         model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
     model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device)).eval()
+
+
+def model_of(config: Mapping[str, Any]) -> MelodyVAE:
+    """A model of random weights; its configuration's names tell its kind."""
+    if "flow_layers" in config:
+        return StaffGenerator(StaffConfig(**config))
+    return HierarchicalVAE(MelodyVAEConfig(**config))

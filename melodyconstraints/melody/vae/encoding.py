@@ -15,8 +15,4 @@ from melodyconstraints.vae.posterior import Posterior
 def encode(model: MelodyVAE, melodies: Melodies | Sequence[Melody]) -> Posterior:
     """The posteriors ``(B, Z)`` of ``B`` melodies, at least one."""
     events = Melodies.stack(list(melodies)).events
-    found = [model.encode(batch) for batch in event_batches(events, model.device)]
-    return Posterior(
-        torch.cat([posterior.mean for posterior in found]),
-        torch.cat([posterior.scale for posterior in found]),
-    )
+    return Posterior.join([model.encode(batch) for batch in event_batches(events, model.device)])

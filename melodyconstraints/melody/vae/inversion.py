@@ -28,7 +28,7 @@ def invert(
 
     An encoder's guess is amortised over all melodies; some steps of gradient ascent for this one
     give back more of it (semi-amortised inference, Kim et al. 2018). With w below 1 the melody
-    counts for more than the prior.
+    counts for more than the prior. Where the encoder inverts the decoder it is the encoder's.
 
     Args:
         melodies: ``B`` melodies, at least one.
@@ -37,7 +37,10 @@ def invert(
     """
     batch = Melodies.stack(list(melodies))
     events = torch.tensor(batch.events).long().to(model.device)
-    z = encode(model, batch).mean.requires_grad_(True)
+    z = encode(model, batch).mean
+    if model.inverts:
+        return z
+    z.requires_grad_(True)
     optimizer = torch.optim.Adam([z], lr=LEARNING_RATE)
     for _ in range(steps):
         nats = len(events) * negative_log_likelihood(model.logits(z, events), events)

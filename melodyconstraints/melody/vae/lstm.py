@@ -77,6 +77,25 @@ def scan(
     return outputs
 
 
+def scan_layers(
+    lstm: nn.LSTM, state: tuple[Tensor, Tensor], inputs: Tensor, first: int = 0
+) -> Tensor:
+    """The outputs of an LSTM's layers from ``first`` on, one direction.
+
+    Args:
+        state: (hidden, cell) ``(layers, N, H)`` at the start.
+        inputs: ``(S, N, size)`` of layer ``first``.
+
+    Returns:
+        ``(S, N, H)``.
+    """
+    for number in range(first, lstm.num_layers):
+        layer = LayerWeights.of(lstm, number)
+        given = F.linear(inputs, layer.inputs, layer.bias)
+        inputs = scan(layer.recurrent, (state[0][number], state[1][number]), given)
+    return inputs
+
+
 class _Scan(torch.autograd.Function):
     """See :func:`scan`; all arguments are of one type but the cell, which is float32.
 

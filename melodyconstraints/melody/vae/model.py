@@ -20,7 +20,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events
@@ -29,8 +28,9 @@ from melodyconstraints.melody.vae.bar_decoder import BarDecoder
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
-from melodyconstraints.melody.vae.lstm import LayerWeights, scan
+from melodyconstraints.melody.vae.lstm import LayerWeights, scan, scan_layers
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
@@ -131,40 +131,29 @@ class Conductor(nn.Module):
         hidden, cell = self.start(z)
         if z.device.type != "cpu":
             return self.lstm(z.new_zeros(len(z), BARS, 1), (hidden, cell))[0]
-        outputs = z.new_zeros(BARS, len(z), 1)
-        for number in range(self.lstm.num_layers):
-            layer = LayerWeights.of(self.lstm, number)
-            given = F.linear(outputs, layer.inputs, layer.bias)
-            outputs = scan(layer.recurrent, (hidden[number], cell[number]), given)
-        return outputs.transpose(0, 1)
+        inputs = z.new_zeros(BARS, len(z), 1)
+        return scan_layers(self.lstm, (hidden, cell), inputs).transpose(0, 1)
 
 
 class MelodyVAE(nn.Module):
-    """Encoder, conductor and bar decoder.
+    """What all models of melodies have in common: z ~ N(0, I), a way there and a way back.
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and
-    ``fingerprint`` names its weights; both are empty for a model that was never on disk.
+    ``fingerprint`` names its weights; both are empty for a model that was never on disk. Where
+    ``inverts`` is true, ``encode`` is the inverse of ``decode``.
     """
 
+    config: MelodyVAEConfig | StaffConfig
     sigma_bar: Tensor
     folder: str = ""
     fingerprint: str = ""
-
-    def __init__(self, config: MelodyVAEConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder: FlatEncoder | HierarchicalEncoder = (
-            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
-        )
-        self.conductor = Conductor(config)
-        self.decoder = BarDecoder(config)
-        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
+    inverts: bool = False
 
     @property
     def latent_dim(self) -> int:
         """Z, the dimensions of z."""
-        return self.config.latent_dim
+        return len(self.sigma_bar)
 
     @property
     def device(self) -> torch.device:
@@ -173,11 +162,11 @@ class MelodyVAE(nn.Module):
 
     def encode(self, events: Tensor) -> Posterior:
         """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
-        return self.encoder(events.long())
+        raise NotImplementedError
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
-        return self.decoder(self.conductor(z), events.long())
+        raise NotImplementedError
 
     @torch.no_grad()
     def decode(
@@ -187,6 +176,7 @@ class MelodyVAE(nn.Module):
         *,
         generator: torch.Generator | None = None,
         precision: str = "auto",
+        form: Tensor | None = None,
     ) -> Tensor:
         """Draw one melody for each latent point.
 
@@ -200,23 +190,59 @@ class MelodyVAE(nn.Module):
             generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
+            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1; only models that
+                write bars in turn have one.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size or a precision that does not exist.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form
+                for a model that has none.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        if form is not None:
+            raise UsageError("this model has no form; train one with --preset staff")
         sampling = sampling or Sampling()
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
         with products(precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
-            embeddings = self.conductor(filled(z))[: len(z)]
-            return FreeRunning(self.decoder)(embeddings, noise.to(z.device), sampling)
+            return self._draw(z, noise.to(z.device), sampling)
+
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        """Events of at least one point, from ``(B, T)`` numbers in [0, 1)."""
+        raise NotImplementedError
+
+
+class HierarchicalVAE(MelodyVAE):
+    """Encoder, conductor and bar decoder."""
+
+    config: MelodyVAEConfig
+
+    def __init__(self, config: MelodyVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder: FlatEncoder | HierarchicalEncoder = (
+            FlatEncoder(config) if config.encoder == "flat" else HierarchicalEncoder(config)
+        )
+        self.conductor = Conductor(config)
+        self.decoder = BarDecoder(config)
+        self.register_buffer("sigma_bar", torch.ones(config.latent_dim))
+
+    def encode(self, events: Tensor) -> Posterior:
+        """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
+        return self.encoder(events.long())
+
+    def logits(self, z: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
+        return self.decoder(self.conductor(z), events.long())
+
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        embeddings = self.conductor(filled(z))[: len(z)]
+        return FreeRunning(self.decoder)(embeddings, noise, sampling)
 
 
 def event_batches(

@@ -130,18 +130,17 @@ def encode_and_decode(
         temperature: of ``free``; 0 takes the likeliest events. ``forced`` is always the likeliest.
         generator: on the model's device; decode a point drawn from each posterior, not its mean.
     """
-    forced, free, means, scales = [], [], [], []
+    forced, free, posteriors = [], [], []
     for batch in event_batches(events, model.device):
         posterior = model.encode(batch)
         z = posterior.mean if generator is None else posterior.sample(generator)
         forced.append(model.logits(z, batch).argmax(-1).cpu().numpy())
         drawn = model.decode(z, Sampling(temperature), generator=generator)
         free.append(drawn.cpu().numpy())
-        means.append(posterior.mean)
-        scales.append(posterior.scale)
+        posteriors.append(posterior)
     return Decoded(
         true=events,
         forced=np.concatenate(forced).astype(np.uint8),
         free=canonical_events(np.concatenate(free)),
-        posterior=Posterior(torch.cat(means), torch.cat(scales)),
+        posterior=Posterior.join(posteriors),
     )

@@ -15,7 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from melodyconstraints.melody.events import Events
-from melodyconstraints.melody.vae.model import HierarchicalEncoder, MelodyVAE, event_batches
+from melodyconstraints.melody.vae.model import (
+    HierarchicalEncoder,
+    HierarchicalVAE,
+    MelodyVAE,
+    event_batches,
+)
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
@@ -35,7 +40,7 @@ class ResidualPath:
     latent_dim: int
 
 
-def residual_path(model: MelodyVAE) -> ResidualPath | None:
+def residual_path(model: HierarchicalVAE) -> ResidualPath | None:
     """The linear path of a residual model whose codes can stand for embeddings, else None."""
     encoder, conductor = model.encoder, model.conductor
     if not isinstance(encoder, HierarchicalEncoder) or encoder.shortcut is None:
@@ -81,7 +86,7 @@ def start_from_principal_components(path: ResidualPath, events: Events) -> None:
 
 
 @torch.no_grad()
-def match_prior(model: MelodyVAE, events: Events) -> None:
+def match_prior(model: HierarchicalVAE, events: Events) -> None:
     """Turn and stretch the latent space until the posteriors together have the prior's moments.
 
     Gradients bring the mean over the data of q(z | m) near N(0, I) dimension by dimension, but
@@ -124,10 +129,7 @@ def posterior_of(model: MelodyVAE, events: Events) -> Posterior:
     """q(z | m) of ``(N, 256)`` melodies, on the model's device."""
     with products("auto", model.device):
         batches = event_batches(events, model.device)
-        parts = [model.encode(batch) for batch in batches]
-    return Posterior(
-        torch.cat([part.mean for part in parts]), torch.cat([part.scale for part in parts])
-    )
+        return Posterior.join([model.encode(batch) for batch in batches])
 
 
 def mean_posterior_scale(model: MelodyVAE, events: Events) -> Tensor:

@@ -25,7 +25,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
-from melodyconstraints.melody.vae.model import HierarchicalEncoder, MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalEncoder, HierarchicalVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
 from melodyconstraints.melody.vae.residual_path import (
     match_prior,
@@ -76,18 +76,25 @@ class MelodyBatches:
     Args:
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` label of each melody's collection. A collection of n melodies is drawn
-            with weight n^0.5, so that small ones do not drown.
+            with weight n^balance, so that small ones do not drown.
     """
 
     def __init__(
-        self, events: Events, sources: NDArray[np.object_], batch_size: int, seed: int
+        self,
+        events: Events,
+        sources: NDArray[np.object_],
+        batch_size: int,
+        seed: int,
+        *,
+        balance: float = 0.5,
     ) -> None:
         if not len(events):
             raise UsageError("there is no melody to train on; extract more files")
         self._events, self._size, self._seed = events, batch_size, seed
         _, label, counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
         self._members = [np.flatnonzero(label == i) for i in range(len(counts))]
-        self._weights = np.sqrt(counts) / np.sqrt(counts).sum()
+        weights = counts**balance
+        self._weights = weights / weights.sum()
 
     def __call__(self, step: int) -> Tensor:
         """``(batch_size, 256)`` int64 for a step number."""
@@ -116,7 +123,7 @@ class MelodyObjective(Objective):
 
     def __init__(
         self,
-        model: MelodyVAE,
+        model: HierarchicalVAE,
         settings: ElboSettings,
         sample: Events,
         processes: Processes | None = None,
@@ -190,13 +197,13 @@ def train_melody_vae(
     settings: TrainingSettings,
     *,
     elbo: ElboSettings | None = None,
-    start: MelodyVAE | None = None,
+    start: HierarchicalVAE | None = None,
     device: str = "cpu",
     processes: Processes | None = None,
     folder: Path | None = None,
     resume: bool = False,
     callback: Callable[[TrainingState], None] | None = None,
-) -> tuple[MelodyVAE, TrainingState]:
+) -> tuple[HierarchicalVAE, TrainingState]:
     """Train a model and measure ``sigma_bar``.
 
     Args:
@@ -211,7 +218,7 @@ def train_melody_vae(
         The model and the final state with its learning curves.
     """
     torch.manual_seed(settings.seed)
-    model = MelodyVAE(config).to(device)
+    model = HierarchicalVAE(config).to(device)
     if start is not None:
         model.load_state_dict(start.state_dict())
     generator = np.random.default_rng(settings.seed)
@@ -227,7 +234,7 @@ def train_melody_vae(
         folder=folder,
         resume=resume,
         evaluate=lambda measured: measure_reconstruction(
-            cast(MelodyVAE, measured), held_out
+            cast(HierarchicalVAE, measured), held_out
         ).as_dict(),
         callback=callback,
     )

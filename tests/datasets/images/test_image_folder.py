@@ -10,7 +10,7 @@ from PIL import Image
 
 from melodyconstraints.datasets.images import image_folder
 from melodyconstraints.datasets.images.image_folder import (
-    FolderFiles,
+    ImageFiles,
     decode_image,
     decode_images,
     fit_square,
@@ -139,7 +139,7 @@ def test_batches_and_threads_keep_the_order(tmp_path, monkeypatch):
     for number, name in enumerate(names):
         Image.new("RGB", (1, 1), (number, 0, 1)).save(tmp_path / name)
     said = []
-    found = decode_images(names, FolderFiles(tmp_path), lambda image: image, 1, said.append)
+    found = decode_images(names, ImageFiles(tmp_path), lambda image: image, 1, said.append)
     assert found.images[:, 0, 0, 0].tolist() == list(range(30))
     assert [line.split(" images")[0] for line in said] == [
         "read 14 of 30",
@@ -180,7 +180,7 @@ def test_an_image_that_does_not_decode_is_named(data):
 
 def test_an_image_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(ImageDataError, match=r"a.png cannot be read: .*No such file"):
-        FolderFiles(tmp_path).read("a.png")
+        ImageFiles(tmp_path).read("a.png")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_a_whole_file_byte_by_byte(extract):
     found = extract(data)
     assert found.events.tolist() == [[*rest(2), *note(74, 4), *rest(238), *note(76), *rest(11)]]
     assert found.places.tolist() == [[0, 0, 0, 73, 2]]
-    assert found.tempo == 100.0
+    assert found.tempos.tolist() == [100.0]
 
 
 @pytest.mark.parametrize(
@@ -513,7 +513,20 @@ def test_changes_of_tempo_do_not_move_steps(extract):
     """
     found = extract(midi_bytes(tempos, QUARTERS + LAST))
     assert found.events.tolist() == [one_bar(*FOUR_QUARTERS)]
-    assert found.tempo == 100.0
+    assert found.tempos.tolist() == [100.0]
+
+
+def test_the_tempo_is_the_one_in_force_where_the_melody_begins(extract):
+    """The last of several at one tick; a change within a melody is not told."""
+    tempos = """
+        00   FF5103 07A120   # 500,000 microseconds a quarter: 120
+        00   FF5103 0927C0   # at once 600,000: 100
+        8F00 FF5103 0F4240   # a bar later 1,000,000: 60
+        8F00 FF5103 061A80   # a bar later 400,000: 150
+    """
+    found = extract(midi_bytes(tempos, notes(18, 60)))
+    assert found.tempos.dtype == "float32"
+    assert found.tempos.tolist() == [100.0, 60.0, 150.0]
 
 
 # Drums
@@ -681,8 +694,8 @@ def test_channels_of_one_track_are_apart(extract):
     ]
 
 
-def test_a_change_of_program_makes_two_voices(extract):
-    """A note belongs to the program with which it starts, and the instrument may come back."""
+def test_a_change_of_program_makes_no_other_voice(extract):
+    """One instrument that is bowed and plucked; the first note's program is the melody's."""
     music = """
         00   C0 05
         00   90 3C 40   # program 5: pitch 60
@@ -693,18 +706,17 @@ def test_a_change_of_program_makes_two_voices(extract):
         00   C0 05
         00   90 40 40   # program 5: pitch 64
         8360 80 40 00
-        81D200 90 24 40 # and its last note
-        00   C0 07      # the last note of program 7
-        00   90 24 40
+        81D200 90 24 40
         78   80 24 00
-        00   80 24 00
     """
     found = extract(midi_bytes(music))
-    assert found.events.tolist() == [
-        one_bar(*note(60, 8), *rest(4), *note(64, 4)),
-        one_bar(*rest(8), *note(62, 4), *rest(4)),
-    ]
-    assert found.places[:, 3].tolist() == [5, 7]
+    assert found.events.tolist() == [one_bar(*note(60, 8), *note(62, 4), *note(64, 4))]
+    assert found.places[:, 3].tolist() == [5]
+
+
+def test_the_program_is_that_of_a_melodys_first_note(extract):
+    found = extract(midi_bytes(notes(1, 60) + "00 C0 07 \n" + notes(16, 62)))
+    assert found.places[:, 3].tolist() == [0, 7]
 
 
 # What stands between notes

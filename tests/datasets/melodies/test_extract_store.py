@@ -1,5 +1,6 @@
 """From a folder of MIDI files to a store: every file is accounted for, and nothing is lost."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -100,6 +101,7 @@ def test_a_store_says_how_it_was_made(music, tmp_path):
         "lowest": 21,
         "highest": 108,
         "max_span": 24,
+        "max_off_grid": 1.0,
         "max_windows": 4096,
     }
     assert told["limits"] == {
@@ -116,9 +118,10 @@ def test_a_store_says_how_it_was_made(music, tmp_path):
     assert told["names"] == hashlib.sha256(names.encode()).hexdigest()
 
 
-def test_a_store_is_its_parts_a_summary_and_two_ledgers(plain):
+def test_a_store_is_its_parts_a_summary_and_three_ledgers(plain):
     assert sorted(plain) == [
         "extraction.json",
+        "folders.jsonl",
         *[f"part-{number:05d}.parquet" for number in range(3)],
         "recovered.jsonl",
         REJECTED,
@@ -410,3 +413,43 @@ def test_each_file_that_gave_nothing_has_one_of_the_closed_list_of_reasons(
         ("z-tune.mid", 0),
     ]
     assert summary.dropped_windows == {Drop.DUPLICATE: 2, Drop.FEW_PITCHES: 1}
+
+
+def test_folders_out_of_reach_cost_a_line_each_and_are_counted(
+    tmp_path, monkeypatch, write_tune, tune, ledger
+):
+    """Root may list everything, so the refusal is played."""
+    midi, far = tmp_path / "midi", tmp_path / "far"
+    write_tune(midi / "a.mid", tune(0))
+    write_tune(midi / "lost+found" / "b.mid", tune(1))
+    write_tune(far / "c.mid", tune(2))
+    (midi / "link").symlink_to(far, target_is_directory=True)
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    summary = extract(midi, tmp_path / "store")
+    assert (summary.files, summary.accepted) == (1, 1)
+    assert (summary.unlisted_folders, summary.linked_folders) == (1, 1)
+    assert ledger(tmp_path / "store" / "folders.jsonl") == [
+        {"folder": "link", "detail": "a link to a folder, not followed"},
+        {"folder": "lost+found", "detail": "cannot be listed: Permission denied"},
+    ]
+    summary = extract(midi, tmp_path / "other", exclude=["lost+found*", "link/*"])
+    assert (summary.unlisted_folders, summary.linked_folders) == (0, 0)
+    assert ledger(tmp_path / "other" / "folders.jsonl") == []
+
+
+def test_a_packed_file_gives_the_same_as_the_plain_one(tmp_path, write_tune, tune, rows_of):
+    plain_file = write_tune(tmp_path / "midi" / "a.mid", tune(0))
+    packed = tmp_path / "packed" / "a.mid.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(plain_file.read_bytes()))
+    for folder in ("midi", "packed"):
+        extract(tmp_path / folder, tmp_path / f"{folder}-store")
+    [row], [other] = (rows_of(tmp_path / f"{folder}-store") for folder in ("midi", "packed"))
+    assert other == row | {"file": "a.mid.gz"}

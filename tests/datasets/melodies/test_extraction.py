@@ -6,6 +6,7 @@ from itertools import count
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+import mido
 import numpy as np
 import psutil
 import pytest
@@ -22,11 +23,14 @@ from melodyconstraints.datasets.melodies.extraction import (
     in_tasks,
 )
 from melodyconstraints.datasets.melodies.files import LocalFolder
+from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.workers import Fault
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import HOLD, REST
 from melodyconstraints.melody.midi.scores import read_score
 from melodyconstraints.melody.midi.windows import DROPS, Drop, WindowSettings
+from melodyconstraints.melody.quantising import POLYPHONY
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def test_every_window_of_every_part_says_where_it_stands(one, tune):
     high, low = tune(0, bars=18), [pitch - 12 for pitch in tune(1, bars=17)]
     found = one(high, low, tempo=600_000)
     assert (found.reason, found.detail, found.recovered) == (None, "", "")
-    assert found.tempo == 100.0
+    assert found.tempos.tolist() == [100.0] * 5
     assert places(found, "track", "segment", "start_bar", "program") == [
         *[(0, 0, bar, 20) for bar in range(3)],
         *[(1, 0, bar, 21) for bar in range(2)],
@@ -239,8 +243,23 @@ def test_a_window_is_dropped_for_its_cause(one, cause):
     assert (found.reason, dropped(found)) == (Reject.FILTERED, {cause: 1})
 
 
+def test_windows_of_triplets_are_told_and_dropped_if_asked(tmp_path):
+    """16 bars of twelve triplets of eighths; two of three onsets are off the grid."""
+    file = mido.MidiFile(ticks_per_beat=480, tracks=[mido.MidiTrack()])
+    for number in range(16 * 12):
+        file.tracks[0].append(mido.Message("note_on", note=60 + number % 7))
+        file.tracks[0].append(mido.Message("note_off", note=60 + number % 7, time=160))
+    file.save(tmp_path / "triplets.mid")
+    [found] = extract_melodies([tmp_path / "triplets.mid"])
+    assert (len(found.events), found.onsets, found.off_grid) == (1, 192, 128)
+    [found] = extract_melodies([tmp_path / "triplets.mid"], WindowSettings(max_off_grid=0.6))
+    assert (found.reason, dropped(found)) == (Reject.FILTERED, {Drop.OFF_GRID: 1})
+    [found] = extract_melodies([tmp_path / "triplets.mid"], WindowSettings(max_off_grid=0.7))
+    assert len(found.events) == 1
+
+
 def test_all_causes_are_met_here():
-    assert DROPPED.keys() | {Drop.FILE_LIMIT, Drop.DUPLICATE} == set(DROPS)
+    assert DROPPED.keys() | {Drop.OFF_GRID, Drop.FILE_LIMIT, Drop.DUPLICATE} == set(DROPS)
 
 
 # At most so many windows a file
@@ -436,7 +455,9 @@ def test_melodies_of_real_files_sound_as_pretty_midi_reads_those_files(real_midi
         midi, score = pretty_midi.PrettyMIDI(file.file), read_score(Path(file.file))
         for events, place in list(zip(file.events, file.places.tolist(), strict=True))[::5]:
             track, segment, start_bar, program, notes = place
-            first_tick = score.segments[segment].start_tick + start_bar * 4 * midi.resolution
+            first_tick = (
+                score.timelines[0].segments[segment].start_tick + start_bar * 4 * midi.resolution
+            )
             sounding, pitch = [], -1
             for event in events.tolist():
                 pitch = {HOLD: pitch, REST: -1}.get(event, event)
@@ -445,3 +466,25 @@ def test_melodies_of_real_files_sound_as_pretty_midi_reads_those_files(real_midi
             expected = sounding_by_pretty_midi(part, first_tick, midi).tolist()
             assert sounding == expected, (file.file, track, start_bar)
             assert (part.program, (events < HOLD).sum()) == (program, notes)
+
+
+def test_files_are_read_alike_interpreted_and_compiled(tmp_path, monkeypatch, write_tune, tune):
+    """Melodies, places, hashes, keys and duplicates of chords, gaps and held notes."""
+    paths = []
+    for number in range(6):
+        pitches = [tune(number + 10 * part, bars=17) for part in range(3)]
+        for part, gap in enumerate((5, 7, 11)):
+            pitches[part][::gap] = [None] * len(pitches[part][::gap])
+        paths.append(write_tune(tmp_path / f"{number}.mid", *pitches))
+    paths.append(write_tune(tmp_path / "again.mid", tune(0, bars=20), tune(0, bars=20)))
+    settings = [WindowSettings(polyphony=name, max_silence_steps=99) for name in POLYPHONY]
+
+    def read():
+        found = [extract_melodies(paths, each, unique=key) for each in settings for key in KEYS]
+        return [as_values(file) for files in found for file in files]
+
+    monkeypatch.setattr(jit, "_spent", [float("-inf")])
+    interpreted = read()
+    monkeypatch.setattr(jit, "_spent", [float("inf")])
+    assert interpreted == read()
+    assert any(values["events"] for values in interpreted)

@@ -1,8 +1,11 @@
 """Where MIDI files are found: real folders, their oddities, and object storage by ``file://``."""
 
+import gzip
 import os
 import random
+import shutil
 import socket
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melodyconstraints.datasets.melodies.files import (
+    Listing,
     LocalFolder,
     RemoteFolder,
-    TooLargeError,
     find_midi_files,
     is_midi_name,
     open_folder,
 )
 from melodyconstraints.errors import MidiError, UsageError
+from melodyconstraints.melody.midi.files import TooLargeError
 
 LIMIT = 100
 BYTES = bytes(range(50))
@@ -55,7 +59,13 @@ BOTH = pytest.mark.parametrize("kind", [local, remote])
         ("deep.er/a.mid", True),
         ("a.b.mid", True),
         ("..mid", True),
-        ("a.mid.gz", False),
+        ("a.mid.gz", True),
+        ("deep.er/a.KAR.GZ", True),
+        ("a.gz", False),
+        ("a.txt.gz", False),
+        ("._a.mid", False),  # AppleDouble: what macOS knows of a.mid
+        ("__MACOSX/b/._a.mid", False),
+        ("._b/a.mid", True),
         ("a.midi2", False),
         ("mid", False),
         (".mid", False),  # a hidden file without a suffix
@@ -73,10 +83,10 @@ def test_the_suffix_in_any_case_says_what_is_midi(name, is_midi):
 @BOTH
 def test_files_are_found_at_any_depth(tmp_path, kind):
     names = ["a.mid", "b/c.MID", "b/d/e/f/g/h.midi", "b/d/i.kar", "ä ö/j%20#?.rmi", "b.mid"]
-    put(tmp_path, *names, "b/notes.txt", "README", "b/mid", "b/k.mid.gz")
+    put(tmp_path, *names, "b/notes.txt", "README", "b/mid", "b/k.gz", "b/._c.mid")
     (tmp_path / "empty").mkdir()
     folder = kind(tmp_path)
-    assert sorted(folder.names()) == sorted(names)
+    assert sorted(folder.listing().names) == sorted(names)
     assert [folder.read(name, LIMIT).decode() for name in names] == names
 
 
@@ -84,7 +94,7 @@ def test_files_are_found_at_any_depth(tmp_path, kind):
 def test_a_folder_that_is_named_like_a_file_is_passed_by(tmp_path, kind):
     put(tmp_path, "album.mid/tune.mid")
     (tmp_path / "empty.mid").mkdir()
-    assert kind(tmp_path).names() == ["album.mid/tune.mid"]
+    assert kind(tmp_path).listing().names == ["album.mid/tune.mid"]
     with pytest.raises(MidiError, match=r"^cannot be read: "):
         kind(tmp_path).read("empty.mid", LIMIT)
 
@@ -108,7 +118,7 @@ def test_files_are_in_path_order_folder_by_folder(tmp_path, kind):
         "ba.mid",
     ]
     put(tmp_path, *in_order)
-    assert find_midi_files(kind(tmp_path)) == in_order
+    assert find_midi_files(kind(tmp_path)).names == in_order
     assert in_order != sorted(in_order)  # there "b!.mid" comes before "b/a.mid"
 
 
@@ -121,8 +131,9 @@ class _Listed:
     def __str__(self):
         return "somewhere"
 
-    def names(self):
-        return random.sample(self._names, len(self._names))
+    def listing(self, exclude):
+        names = [n for n in self._names if not any(fnmatch(n, pattern) for pattern in exclude)]
+        return Listing(random.sample(names, len(names)))
 
     def read(self, name, max_bytes):
         raise NotImplementedError
@@ -136,7 +147,7 @@ NAMES = st.lists(st.lists(PART, min_size=1, max_size=4).map("/".join), min_size=
 @given(NAMES)
 def test_path_order_compares_folder_by_folder(names):
     expected = sorted(names, key=lambda name: name.split("/"))
-    assert find_midi_files(_Listed(names)) == expected
+    assert find_midi_files(_Listed(names)).names == expected
 
 
 @pytest.mark.parametrize(
@@ -154,7 +165,7 @@ def test_path_order_compares_folder_by_folder(names):
 )
 def test_excluded_patterns_are_matched_against_the_path_below_the_folder(patterns, left):
     folder = _Listed(["a.mid", "also-deep.mid", "deep/er/b.mid"])
-    assert find_midi_files(folder, iter(patterns)) == left
+    assert find_midi_files(folder, iter(patterns)).names == left
 
 
 @BOTH
@@ -175,21 +186,21 @@ def test_links_to_files_are_files_and_links_to_folders_are_not_followed(tmp_path
     (folder / "other").symlink_to(elsewhere, target_is_directory=True)
     (folder / "folder.mid").symlink_to(elsewhere, target_is_directory=True)
     (folder / "round").symlink_to(folder, target_is_directory=True)
-    assert sorted(local(folder).names()) == ["link.mid", "near.mid"]
+    assert sorted(local(folder).listing().names) == ["link.mid", "near.mid"]
     assert local(folder).read("link.mid", LIMIT) == b"far.mid"
 
 
 def test_a_folder_that_is_itself_a_link_is_searched(tmp_path):
     put(tmp_path / "real", "a.mid", "b/c.mid")
     (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
-    assert find_midi_files(open_folder(tmp_path / "link")) == ["a.mid", "b/c.mid"]
+    assert find_midi_files(open_folder(tmp_path / "link")).names == ["a.mid", "b/c.mid"]
 
 
 def test_a_link_to_nothing_is_found_and_cannot_be_read(tmp_path):
     (tmp_path / "gone.mid").symlink_to(tmp_path / "nothing")
     (tmp_path / "round.mid").symlink_to(tmp_path / "round.mid")
     folder = local(tmp_path)
-    assert sorted(folder.names()) == ["gone.mid", "round.mid"]
+    assert sorted(folder.listing().names) == ["gone.mid", "round.mid"]
     with pytest.raises(MidiError, match=r"^cannot be read: No such file or directory$"):
         folder.read("gone.mid", LIMIT)
     with pytest.raises(MidiError, match=r"^cannot be read: Too many levels of symbolic links"):
@@ -201,8 +212,8 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.mid")
     (tmp_path / "link.mid").symlink_to("pipe.mid")
     folder = local(tmp_path)
-    assert sorted(folder.names()) == ["link.mid", "pipe.mid"]
-    for name in folder.names():
+    assert sorted(folder.listing().names) == ["link.mid", "pipe.mid"]
+    for name in folder.listing().names:
         with pytest.raises(MidiError, match=r"^cannot be read: it is not a regular file$"):
             folder.read(name, LIMIT)
 
@@ -233,7 +244,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
 @BOTH
 def test_a_file_that_vanished_says_so(tmp_path, kind):
     folder = kind(put(tmp_path, "a.mid"))
-    (name,) = folder.names()
+    (name,) = folder.listing().names
     (tmp_path / "a.mid").unlink()
     with pytest.raises(MidiError, match=r"^cannot be read: .*No such file or directory"):
         folder.read(name, LIMIT)
@@ -308,7 +319,7 @@ def put_latin1(folder: Path) -> str:
 def test_names_that_are_no_utf8_are_found_and_read(tmp_path):
     name = put_latin1(tmp_path)
     put(tmp_path, "d.mid", "b.mid")
-    assert find_midi_files(local(tmp_path)) == ["b.mid", name, "d.mid"]
+    assert find_midi_files(local(tmp_path)).names == ["b.mid", name, "d.mid"]
     assert local(tmp_path).read(name, LIMIT) == BYTES
 
 
@@ -316,13 +327,13 @@ def test_a_remote_folder_with_names_that_are_no_utf8_is_refused(tmp_path):
     """Object stores have none; a disk mounted on this machine is better given as a path."""
     put_latin1(tmp_path)
     with pytest.raises(UsageError, match=f"{tmp_path.name} cannot be listed: "):
-        remote(tmp_path).names()
+        remote(tmp_path).listing()
 
 
 def test_names_with_new_lines_and_spaces_at_their_ends_are_read(tmp_path):
     names = ["a\nb.mid", " c.mid", "d\t.mid", "-e.mid", "~.mid", "*.mid", "\\.mid"]
     put(tmp_path, *names)
-    assert set(local(tmp_path).names()) == set(names)
+    assert set(local(tmp_path).listing().names) == set(names)
     assert [local(tmp_path).read(name, LIMIT).decode() for name in names] == names
 
 
@@ -338,7 +349,7 @@ def test_a_root_may_be_written_in_any_way(tmp_path, monkeypatch, root):
     put(tmp_path / "midi", "a.mid", "b/c.mid")
     monkeypatch.chdir(tmp_path)
     folder = open_folder(root.format(tmp_path))
-    assert find_midi_files(folder) == ["a.mid", "b/c.mid"]
+    assert find_midi_files(folder).names == ["a.mid", "b/c.mid"]
     assert folder.read("b/c.mid", LIMIT) == b"b/c.mid"
 
 
@@ -360,22 +371,118 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
 @BOTH
 def test_a_folder_that_vanished_cannot_be_listed(tmp_path, kind):
     with pytest.raises(UsageError, match=r"none cannot be listed: .*No such file or directory"):
-        kind(tmp_path / "none").names()
+        kind(tmp_path / "none").listing()
 
 
-def test_a_folder_below_that_cannot_be_listed_stops_the_search(tmp_path, monkeypatch):
-    """Root may list everything, so the refusal is played. Nothing is lost in silence."""
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    """A folder with one that cannot be listed. Root may list everything, so it is played."""
     real = os.scandir
 
     def scandir(path):
-        if str(path).endswith("closed"):
+        if str(path).endswith("lost+found"):
             raise PermissionError(13, "Permission denied", path)
         return real(path)
 
-    put(tmp_path, "a.mid", "closed/b.mid")
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(UsageError, match=r"closed cannot be listed: Permission denied$"):
-        local(tmp_path).names()
+    return local(put(tmp_path, "a.mid", "lost+found/b.mid", "z/c.mid"))
+
+
+def test_a_folder_below_that_cannot_be_listed_is_named_and_skipped(closed):
+    found = find_midi_files(closed)
+    assert found.names == ["a.mid", "z/c.mid"]
+    assert list(map(str, found.skipped)) == ["lost+found: cannot be listed: Permission denied"]
+    assert [skipped.is_link for skipped in found.skipped] == [False]
+
+
+@pytest.mark.parametrize("pattern", ["lost+found*", "lost+found/*", "lost+found"])
+def test_a_folder_that_is_excluded_is_not_named(closed, pattern):
+    assert find_midi_files(closed, [pattern]).skipped == []
+
+
+def test_an_excluded_folder_is_not_entered(tmp_path, monkeypatch):
+    put(tmp_path, "a.mid", "b/c.mid", "b/d/e.mid", "bc/f.mid")
+    real, entered = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda path: entered.append(str(path)) or real(path))
+    assert find_midi_files(local(tmp_path), ["b/*"]).names == ["a.mid", "bc/f.mid"]
+    assert [Path(path).name for path in entered] == [tmp_path.name, "bc"]
+
+
+def test_a_folder_that_goes_while_it_is_searched_is_skipped(tmp_path, monkeypatch):
+    put(tmp_path, "a.mid", "going/b.mid")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("going"):
+            shutil.rmtree(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_midi_files(local(tmp_path))
+    assert found.names == ["a.mid"]
+    assert list(map(str, found.skipped)) == ["going: cannot be listed: No such file or directory"]
+
+
+def test_a_path_beyond_what_the_system_takes_is_named_in_a_short_line(tmp_path, monkeypatch):
+    """Folders in folders, each made from within the one above."""
+    put(tmp_path, "a.mid")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(21):
+        Path(200 * "d").mkdir()
+        os.chdir(200 * "d")
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = find_midi_files(local(tmp_path))
+        assert found.names == ["a.mid"]
+        (skipped,) = found.skipped
+        assert str(skipped).endswith("…" + 39 * "d" + ": cannot be listed: File name too long")
+        assert len(str(skipped)) < 120
+    finally:  # rmtree itself cannot take such a path
+        Path(200 * "d").rename("top")
+        while list(Path("top").iterdir()):
+            Path("top", 200 * "d").rename("next")
+            Path("top").rmdir()
+            Path("next").rename("top")
+
+
+def test_linked_folders_are_named(tmp_path):
+    put(tmp_path, "midi/a.mid", "far/b.mid")
+    (tmp_path / "midi" / "link").symlink_to(tmp_path / "far", target_is_directory=True)
+    found = find_midi_files(local(tmp_path / "midi"))
+    assert found.names == ["a.mid"]
+    assert list(map(str, found.skipped)) == ["link: a link to a folder, not followed"]
+    assert [skipped.is_link for skipped in found.skipped] == [True]
+
+
+def test_a_folder_whose_files_are_all_out_of_reach_says_why(tmp_path):
+    put(tmp_path, "far/b.mid")
+    (tmp_path / "midi").mkdir()
+    (tmp_path / "midi" / "link").symlink_to(tmp_path / "far", target_is_directory=True)
+    text = r"holds no MIDI file \(.*\); link: a link to a folder, not followed$"
+    with pytest.raises(UsageError, match=text):
+        find_midi_files(local(tmp_path / "midi"))
+
+
+@BOTH
+def test_a_file_packed_with_gzip_is_unpacked(tmp_path, kind):
+    (tmp_path / "a.mid.gz").write_bytes(gzip.compress(BYTES))
+    assert kind(tmp_path).read("a.mid.gz", LIMIT) == BYTES
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("data", "error", "text"),
+    [
+        (gzip.compress(bytes(LIMIT + 1)), TooLargeError, "101 bytes; at most 100 are read"),
+        (gzip.compress(BYTES)[:-9], MidiError, "cannot be unpacked: its end is missing"),
+        (gzip.compress(BYTES)[:3] + b"nonsense", MidiError, "cannot be unpacked: Error -3"),
+    ],
+    ids=["too large", "cut", "damaged"],
+)
+def test_a_packed_file_that_cannot_be_unpacked_says_why(tmp_path, kind, data, error, text):
+    (tmp_path / "a.mid.gz").write_bytes(data)
+    with pytest.raises(error, match=f"^{text}"):
+        kind(tmp_path).read("a.mid.gz", LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -388,13 +495,13 @@ def test_a_folder_below_that_cannot_be_listed_stops_the_search(tmp_path, monkeyp
 )
 def test_a_place_of_an_unknown_kind_is_refused(uri, text):
     with pytest.raises(UsageError, match=f"^{uri} is no place that can be read: .*{text}"):
-        open_folder(uri).names()
+        open_folder(uri).listing()
 
 
 def test_a_remote_folder_may_end_in_a_slash(tmp_path):
     put(tmp_path, "a.mid", "b/c.mid")
     folder = open_folder(f"file://{tmp_path}/")
-    assert find_midi_files(folder) == ["a.mid", "b/c.mid"]
+    assert find_midi_files(folder).names == ["a.mid", "b/c.mid"]
     assert folder.read("b/c.mid", LIMIT) == b"b/c.mid"
 
 

@@ -21,6 +21,8 @@ from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melody
 STEPS = 256
 TUNE = Melody.from_notes([(0, 4, 60), (4, 4, 64), (8, 8, 55), (32, 4, 72)]).events
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def hex_of(hashes):
     """Each row as the bytes that a store keeps."""

@@ -25,6 +25,7 @@ def file_of(name, windows=0, *, share=0.5, sequences=(), reason=None, drops=None
         name,
         events=np.zeros((windows, 256), np.uint8),
         places=np.zeros((windows, 5), np.int32),
+        tempos=np.full(windows, 120, np.float32),
         digest=digest(share),
         sequences=np.array(sequences, np.uint64),
         dropped=np.array([(drops or {}).get(drop, 0) for drop in DROPS]),
@@ -193,8 +194,12 @@ def test_a_summary_is_plain_json_sorted_by_size_and_comes_back():
         accepted=2,
         rejected=4,
         recovered=1,
+        unlisted_folders=1,
+        linked_folders=2,
         melodies=3,
         tunes=2,
+        onsets=90,
+        off_grid=7,
         splits=Counter(train=3),
         reasons=Counter({"no notes": 1, "unreadable": 3}),
         dropped_windows=Counter({"seen before": 5}),
@@ -205,13 +210,20 @@ def test_a_summary_is_plain_json_sorted_by_size_and_comes_back():
         "accepted": 2,
         "rejected": 4,
         "recovered": 1,
+        "unlisted_folders": 1,
+        "linked_folders": 2,
         "melodies": 3,
         "tunes": 2,
+        "onsets": 90,
+        "off_grid": 7,
         "splits": {"train": 3},
         "reasons": {"unreadable": 3, "no notes": 1},
         "dropped_windows": {"seen before": 5},
     }
     assert list(values["reasons"]) == ["unreadable", "no notes"]
+    for key in ("unlisted_folders", "linked_folders", "onsets", "off_grid"):  # of older stores
+        older = {other: value for other, value in values.items() if other != key}
+        assert getattr(ExtractionSummary.from_dict(older), key) == 0
     again = ExtractionSummary.from_dict(values)
     assert again == summary
     assert again.reasons["crashed the reader"] == 0

@@ -86,7 +86,7 @@ def file_of(name: str, *firsts: int) -> FileMelodies:
     events = np.full((len(firsts), 256), 128, np.uint8)
     events[:, 0] = firsts
     places = np.array([[1, 2, 3, 40, first] for first in firsts], np.int32).reshape(-1, 5)
-    return FileMelodies(name, events, places, tempo=90.5)
+    return FileMelodies(name, events, places, np.array(firsts, np.float32) + 0.5)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_rows_say_what_the_spool_said(store, rows_of):
     for row in rows:
         assert row["events"] == bytes([row["events"][0]] + 255 * [128])
         assert (row["track"], row["segment"], row["start_bar"]) == (1, 2, 3)
-        assert (row["program"], row["tempo"]) == (40, 90.5)
+        assert (row["program"], row["tempo"]) == (40, row["notes"] + 0.5)
 
 
 def test_the_hash_is_what_mmh3_gives(store, rows_of):

@@ -36,7 +36,9 @@ def found(rng):
         "airs/tune.mid",
         events=windows(3),
         places=np.array([[0, 0, 0, 5, 16], [0, 0, 1, 5, 17], [2, 1, 9_999, 127, 256]], np.int32),
-        tempo=97.5,
+        tempos=np.array([97.5, 60, 60], np.float32),
+        onsets=70_000,
+        off_grid=3,
         digest=2**64 - 1,
         sequences=np.array([5, 2**64 - 1], np.uint64),
         dropped=dropped,
@@ -45,6 +47,7 @@ def found(rng):
         "airs/dented.mid",
         events=windows(1),
         places=np.array([[1, 2, 3, 4, 5]], np.int32),
+        tempos=np.array([120], np.float32),
         digest=7,
         sequences=np.array([0, 5, 6], np.uint64),
         recovered="not a MIDI file that can be parsed",
@@ -71,7 +74,7 @@ def test_files_come_back_as_they_went(spool, found):
         *[r"caf\xe9.mid", "short.mid"],
     ]
     assert [file["digest"] for file in files] == [2**64 - 1, 7, 0, 2**63]
-    assert [file["tempo"] for file in files] == [97.5, 120.0, 120.0, 120.0]
+    assert [(file["onsets"], file["off_grid"]) for file in files] == [(70_000, 3), *3 * [(0, 0)]]
     assert [file["reason"] for file in files] == [None, None, "unreadable", "shorter than 16 bars"]
     assert [file["detail"] for file in files] == ["", "", "the file is empty", ""]
     assert [file["recovered"] for file in files] == [
@@ -119,7 +122,8 @@ def test_windows_come_back_as_they_went(spool, found, unique):
     assert files.equals(spool.read(0).files)
     events = events_of(windows["events"].combine_chunks())
     assert events.tolist() == [row.tolist() for file in found for row in file.events]
-    assert windows.schema.names == ["events", *PLACE]
+    assert windows.schema.names == ["events", *PLACE, "tempo"]
+    assert windows["tempo"].to_pylist() == [97.5, 60, 60, 120]
     places = np.column_stack([windows[name].to_numpy() for name in PLACE])
     assert places.tolist() == [row.tolist() for file in found for row in file.places]
 

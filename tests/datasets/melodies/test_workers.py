@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from melodyconstraints.datasets.melodies import workers as workers_module
-from melodyconstraints.datasets.melodies.workers import Fault, Limits, WorkerError, supervise
-from melodyconstraints.errors import UsageError
+from melodyconstraints.datasets.melodies.workers import Fault, Limits, supervise
+from melodyconstraints.errors import UsageError, WorkerError
 
 OK = ("ok",)
 HANGING = 60  # seconds; nothing here waits for so long

@@ -2,7 +2,7 @@
 
 import pytest
 
-from melodyconstraints.melody.midi.metre import Metre, signatures_by_tick
+from melodyconstraints.melody.midi.metre import Metre, on_bar_lines, signatures_by_tick
 
 QUARTER = 480
 
@@ -67,3 +67,26 @@ def test_of_several_signatures_at_one_tick_the_last_holds_whatever_their_order()
         (480, (5, 4)),
         (960, (3, 4)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("two ticks early", {0: (4, 4), 23038: (4, 4)}, {0: (4, 4), 23040: (4, 4)}),
+        ("two ticks late", {0: (4, 4), 23042: (3, 4)}, {0: (4, 4), 23040: (3, 4)}),
+        ("half a step", {0: (4, 4), 1980: (3, 4)}, {0: (4, 4), 1980: (3, 4)}),
+        ("a tick less", {0: (4, 4), 1979: (3, 4)}, {0: (4, 4), 1920: (3, 4)}),
+        ("behind the first tick", {0: (4, 4), 2: (3, 4)}, {0: (3, 4)}),
+        (
+            "by the bar lines of the metre before, where that was placed",
+            {0: (3, 4), 1441: (4, 4), 3361: (2, 4), 4321: (4, 4)},
+            {0: (3, 4), 1440: (4, 4), 3360: (2, 4), 4320: (4, 4)},
+        ),
+        ("a pick-up of an eighth", {0: (1, 8), 240: (4, 4)}, {0: (1, 8), 240: (4, 4)}),
+        ("of which an eighth is less", {0: (1, 8), 270: (4, 4)}, {0: (1, 8), 270: (4, 4)}),
+        ("a bar of a fraction of ticks", {0: (1, 1024), 2: (4, 4)}, {0: (1, 1024), 2: (4, 4)}),
+        ("of no sense", {0: (0, 4), 1921: (4, 4)}, {0: (0, 4), 1920: (4, 4)}),
+    ],
+)
+def test_a_change_just_off_a_bar_line_is_placed_on_it(name, changes, expected):
+    assert on_bar_lines(changes, QUARTER) == expected, name

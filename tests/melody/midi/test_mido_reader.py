@@ -3,14 +3,13 @@
 import mido
 import numpy as np
 import pytest
-import symusic
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.midi import mido_reader
 from melodyconstraints.melody.midi.mido_reader import read_with_mido, unwrap
+from melodyconstraints.melody.midi.symusic_reader import read_with_symusic
 
 END = "00 FF2F00"
-PADDING = b"\0\0\0\0"
 
 
 def from_hex(text: str) -> bytes:
@@ -45,15 +44,29 @@ def by_mido(data: bytes):
 
 
 def by_symusic(data: bytes):
-    parts = []
-    for track in symusic.Score.from_midi(data + PADDING).tracks:
-        notes = track.notes.numpy()
-        starts = notes["time"].astype(np.int64)
-        ends = starts + np.maximum(notes["duration"], 1)
-        if len(starts):
-            part = track.name, track.program, track.is_drum, starts, ends, notes["pitch"]
-            parts.append(plain(*part))
-    return parts
+    return [
+        plain(p.name, p.program, p.is_drum, p.starts_ticks, p.ends_ticks, p.pitches)
+        for p in read_with_symusic(data).parts
+    ]
+
+
+def whole(reading):
+    """All that was read, as plain values."""
+    parts = [
+        [value.tolist() if isinstance(value, np.ndarray) else value for value in part]
+        for part in reading.parts
+    ]
+    return reading.ticks_per_quarter, reading.tempo_maps, parts
+
+
+def assert_alike(data: bytes):
+    """Both readers read the same."""
+    assert whole(read_with_mido(data)) == whole(read_with_symusic(data))
+
+
+def tempo_of(reading):
+    """The first tempo."""
+    return next((tempo for _, tempo in reading.tempo_maps[0].tempos), 120.0)
 
 
 def notes_of(*tracks: str):
@@ -85,8 +98,8 @@ def test_a_whole_file_is_read_byte_by_byte():
         "00 FF2F00"
     )
     reading = read_with_mido(data)
-    assert (reading.ticks_per_quarter, reading.tempo) == (96, 100.0)
-    assert reading.signatures == ((0, 3, 8),)
+    assert (reading.ticks_per_quarter, tempo_of(reading)) == (96, 100.0)
+    assert reading.tempo_maps[0].signatures == ((0, 3, 8),)
     assert by_mido(data) == [("Tune", 24, False, [(48, 144, 60)])]
     (part,) = reading.parts
     for array in (part.starts_ticks, part.ends_ticks, part.pitches):
@@ -121,12 +134,12 @@ def test_notes_are_paired_as_symusic_pairs_them(name, track, notes):
     assert by_mido(data) == by_symusic(data), name
 
 
-def test_a_part_is_a_channel_and_the_program_with_which_its_notes_start():
+def test_a_part_is_a_channel_whose_first_note_has_its_program():
     first = """
         00 FF0301 41   # name: A
         00 C0 07       # channel 1: program 7
         00 90 3C 40
-        10 C0 05       # program 5 before the note ends
+        10 C0 05       # program 5 before the note ends: the part changes it later
         10 80 3C 00
         00 90 3E 40
         10 80 3E 00
@@ -136,26 +149,27 @@ def test_a_part_is_a_channel_and_the_program_with_which_its_notes_start():
         00 FF0302 C3A4 # the last name holds; UTF-8
     """
     second = """
-        00 FF0301 E4   # a name in Latin-1 is no UTF-8
+        00 FF0301 E4   # the same in Latin-1
         00 80 40 00    # does not end a note of another track
         00 90 3C 40    # the program is that of this track
         10 80 3C 00
     """
     data = midi_bytes(first, second)
     assert by_mido(data) == [
-        ("ä", 5, False, [(32, 48, 62)]),
-        ("ä", 7, False, [(0, 32, 60)]),
+        ("ä", 7, False, [(0, 32, 60), (32, 48, 62)]),
         ("ä", 0, True, [(48, 64, 36)]),
-        ("�", 0, False, [(0, 16, 60)]),
+        ("ä", 0, False, [(0, 16, 60)]),
     ]
-    assert by_mido(data) == by_symusic(data)
+    assert read_with_mido(data).parts[0].program_changes == ((16, 5),)
+    assert_alike(data)
 
 
-def test_the_first_tempo_of_all_tracks_counts():
+def test_tempos_of_all_tracks_come_in_time():
     late = "10 FF5103 0927C0  # after 16 ticks: 100 quarters a minute"
     early = "00 FF5103 07A120 # 120  \n 00 FF5103 0927C0 # 100"
-    assert read_with_mido(midi_bytes(late, MIDDLE_C)).tempo == 100.0
-    assert read_with_mido(midi_bytes(late, early)).tempo == 120.0
+    data = midi_bytes(late, early, MIDDLE_C)
+    assert read_with_mido(data).tempo_maps[0].tempos == ((0, 120.0), (0, 100.0), (16, 100.0))
+    assert_alike(data)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +184,11 @@ def test_the_first_tempo_of_all_tracks_counts():
 )
 def test_an_absurd_tempo_is_120(microseconds, tempo):
     data = midi_bytes(f"00 FF5103 {microseconds}", MIDDLE_C)
-    assert read_with_mido(data).tempo == pytest.approx(tempo, rel=1e-6)
+    assert tempo_of(read_with_mido(data)) == pytest.approx(tempo, rel=1e-6)
 
 
 def test_without_a_tempo_it_is_120():
-    assert read_with_mido(midi_bytes(MIDDLE_C)).tempo == 120.0
+    assert tempo_of(read_with_mido(midi_bytes(MIDDLE_C))) == 120.0
 
 
 def test_signatures_come_in_time():
@@ -182,10 +196,19 @@ def test_signatures_come_in_time():
     second = "00 FF5804 04021808  # 4/4 \n 8360 FF5804 02021808  # 2/4"
     expected = ((0, 4, 4), (480, 3, 4), (480, 2, 4), (960, 6, 8))
     data = midi_bytes(first, second, MIDDLE_C)
-    assert read_with_mido(data).signatures == expected
-    score = symusic.Score.from_midi(data + PADDING)
-    peer = [(s.time, s.numerator, s.denominator) for s in score.time_signatures]
-    assert list(expected) == peer
+    assert read_with_mido(data).tempo_maps[0].signatures == expected
+    assert_alike(data)
+
+
+def test_tracks_of_format_2_have_tempos_and_signatures_of_their_own():
+    waltz = "00 FF5804 03021808  00 FF5103 0927C0 # 3/4, 100 quarters a minute" + MIDDLE_C
+    plain_track = MIDDLE_C
+    data = midi_bytes(waltz, plain_track)
+    assert len(read_with_mido(data).tempo_maps) == 1
+    data = data[:9] + b"\2" + data[10:]
+    assert read_with_mido(data).tempo_maps == (((((0, 100.0),), ((0, 3, 4),))), ((), ()))
+    assert [part.pattern for part in read_with_mido(data).parts] == [0, 1]
+    assert_alike(data)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +267,13 @@ def test_the_running_status_outlives(name, between):
 )
 def test_a_data_byte_above_127_is_127(name, track, notes):
     assert notes_of(track) == notes, name
+
+
+def test_a_bank_above_127_is_none():
+    """As 127 it would be one of XG's drum kits."""
+    assert by_mido(midi_bytes("00 B0 00 FF  00 C0 05" + MIDDLE_C)) == [
+        ("", 5, False, [(0, 480, 60)])
+    ]
 
 
 def test_a_program_above_127_is_127():
@@ -434,17 +464,22 @@ def test_what_holds_no_midi_stays_as_it_is(data):
 def random_track(rng) -> bytes:
     """Events that the standard allows, in any order; few pitches, so that they often collide."""
     body = b""
+    kinds = ["on", "on", "off", "off", "still", "program", "bank", "bend", "escape"]
     for _ in range(int(rng.integers(1, 60))):
         channel, pitch = int(rng.choice([0, 1, 9])), int(rng.integers(60, 64))
-        event = rng.choice(["on", "on", "off", "off", "still", "program", "bend", "text"])
+        event = rng.choice([*kinds, "name", "tempo", "metre"])
         body += bytes([rng.integers(0, 3)])
         body += {
             "on": bytes([0x90 | channel, pitch, 64]),
             "off": bytes([0x80 | channel, pitch, 0]),
             "still": bytes([0x90 | channel, pitch, 0]),
             "program": bytes([0xC0 | channel, pitch]),
+            "bank": bytes([0xB0 | channel, 0, rng.choice([0, 120, 121, 127])]),
             "bend": bytes([0xE0 | channel, 0, pitch]),
-            "text": b"\xff\1\2hi",
+            "escape": b"\xf7\3\x90\x3c\x40",
+            "name": bytes([0xFF, 3, 2, *rng.integers(0x20, 0x100, 2)]),
+            "tempo": bytes([0xFF, 0x51, 3, 7, *rng.integers(0, 256, 2)]),
+            "metre": bytes([0xFF, 0x58, 4, rng.integers(0, 8), rng.integers(0, 5), 24, 8]),
         }[event]
     return body + from_hex(END)
 
@@ -453,7 +488,18 @@ def test_files_of_random_events_are_read_as_by_symusic(rng):
     for _ in range(300):
         tracks = [random_track(rng) for _ in range(rng.integers(1, 4))]
         data = header(len(tracks)) + b"".join(chunk(b"MTrk", track) for track in tracks)
-        assert by_mido(data) == by_symusic(data)
+        assert_alike(data[:9] + bytes([rng.integers(0, 3)]) + data[10:])
+
+
+def test_a_file_of_thousands_of_changes_is_read_as_by_symusic(rng):
+    """More than fit the first table of the scan, several at a tick."""
+    body = b"".join(
+        bytes([i % 2, 0xFF, 0x51, 3, 7, i >> 8, i & 255, 0, 0xFF, 0x58, 4, 1 + i % 7, 2, 24, 8])
+        for i in range(3000)
+    )
+    data = header(2) + 2 * chunk(b"MTrk", body + from_hex(MIDDLE_C + "00 C003" + MIDDLE_C + END))
+    assert_alike(data)
+    assert len(read_with_symusic(data).tempo_maps[0].tempos) == 6000
 
 
 def test_random_bytes_behind_a_good_header_never_raise_anything_else(rng):
@@ -489,12 +535,4 @@ COLLECTIONS = [
 def test_real_files_are_read_as_by_symusic(real_midi, collection):
     paths = sorted((real_midi / collection).glob("*.mid"))
     for path in paths[:: len(paths) // 5]:
-        data = path.read_bytes()
-        reading, score = read_with_mido(data), symusic.Score.from_midi(data + PADDING)
-        assert by_mido(data) == by_symusic(data), path.name
-        assert reading.ticks_per_quarter == score.ticks_per_quarter
-        assert list(reading.signatures) == [
-            (s.time, s.numerator, s.denominator) for s in score.time_signatures
-        ]
-        tempo = score.tempos[0].qpm if len(score.tempos) else 120.0
-        assert reading.tempo == pytest.approx(tempo, rel=1e-9)
+        assert_alike(path.read_bytes())

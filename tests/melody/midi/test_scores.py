@@ -1,13 +1,16 @@
 """Reading MIDI files: bytes in hexadecimal, with what each means beside it."""
 
+import gzip
+import os
+
 import mido
 import numpy as np
 import pytest
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST
-from melodyconstraints.melody.midi.metre import signatures_by_tick
-from melodyconstraints.melody.midi.scores import Segment, four_four_segments, read_score
+from melodyconstraints.melody.midi.metre import Segment, four_four_segments, signatures_by_tick
+from melodyconstraints.melody.midi.scores import read_score
 
 BAR = 1920  # ticks in a bar of 4/4 at 480 ticks a quarter
 
@@ -43,6 +46,11 @@ def write_midi(path, notes, *, signatures=(), channel=0, ticks_per_quarter=480):
     return path
 
 
+def tempo_of(score, tick=0):
+    (tempo,) = score.timelines[0].tempos_at(np.array([tick]))
+    return tempo
+
+
 MIDDLE_C = """
     00   90 3C 40   # note on, channel 1, pitch 60
     8360 80 3C 00   # 480 ticks later: note off
@@ -70,13 +78,13 @@ def test_a_whole_file_is_read_byte_by_byte():
     )
     score = read_score(data)
     (part,) = score.parts
-    assert (score.ticks_per_quarter, score.tempo) == (96, 100.0)
+    assert (score.ticks_per_quarter, tempo_of(score)) == (96, 100.0)
     assert (part.name, part.program, part.is_drum) == ("Tune", 24, False)
     assert (part.starts_ticks.tolist(), part.ends_ticks.tolist()) == ([48], [144])
     assert part.pitches.tolist() == [60]
-    assert score.segments == (Segment(0, 384),)
+    assert score.timelines[0].segments == (Segment(0, 384),)
     assert score.bar_ticks == 384
-    events = score.part_events(part, score.segments[0])
+    events = score.part_events(part, score.timelines[0].segments[0])
     assert events.tolist() == [REST, REST, 60, HOLD, HOLD, HOLD, *[REST] * 10]
 
 
@@ -101,7 +109,9 @@ def test_a_path_and_its_bytes_give_the_same_score(tmp_path):
     ],
 )
 def test_the_time_signature_decides_which_bars_count(name, signatures, expected):
-    assert list(read_score(midi_bytes(signatures, MIDDLE_C)).segments) == expected, name
+    assert list(read_score(midi_bytes(signatures, MIDDLE_C)).timelines[0].segments) == expected, (
+        name
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,7 @@ def test_bars_are_counted_after_a_pick_up_bar(tmp_path):
     signatures = [(0, 1, 4), (480, 4, 4)]
     notes = [(0, 480, 67), (480, 960, 72)]
     score = read_score(write_midi(tmp_path / "pick-up.mid", notes, signatures=signatures))
-    (segment,) = score.segments
+    (segment,) = score.timelines[0].segments
     assert segment == Segment(480, 480 + BAR)
     events = score.part_events(score.parts[0], segment)
     assert events.tolist() == [72, HOLD, HOLD, HOLD, *[REST] * 12]
@@ -153,7 +163,7 @@ def test_a_note_is_cut_at_both_ends_of_a_segment(tmp_path):
     signatures = [(0, 3, 4), (1440, 4, 4), (1440 + BAR, 3, 4)]
     notes = [(960, 1440 + 240, 60), (1440 + BAR - 240, 1440 + 2 * BAR, 62)]
     score = read_score(write_midi(tmp_path / "held.mid", notes, signatures=signatures))
-    (segment,) = score.segments
+    (segment,) = score.timelines[0].segments
     events = score.part_events(score.parts[0], segment)
     assert events.tolist() == [60, HOLD, *[REST] * 12, 62, HOLD]
 
@@ -162,19 +172,21 @@ def test_a_segment_without_notes_of_the_part_has_no_bars(tmp_path):
     signatures = [(0, 4, 4), (BAR, 3, 4)]
     path = write_midi(tmp_path / "late.mid", [(BAR, BAR + 480, 60)], signatures=signatures)
     score = read_score(path)
-    assert score.part_events(score.parts[0], score.segments[0]).tolist() == []
+    assert score.part_events(score.parts[0], score.timelines[0].segments[0]).tolist() == []
 
 
 def test_events_end_with_the_bar_in_which_the_parts_last_note_ends():
     low = "00 91 30 40 F800 81 30 00  # channel 2: pitch 48 over eight bars\n"
     score = read_score(midi_bytes(MIDDLE_C, low))
-    assert [len(score.part_events(part, score.segments[0])) for part in score.parts] == [16, 128]
+    assert [
+        len(score.part_events(part, score.timelines[0].segments[0])) for part in score.parts
+    ] == [16, 128]
 
 
 def test_the_last_partial_bar_is_filled_with_rests(tmp_path):
     notes = [(0, BAR, 60), (BAR, BAR + 120, 62)]
     score = read_score(write_midi(tmp_path / "tune.mid", notes))
-    events = score.part_events(score.parts[0], score.segments[0])
+    events = score.part_events(score.parts[0], score.timelines[0].segments[0])
     assert events.tolist() == [60, *[HOLD] * 15, 62, *[REST] * 15]
 
 
@@ -182,7 +194,7 @@ def test_the_last_partial_bar_is_filled_with_rests(tmp_path):
 def test_a_note_that_rounds_onto_the_next_bar_line_has_that_bar(tmp_path, start, bars):
     notes = [(0, 480, 60), (start, BAR, 72)]
     score = read_score(write_midi(tmp_path / "tune.mid", notes))
-    events = score.part_events(score.parts[0], score.segments[0])
+    events = score.part_events(score.parts[0], score.timelines[0].segments[0])
     last = {1: [*[REST] * 11, 72], 2: [*[REST] * 12, 72, *[REST] * 15]}[bars]
     assert events.tolist() == [60, HOLD, HOLD, HOLD, *last]
 
@@ -190,7 +202,7 @@ def test_a_note_that_rounds_onto_the_next_bar_line_has_that_bar(tmp_path, start,
 def test_the_polyphony_rule_is_the_callers(tmp_path):
     notes = [(0, 960, 72), (240, 480, 60)]
     score = read_score(write_midi(tmp_path / "tune.mid", notes))
-    (part,), (segment,) = score.parts, score.segments
+    (part,), (segment,) = score.parts, score.timelines[0].segments
     assert score.part_events(part, segment)[:8].tolist() == [72, *[HOLD] * 7]
     onset = score.part_events(part, segment, "onset")
     assert onset[:8].tolist() == [72, HOLD, 60, HOLD, *[REST] * 4]
@@ -202,7 +214,7 @@ def test_the_resolution_of_the_file_does_not_matter(tmp_path, ticks_per_quarter)
     notes = [(0, quarter, 60), (quarter, 3 * quarter // 2, 64), (3 * quarter, 4 * quarter, 67)]
     path = write_midi(tmp_path / "tune.mid", notes, ticks_per_quarter=ticks_per_quarter)
     score = read_score(path)
-    events = score.part_events(score.parts[0], score.segments[0])
+    events = score.part_events(score.parts[0], score.timelines[0].segments[0])
     assert events.tolist() == [
         *[60, HOLD, HOLD, HOLD, 64, HOLD, REST, REST],
         *[REST, REST, REST, REST, 67, HOLD, HOLD, HOLD],
@@ -218,7 +230,7 @@ def test_channel_ten_is_drums(tmp_path):
 
 def test_a_note_without_length_lasts_one_step():
     score = read_score(midi_bytes("00 90 3C 40 00 80 3C 00"))
-    events = score.part_events(score.parts[0], score.segments[0])
+    events = score.part_events(score.parts[0], score.timelines[0].segments[0])
     assert events.tolist() == [60, *[REST] * 15]
 
 
@@ -236,20 +248,23 @@ def test_a_note_without_length_lasts_one_step():
 )
 def test_the_tempo_is_read_and_an_absurd_one_is_120(microseconds, tempo):
     score = read_score(midi_bytes(f"00 FF5103 {microseconds}", MIDDLE_C))
-    assert score.tempo == pytest.approx(tempo, rel=1e-6)
+    assert tempo_of(score) == pytest.approx(tempo, rel=1e-6)
 
 
-def test_of_several_tempos_the_first_counts():
+def test_a_tempo_holds_from_its_tick_on_and_the_last_of_several_at_one():
     tempos = """
-        00   FF5103 0927C0  # 100 quarters a minute
-        8360 FF5103 07A120  # 480 ticks later: 120
+        60   FF5103 07A120  # after 96 ticks: 120 quarters a minute
+        00   FF5103 0927C0  # at once: 100
+        8300 FF5103 0F4240  # 384 ticks later: 60
     """
-    assert read_score(midi_bytes(tempos, MIDDLE_C)).tempo == pytest.approx(100.0)
+    score = read_score(midi_bytes(tempos, MIDDLE_C))
+    found = score.timelines[0].tempos_at(np.array([0, 95, 96, 479, 480, 5000]))
+    assert found.tolist() == [120.0, 120.0, 100.0, 100.0, 60.0, 60.0]
 
 
 def test_a_file_without_notes_has_no_parts_and_no_segments():
     score = read_score(midi_bytes("00 C0 05  # a program change only"))
-    assert (score.parts, score.segments) == ((), ())
+    assert (score.parts, score.timelines[0].segments) == ((), ())
 
 
 def test_notes_whose_ticks_overflow_are_left_out():
@@ -260,7 +275,7 @@ def test_notes_whose_ticks_overflow_are_left_out():
     assert score.parts == ()
     score = read_score(midi_bytes(MIDDLE_C + far + late))
     assert [part.pitches.tolist() for part in score.parts] == [[60]]
-    assert score.segments == (Segment(0, BAR),)
+    assert score.timelines[0].segments == (Segment(0, BAR),)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +311,9 @@ def test_random_bytes_behind_a_good_header_never_raise_anything_else(rng):
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_path_that_cannot_be_read_says_why(tmp_path, missing):
     path, reason = (
-        (tmp_path / "none.mid", "No such file") if missing else (tmp_path, "Is a directory")
+        (tmp_path / "none.mid", "No such file")
+        if missing
+        else (tmp_path, "it is not a regular file")
     )
     with pytest.raises(MidiError, match=f"cannot be read: {reason}"):
         read_score(path)
@@ -359,25 +376,25 @@ def test_notes_are_those_that_note_seq_reads_from_the_same_file(real_midi, colle
     pytest.fail(f"only {compared} files of {collection} could be compared")
 
 
-def test_the_first_tempo_and_the_metre_are_pretty_midis_too(real_midi):
+def test_the_tempo_and_the_metre_are_pretty_midis_too(real_midi):
     import pretty_midi
 
     for path in sorted((real_midi / "nottingham").glob("*.mid"))[:20]:
         peer = pretty_midi.PrettyMIDI(str(path))
         score = read_score(path)
-        assert score.tempo == pytest.approx(peer.get_tempo_changes()[1][0], rel=1e-4)
+        assert tempo_of(score) == pytest.approx(peer.get_tempo_changes()[1][0], rel=1e-4)
         metres = {(s.numerator, s.denominator) for s in peer.time_signature_changes}
         if metres <= {(4, 4), (2, 2)}:
-            assert score.segments[0].start_tick == 0
+            assert score.timelines[0].segments[0].start_tick == 0
         if not metres & {(4, 4), (2, 2)} and peer.time_signature_changes[0].time == 0:
-            assert score.segments == ()
+            assert score.timelines[0].segments == ()
 
 
 def test_notes_beyond_ten_thousand_bars_are_left_out(tmp_path):
     notes = [(0, 4, 60), (39_996, 40_000, 62), (39_999, 40_001, 64)]
     score = read_score(write_midi(tmp_path / "far.mid", notes, ticks_per_quarter=1))
     assert [part.pitches.tolist() for part in score.parts] == [[60, 62]]
-    assert score.segments == (Segment(0, 40_000),)
+    assert score.timelines[0].segments == (Segment(0, 40_000),)
 
 
 def test_a_file_with_notes_in_absurd_places_only_is_refused(tmp_path):
@@ -397,7 +414,7 @@ def test_a_file_with_notes_in_absurd_places_only_is_refused(tmp_path):
     ],
     ids=["whole", "RIFF", "its end is missing", "SMPTE time", "a velocity of 200"],
 )
-def test_what_symusic_cannot_read_has_a_second_look(data, wrong):
+def test_what_symusic_cannot_read_is_read_by_mido(data, wrong):
     score = read_score(data)
     assert score.recovered.startswith(wrong)
     assert bool(score.recovered) == bool(wrong)
@@ -412,6 +429,137 @@ def test_of_many_time_signatures_the_last_at_a_tick_holds():
     """symusic sorts more than 16 of them without keeping the order of those at one tick."""
     waltz_then_common = signature(3, 2) + signature(4, 2)
     later = "".join(signature(4, 2, "8F00") for _ in range(30))  # 1,920 ticks apart
-    score = read_score(midi_bytes(waltz_then_common + MIDDLE_C + later))
-    assert score.recovered.startswith("32 time signatures, of which symusic may swap two")
-    assert score.segments[0] == Segment(0, BAR)
+    score = read_score(midi_bytes(waltz_then_common + later, MIDDLE_C))
+    assert score.recovered == ""
+    assert score.timelines[0].segments == (Segment(0, 30 * BAR),)
+
+
+def test_one_signature_in_each_of_forty_tracks_is_nothing_to_recover_from():
+    score = read_score(midi_bytes(*40 * [signature(4, 2) + MIDDLE_C]))
+    assert (score.recovered, len(score.parts)) == ("", 40)
+    assert score.timelines[0].segments == (Segment(0, BAR),)
+
+
+def test_tracks_of_format_2_are_patterns_with_metres_and_tempos_of_their_own():
+    common = "00 FF5103 0927C0 # 100 quarters a minute \n" + signature(4, 2) + MIDDLE_C
+    waltz = signature(3, 2) + MIDDLE_C
+    for tracks, bars in [((common, waltz), (1, 0)), ((waltz, common), (0, 1))]:
+        data = midi_bytes(*tracks)
+        score = read_score(data[:9] + b"\2" + data[10:])
+        segments = [score.timeline(part).segments for part in score.parts]
+        assert segments == [(Segment(0, BAR),) if count else () for count in bars]
+        tempos = [tempo_of(score), float(score.timelines[1].tempos_at(np.array([0]))[0])]
+        assert tempos == [100.0 if count else 120.0 for count in bars]
+
+
+KIT = "00 CA 00  # channel 11: program 0 \n 00 9A 24 40  78 8A 24 00"
+FLUTE = "00 C9 49  # channel 10: program 73 \n 00 99 4A 40  78 89 4A 00"
+GS_RESET = "00 F00A 41 10 42 12 40 00 7F 00 41 F7 \n"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "notes", "is_drum"),
+    [
+        ("channel 11", "", KIT, False),
+        ("XG's drum kits", "00 BA 00 7F", KIT, True),
+        ("XG's kits of effects", "00 BA 00 7E", KIT, True),
+        ("General MIDI 2's drum kits", "00 BA 00 78", KIT, True),
+        ("a bank of variations", "00 BA 00 08", KIT, False),
+        ("the bank of another channel", "00 B0 00 7F", KIT, False),
+        ("the low byte of the bank", "00 BA 20 7F", KIT, False),
+        ("bank 127 on Roland's GS: an older device", GS_RESET + "00 BA 00 7F", KIT, False),
+        ("GS and XG", GS_RESET + "00 F008 43 10 4C 00 00 7E 00 F7 \n 00 BA 00 7F", KIT, True),
+        ("GS: part 11 is drums", "00 F00A 41 10 42 12 40 1A 15 01 10 F7", KIT, True),
+        ("GS: part 12 is drums", "00 F00A 41 10 42 12 40 1B 15 01 0F F7", KIT, False),
+        ("channel 10", "", FLUTE, True),
+        ("General MIDI 2's melody bank", "00 B9 00 79", FLUTE, False),
+        ("bank 0", "00 B9 00 00", FLUTE, True),
+        ("XG's drum kits", "00 B9 00 7F", FLUTE, True),
+        ("GS: channel 10 is a melody part", "00 F00A 41 10 42 12 40 10 15 00 1B F7", FLUTE, False),
+    ],
+)
+def test_drums_are_known_by_channel_bank_and_part_mode(name, before, notes, is_drum):
+    (part,) = read_score(midi_bytes(before + "\n" + notes)).parts
+    assert part.is_drum is is_drum, name
+
+
+def test_a_bank_counts_from_the_next_program_change_on():
+    (part,) = read_score(midi_bytes("00 CA 00  00 BA 00 7F  00 9A 24 40  78 8A 24 00")).parts
+    assert not part.is_drum
+
+
+def test_one_channel_is_one_part_whatever_its_program():
+    bowed = "00 C0 28  00 90 3C 40  8360 80 3C 00"  # 480 ticks of pitch 60
+    plucked = "00 C0 2D  00 90 3E 40  8360 80 3E 00"
+    score = read_score(midi_bytes(bowed + plucked + bowed))
+    (part,) = score.parts
+    assert part.pitches.tolist() == [60, 62, 60]
+    programs = part.programs_from(np.array([0, 1, 480, 481, 960, 9999]))
+    assert programs.tolist() == [40, 45, 45, 40, 40, 40]
+    assert score.recovered == ""
+
+
+GRACE = "00 90 3D 40  00 80 3D 00  # pitch 61, of no length \n"
+
+
+@pytest.mark.parametrize(
+    ("name", "track", "starts"),
+    [
+        ("at the same tick", GRACE + MIDDLE_C, [(0, 60)]),
+        ("after the note has started", "00 90 3C 40" + GRACE + "8360 80 3C 00", [(0, 60)]),
+        ("59 ticks before", GRACE + "3B 90 3C 40  8360 80 3C 00", [(59, 60)]),
+        ("60 ticks, half a step, before", GRACE + "3C 90 3C 40  60 80 3C 00", [(0, 61), (60, 60)]),
+        ("two", GRACE + GRACE.replace("3D", "3E") + MIDDLE_C, [(0, 60)]),
+        ("nothing follows", MIDDLE_C + GRACE, [(0, 60), (480, 61)]),
+        ("nothing else", GRACE + "8360" + GRACE[2:], [(0, 61), (480, 61)]),
+    ],
+)
+def test_a_grace_note_of_no_length_does_not_take_the_place_of_a_note(name, track, starts):
+    (part,) = read_score(midi_bytes(track)).parts
+    assert list(zip(part.starts_ticks.tolist(), part.pitches.tolist(), strict=True)) == starts
+    assert (part.ends_ticks > part.starts_ticks).all()
+
+
+@pytest.mark.parametrize("ticks_per_quarter", [96, 480])
+def test_onsets_that_rounding_moves_by_more_than_a_64th_are_known(tmp_path, ticks_per_quarter):
+    """A sixteenth, a triplet of eighths, and a 64th before and behind a step, and a tick more."""
+    quarter, moved = ticks_per_quarter, ticks_per_quarter // 16
+    starts = [quarter // 4, *[quarter + third * quarter // 3 for third in range(3)]]
+    starts += [3 * quarter - moved, 4 * quarter + moved]
+    starts += [5 * quarter - moved - 1, 6 * quarter + moved + 1]
+    notes = [(start, start + quarter // 8, 60) for start in starts]
+    path = write_midi(tmp_path / "tune.mid", notes, ticks_per_quarter=ticks_per_quarter)
+    score = read_score(path)
+    (part,), (segment,) = score.parts, score.timelines[0].segments
+    for polyphony in ("skyline", "onset"):
+        events = score.part_events(part, segment, polyphony)
+        found = score.off_grid(part, segment, events)
+        assert np.flatnonzero(events == 60).tolist() == [1, 4, 5, 7, 12, 16, 20, 24]
+        assert np.flatnonzero(found).tolist() == [5, 7, 20, 24]
+
+
+def test_only_notes_of_the_melody_are_off_the_grid(tmp_path):
+    notes = [(160, 480, 50), (120, 480, 72)]  # the low one a third of a step late
+    score = read_score(write_midi(tmp_path / "tune.mid", notes))
+    (part,), (segment,) = score.parts, score.timelines[0].segments
+    assert not score.off_grid(part, segment, score.part_events(part, segment)).any()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mid")
+    with pytest.raises(MidiError, match=r"^cannot be read: it is not a regular file$"):
+        read_score(tmp_path / "pipe.mid")
+
+
+def test_a_packed_file_is_read(tmp_path):
+    (tmp_path / "tune.mid.gz").write_bytes(gzip.compress(midi_bytes(MIDDLE_C)))
+    assert [part.pitches.tolist() for part in read_score(tmp_path / "tune.mid.gz").parts] == [[60]]
+
+
+@pytest.mark.parametrize(
+    "status", ["F1 10", "F2 10 10", "F3 10", "F6", "F8", "FA", "FB", "FC", "FE"]
+)
+def test_system_messages_are_passed_over(status):
+    score = read_score(midi_bytes(f"00 {status} \n" + MIDDLE_C))
+    assert [part.pitches.tolist() for part in score.parts] == [[60]]
+    assert score.recovered == ""

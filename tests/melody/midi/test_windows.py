@@ -272,8 +272,8 @@ def test_each_filter_drops_its_example(cause):
     assert cause_of(DROPPED[cause]) is cause
 
 
-def test_every_cause_is_a_filters_but_two_that_know_the_other_windows():
-    assert set(DROPPED) == set(Drop) - {Drop.DUPLICATE, Drop.FILE_LIMIT}
+def test_every_cause_is_a_filters_but_three_that_know_more_than_the_window():
+    assert set(DROPPED) == set(Drop) - {Drop.OFF_GRID, Drop.DUPLICATE, Drop.FILE_LIMIT}
     assert set(DROPS) == set(Drop)
 
 
@@ -377,3 +377,24 @@ def test_the_ends_of_what_settings_may_be_are_allowed(given_):
 def test_the_highest_pitch_is_not_below_the_lowest():
     with pytest.raises(UsageError, match=r"^highest must be from 60 to 127, got 59$"):
         WindowSettings(lowest=60, highest=59)
+
+
+@pytest.mark.parametrize(
+    ("most", "causes"),
+    [(0.0, [Drop.OFF_GRID, Drop.OFF_GRID]), (0.1, [None, Drop.OFF_GRID]), (0.2, [None, None])],
+)
+def test_windows_with_a_larger_share_of_onsets_off_the_grid_are_dropped(most, causes):
+    """17 bars of two notes each: 3 of 32 in the first window are off the grid, 4 in the second."""
+    events = np.array(17 * [*range(60, 62), *[HOLD] * 14], np.uint8)
+    off_grid = np.zeros(17 * BAR, bool)
+    off_grid[[16, 32, 48, 16 * BAR]] = True
+    settings = WindowSettings(min_pitches=2, max_off_grid=most)
+    found, _ = drop_causes(events, settings, off_grid)
+    assert [None if code == KEPT else DROPS[code] for code in found] == causes
+
+
+def test_a_filter_comes_before_the_share_off_the_grid():
+    events = np.full(16 * BAR, REST, np.uint8)
+    settings = WindowSettings(max_off_grid=0)
+    found, _ = drop_causes(events, settings, np.ones(16 * BAR, bool))
+    assert [DROPS[code] for code in found] == [Drop.SILENT_START]

@@ -1,5 +1,7 @@
 """MIDI files that we write, read by ourselves, by mido and by pretty_midi."""
 
+from unicodedata import normalize
+
 import mido
 import numpy as np
 import pytest
@@ -167,9 +169,17 @@ def test_a_refused_melody_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_outside_latin_1_is_written_with_question_marks(tmp_path):
-    write_melody(TUNE, tmp_path / "tune.mid", name="Mélodie 旋律")
-    assert mido.MidiFile(tmp_path / "tune.mid").tracks[1].name == "Mélodie ??"
+@pytest.mark.parametrize("name", ["Flöte", "Мелодия", "旋律", "Mélodie 旋律", "e\u0301", ""])
+def test_a_name_is_written_as_utf_8(tmp_path, name):
+    path = tmp_path / "tune.mid"
+    write_melody(TUNE, path, name=name)
+    assert mido.MidiFile(path, charset="utf-8").tracks[1].name == normalize("NFC", name)
+    assert read_melody(path).name == normalize("NFC", name)
+
+
+def test_a_name_of_a_file_in_another_encoding_is_made_readable(tmp_path):
+    write_melody(TUNE, tmp_path / "tune.mid", name="caf\udce9")  # as Python has b"caf\xe9"
+    assert read_melody(tmp_path / "tune.mid").name == "café"
 
 
 def test_an_empty_melody_is_16_bars_of_silence(tmp_path):

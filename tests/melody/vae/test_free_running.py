@@ -19,7 +19,7 @@ from melodyconstraints.melody.vae import model as model_module
 from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.lstm import BLOCK
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.precision import has_bfloat16
 
@@ -35,16 +35,16 @@ KINDS = {
 }
 
 
-def decided(config: MelodyVAEConfig) -> MelodyVAE:
+def decided(config: MelodyVAEConfig) -> HierarchicalVAE:
     """A model of random weights that prefers some events to others."""
     torch.manual_seed(0)
-    model = MelodyVAE(config).eval()
+    model = HierarchicalVAE(config).eval()
     model.decoder.output.weight.data.mul_(8)
     return model
 
 
 @pytest.fixture(params=["fresh", "carry"])
-def model(request, tiny_config) -> MelodyVAE:
+def model(request, tiny_config) -> HierarchicalVAE:
     """A small model for each kind of first input."""
     return decided(replace(tiny_config, first_input=request.param))
 
@@ -55,7 +55,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @torch.no_grad()
 def free_running(
-    model: MelodyVAE, embeddings: Tensor, noise: Tensor, drawing: Sampling | None = None
+    model: HierarchicalVAE, embeddings: Tensor, noise: Tensor, drawing: Sampling | None = None
 ) -> Tensor:
     return FreeRunning(model.decoder)(embeddings, noise, drawing or Sampling(1.0))
 
@@ -83,7 +83,9 @@ def truncated(probabilities: Tensor, drawing: Sampling) -> Tensor:
 
 
 @torch.no_grad()
-def by_modules(model: MelodyVAE, embeddings: Tensor, drawing: Sampling) -> tuple[Tensor, Tensor]:
+def by_modules(
+    model: HierarchicalVAE, embeddings: Tensor, drawing: Sampling
+) -> tuple[Tensor, Tensor]:
     """Melodies that a loop of ``nn.LSTM`` steps draws in double precision, and their noise.
 
     The noise is the middle of each drawn event's share of the unit interval, so that rounding
@@ -204,7 +206,7 @@ def threads(request):
 
 
 @pytest.fixture(params=["fresh", "carry"])
-def wide_model(request) -> MelodyVAE:
+def wide_model(request) -> HierarchicalVAE:
     """A model of the sizes of ``small``, whose products are shared out among threads."""
     return decided(replace(PRESETS["small"], first_input=request.param))
 
@@ -237,7 +239,9 @@ def logits_of(monkeypatch):
 
     monkeypatch.setattr(model_module, "Sampling", Recording)
 
-    def decode(model: MelodyVAE, z: Tensor, precision: str, draws: torch.Generator) -> Tensor:
+    def decode(
+        model: HierarchicalVAE, z: Tensor, precision: str, draws: torch.Generator
+    ) -> Tensor:
         seen.clear()
         model.decode(z, generator=draws, precision=precision)
         steps = STEPS if model.decoder.carry else STEPS_PER_BAR

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.residual_path import match_prior, posterior_of, unsoftplus
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae import precision
@@ -31,10 +31,10 @@ def flat_config(tiny_config):
 
 
 @pytest.fixture(params=["hierarchical", "flat"])
-def model(request, tiny_config, flat_config) -> MelodyVAE:
+def model(request, tiny_config, flat_config) -> HierarchicalVAE:
     """A model whose posteriors are far from the prior, with scales that are the same for all."""
     torch.manual_seed(0)
-    model = MelodyVAE(tiny_config if request.param == "hierarchical" else flat_config)
+    model = HierarchicalVAE(tiny_config if request.param == "hierarchical" else flat_config)
     dims = model.latent_dim
     with torch.no_grad():
         for layer in model.encoder.to_posterior():
@@ -112,7 +112,7 @@ def test_unsoftplus_undoes_the_softplus():
 def test_each_preparation_comes_once_when_its_share_is_reached(
     tiny_config, melodies, since, progress, prepared
 ):
-    model = MelodyVAE(tiny_config)
+    model = HierarchicalVAE(tiny_config)
     settings = ElboSettings(bars_share=0.2, match_shares=(0.5, 0.9))
     before = [parameter.clone() for parameter in model.parameters()]
     assert MelodyObjective(model, settings, melodies).prepare(since, progress) == prepared
@@ -121,6 +121,6 @@ def test_each_preparation_comes_once_when_its_share_is_reached(
 
 
 def test_a_model_without_a_linear_path_is_never_prepared(flat_config, melodies):
-    objective = MelodyObjective(MelodyVAE(flat_config), ElboSettings(), melodies)
+    objective = MelodyObjective(HierarchicalVAE(flat_config), ElboSettings(), melodies)
     assert not objective.prepare(-1.0, 0.0)
     assert not objective.prepare(0.4, 0.99)

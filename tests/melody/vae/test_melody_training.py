@@ -16,7 +16,7 @@ from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae import residual_path as path_module
 from melodyconstraints.melody.vae import training
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.residual_path import (
     ResidualPath,
     match_prior,
@@ -64,7 +64,7 @@ def train_tiny(tiny_config, some_melodies, sources):
         config=tiny_config,
         elbo=None,
         events=some_melodies.events,
-        average=0.0,
+        ema_decay=0.0,
         **options,
     ):
         settings = TrainingSettings(
@@ -72,7 +72,7 @@ def train_tiny(tiny_config, some_melodies, sources):
             batch_size=4,
             learning_rate=5e-3,
             warmup_steps=3,
-            average=average,
+            ema_decay=ema_decay,
             precision="float32",
             evaluate_every=2,
             checkpoint_every=3,
@@ -173,7 +173,7 @@ def test_beta_rises_over_the_first_half_of_the_melody_stage(tiny_model, batch, p
 
 
 def test_a_model_without_a_linear_path_has_one_stage(tiny_config, batch):
-    model = MelodyVAE(replace(tiny_config, residual=False))
+    model = HierarchicalVAE(replace(tiny_config, residual=False))
     settings = ElboSettings(beta=0.4, first_beta=0.1, bars_share=0.2)
     objective = MelodyObjective(model, settings, batch.numpy().astype(np.uint8))
     for progress, beta in ((0.0, 0.1), (0.25, 0.25), (0.5, 0.4)):
@@ -217,11 +217,11 @@ def test_the_bars_stage_trains_codes_and_bar_decoder_alone(tiny_model, batch):
     assert tiny_model.encoder.head.weight.grad is None
 
 
-def weights(model: MelodyVAE) -> dict[str, torch.Tensor]:
+def weights(model: HierarchicalVAE) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-def changed(before: dict[str, torch.Tensor], model: MelodyVAE) -> set[str]:
+def changed(before: dict[str, torch.Tensor], model: HierarchicalVAE) -> set[str]:
     """Weights that are not what they were."""
     return {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
 
@@ -296,7 +296,7 @@ def test_a_model_that_is_trained_further_begins_with_its_weights(train_tiny):
 
 
 def test_a_model_without_a_linear_path_is_never_prepared(tiny_config, some_melodies):
-    model = MelodyVAE(replace(tiny_config, residual=False))
+    model = HierarchicalVAE(replace(tiny_config, residual=False))
     objective = MelodyObjective(model, ElboSettings(bars_share=0.5), some_melodies.events)
     before = weights(model)
     assert not objective.prepare(-1, 1.0)
@@ -333,7 +333,7 @@ def test_the_loss_is_nearly_the_same_in_bfloat16(tiny_model, batch):
     ids=str,
 )
 def test_models_whose_codes_cannot_stand_for_embeddings_have_no_linear_path(tiny_config, change):
-    assert residual_path(MelodyVAE(replace(tiny_config, **change))) is None
+    assert residual_path(HierarchicalVAE(replace(tiny_config, **change))) is None
 
 
 def test_the_linear_path_of_a_model_is_its_shortcuts_and_heads(tiny_model):
@@ -435,9 +435,9 @@ KINDS = {
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
-def lopsided(request, tiny_config) -> MelodyVAE:
+def lopsided(request, tiny_config) -> HierarchicalVAE:
     """A model whose latent dimensions hang together, with a mean and a scale of their own."""
-    model = MelodyVAE(replace(tiny_config, **request.param))
+    model = HierarchicalVAE(replace(tiny_config, **request.param))
     mix = torch.randn(8, 8)
     for number, layer in enumerate(model.encoder.to_posterior()):
         layer.weight.data[:8] = 10 * mix @ layer.weight.data[:8]
@@ -469,7 +469,7 @@ def test_the_linear_layers_on_both_sides_of_z_are_named(tiny_model, tiny_config)
     encoder, conductor = tiny_model.encoder, tiny_model.conductor
     assert encoder.to_posterior() == [encoder.head, encoder.shortcut]
     assert conductor.from_z() == [conductor.start.linear, conductor.shortcut]
-    plain = MelodyVAE(replace(tiny_config, residual=False, encoder="flat"))
+    plain = HierarchicalVAE(replace(tiny_config, residual=False, encoder="flat"))
     assert plain.encoder.to_posterior() == [plain.encoder.head]
     assert plain.conductor.from_z() == [plain.conductor.start.linear]
 
@@ -499,7 +499,7 @@ def test_a_training_that_was_killed_and_resumed_repeats_the_whole_one(
         if state.step == killed_at:
             raise KeyboardInterrupt
 
-    options = {"elbo": ElboSettings(bars_share=0.5), "average": 0.9}
+    options = {"elbo": ElboSettings(bars_share=0.5), "ema_decay": 0.9}
     whole, whole_state = train_tiny(12, **options)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(12, folder=tmp_path, callback=kill, **options)

@@ -16,16 +16,16 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae import sampler as sampler_module
 from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
-from melodyconstraints.melody.vae.model import MelodyVAE, event_batches
+from melodyconstraints.melody.vae.model import HierarchicalVAE, event_batches
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 
 
 @pytest.fixture(params=["fresh", "carry"])
-def model(request, tiny_config) -> MelodyVAE:
+def model(request, tiny_config) -> HierarchicalVAE:
     """A small model for each kind of first input."""
     torch.manual_seed(0)
-    return MelodyVAE(replace(tiny_config, first_input=request.param)).eval()
+    return HierarchicalVAE(replace(tiny_config, first_input=request.param)).eval()
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def events(some_melodies) -> torch.Tensor:
     return torch.from_numpy(some_melodies.events.astype(np.int64))
 
 
-def on_no_device(config: MelodyVAEConfig) -> MelodyVAE:
+def on_no_device(config: MelodyVAEConfig) -> HierarchicalVAE:
     """A model of shapes alone."""
     with torch.device("meta"):
-        return MelodyVAE(config)
+        return HierarchicalVAE(config)
 
 
 def steps_that_differ(first: torch.Tensor, second: torch.Tensor) -> set[int]:
@@ -211,7 +211,7 @@ def test_hierarchical_posterior_is_the_head_and_the_linear_path_together(model, 
 
 
 def test_flat_posterior_reads_one_hot_events_from_both_ends(flat_config, events):
-    encoder = MelodyVAE(flat_config).encoder
+    encoder = HierarchicalVAE(flat_config).encoder
     one_hot = nn.functional.one_hot(events, 130).float()
     head = encoder.head(final_states(encoder.lstm, one_hot))
     torch.testing.assert_close(encoder(events).mean, head[:, :8])
@@ -235,7 +235,9 @@ def test_the_gradient_reaches_every_parameter_but_the_weights_on_zeros(
     kind, tiny_config, flat_config, events
 ):
     torch.manual_seed(0)
-    model = MelodyVAE(flat_config if kind == "flat" else replace(tiny_config, first_input=kind))
+    model = HierarchicalVAE(
+        flat_config if kind == "flat" else replace(tiny_config, first_input=kind)
+    )
     posterior = model.encode(events)
     logits = model.logits(posterior.sample(), events)
     nn.functional.cross_entropy(logits.flatten(0, 1), events.flatten()).backward()
@@ -252,7 +254,7 @@ def test_the_gradient_reaches_every_parameter_but_the_weights_on_zeros(
 class ByModules:
     """What a model's ``nn.LSTM`` modules make of melodies and latent points."""
 
-    model: MelodyVAE
+    model: HierarchicalVAE
 
     def bar_codes(self, events: torch.Tensor) -> torch.Tensor:
         encoder = self.model.encoder
@@ -287,7 +289,7 @@ LSTMS = [
 
 @pytest.mark.parametrize("change", LSTMS, ids=str)
 def test_a_model_computes_what_its_lstm_modules_would_gradients_too(tiny_config, change, events):
-    model = MelodyVAE(replace(tiny_config, **change))
+    model = HierarchicalVAE(replace(tiny_config, **change))
     modules, z, embeddings = ByModules(model), torch.randn(12, 8), torch.randn(12, 16, 10)
     pairs = (
         (model.encoder.bar_codes(events), modules.bar_codes(events)),
@@ -332,7 +334,7 @@ def test_in_bfloat16_a_model_computes_nearly_the_same(model, events):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("change", LSTMS, ids=str)
 def test_a_gpu_computes_what_a_processor_does(tiny_config, change, events):
-    model = MelodyVAE(replace(tiny_config, **change))
+    model = HierarchicalVAE(replace(tiny_config, **change))
     z = torch.randn(12, 8)
     mean, logits = model.encode(events).mean, model.logits(z, events)
     model.cuda()
@@ -450,3 +452,9 @@ def test_every_way_of_drawing_gives_other_melodies(tiny_model):
         MelodySampler(tiny_model, Sampling(**way)).decode(z).events for way in WAYS_OF_DRAWING
     ]
     assert not any(np.array_equal(one, other) for one, other in combinations(drawn, 2))
+
+
+def test_a_form_is_refused_where_bars_do_not_know_of_each_other(tiny_config):
+    model = HierarchicalVAE(tiny_config)
+    with pytest.raises(UsageError, match="this model has no form; train one with --preset staff"):
+        model.decode(torch.zeros(1, 8), form=torch.full((16,), -1))

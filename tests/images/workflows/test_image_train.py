@@ -10,24 +10,26 @@ from PIL import Image
 
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images.actor import load_actor, train_image_actor
+from melodyconstraints.images.actor import PRESETS as PAIRS
+from melodyconstraints.images.actor import load_actor, preset_settings, train_image_actor
 from melodyconstraints.images.captions import load_captioner
 from melodyconstraints.images.checkpoint import load_classifier, load_model, save_model
-from melodyconstraints.images.classifier import scores
+from melodyconstraints.images.classifier import compare_labels
 from melodyconstraints.images.config import PRESETS, Preset
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.vae.training import TrainingSettings
-from melodyconstraints.workflows.images import training_folders
-from melodyconstraints.workflows.images.training_folders import (
+from melodyconstraints.workflows.images import train_classifier
+from melodyconstraints.workflows.images.image_data import (
     check_fits,
+    encode_labelled,
     may_be_mirrored,
     shape_of,
     tensors,
-    train_actor_folder,
-    train_captions_folder,
-    train_classifier_folder,
-    train_model,
 )
+from melodyconstraints.workflows.images.train_actor import actor_settings, train_actor_folder
+from melodyconstraints.workflows.images.train_captions import train_captions_folder
+from melodyconstraints.workflows.images.train_classifier import train_classifier_folder
+from melodyconstraints.workflows.images.train_vae import train_vae_folder
 
 
 def labelled(bars, *, exclusive=True, channels=1, scale=1) -> LabelledImages:
@@ -50,7 +52,7 @@ def labelled(bars, *, exclusive=True, channels=1, scale=1) -> LabelledImages:
 def _tiny(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", Preset("feed-forward", (12,), 4, "for tests"))
     small = {"small": ((2, 3, 4, 5), 6), "faces": ((5, 4, 3, 2), 0)}
-    monkeypatch.setattr(training_folders, "_CLASSIFIERS", small)
+    monkeypatch.setattr(train_classifier, "SIZES", small)
 
 
 @pytest.fixture
@@ -118,11 +120,11 @@ def test_classes_are_not_mirrored_and_attributes_are(bars):
 
 def test_a_training_leaves_a_model_with_card_and_curves(data, tmp_path):
     steps, out = [], tmp_path / "model"
-    measured = train_model(
+    measured = train_vae_folder(
         data,
         out,
-        "tiny",
         settings(),
+        preset="tiny",
         sigma_x=0.25,
         callback=lambda state: steps.append(state.step),
     )
@@ -153,52 +155,62 @@ def test_a_training_that_was_stopped_goes_on(data, tmp_path):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        train_model(data, tmp_path / "a", "tiny", settings(), callback=stop)
+        train_vae_folder(data, tmp_path / "a", settings(), preset="tiny", callback=stop)
     with pytest.raises(UsageError, match="already holds a training; pass --resume"):
-        train_model(data, tmp_path / "a", "tiny", settings())
+        train_vae_folder(data, tmp_path / "a", settings(), preset="tiny")
     steps = []
-    resumed = train_model(
+    resumed = train_vae_folder(
         data,
         tmp_path / "a",
-        "tiny",
         settings(),
+        preset="tiny",
         resume=True,
         callback=lambda state: steps.append(state.step),
     )
     assert steps == [3, 4]
-    assert resumed == train_model(data, tmp_path / "b", "tiny", settings())
+    assert resumed == train_vae_folder(data, tmp_path / "b", settings(), preset="tiny")
     a, b = load_model(tmp_path / "a"), load_model(tmp_path / "b")
     for name, tensor in b.state_dict().items():
         assert torch.equal(a.state_dict()[name], tensor), name
 
 
 def test_an_autoencoder_has_no_elbo(data, tmp_path):
-    measured = train_model(data, tmp_path, "tiny", settings(), sigma_x=0.0)
+    measured = train_vae_folder(data, tmp_path, settings(), preset="tiny", sigma_x=0.0)
     assert set(measured) == {"mse"}
     assert is_picture(tmp_path / "learning-curves.png")
     assert load_model(tmp_path).config.sigma_x == 0.0
 
 
+def test_the_preset_is_that_of_grey_images_or_of_colour(bars, data, tmp_path, monkeypatch):
+    for name, channels in (("digits", 1), ("small", 3)):
+        monkeypatch.setitem(PRESETS, name, Preset("feed-forward", (12,), channels, "for tests"))
+    colour = ImageData(labelled(bars, channels=3), labelled(bars, channels=3))
+    for images, preset in ((data, "digits"), (colour, "small")):
+        train_vae_folder(images, tmp_path / preset, settings(1))
+        training = json.loads((tmp_path / preset / "config.json").read_text())["training"]
+        assert training["settings"]["preset"] == preset
+
+
 def test_an_unknown_preset_is_refused(data, tmp_path):
     with pytest.raises(UsageError, match=r"preset must be one of .*, tiny, .*, got 'huge'"):
-        train_model(data, tmp_path, "huge", settings())
+        train_vae_folder(data, tmp_path, settings(), preset="huge")
 
 
 def test_images_that_a_preset_cannot_make_are_refused(data, tmp_path):
     with pytest.raises(UsageError, match="sides are multiples of 16, got 8x8"):
-        train_model(data, tmp_path, "small", settings())
+        train_vae_folder(data, tmp_path, settings(), preset="small")
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(data, tmp_path):
     with pytest.raises(UsageError, match="device 'nowhere' cannot be used"):
-        train_model(data, tmp_path / "a", "tiny", settings(), device="nowhere")
+        train_vae_folder(data, tmp_path / "a", settings(), preset="tiny", device="nowhere")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_folder_with_other_files_is_refused(data, tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UsageError, match="holds other files; choose an empty or new folder"):
-        train_model(data, tmp_path, "tiny", settings())
+        train_vae_folder(data, tmp_path, settings(), preset="tiny")
 
 
 # Classifiers
@@ -211,7 +223,7 @@ def test_a_classifier_is_left_with_its_scores(large, tmp_path):
     assert (judge.config.hidden, judge.config.exclusive) == (6, True)
     assert judge.config.names == tuple("abcd")
     images, labels = tensors(large.test)
-    again = scores(judge.predict(images), labels, judge.config.names, exclusive=True)
+    again = compare_labels(judge.predict(images), labels, judge.config.names, exclusive=True)
     assert found.accuracy == pytest.approx(again.accuracy, abs=0.02)
     assert f"| accuracy | {found.accuracy:.4f} |" in card(tmp_path / "judge")
 
@@ -275,12 +287,20 @@ def test_an_actor_is_left_with_card_and_curves(
     assert f"| method | {method} |" in text
     assert "| labels | a, b, c, d |" in text
     assert "| seed | 5 |" in text
-    encodings = training_folders.encode_images(saved, *tensors(data.train))
+    encodings = encode_labelled(saved, data.train)
     again = train_image_actor(
         saved, encodings, tuple("abcd"), method=method, settings=short(quick), seed=5
     )
     for ours, theirs in zip(again.critic.parameters(), actor.critic.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_an_actors_settings_are_those_of_classes_or_of_attributes(bars, data):
+    attributes = ImageData(*[labelled(bars, exclusive=False)] * 2)
+    assert actor_settings(data) == preset_settings("digits", "actor")
+    assert actor_settings(attributes, "gradient") == preset_settings("small", "gradient")
+    chosen = actor_settings(data, preset="large", distance=0.5, rounds=7)
+    assert chosen == replace(PAIRS["large"], distance_weight=0.5, rounds=7)
 
 
 @pytest.mark.parametrize("method", ["actor", "gradient"])
@@ -308,7 +328,10 @@ def test_a_captioner_is_left_with_what_it_reads(bars, other_bars, saved, tmp_pat
     assert told == [1, 2, 3]
     _, captioner = load_captioner(tmp_path / "words", model=saved)
     assert set(captioner.config.words) >= {"a", "bar", "at", "b", "c", "d"}
-    right = sum(a == b for a, b in zip(found, data.test.captions, strict=True)) / 20
+    assert [caption for caption, _ in found.pairs] == list(data.test.captions)
+    right = sum(caption == read for caption, read in found.pairs) / 20
+    assert found.exact == right
+    assert found.example == data.test.captions[0]
     text = card(tmp_path / "words")
     assert f"| captions of the first 20 read to the word | {right:.1%} |" in text
     assert f"points of the image model `{saved.fingerprint[:12]}`" in text

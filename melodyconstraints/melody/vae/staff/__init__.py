@@ -1,0 +1,1 @@
+"""A generator that writes bars on a staff, one after another."""

@@ -1,0 +1,53 @@
+"""Sizes of a staff generator, as frozen values that travel inside the model's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from melodyconstraints.errors import UsageError
+
+
+@dataclass(frozen=True)
+class StaffConfig:
+    """Architecture of a staff generator.
+
+    Args:
+        bar_code: C, dimensions of a bar's code, at least 2.
+        token_embedding: size of a token's learned vector.
+        bar_units: units of the hidden layers that read a bar.
+        bar_hidden: units of those that prepare its steps.
+        step_features: numbers that a code gives each step of its bar.
+        decoder_units: GRU that turns them into tokens.
+        units, layers, heads: transformer that reads the bars before.
+        flow_units, flow_layers: hidden units and couplings of the flow from noise to codes.
+        code_noise: factor on the posterior scale of bars' codes, as the flow learns them.
+        spread: factor on the noise of the bars, at most 1. Below 1 melodies are drawn nearer to
+            the likeliest.
+    """
+
+    bar_code: int = 24
+    token_embedding: int = 32
+    bar_units: int = 512
+    bar_hidden: int = 384
+    step_features: int = 48
+    decoder_units: int = 192
+    units: int = 256
+    layers: int = 4
+    heads: int = 8
+    flow_units: int = 256
+    flow_layers: int = 8
+    code_noise: float = 0.7
+    spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.units % self.heads:
+            raise UsageError(
+                f"units must be a multiple of heads, got {self.units} and {self.heads}"
+            )
+        if self.bar_code < 2:
+            raise UsageError(f"bar_code must be at least 2, got {self.bar_code}")
+        if not 0 < self.spread <= 1:
+            raise UsageError(f"spread must be above 0 and at most 1, got {self.spread}")
+
+
+STAFF_PRESETS = {"staff": StaffConfig()}

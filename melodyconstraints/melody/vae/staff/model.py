@@ -1,0 +1,295 @@
+"""A generator that writes bars on a staff, each after those before it.
+
+::
+
+    z = key, place │ attributes │ form │ bars          z ~ N(0, I)
+             │             │         │      │
+             │             └──> transformer over the bars before ──> repeat of one, or
+             │                                    flow from noise to the code of a new bar
+             └──> staff  <── tokens  <── bar decoder  <──┘
+
+``decode`` is a function of z and of the draws of the tokens, and ``encode`` finds the z of a
+melody by inverting it: the code of a bar does not depend on other bars, noise and code determine
+each other, and what is drawn from a table is drawn by a normal number's rank.
+
+======== ===== ==========================================================================
+key          2 the direction is a place on the circle of fifths: twelve key signatures
+place        1 line of the staff that the notes lie around, by rank
+attributes  13 see :mod:`.attributes`
+form        16 which earlier bar each bar repeats, if any, by rank
+bars     16 C noise of each bar's code
+======== ===== ==========================================================================
+
+Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, ``Z`` latent
+dimensions, ``C`` dimensions of a bar's code, ``V`` = 130 events.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import VOCABULARY, canonical_events
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.free_running import filled
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.attributes import (
+    NAMES,
+    NormalScores,
+    attributes,
+    equal_bars,
+)
+from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole, condition_size
+from melodyconstraints.melody.vae.staff.bars import BarVAE
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.notation import (
+    Ints,
+    events_of_tokens,
+    place_degrees,
+    to_staff,
+)
+from melodyconstraints.vae.posterior import Posterior
+
+KEY, PLACE, ATTRIBUTES, FORM = 2, 1, len(NAMES), BARS
+LINES = 76
+"""Lines of the staff on which a place may be: of all pitches."""
+_FIFTHS = np.arange(12) * 7 % 12
+"""Major tonics on the circle of fifths, C first."""
+_KEY_RADIUS = math.sqrt(math.pi / 2)
+"""Mean length of two normal numbers."""
+_RAREST = 1e-6
+
+
+class Parts(NamedTuple):
+    """What a latent point says: each ``(B, ...)``."""
+
+    key: Tensor
+    place: Tensor
+    attributes: Tensor
+    form: Tensor
+    bars: Tensor
+
+
+class Score(NamedTuple):
+    """A latent point with all that is not drawn.
+
+    Args:
+        keys, places: ``(B,)``, see :class:`.notation.Staff`.
+        codes: ``(B, K, C)`` of the bars.
+        sources: ``(B, K)`` the bar that each repeats, or :data:`.bar_prior.FRESH`.
+        conditions: ``(B, K, H)`` what the decoder is conditioned on.
+    """
+
+    keys: Ints
+    places: Ints
+    codes: Tensor
+    sources: Tensor
+    conditions: Tensor
+
+
+class StaffGenerator(MelodyVAE):
+    """Key, place and attributes, then bars in turn."""
+
+    inverts = True
+    config: StaffConfig
+    code_mean: Tensor
+    code_scale: Tensor
+    place_ranks: Tensor
+
+    def __init__(self, config: StaffConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bars = BarVAE(config, condition_size(config))
+        self.prior = BarPrior(config, ATTRIBUTES)
+        self.scores = NormalScores(ATTRIBUTES)
+        latent_dim = KEY + PLACE + ATTRIBUTES + FORM + BARS * config.bar_code
+        self.register_buffer("sigma_bar", torch.ones(latent_dim))
+        self.register_buffer("code_mean", torch.zeros(config.bar_code))
+        self.register_buffer("code_scale", torch.ones(config.bar_code))
+        self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
+
+    def parts(self, z: Tensor) -> Parts:
+        """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
+        sizes = [KEY, PLACE, ATTRIBUTES, FORM, BARS * self.config.bar_code]
+        key, place, scores, form, bars = z.split(sizes, -1)
+        return Parts(key, place[:, 0], scores, form, bars.reshape(len(z), BARS, -1))
+
+    @torch.no_grad()
+    def encode(self, events: Tensor, generator: torch.Generator | None = None) -> Posterior:
+        """``(B, T)`` integers in [0, 129] to the posterior q(z | m).
+
+        Args:
+            generator: where a melody has more than one point (ranks that it shares with others,
+                bar codes, which are noisy), draws one; None for the middle.
+        """
+        staff = to_staff(canonical_events(events.cpu().numpy()))
+        numbers = None if generator is None else _numpy_generator(generator)
+        keys = _key_points(staff.keys, numbers).to(self.device)
+        place = self._place_points(staff.places, numbers)
+        scores = self.scores(attributes(staff), numbers)
+        codes, sources = self.codes(staff.tokens, self._code_noise(len(events), generator))
+        degrees = torch.from_numpy(staff.degrees).to(self.device)
+        noise, bounds = self.prior.noise_of(codes, sources, Whole(scores, degrees))
+        form = _normal(_between(bounds, generator))
+        mean = torch.cat([keys, place[:, None], scores, form, noise.flatten(1)], -1)
+        return Posterior(mean, self.sigma_bar.expand_as(mean))
+
+    def codes(self, tokens: Ints, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and the bars that they repeat.
+
+        A bar that equals several repeats the last of them.
+
+        Args:
+            noise: ``(B, K, C)`` standard normal, of which codes get the configured share; None
+                for the mean codes.
+        """
+        equal = torch.from_numpy(equal_bars(tokens)).to(self.device)
+        numbers = torch.arange(BARS, device=self.device)
+        sources = torch.where(equal.any(-1), (equal * (numbers + 1)).amax(-1) - 1, FRESH)
+        bars = torch.from_numpy(tokens).to(self.device).reshape(-1, STEPS_PER_BAR)
+        posterior = self.bars.encoder(bars)
+        codes = posterior.mean
+        if noise is not None:
+            share = self.config.code_noise * posterior.scale
+            codes = codes + share * noise.reshape(codes.shape)
+        codes = (codes - self.code_mean) / self.code_scale
+        first = torch.where(equal.any(-1), equal.float().argmax(-1), numbers)
+        codes = codes.reshape(len(tokens), BARS, -1)
+        return codes.gather(1, first[..., None].expand_as(codes)), sources
+
+    def score(self, z: Tensor, form: Tensor | None = None) -> Score:
+        """Key, place and bars of ``(B, Z)`` points.
+
+        Args:
+            form: ``(B, K)`` or ``(K,)`` the bar that each repeats, or :data:`.bar_prior.FRESH`;
+                the points say it where None.
+        """
+        parts = self.parts(z)
+        angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
+        keys = _FIFTHS[(12 * angle).round().long().cpu().numpy() % 12]
+        ranks = self.place_ranks.double()
+        place = torch.special.ndtr(parts.place.double())
+        lines = (torch.searchsorted(ranks, place, right=True) - 1).clamp(0, LINES - 1)
+        places: Ints = lines.cpu().numpy()
+        degrees = torch.from_numpy(place_degrees(keys, places)).to(z.device)
+        whole = Whole(parts.attributes, degrees)
+        choices = torch.special.ndtr(parts.form)
+        if form is not None:
+            form = form.to(z.device).expand(len(z), BARS)
+        return Score(keys, places, *self.prior.write(parts.bars, choices, whole, form))
+
+    def logits(self, z: Tensor, events: Tensor) -> Tensor:
+        """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
+        score = self.score(z)
+        staff = to_staff(events.cpu().numpy().astype(np.uint8), score.keys, score.places)
+        bars = torch.from_numpy(staff.tokens).to(z.device).reshape(-1, STEPS_PER_BAR)
+        conditions = score.conditions.flatten(0, 1)
+        logits = self.bars.decoder(self.raw(score.codes), bars, conditions)
+        probabilities = logits.softmax(-1).reshape(len(z), STEPS, -1)
+        stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
+        of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
+        index = stands_for[:, None].expand(-1, STEPS, -1)
+        return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
+
+    @torch.no_grad()
+    def decode(
+        self,
+        z: Tensor,
+        sampling: Sampling | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        precision: str = "float32",
+        form: Tensor | None = None,
+    ) -> Tensor:
+        """Draw one melody for each latent point.
+
+        Args:
+            z: ``(B, Z)``.
+            sampling: how tokens are drawn.
+            generator: source of the draws, in place of the sampling's seed.
+            precision: ignored, all is in float32: the flow must be exact to be inverted.
+            form: see :meth:`score`.
+
+        Returns:
+            ``(B, T)`` int64 events in [0, 129].
+
+        Raises:
+            UsageError: a ``z`` of another size.
+        """
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
+        sampling = sampling or Sampling()
+        generator = generator or torch.Generator().manual_seed(sampling.seed)
+        noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
+        if not len(z):
+            return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
+        if form is not None and form.ndim == 2:
+            form = filled(form)
+        score = self.score(filled(z), form)
+        tokens = self._tokens(score, filled(noise.to(z.device)), sampling)[: len(z)]
+        stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
+        events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
+        return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
+
+    def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
+        """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
+        batch = len(noise)
+        given = self.raw(score.codes), score.conditions.flatten(0, 1)
+        drawn = self.bars.decoder.draw(*given, noise.reshape(-1, STEPS_PER_BAR), sampling)
+        bars = drawn.reshape(batch, BARS, STEPS_PER_BAR)
+        rows = torch.arange(batch, device=noise.device)
+        for bar in range(1, BARS):
+            source = score.sources[:, bar]
+            source = torch.where(source == FRESH, bar, source)
+            bars[:, bar] = bars[rows, source]
+        return bars.flatten(1)
+
+    def raw(self, codes: Tensor) -> Tensor:
+        """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""
+        return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
+
+    def _code_noise(self, count: int, generator: torch.Generator | None) -> Tensor | None:
+        if generator is None:
+            return None
+        size = count, BARS, self.config.bar_code
+        return torch.randn(size, generator=generator, device=generator.device).to(self.device)
+
+    def _place_points(self, places: Ints, generator: np.random.Generator | None) -> Tensor:
+        ranks = self.place_ranks.double()
+        lines = torch.from_numpy(places).clamp(0, LINES - 1).to(self.device)
+        share = 0.5 if generator is None else torch.from_numpy(generator.random(len(places)))
+        low, high = ranks[lines], ranks[lines + 1]
+        return _normal(low + (high - low) * share)
+
+
+def _key_points(keys: Ints, generator: np.random.Generator | None) -> Tensor:
+    """``(B, 2)`` in the direction of each key."""
+    around = 0.0 if generator is None else generator.random(len(keys)) - 0.5
+    angle = (np.argsort(_FIFTHS)[keys] + around) * (2 * math.pi / 12)
+    return torch.from_numpy(_KEY_RADIUS * np.stack([np.cos(angle), np.sin(angle)], 1)).float()
+
+
+def _between(bounds: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The middle of ``(..., 2)`` bounds, or numbers drawn between them."""
+    low, high = bounds.unbind(-1)
+    if generator is None:
+        return (low + high) / 2
+    share = torch.rand(low.shape, generator=generator, device=generator.device)
+    return low + (high - low) * share.to(low.device)
+
+
+def _normal(ranks: Tensor) -> Tensor:
+    """Normal numbers of these ranks in (0, 1)."""
+    return torch.special.ndtri(ranks.double().clamp(_RAREST, 1 - _RAREST)).float()
+
+
+def _numpy_generator(generator: torch.Generator) -> np.random.Generator:
+    """A generator of NumPy's that goes on from one of PyTorch's."""
+    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return np.random.default_rng(int(seed))

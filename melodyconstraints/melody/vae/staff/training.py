@@ -1,0 +1,229 @@
+"""Training a staff generator: single bars first, then what follows what.
+
+1. The bar autoencoder, on the negative ELBO of single bars.
+2. With its encoder fixed, the prior over bars, on the negative log-likelihood of the codes of
+   fresh bars and of which bar each other one repeats; and the decoder, now conditioned on the
+   bars before, on that of a bar's tokens given a noisy code.
+
+Shapes: ``N``, ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars, ``C`` dimensions of a code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.melody.events import Events, canonical_events
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.staff.attributes import attributes, equal_bars
+from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.model import LINES, StaffGenerator
+from melodyconstraints.melody.vae.staff.notation import Staff, to_staff
+from melodyconstraints.melody.vae.training import MelodyBatches, transpose_randomly
+from melodyconstraints.vae.distributed import Processes
+from melodyconstraints.vae.training import (
+    Metrics,
+    Objective,
+    TrainingSettings,
+    TrainingState,
+    train,
+)
+
+BETA = 0.35
+"""Weight of the divergence of bar codes."""
+BARS_SHARE = 0.15
+"""Of the training, on single bars."""
+BARS_RATE = 2.0
+"""Learning rate of that stage, times the setting's."""
+BALANCE = 0.7
+"""A collection of n melodies is drawn with weight n to this power."""
+SAMPLE = 20_000
+"""Melodies from which ranks and the scale of codes are taken."""
+_EVERY = 3
+"""Fresh bars to one whose tokens are learned in the second stage."""
+_SCORE_NOISE = 0.1
+"""Deviation of what is added to scores, so that the bars follow them smoothly."""
+_ANY_LINE = 1e-3
+"""Share of melodies that may lie around any line, so that each can be encoded."""
+
+
+class BarObjective(Objective):
+    """The negative ELBO of single bars, in nats a bar."""
+
+    def __init__(self, model: StaffGenerator, beta: float = BETA) -> None:
+        super().__init__()
+        self.bars, self.beta = model.bars, beta
+        self.noise_size = BARS * model.config.bar_code
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
+        """Losses of ``(B, T)`` events."""
+        tokens = on_staff(batch).tokens
+        bars = torch.from_numpy(tokens).to(batch.device).reshape(-1, STEPS_PER_BAR)
+        posterior = self.bars.encoder(bars)
+        codes = posterior.sample(noise=noise.reshape(len(bars), -1))
+        logits = self.bars.decoder(codes, bars)
+        total = F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum")
+        reconstruction, kl = total / len(bars), posterior.kl().mean()
+        loss = reconstruction + self.beta * kl
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+
+
+class PriorObjective(Objective):
+    """Negative log-likelihoods of codes, repeats and tokens, given the bars before."""
+
+    def __init__(self, model: StaffGenerator) -> None:
+        super().__init__()
+        self.model = model
+        self.noise_size = 2 * BARS * model.config.bar_code
+
+    def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
+        """Losses of ``(B, T)`` events: ``form`` in nats a melody, others in nats a fresh bar."""
+        model, staff = self.model, on_staff(batch)
+        with torch.no_grad():
+            noise, other = noise.split(self.noise_size // 2, -1)
+            codes, sources = model.codes(staff.tokens, noise)
+            noisy, _ = model.codes(staff.tokens, other / model.config.code_noise)
+            scores = model.scores(attributes(staff))
+            scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
+        degrees = torch.from_numpy(staff.degrees).to(batch.device)
+        conditions, choices = model.prior.read(codes, sources, Whole(scores, degrees))
+        fresh = sources == FRESH
+        of_codes = model.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
+        of_form = -_log_probability(choices, staff, fresh).sum(1).mean()
+        of_tokens = self._of_tokens(noisy, conditions, staff, fresh)
+        size = model.config.bar_code
+        loss = (of_codes + of_tokens) / size + of_form / (4 * BARS)
+        return {"loss": loss, "codes": of_codes, "tokens": of_tokens, "form": of_form}
+
+    def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
+        """-log p(tokens | noisy code, bars before) of every third fresh bar."""
+        rows = fresh.nonzero()[::_EVERY].unbind(-1)
+        tokens = torch.from_numpy(staff.tokens).to(noisy.device)
+        bars = tokens.reshape(len(tokens), BARS, -1)[rows]
+        logits = self.model.bars.decoder(self.model.raw(noisy[rows]), bars, conditions[rows])
+        return F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum") / len(bars)
+
+
+def _log_probability(choices: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
+    """``(B, K)`` of being fresh, or of repeating one of the bars that are equal."""
+    equal = torch.from_numpy(equal_bars(staff.tokens)).to(choices.device)
+    repeats = choices[..., 1:].masked_fill(~equal, -1e9).logsumexp(-1)
+    return torch.where(fresh, choices[..., 0], repeats)
+
+
+def on_staff(batch: Tensor) -> Staff:
+    """``(B, T)`` integer events on a staff."""
+    return to_staff(canonical_events(batch.cpu().numpy()))
+
+
+@torch.no_grad()
+def measure_tables(model: StaffGenerator, events: Events) -> None:
+    """Take ranks of attributes and places, and the scale of the codes, from ``(N, T)`` events."""
+    staff = to_staff(canonical_events(events))
+    model.scores.learn(attributes(staff), np.random.default_rng(0))
+    counts = np.bincount(staff.places.clip(0, LINES - 1), minlength=LINES)
+    shares = (1 - _ANY_LINE) * counts / counts.sum() + _ANY_LINE / LINES
+    ranks = np.concatenate([[0], np.cumsum(shares)])
+    model.place_ranks.copy_(torch.from_numpy(ranks))
+    bars = torch.from_numpy(staff.tokens).to(model.device).reshape(-1, STEPS_PER_BAR)
+    found = [model.bars.encoder(part) for part in bars.split(4096)]
+    mean = torch.cat([posterior.mean for posterior in found])
+    scale = torch.cat([posterior.scale for posterior in found])
+    noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
+    model.code_mean.copy_(mean.mean(0))
+    model.code_scale.copy_(noisy.sqrt())
+
+
+@torch.no_grad()
+def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> Tensor:
+    """``(Z,)`` deviation among the points that are equally a melody's, mean over melodies."""
+    batch = torch.from_numpy(events.astype(np.int64)).to(model.device)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [model.encode(batch, generator).mean for _ in range(draws)]
+    return torch.stack(drawn).std(0).mean(0).clamp(min=0.02)
+
+
+def train_staff_generator(
+    config: StaffConfig,
+    events: Events,
+    sources: NDArray[np.object_],
+    held_out: Events,
+    settings: TrainingSettings,
+    *,
+    start: StaffGenerator | None = None,
+    device: str = "cpu",
+    processes: Processes | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    callback: Callable[[TrainingState], None] | None = None,
+) -> tuple[StaffGenerator, TrainingState]:
+    """Train a generator; see :func:`melodyconstraints.melody.vae.training.train_melody_vae`.
+
+    With ``start`` its bar codes are kept, and all of the training goes to the prior.
+    """
+    torch.manual_seed(settings.seed)
+    model = StaffGenerator(config).to(device)
+    generator = np.random.default_rng(settings.seed)
+    picked = np.sort(generator.permutation(len(events))[:SAMPLE])
+    sample = transpose_randomly(events[picked], generator)
+    batches = MelodyBatches(events, sources, settings.batch_size, settings.seed, balance=BALANCE)
+    watched = torch.from_numpy(held_out.astype(np.int64)).to(device)
+
+    def stage(name: str, trained: nn.Module, objective: Objective, share: float) -> TrainingState:
+        rate = settings.learning_rate * (BARS_RATE if name == "bars" else 1.0)
+        return train(
+            trained,
+            objective,
+            lambda step: batches(step).to(device),
+            part_of(settings, share, rate),
+            processes=processes,
+            folder=folder and folder / name,
+            resume=resume,
+            evaluate=lambda measured: _losses(objective, trained, measured, watched),
+            callback=callback,
+        )
+
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    else:
+        stage("bars", model.bars, BarObjective(model), BARS_SHARE)
+        measure_tables(model, sample)
+    model.bars.encoder.requires_grad_(False)
+    share = 1.0 if start is not None else 1 - BARS_SHARE
+    state = stage("prior", model, PriorObjective(model), share)
+    model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
+    return model, state
+
+
+def part_of(settings: TrainingSettings, share: float, learning_rate: float) -> TrainingSettings:
+    """Settings of a stage that takes a share of the steps or of the time."""
+    seconds = settings.time_budget_seconds
+    return replace(
+        settings,
+        steps=None if settings.steps is None else max(round(share * settings.steps), 1),
+        time_budget_seconds=None if seconds is None else share * seconds,
+        learning_rate=learning_rate,
+    )
+
+
+@torch.no_grad()
+def _losses(
+    objective: Objective, trained: nn.Module, measured: nn.Module, held_out: Tensor
+) -> Metrics:
+    """Losses of ``(N, T)`` held-out events under averaged weights."""
+    current = {name: value.clone() for name, value in trained.state_dict().items()}
+    trained.load_state_dict(measured.state_dict())
+    noise = torch.randn(
+        len(held_out), objective.noise_size, generator=torch.Generator().manual_seed(0)
+    )
+    losses = objective(held_out, 1.0, noise.to(held_out.device))
+    trained.load_state_dict(current)
+    return {f"held_out_{name}": float(value) for name, value in losses.items()}

@@ -1,0 +1,103 @@
+"""From labelled images to an actor folder: what ``mc images train-actor`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from melodyconstraints.datasets.images.labelled_images import ImageData
+from melodyconstraints.images.actor import (
+    KIND,
+    ImageActor,
+    preset_settings,
+    save_actor,
+    train_image_actor,
+)
+from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.latent.curves import plot_actor_critic
+from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.workflows.images.card import image_card
+from melodyconstraints.workflows.images.image_data import check_fits, encode_labelled
+
+CURVES = "training-curves.png"
+"""Picture of the training in an actor's folder."""
+_PLOTTED_HEADS: dict[str, tuple[str, ...]] = {
+    "actor": ("D(G(z))",),
+    "gradient": ("realism",),
+    "langevin": (),
+}
+"""Critic heads whose values the rounds of each method's training record."""
+
+
+def actor_settings(
+    data: ImageData,
+    method: str = "actor",
+    *,
+    preset: str | None = None,
+    distance: float | None = None,
+    rounds: int | None = None,
+) -> ActorCriticSettings:
+    """The settings of a training on such data.
+
+    Args:
+        method: one of :data:`~melodyconstraints.images.actor.METHODS`.
+        preset: a key of :data:`~melodyconstraints.images.actor.PRESETS`; if not given, ``digits``
+            for classes, ``small`` for attributes.
+        distance: lambda_dist; the preset's if not given.
+        rounds: the preset's if not given.
+    """
+    settings = preset_settings(preset or ("digits" if data.train.exclusive else "small"), method)
+    if distance is not None:
+        settings = replace(settings, distance_weight=distance)
+    return settings if rounds is None else replace(settings, rounds=rounds)
+
+
+def train_actor_folder(
+    data: ImageData,
+    model: ImageVAE,
+    output: Path,
+    *,
+    method: str = "actor",
+    labelled: bool = True,
+    settings: ActorCriticSettings | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    callback: Callable[[RoundRecord], None] | None = None,
+) -> ImageActor:
+    """Train an actor, or the critics of a search, and write the folder with its card.
+
+    Args:
+        labelled: False for the realism constraint alone.
+        settings: those of :func:`actor_settings` if not given.
+
+    Raises:
+        UsageError: images of another shape than the model's, or a folder that must not be
+            replaced.
+    """
+    check_free(output, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
+    check_fits(model, data.train)
+    names = data.train.names if labelled else ()
+    settings = settings or actor_settings(data, method)
+    actor = train_image_actor(
+        model,
+        encode_labelled(model, data.train),
+        names,
+        exclusive=data.train.exclusive,
+        method=method,
+        settings=settings,
+        seed=seed,
+        callback=callback,
+    )
+    labels = ", ".join(names) or "none: realism alone"
+    card = image_card(
+        "Actor for images",
+        f"For the image model `{model.fingerprint[:12]}`. Measure it with `mc images evaluate`.",
+        data,
+        {"method": method, "labels": labels, **asdict(settings), "seed": seed},
+    )
+    save_actor(actor, output, card=card)
+    plot_actor_critic(actor.records, _PLOTTED_HEADS[method], output / CURVES)
+    return actor

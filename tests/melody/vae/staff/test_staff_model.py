@@ -1,0 +1,176 @@
+"""z and melody determine each other, and a melody has the form that is asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.inversion import invert
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
+from melodyconstraints.melody.vae.staff.notation import to_staff
+
+LIKELIEST = Sampling(temperature=0.0)
+
+
+def points(generator, count: int) -> torch.Tensor:
+    return torch.randn(count, generator.latent_dim)
+
+
+@pytest.fixture
+def events(some_melodies) -> torch.Tensor:
+    """Random melodies whose ninth bar equals the first, and the tenth the ninth."""
+    events = some_melodies.events.copy()
+    events[:, 8 * 16 : 9 * 16] = events[:, 9 * 16 : 10 * 16] = events[:, :16]
+    return torch.from_numpy(Melodies(events).events.astype(np.int64))
+
+
+def test_the_flow_and_its_inverse_agree_and_its_density_is_that_of_the_map():
+    flow = ConditionalFlow(4, 3, 8, 3)
+    for parameter in flow.parameters():
+        parameter.data.add_(0.3 * torch.randn_like(parameter))
+    noise, condition = torch.randn(6, 4), torch.randn(6, 3)
+    codes = flow(noise, condition)
+    back, log_det = flow.inverse(codes, condition)
+    torch.testing.assert_close(back, noise, atol=1e-4, rtol=1e-4)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda x: flow.inverse(x[None], condition[:1])[0][0], codes[0]
+    )
+    assert log_det[0].item() == pytest.approx(jacobian.slogdet().logabsdet.item(), abs=1e-4)
+    normal = torch.distributions.Normal(0, 1).log_prob(noise).sum(-1)
+    torch.testing.assert_close(
+        flow.negative_log_likelihood(codes, condition), -normal - log_det, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
+    noise, choices = torch.randn(5, BARS, 5), torch.rand(5, BARS)
+    whole = Whole(torch.randn(5, 13), torch.arange(5))
+    with torch.no_grad():
+        codes, sources, conditions = generator.prior.write(noise, choices, whole)
+        read, _ = generator.prior.read(codes, sources, whole)
+        found, bounds = generator.prior.noise_of(codes, sources, whole)
+    fresh = sources == FRESH
+    assert fresh.any()
+    assert not fresh.all()
+    torch.testing.assert_close(found[fresh], noise[fresh], atol=1e-3, rtol=1e-3)
+    assert (found[~fresh] == 0).all()
+    torch.testing.assert_close(read, conditions, atol=1e-4, rtol=1e-4)
+    assert ((bounds[..., 0] <= choices + 1e-5) & (choices <= bounds[..., 1] + 1e-5)).all()
+
+
+def test_an_encoding_decodes_to_key_place_codes_and_repeats_of_the_melody(generator, events):
+    z = generator.encode(events).mean
+    staff, score = to_staff(events.numpy().astype(np.uint8)), generator.score(z)
+    codes, sources = generator.codes(staff.tokens)
+    assert np.array_equal(score.keys, staff.keys)
+    assert np.array_equal(score.places, staff.places)
+    assert torch.equal(score.sources, sources)
+    assert (sources[:, 8] == 0).all()
+    assert (sources[:, 9] == 8).all()
+    torch.testing.assert_close(score.codes, codes, atol=1e-3, rtol=1e-3)
+
+
+def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):
+    one = generator.encode(events, torch.Generator().manual_seed(1))
+    other = generator.encode(events, torch.Generator().manual_seed(2))
+    assert not torch.equal(one.mean, other.mean)
+    staff = to_staff(events.numpy().astype(np.uint8))
+    for posterior in (one, other):
+        score = generator.score(posterior.mean)
+        assert np.array_equal(score.keys, staff.keys)
+        assert np.array_equal(score.places, staff.places)
+        assert torch.equal(score.sources, generator.codes(staff.tokens)[1])
+
+
+def test_decoding_is_a_function_of_point_and_seed_however_batches_are_split(generator):
+    z = points(generator, 20)
+    assert torch.equal(generator.decode(z), generator.decode(z))
+    whole = generator.decode(z, LIKELIEST)
+    parts = [generator.decode(part, LIKELIEST) for part in z.split(7)]
+    assert torch.equal(torch.cat(parts), whole)
+    assert whole.shape == (20, 256)
+    assert generator.decode(z[:0]).shape == (0, 256)
+
+
+def test_a_repeat_has_the_events_of_the_bar_that_it_repeats(generator):
+    z = points(generator, 16)
+    bars = generator.decode(z, Sampling(temperature=1.0)).reshape(-1, BARS, STEPS_PER_BAR)
+    sources = generator.score(z).sources
+    repeats = (sources != FRESH).nonzero()
+    assert len(repeats)
+    for melody, bar in repeats.tolist():
+        one, other = bars[melody, bar], bars[melody, sources[melody, bar]]
+        notes = other < 128
+        assert torch.equal(one[notes], other[notes])
+
+
+def test_a_form_goes_before_the_point_s_own(generator):
+    form = torch.full((BARS,), FRESH)
+    form[8:12] = torch.arange(4)
+    score = generator.score(points(generator, 16), form)
+    assert (score.sources == form).all()
+    assert torch.equal(score.codes[:, 8:12], score.codes[:, :4])
+    bars = generator.decode(points(generator, 5), LIKELIEST, form=form).reshape(5, BARS, -1)
+    notes = bars[:, :4] < 128
+    assert torch.equal(bars[:, 8:12][notes], bars[:, :4][notes])
+
+
+def test_a_sampler_draws_in_its_form(generator):
+    form = torch.tensor([FRESH, *range(15)])  # one bar, sixteen times
+    bars = MelodySampler(generator, LIKELIEST, form).decode(points(generator, 3)).events
+    bars = bars.reshape(3, BARS, STEPS_PER_BAR)
+    notes = bars[:, :1] < 128
+    assert ((bars == bars[:, :1]) | ~notes).all()
+
+
+def test_noise_of_the_last_bar_changes_no_earlier_bar(generator):
+    z = points(generator, 16)
+    moved = z.clone()
+    moved[:, -5:] += 3
+    one, other = (generator.decode(p, LIKELIEST).reshape(-1, BARS, 16) for p in (z, moved))
+    assert torch.equal(one[:, :-1], other[:, :-1])
+
+
+def test_the_key_is_the_direction_of_the_first_two_numbers(generator):
+    z = points(generator, 16)
+    z[:, 0], z[:, 1] = 1.0, 0.0
+    assert (generator.score(z).keys == 0).all()
+    z[:, 0], z[:, 1] = 0.0, 1.0  # three fifths up: A
+    assert (generator.score(z).keys == 9).all()
+
+
+def test_teacher_forced_probabilities_sum_to_one(generator, events):
+    logits = generator.logits(generator.encode(events).mean, events)
+    assert logits.shape == (len(events), 256, 130)
+    torch.testing.assert_close(
+        logits.exp().sum(-1), torch.ones(len(events), 256), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_points_of_another_size_are_refused(generator):
+    with pytest.raises(UsageError, match=r"z must have shape \(batch, 112\), got \(2, 3\)"):
+        generator.decode(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 7}, "units must be a multiple of heads, got 256 and 7"),
+        ({"bar_code": 1}, "bar_code must be at least 2, got 1"),
+        ({"spread": 0.0}, "spread must be above 0 and at most 1, got 0.0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(UsageError, match=message):
+        StaffConfig(**change)
+
+
+def test_the_point_that_gives_a_melody_back_best_is_its_encoding(generator, some_melodies):
+    assert torch.equal(invert(generator, some_melodies), encode(generator, some_melodies).mean)

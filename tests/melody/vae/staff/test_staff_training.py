@@ -1,0 +1,122 @@
+"""Training in two stages that can be resumed, and what is measured for it."""
+
+import numpy as np
+import pytest
+import torch
+
+from melodyconstraints.melody.vae.staff.model import LINES
+from melodyconstraints.melody.vae.staff.notation import to_staff
+from melodyconstraints.melody.vae.staff.training import (
+    BarObjective,
+    PriorObjective,
+    measure_sigma_bar,
+    measure_tables,
+    part_of,
+    train_staff_generator,
+)
+from melodyconstraints.vae.training import TrainingSettings
+
+
+@pytest.fixture
+def batch(some_melodies) -> torch.Tensor:
+    """``(12, 256)`` int64."""
+    return torch.from_numpy(some_melodies.events.astype(np.int64))
+
+
+@pytest.fixture
+def train_tiny(generator, some_melodies):
+    """Trains on twelve melodies; keyword arguments go to the training."""
+    sources = np.array(["airs"] * 9 + ["hymns"] * 3, dtype=object)
+
+    def run(steps: int = 10, **options):
+        settings = TrainingSettings(
+            steps=steps, batch_size=4, precision="float32", checkpoint_every=2, warmup_steps=1
+        )
+        events = some_melodies.events
+        return train_staff_generator(
+            generator.config, events, sources, events[:4], settings, **options
+        )
+
+    return run
+
+
+def gradients_of(objective, batch) -> dict[str, float]:
+    noise = torch.randn(len(batch), objective.noise_size)
+    objective(batch, 0.0, noise)["loss"].backward()
+    return {
+        name: float(parameter.grad.abs().sum())
+        for name, parameter in objective.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def test_the_first_stage_teaches_all_of_the_bars(generator, batch):
+    found = gradients_of(BarObjective(generator), batch)
+    names = {name for name, _ in generator.bars.named_parameters() if "condition" not in name}
+    assert set(found) == {f"bars.{name}" for name in names}
+    assert min(found.values()) > 0
+
+
+def test_the_second_stage_teaches_prior_and_decoder(generator, batch):
+    batch[:, 16:32] = batch[:, :16]  # a repeat
+    objective = PriorObjective(generator)
+    found = gradients_of(objective, batch)
+    names = {name for name, _ in generator.named_parameters() if "encoder" not in name}
+    assert set(found) == {f"model.{name}" for name in names}
+
+
+def test_the_loss_is_that_of_codes_and_repeats(generator, batch):
+    """By hand: negative log-likelihoods of what the prior reads, fresh bars only for codes."""
+    batch[:, 16:32] = batch[:, :16]
+    objective = PriorObjective(generator)
+    losses = objective(batch, 0.0, torch.zeros(len(batch), objective.noise_size))
+    assert losses["loss"].item() == pytest.approx(
+        (losses["codes"] + losses["tokens"]).item() / 5 + losses["form"].item() / 64, rel=1e-5
+    )
+
+
+def test_tables_are_those_of_the_melodies(generator, some_melodies):
+    measure_tables(generator, some_melodies.events)
+    ranks = generator.place_ranks.numpy()
+    assert ranks[0] == 0
+    assert ranks[-1] == pytest.approx(1)
+    assert (np.diff(ranks) > 0).all()
+    places = to_staff(some_melodies.events).places
+    assert np.diff(ranks)[places[0]] >= 1 / 12 - 1e-3
+    assert len(ranks) == LINES + 1
+    codes, _ = generator.codes(to_staff(some_melodies.events).tokens)
+    assert codes.mean(dim=(0, 1)).abs().max() < 0.5
+
+
+def test_sigma_bar_is_above_zero_and_far_wider_for_bars_than_for_the_key(generator, some_melodies):
+    sigma_bar = measure_sigma_bar(generator, some_melodies.events)
+    assert sigma_bar.shape == (generator.latent_dim,)
+    assert (sigma_bar > 0).all()
+
+
+def test_a_training_learns_and_is_the_same_when_resumed(train_tiny, tmp_path):
+    model, state = train_tiny(20)
+    assert state.step == 17  # and three on single bars
+    assert {"held_out_codes", "held_out_tokens", "held_out_form"} <= state.curves[-1].keys()
+    train_tiny(20, folder=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"bars", "prior"}
+    again, _ = train_tiny(20, folder=tmp_path, resume=True)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, msg=name)
+
+
+def test_a_training_from_a_model_keeps_its_bars(train_tiny):
+    start, _ = train_tiny(10)
+    further, state = train_tiny(6, start=start)
+    assert state.step == 6
+    for name, tensor in start.bars.encoder.state_dict().items():
+        assert torch.equal(further.bars.encoder.state_dict()[name], tensor)
+    assert not torch.equal(further.prior.start, start.prior.start)
+
+
+def test_a_stage_has_its_share_of_the_time():
+    settings = TrainingSettings(time_budget_seconds=100.0, learning_rate=1e-3)
+    part = part_of(settings, 0.15, 2e-3)
+    assert part.time_budget_seconds == pytest.approx(15)
+    assert part.steps is None
+    assert part.learning_rate == 2e-3
