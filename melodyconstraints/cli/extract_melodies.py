@@ -234,7 +234,8 @@ def _say_skipped(store: Path) -> None:
     lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
     for line in lines[:_MOST_LISTED]:
         folder = json.loads(line)
-        talk().print(f"{shortened(printable(folder['folder']))}: {folder['detail']}")
+        name = shortened(printable(folder["folder"]))
+        talk().print(f"{name}: {folder['detail']}", soft_wrap=True)
     if len(lines) > _MOST_LISTED:
         talk().print(f"{len(lines) - _MOST_LISTED} more folders in {ledger}")
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import time
 from importlib import import_module
 from importlib.metadata import version
@@ -453,3 +454,31 @@ def test_a_packed_file_gives_the_same_as_the_plain_one(tmp_path, write_tune, tun
         extract(tmp_path / folder, tmp_path / f"{folder}-store")
     [row], [other] = (rows_of(tmp_path / f"{folder}-store") for folder in ("midi", "packed"))
     assert other == row | {"file": "a.mid.gz"}
+
+
+@pytest.mark.parametrize(("limit", "compiled"), [(10**6, False), (0, True)])
+def test_files_that_are_not_few_are_read_by_compiled_loops(
+    music, tmp_path, monkeypatch, limit, compiled
+):
+    """Compiled before the first file is begun, so that no file is charged for it."""
+    calls = []
+    monkeypatch.setattr(extract_store_module, "_INTERPRETED_BYTES", limit)
+    monkeypatch.setattr(
+        extract_store_module, "compile_loops", lambda *chosen: calls.append(chosen)
+    )
+    extract(music, tmp_path / "store", WindowSettings(polyphony="onset"), unique="transposed")
+    assert calls == [("onset", "transposed")] * compiled
+
+
+def test_workers_that_are_copies_and_new_processes_give_the_same(music, tmp_path, contents):
+    """While another thread runs, no worker is a copy."""
+    extract(music, tmp_path / "copies", engine=LocalEngine(2))
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        extract(music, tmp_path / "new", engine=LocalEngine(2))
+    finally:
+        done.set()
+        thread.join()
+    assert contents(tmp_path / "copies") == contents(tmp_path / "new")

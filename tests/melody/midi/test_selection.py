@@ -2,6 +2,7 @@
 
 import contextlib
 
+import mido
 import numpy as np
 import pytest
 
@@ -414,3 +415,125 @@ def test_the_first_voice_of_a_hymn_is_its_melody(real_midi):
             numbers.append(read_melody(hymn).number)
     assert len(numbers) >= 20
     assert numbers.count(1) >= 0.9 * len(numbers)
+
+
+# Tempo, program, names
+
+
+def messages_file(path, *tracks, midi_type=1):
+    """A file by mido of (tick, message) tracks; 480 ticks a quarter."""
+    file = mido.MidiFile(type=midi_type, ticks_per_beat=480)
+    for timed in tracks:
+        track, now = mido.MidiTrack(), 0
+        for tick, message in timed:
+            track.append(message.copy(time=tick - now))
+            now = tick
+        file.tracks.append(track)
+    file.save(path)
+    return path
+
+
+def walk_messages(first, last, channel=0):
+    """The walk as messages."""
+    return [
+        (int(480 * tick), mido.Message(kind, note=pitch, channel=channel))
+        for start, end, pitch in bars(first, last)
+        for kind, tick in (("note_on", start), ("note_off", end))
+    ]
+
+
+def tempo_at(tick, quarters_a_minute):
+    return tick, mido.MetaMessage("set_tempo", tempo=round(60_000_000 / quarters_a_minute))
+
+
+BAR = 1920
+
+
+@pytest.mark.parametrize(
+    ("name", "tempos", "bar", "tempo"),
+    [
+        ("of the bars taken", [(0, 60), (16 * BAR, 150)], 17, 150),
+        ("a bar before", [(0, 60), (16 * BAR, 150)], 16, 60),
+        ("in the midst of a bar", [(0, 60), (15 * BAR + 480, 150)], 17, 150),
+        ("the last of several at a tick", [(0, 120), (0, 72)], None, 72),
+        ("before the first", [(16 * BAR, 150)], 1, 120),
+        ("of no sense", [(0, 60), (BAR, 5)], 2, 120),
+    ],
+)
+def test_the_tempo_is_the_one_in_force_at_the_first_bar_taken(tmp_path, name, tempos, bar, tempo):
+    notes = walk_messages(1, 32)
+    path = messages_file(tmp_path / "song.mid", [tempo_at(*one) for one in tempos], notes)
+    assert read_melody(path, bar=bar).tempo == pytest.approx(tempo, rel=1e-4), name
+
+
+def test_the_tempo_of_a_set_up_bar_is_not_the_melodys(tmp_path):
+    path = messages_file(
+        tmp_path / "song.mid", [tempo_at(0, 240), tempo_at(BAR, 72)], walk_messages(2, 17)
+    )
+    found = read_melody(path)
+    assert (found.first_bar, found.tempo) == (2, pytest.approx(72, rel=1e-4))
+
+
+def test_the_program_is_the_one_with_which_the_bars_begin(tmp_path):
+    changes = [(0, 40), (16 * BAR, 45)]
+    programs = [(tick, mido.Message("program_change", program=n)) for tick, n in changes]
+    track = sorted([*programs, *walk_messages(1, 32)], key=lambda timed: timed[0])
+    path = messages_file(tmp_path / "song.mid", track)
+    assert [read_melody(path, bar=bar).program for bar in (1, 17)] == [40, 45]
+
+
+def test_one_violin_that_is_plucked_in_every_other_bar_is_one_track(tmp_path):
+    programs = [
+        (bar * BAR, mido.Message("program_change", program=40 + 5 * (bar % 2)))
+        for bar in range(16)
+    ]
+    track = sorted([*walk_messages(1, 16), *programs], key=lambda timed: timed[0])
+    found = read_melody(messages_file(tmp_path / "song.mid", track))
+    assert found.place == "bars 1-16 of track 1 (of 1 track, 16 bars)"
+    assert found.melody == walk(16)
+
+
+def named(name, channel):
+    """A track of the walk whose name has the bytes of Latin-1."""
+    return [(0, mido.MetaMessage("track_name", name=name)), *walk_messages(1, 16, channel)]
+
+
+def test_a_name_in_latin_1_counts_is_matched_and_shown(tmp_path):
+    path = messages_file(tmp_path / "song.mid", named("Mélodie", 0), named("Flûte", 1))
+    found = read_melody(path)
+    assert found.place == "bars 1-16 of track 'Mélodie' (of 2 tracks, 16 bars)"
+    for wanted in ("flûte", "FLU\u0302", "2"):  # composed, not composed
+        assert read_melody(path, track=wanted).name == "Flûte"
+
+
+def test_patterns_of_format_2_are_read_by_their_own_metres(tmp_path):
+    signature = {4: "4/4", 3: "3/4"}
+    tracks = [
+        [(0, mido.MetaMessage("time_signature", numerator=beats)), *named(name, 0)]
+        for beats, name in ((3, "Waltz"), (4, "Common"))
+    ]
+    path = messages_file(tmp_path / "song.mid", *tracks, midi_type=2)
+    assert read_melody(path).place == "bars 1-16 of track 'Common' (of 2 tracks, 16 bars)"
+    with pytest.raises(MidiError, match=f"is in {signature[3]}; 16 bars of melody need 4/4"):
+        read_melody(path, track="Waltz")
+
+
+@pytest.mark.parametrize("off", [-2, 0, 2])
+def test_a_signature_restated_a_few_ticks_off_the_bar_line_costs_no_bars(tmp_path, off):
+    restated = [
+        (tick, mido.MetaMessage("time_signature", numerator=4)) for tick in (0, 12 * BAR + off)
+    ]
+    found = read_melody(messages_file(tmp_path / "song.mid", restated, walk_messages(1, 24)))
+    assert found.place == "bars 1-16 of track 1 (of 1 track, 24 bars)"
+
+
+def test_the_share_of_onsets_off_the_grid_is_told(tmp_path):
+    """A bar of triplets of eighths, eight of twelve are moved; then 15 bars of quarters."""
+    triplets = [
+        (160 * number + end, mido.Message(kind, note=60 + number % 5))
+        for number in range(12)
+        for kind, end in (("note_on", 0), ("note_off", 160))
+    ]
+    found = read_melody(messages_file(tmp_path / "song.mid", triplets + walk_messages(2, 16)))
+    assert found.off_grid == 8 / 72
+    assert found.place.endswith("16 bars), 11% of its onsets moved by more than a 64th")
