@@ -28,7 +28,7 @@ from torch import Tensor
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
-from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.encoding import sample_points
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -231,11 +231,9 @@ def sample_encodings(model: MelodyVAE, stored: StoredMelodies, count: int) -> Te
     rows = _balanced(stored.sources.astype(str), count)
     if not len(rows):
         return None
-    posterior = encode(model, stored.melodies[rows])
     generator = torch.Generator().manual_seed(_ENCODINGS)
-    noise = torch.randn(posterior.mean.shape, generator=generator).to(model.device)
-    with torch.no_grad():
-        return _to_bytes(posterior.sample(noise=noise).cpu()) * STEP
+    noise = torch.randn(len(rows), model.latent_dim, generator=generator)
+    return _to_bytes(sample_points(model, stored.melodies[rows], noise).cpu()) * STEP
 
 
 def save_bank(bank: Bank, folder: Path, model: MelodyVAE) -> None:

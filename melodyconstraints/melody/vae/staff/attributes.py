@@ -127,31 +127,31 @@ class NormalScores(nn.Module):
         self.register_buffer("quantiles", torch.zeros(size, _KNOTS))
         self.register_buffer("rotation", torch.eye(size))
 
-    def learn(self, numbers: Numbers, generator: np.random.Generator) -> None:
-        """Take ranks and rotation from ``(N, G)`` numbers of many melodies."""
+    def learn(self, numbers: Numbers, shares: Numbers) -> None:
+        """Take ranks and rotation from ``(N, G)`` numbers, with shares as below."""
         table = np.quantile(numbers, np.linspace(0, 1, _KNOTS), axis=0).T
         self.quantiles.copy_(torch.from_numpy(table))
-        values, axes = np.linalg.eigh(np.cov(self._raw(numbers, generator).T))
+        values, axes = np.linalg.eigh(np.cov(self._raw(numbers, shares).T))
         self.rotation.copy_(torch.from_numpy((axes / np.sqrt(values.clip(_LEAST))) @ axes.T))
 
-    def forward(self, numbers: Numbers, generator: np.random.Generator | None = None) -> Tensor:
+    def forward(self, numbers: Numbers, shares: Numbers) -> Tensor:
         """``(B, G)`` to scores ``(B, G)``.
 
         Args:
-            generator: draws a rank among those of equal numbers; None for their middle.
+            shares: ``(B, G)`` in [0, 1], places among the ranks of equal numbers; 1/2 is the
+                middle.
         """
-        raw = torch.from_numpy(self._raw(numbers, generator)).float()
+        raw = torch.from_numpy(self._raw(numbers, shares)).float()
         return raw.to(self.rotation.device) @ self.rotation
 
-    def _raw(self, numbers: Numbers, generator: np.random.Generator | None) -> Numbers:
+    def _raw(self, numbers: Numbers, shares: Numbers) -> Numbers:
         ranks = np.linspace(0, 1, _KNOTS)
         scores = np.empty_like(numbers)
         for column, table in enumerate(self.quantiles.double().cpu().numpy()):
             values = numbers[:, column].astype(np.float32).astype(np.float64)
             low = np.searchsorted(table, values, "left").clip(0, _KNOTS - 1)
             high = (np.searchsorted(table, values, "right") - 1).clip(0, _KNOTS - 1)
-            share = 0.5 if generator is None else generator.random(len(values))
-            tied = ranks[low] + (ranks[high] - ranks[low]) * share
+            tied = ranks[low] + (ranks[high] - ranks[low]) * shares[:, column]
             different, first = np.unique(table, return_index=True)
             between = np.interp(values, different, ranks[first])
             rank = np.where(high > low, tied, between)

@@ -27,6 +27,9 @@ dimensions, ``C`` dimensions of a bar's code, ``V`` = 130 events.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +53,7 @@ from melodyconstraints.melody.vae.staff.bars import BarVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
     Ints,
+    Staff,
     events_of_tokens,
     place_degrees,
     to_staff,
@@ -121,32 +125,38 @@ class StaffGenerator(MelodyVAE):
         return Parts(key, place[:, 0], scores, form, bars.reshape(len(z), BARS, -1))
 
     @torch.no_grad()
-    def encode(self, events: Tensor, generator: torch.Generator | None = None) -> Posterior:
+    def encode(self, events: Tensor) -> Posterior:
         """``(B, T)`` integers in [0, 129] to the posterior q(z | m).
 
-        Args:
-            generator: where a melody has more than one point (ranks that it shares with others,
-                bar codes, which are noisy), draws one; None for the middle.
+        Its samples all decode to the melody, or nearly: codes of bars are noisy, and what is found
+        by a rank lies anywhere among the ranks of melodies that are equal in it.
         """
         staff = to_staff(canonical_events(events.cpu().numpy()))
-        numbers = None if generator is None else _numpy_generator(generator)
-        keys = _key_points(staff.keys, numbers).to(self.device)
-        place = self._place_points(staff.places, numbers)
-        scores = self.scores(attributes(staff), numbers)
-        codes, sources = self.codes(staff.tokens, self._code_noise(len(events), generator))
-        degrees = torch.from_numpy(staff.degrees).to(self.device)
-        noise, bounds = self.prior.noise_of(codes, sources, Whole(scores, degrees))
-        form = _normal(_between(bounds, generator))
-        mean = torch.cat([keys, place[:, None], scores, form, noise.flatten(1)], -1)
-        return Posterior(mean, self.sigma_bar.expand_as(mean))
+        mean = self._points(staff, torch.zeros(len(events), self.latent_dim))
+        return StaffPosterior(mean, self.sigma_bar.expand_as(mean), partial(self._points, staff))
 
-    def codes(self, tokens: Ints, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def _points(self, staff: Staff, noise: Tensor) -> Tensor:
+        """``(B, Z)`` points of melodies: the middle ones for zeros, others for other noise."""
+        drawn = self.parts(noise.to(self.device))
+        keys = _key_points(staff.keys, _ranks(drawn.key[:, 0]))
+        place = self._place_points(staff.places, _ranks(drawn.place))
+        scores = self.scores(attributes(staff), _ranks(drawn.attributes).cpu().numpy())
+        codes, sources = self.codes(staff.tokens, drawn.bars)
+        degrees = torch.from_numpy(staff.degrees).to(self.device)
+        bars, bounds = self.prior.noise_of(codes, sources, Whole(scores, degrees))
+        bars = torch.where((sources == FRESH)[..., None], bars, drawn.bars)
+        low, high = bounds.double().unbind(-1)
+        form = _normal(low + (high - low) * _ranks(drawn.form))
+        return torch.cat([keys, place[:, None], scores, form, bars.flatten(1)], -1)
+
+    def codes(self, tokens: Ints, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and the bars that they repeat.
 
         A bar that equals several repeats the last of them.
 
         Args:
-            noise: ``(B, K, C)`` standard normal, of which codes get the configured share; None
+            noise: ``(B, K, C)`` standard normal, of which codes get the configured share; zeros
                 for the mean codes.
         """
         equal = torch.from_numpy(equal_bars(tokens)).to(self.device)
@@ -154,10 +164,8 @@ class StaffGenerator(MelodyVAE):
         sources = torch.where(equal.any(-1), (equal * (numbers + 1)).amax(-1) - 1, FRESH)
         bars = torch.from_numpy(tokens).to(self.device).reshape(-1, STEPS_PER_BAR)
         posterior = self.bars.encoder(bars)
-        codes = posterior.mean
-        if noise is not None:
-            share = self.config.code_noise * posterior.scale
-            codes = codes + share * noise.reshape(codes.shape)
+        share = self.config.code_noise * posterior.scale
+        codes = posterior.mean + share * noise.reshape(posterior.mean.shape)
         codes = (codes - self.code_mean) / self.code_scale
         first = torch.where(equal.any(-1), equal.float().argmax(-1), numbers)
         codes = codes.reshape(len(tokens), BARS, -1)
@@ -254,42 +262,40 @@ class StaffGenerator(MelodyVAE):
         """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""
         return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
 
-    def _code_noise(self, count: int, generator: torch.Generator | None) -> Tensor | None:
-        if generator is None:
-            return None
-        size = count, BARS, self.config.bar_code
-        return torch.randn(size, generator=generator, device=generator.device).to(self.device)
-
-    def _place_points(self, places: Ints, generator: np.random.Generator | None) -> Tensor:
+    def _place_points(self, places: Ints, shares: Tensor) -> Tensor:
         ranks = self.place_ranks.double()
         lines = torch.from_numpy(places).clamp(0, LINES - 1).to(self.device)
-        share = 0.5 if generator is None else torch.from_numpy(generator.random(len(places)))
         low, high = ranks[lines], ranks[lines + 1]
-        return _normal(low + (high - low) * share)
+        return _normal(low + (high - low) * shares)
 
 
-def _key_points(keys: Ints, generator: np.random.Generator | None) -> Tensor:
-    """``(B, 2)`` in the direction of each key."""
-    around = 0.0 if generator is None else generator.random(len(keys)) - 0.5
-    angle = (np.argsort(_FIFTHS)[keys] + around) * (2 * math.pi / 12)
-    return torch.from_numpy(_KEY_RADIUS * np.stack([np.cos(angle), np.sin(angle)], 1)).float()
+@dataclass(frozen=True)
+class StaffPosterior(Posterior):
+    """The points of melodies; ``draw`` turns standard normal ``(B, Z)`` into some of them."""
+
+    draw: Callable[[Tensor], Tensor]
+
+    def sample(
+        self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
+    ) -> Tensor:
+        """``(B, Z)``; see :meth:`melodyconstraints.vae.posterior.Posterior.sample`."""
+        if noise is None:
+            noise = torch.randn(self.mean.shape, generator=generator)
+        return self.draw(noise)
 
 
-def _between(bounds: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The middle of ``(..., 2)`` bounds, or numbers drawn between them."""
-    low, high = bounds.unbind(-1)
-    if generator is None:
-        return (low + high) / 2
-    share = torch.rand(low.shape, generator=generator, device=generator.device)
-    return low + (high - low) * share.to(low.device)
+def _key_points(keys: Ints, shares: Tensor) -> Tensor:
+    """``(B, 2)`` in the direction of each key, its twelfth of the circle by shares in [0, 1]."""
+    places = torch.from_numpy(np.argsort(_FIFTHS)[keys]).to(shares.device)
+    angle = (places + shares - 0.5) * (2 * math.pi / 12)
+    return (_KEY_RADIUS * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
+
+
+def _ranks(noise: Tensor) -> Tensor:
+    """Ranks of normal numbers, in [0, 1]."""
+    return torch.special.ndtr(noise.double())
 
 
 def _normal(ranks: Tensor) -> Tensor:
     """Normal numbers of these ranks in (0, 1)."""
     return torch.special.ndtri(ranks.double().clamp(_RAREST, 1 - _RAREST)).float()
-
-
-def _numpy_generator(generator: torch.Generator) -> np.random.Generator:
-    """A generator of NumPy's that goes on from one of PyTorch's."""
-    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-    return np.random.default_rng(int(seed))

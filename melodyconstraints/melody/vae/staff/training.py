@@ -37,9 +37,9 @@ from melodyconstraints.vae.training import (
     train,
 )
 
-BETA = 0.35
+BETA = 0.6
 """Weight of the divergence of bar codes."""
-BARS_SHARE = 0.15
+BARS_SHARE = 0.25
 """Of the training, on single bars."""
 BARS_RATE = 2.0
 """Learning rate of that stage, times the setting's."""
@@ -91,7 +91,8 @@ class PriorObjective(Objective):
             noise, other = noise.split(self.noise_size // 2, -1)
             codes, sources = model.codes(staff.tokens, noise)
             noisy, _ = model.codes(staff.tokens, other / model.config.code_noise)
-            scores = model.scores(attributes(staff))
+            numbers = attributes(staff)
+            scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         degrees = torch.from_numpy(staff.degrees).to(batch.device)
         conditions, choices = model.prior.read(codes, sources, Whole(scores, degrees))
@@ -128,7 +129,8 @@ def on_staff(batch: Tensor) -> Staff:
 def measure_tables(model: StaffGenerator, events: Events) -> None:
     """Take ranks of attributes and places, and the scale of the codes, from ``(N, T)`` events."""
     staff = to_staff(canonical_events(events))
-    model.scores.learn(attributes(staff), np.random.default_rng(0))
+    numbers = attributes(staff)
+    model.scores.learn(numbers, np.random.default_rng(0).random(numbers.shape))
     counts = np.bincount(staff.places.clip(0, LINES - 1), minlength=LINES)
     shares = (1 - _ANY_LINE) * counts / counts.sum() + _ANY_LINE / LINES
     ranks = np.concatenate([[0], np.cumsum(shares)])
@@ -145,9 +147,9 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
 @torch.no_grad()
 def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> Tensor:
     """``(Z,)`` deviation among the points that are equally a melody's, mean over melodies."""
-    batch = torch.from_numpy(events.astype(np.int64)).to(model.device)
+    posterior = model.encode(torch.from_numpy(events.astype(np.int64)).to(model.device))
     generator = torch.Generator().manual_seed(0)
-    drawn = [model.encode(batch, generator).mean for _ in range(draws)]
+    drawn = [posterior.sample(generator) for _ in range(draws)]
     return torch.stack(drawn).std(0).mean(0).clamp(min=0.02)
 
 

@@ -57,8 +57,8 @@ def test_scores_are_normal_and_uncorrelated(rng):
     numbers[:, 1] += numbers[:, 0]
     numbers[:, 2] = numbers[:, 2].round()  # ties
     scores = NormalScores(3)
-    scores.learn(numbers, np.random.default_rng(1))
-    drawn = scores(numbers, np.random.default_rng(2)).numpy()
+    scores.learn(numbers, rng.random(numbers.shape))
+    drawn = scores(numbers, rng.random(numbers.shape)).numpy()
     assert np.abs(drawn.mean(0)).max() < 0.05
     np.testing.assert_allclose(np.cov(drawn.T), np.eye(3), atol=0.06)
 
@@ -67,8 +67,9 @@ def test_equal_numbers_have_the_middle_score_and_more_is_more(rng):
     numbers = np.repeat([0.0, 1.0, 2.0], [100, 200, 100])
     numbers = np.stack([numbers, rng.permutation(numbers)], 1)
     scores = NormalScores(2)
-    scores.learn(numbers, np.random.default_rng(1))
-    low, middle, high = scores(np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]))[:, 0].tolist()
+    scores.learn(numbers, rng.random(numbers.shape))
+    three = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    low, middle, high = scores(three, np.full((3, 2), 0.5))[:, 0].tolist()
     assert middle == pytest.approx(0, abs=0.05)
     assert low == pytest.approx(-high, abs=0.1)
     assert low < -0.9

@@ -68,7 +68,7 @@ def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
 def test_an_encoding_decodes_to_key_place_codes_and_repeats_of_the_melody(generator, events):
     z = generator.encode(events).mean
     staff, score = to_staff(events.numpy().astype(np.uint8)), generator.score(z)
-    codes, sources = generator.codes(staff.tokens)
+    codes, sources = generator.codes(staff.tokens, torch.zeros(len(events), BARS, 5))
     assert np.array_equal(score.keys, staff.keys)
     assert np.array_equal(score.places, staff.places)
     assert torch.equal(score.sources, sources)
@@ -78,15 +78,17 @@ def test_an_encoding_decodes_to_key_place_codes_and_repeats_of_the_melody(genera
 
 
 def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):
-    one = generator.encode(events, torch.Generator().manual_seed(1))
-    other = generator.encode(events, torch.Generator().manual_seed(2))
-    assert not torch.equal(one.mean, other.mean)
-    staff = to_staff(events.numpy().astype(np.uint8))
-    for posterior in (one, other):
-        score = generator.score(posterior.mean)
-        assert np.array_equal(score.keys, staff.keys)
-        assert np.array_equal(score.places, staff.places)
-        assert torch.equal(score.sources, generator.codes(staff.tokens)[1])
+    posterior = generator.encode(events)
+    one, other = (posterior.sample(torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    assert not torch.equal(one, other)
+    middle = generator.score(posterior.mean)
+    for z in (one, other):
+        score = generator.score(z)
+        assert np.array_equal(score.keys, middle.keys)
+        assert np.array_equal(score.places, middle.places)
+        assert torch.equal(score.sources, middle.sources)
+    nothing = torch.zeros_like(one)
+    assert torch.equal(posterior.sample(noise=nothing), posterior.mean)
 
 
 def test_decoding_is_a_function_of_point_and_seed_however_batches_are_split(generator):
