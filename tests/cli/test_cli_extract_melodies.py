@@ -369,3 +369,16 @@ def test_a_program_that_is_killed_goes_on_with_resume(mc, tmp_path):
     undisturbed = {path.name: path.read_bytes() for path in (tmp_path / "undisturbed").iterdir()}
     assert {p.name: p.read_bytes() for p in (tmp_path / "melodies").iterdir()} == undisturbed
     assert len(read_store(tmp_path / "melodies")) == len(set(melodies))
+
+
+def test_a_few_files_need_neither_numba_nor_pandas_nor_torch(midi, tmp_path):
+    """Each takes longer to load than the files to read."""
+    program = (
+        "import sys; from melodyconstraints.cli.main import main; "
+        "main(sys.argv[1:], standalone_mode=False); "
+        "sys.exit(', '.join({'numba', 'pandas', 'torch', 'scipy'} & sys.modules.keys()) or 0)"
+    )
+    for jobs in ("0", "1"):
+        command = ["extract-melodies", str(midi), "-o", str(tmp_path / jobs), "--jobs", jobs]
+        done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
