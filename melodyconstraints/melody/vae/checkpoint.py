@@ -1,4 +1,4 @@
-"""Melody VAEs on disk, and the one that comes with the package."""
+"""Melody models on disk, and those that come with the package."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from melodyconstraints.storage.artifacts import fits_this_version, load_artifact
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
-"""The model that comes with the package."""
-BUNDLED_NAME = "bundled"
-"""What stands for its folder in actors, wherever the package is installed."""
+"""The model that is taken where none is named."""
+BUNDLED_NAME, STAFF_NAME = "bundled", "staff"
+PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff")}
+"""Models that come with the package, by what stands for their folders in commands and actors."""
 
 
 def home_of(model: MelodyVAE) -> Path | None:
     """Folder of a model, wherever the package is installed; None if it was never on disk."""
     if not model.folder:
         return None
-    return BUNDLED if model.folder == BUNDLED_NAME else Path(model.folder)
+    return PACKAGED.get(model.folder) or Path(model.folder)
 
 
 def save_model(
@@ -55,15 +56,19 @@ def save_model(
 def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> MelodyVAE:
     """Read a model folder; without one, the bundled model.
 
+    Args:
+        folder: a folder, or a name of :data:`PACKAGED`.
+
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
-    folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
+    folder = PACKAGED.get(str(folder or BUNDLED_NAME)) or Path(str(folder))
     artifact = load_artifact(folder, KIND)
     with fits_this_version(folder):
         model = model_of(artifact.config["model"])
         model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
-    model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
+    names = [name for name, packaged in PACKAGED.items() if packaged == folder]
+    model.folder = names[0] if names else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device)).eval()
 
