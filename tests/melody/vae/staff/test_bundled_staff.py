@@ -1,4 +1,4 @@
-"""The staff generator that comes with the package: it loads by its name and draws repeating bars."""
+"""The packaged staff generator: it loads by its name and draws melodies with form."""
 
 import numpy as np
 
@@ -11,8 +11,7 @@ def test_the_packaged_generator_draws_melodies_with_form():
     model = load_model(STAFF_NAME)
     assert (model.folder, home_of(model)) == (STAFF_NAME, PACKAGED[STAFF_NAME])
     melodies = generate(model, 64, seed=3)
-    # Held-out melodies: .18 and 17.6; samples of the LSTM model, .004 and 26.8. The standard errors
-    # of 64 melodies are .02 and .8.
+    # Held-out melodies: .18 and 17.6; the LSTM model: .004 and 26.8. Standard errors: .02 and .8.
     assert 0.1 < repeated_bars(melodies).mean() < 0.26
     assert 14 < pitch_range(melodies).mean() < 21
     np.testing.assert_array_equal(melodies.events, generate(model, 64, seed=3).events)
