@@ -50,8 +50,6 @@ LINES = st.builds(
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0, 0, 1, -5])), max_size=6),
 )
 
-pytestmark = pytest.mark.usefixtures("both_ways")
-
 
 def sequences_of(line):
     """Every 16 intervals in a row, with the 17 notes they lie between."""
