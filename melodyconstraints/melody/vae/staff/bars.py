@@ -9,6 +9,8 @@ Shapes: ``N`` bars side by side, ``S`` = 16 steps, ``C`` dimensions of a code, `
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,8 +18,27 @@ from torch.nn import functional as F
 from melodyconstraints.melody.units import STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.config import StaffConfig
-from melodyconstraints.melody.vae.staff.notation import TOKEN_START, TOKENS
+from melodyconstraints.melody.vae.staff.notation import (
+    LINES,
+    REACH,
+    SCALE,
+    TOKEN_HOLD,
+    TOKEN_START,
+    TOKENS,
+)
 from melodyconstraints.vae.posterior import Posterior
+
+
+class Given(NamedTuple):
+    """On what the decoder of a bar is conditioned.
+
+    Args:
+        conditions: ``(N, H)`` of the bars before.
+        degrees: ``(N,)`` int64 degree of the scale at the place on the staff, in [0, 6].
+    """
+
+    conditions: Tensor
+    degrees: Tensor
 
 
 class BarEncoder(nn.Module):
@@ -60,56 +81,71 @@ class StaffBarDecoder(nn.Module):
         self.output = nn.Linear(config.decoder_units + self.features, TOKENS)
         self.condition_steps = nn.Linear(condition, STEPS_PER_BAR * self.features)
         self.condition_start = nn.Linear(condition, config.decoder_units)
-        for layer in (self.condition_steps, self.condition_start):
+        self.degrees = nn.Linear(config.decoder_units + self.features, 2 * SCALE)
+        for layer in (self.condition_steps, self.condition_start, self.degrees):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, codes: Tensor, bars: Tensor, conditions: Tensor | None = None) -> Tensor:
+    def forward(self, codes: Tensor, bars: Tensor, given: Given | None = None) -> Tensor:
         """Teacher-forced logits ``(N, S, V)`` of the true ``bars`` ``(N, S)``.
 
         Args:
             codes: ``(N, C)``.
-            conditions: ``(N, H)`` of the bars before; None where bars stand alone.
+            given: None where bars stand alone.
         """
-        features, state = self._prepare(codes, conditions)
+        features, state = self._prepare(codes, given)
         before = F.pad(bars[:, :-1], (1, 0), value=TOKEN_START)
         outputs, _ = self.gru(torch.cat([self.before(before), features], -1), state[None])
-        return self.output(torch.cat([outputs, features], -1))
+        return self._logits(torch.cat([outputs, features], -1), given)
 
-    def draw(self, codes: Tensor, conditions: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+    def draw(self, codes: Tensor, given: Given, noise: Tensor, sampling: Sampling) -> Tensor:
         """Draw a bar for each code.
 
         Args:
             codes: ``(N, C)``.
-            conditions: ``(N, H)``.
             noise: ``(N, S)`` uniform in [0, 1); one number decides each token.
 
         Returns:
             ``(N, S)`` int64 tokens.
         """
-        features, state = self._prepare(codes, conditions)
+        features, state = self._prepare(codes, given)
         token = torch.full((len(codes),), TOKEN_START, device=codes.device)
         drawn = []
         for step in range(STEPS_PER_BAR):
-            given = torch.cat([self.before(token), features[:, step]], -1)
-            state = self._advance(given, state)
-            logits = self.output(torch.cat([state, features[:, step]], -1))
+            of_step = features[:, step]
+            state = self._advance(torch.cat([self.before(token), of_step], -1), state)
+            logits = self._logits(torch.cat([state, of_step], -1)[:, None], given)[:, 0]
             token = sampling(logits, noise[:, step])
             drawn.append(token)
         return torch.stack(drawn, 1)
 
-    def _prepare(self, codes: Tensor, conditions: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _logits(self, outputs: Tensor, given: Given | None) -> Tensor:
+        """``(N, n, V)`` from the states and features of n steps.
+
+        Each degree of the scale has a share of its own, plain and raised, in whatever octave and
+        wherever it stands on the staff.
+        """
+        logits = self.output(outputs)
+        if given is None:
+            return logits
+        lines = torch.arange(LINES, device=logits.device) - REACH
+        degrees = (lines + given.degrees[:, None]) % SCALE
+        index = torch.cat([degrees, degrees + SCALE], 1)[:, None].expand(-1, logits.shape[1], -1)
+        of_degrees = self.degrees(outputs).gather(-1, index)
+        return logits + F.pad(of_degrees, (0, TOKENS - TOKEN_HOLD))
+
+    def _prepare(self, codes: Tensor, given: Given | None) -> tuple[Tensor, Tensor]:
         """Features of each step ``(N, S, features)`` and the state before the first."""
         features, state = self.steps(codes), self.start(codes)
-        if conditions is not None:
-            features = features + self.condition_steps(conditions)
-            state = state + self.condition_start(conditions)
+        if given is not None:
+            features = features + self.condition_steps(given.conditions)
+            state = state + self.condition_start(given.conditions)
         return features.reshape(len(codes), STEPS_PER_BAR, self.features), torch.tanh(state)
 
-    def _advance(self, given: Tensor, state: Tensor) -> Tensor:
+    def _advance(self, inputs: Tensor, state: Tensor) -> Tensor:
         """One step of the GRU."""
-        of_given, of_state, bias, other_bias = self.gru.all_weights[0]
-        new = F.linear(given, of_given, bias).chunk(3, -1)
+        of_inputs, of_state, bias, other_bias = self.gru.all_weights[0]
+        new = F.linear(inputs, of_inputs, bias).chunk(3, -1)
         old = F.linear(state, of_state, other_bias).chunk(3, -1)
         reset, update = torch.sigmoid(new[0] + old[0]), torch.sigmoid(new[1] + old[1])
         return torch.lerp(torch.tanh(new[2] + reset * old[2]), state, update)

@@ -49,7 +49,7 @@ from melodyconstraints.melody.vae.staff.attributes import (
     equal_bars,
 )
 from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole, condition_size
-from melodyconstraints.melody.vae.staff.bars import BarVAE
+from melodyconstraints.melody.vae.staff.bars import BarVAE, Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
     Ints,
@@ -95,6 +95,11 @@ class Score(NamedTuple):
     codes: Tensor
     sources: Tensor
     conditions: Tensor
+
+    @property
+    def given(self) -> Given:
+        """For the decoder, all bars side by side."""
+        return given_to_bars(self.conditions, place_degrees(self.keys, self.places))
 
 
 class StaffGenerator(MelodyVAE):
@@ -197,8 +202,7 @@ class StaffGenerator(MelodyVAE):
         score = self.score(z)
         staff = to_staff(events.cpu().numpy().astype(np.uint8), score.keys, score.places)
         bars = torch.from_numpy(staff.tokens).to(z.device).reshape(-1, STEPS_PER_BAR)
-        conditions = score.conditions.flatten(0, 1)
-        logits = self.bars.decoder(self.raw(score.codes), bars, conditions)
+        logits = self.bars.decoder(self.raw(score.codes), bars, score.given)
         probabilities = logits.softmax(-1).reshape(len(z), STEPS, -1)
         stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
         of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
@@ -248,8 +252,8 @@ class StaffGenerator(MelodyVAE):
     def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
         """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
         batch = len(noise)
-        given = self.raw(score.codes), score.conditions.flatten(0, 1)
-        drawn = self.bars.decoder.draw(*given, noise.reshape(-1, STEPS_PER_BAR), sampling)
+        codes, of_bars = self.raw(score.codes), noise.reshape(-1, STEPS_PER_BAR)
+        drawn = self.bars.decoder.draw(codes, score.given, of_bars, sampling)
         bars = drawn.reshape(batch, BARS, STEPS_PER_BAR)
         rows = torch.arange(batch, device=noise.device)
         for bar in range(1, BARS):
@@ -267,6 +271,12 @@ class StaffGenerator(MelodyVAE):
         lines = torch.from_numpy(places).clamp(0, LINES - 1).to(self.device)
         low, high = ranks[lines], ranks[lines + 1]
         return _normal(low + (high - low) * shares)
+
+
+def given_to_bars(conditions: Tensor, degrees: Ints) -> Given:
+    """``(B, K, H)`` conditions and ``(B,)`` degrees of melodies as those of ``B * K`` bars."""
+    of_bars = torch.from_numpy(degrees).to(conditions.device).repeat_interleave(BARS)
+    return Given(conditions.flatten(0, 1), of_bars)
 
 
 @dataclass(frozen=True)

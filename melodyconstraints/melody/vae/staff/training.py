@@ -24,8 +24,9 @@ from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.attributes import attributes, equal_bars
 from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.bars import Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
-from melodyconstraints.melody.vae.staff.model import LINES, StaffGenerator
+from melodyconstraints.melody.vae.staff.model import LINES, StaffGenerator, given_to_bars
 from melodyconstraints.melody.vae.staff.notation import Staff, to_staff
 from melodyconstraints.melody.vae.training import MelodyBatches, transpose_randomly
 from melodyconstraints.vae.distributed import Processes
@@ -106,10 +107,11 @@ class PriorObjective(Objective):
 
     def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
         """-log p(tokens | noisy code, bars before) of every third fresh bar."""
-        rows = fresh.nonzero()[::_EVERY].unbind(-1)
-        tokens = torch.from_numpy(staff.tokens).to(noisy.device)
-        bars = tokens.reshape(len(tokens), BARS, -1)[rows]
-        logits = self.model.bars.decoder(self.model.raw(noisy[rows]), bars, conditions[rows])
+        rows = fresh.flatten().nonzero()[::_EVERY, 0]
+        bars = torch.from_numpy(staff.tokens).to(noisy.device).reshape(-1, STEPS_PER_BAR)[rows]
+        given = given_to_bars(conditions, staff.degrees)
+        given = Given(given.conditions[rows], given.degrees[rows])
+        logits = self.model.bars.decoder(self.model.raw(noisy)[rows], bars, given)
         return F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum") / len(bars)
 
 

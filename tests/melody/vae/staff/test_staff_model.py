@@ -176,3 +176,15 @@ def test_sizes_that_do_not_fit_are_refused(change, message):
 
 def test_the_point_that_gives_a_melody_back_best_is_its_encoding(generator, some_melodies):
     assert torch.equal(invert(generator, some_melodies), encode(generator, some_melodies).mean)
+
+
+def test_a_degree_of_the_scale_has_its_share_wherever_it_stands(generator):
+    """The tonic made sure: every note is one, in two octaves and under two signatures."""
+    decoder = generator.bars.decoder
+    decoder.degrees.weight.data.zero_()
+    decoder.degrees.bias.data[:] = torch.tensor([100.0] + [0.0] * 13)
+    z = points(generator, 16)
+    z[:8, :2], z[8:, :2] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])  # C, A
+    events = generator.decode(z, LIKELIEST)
+    for rows, tonic in ((events[:8], 0), (events[8:], 9)):
+        assert set((rows[rows < 128] % 12).tolist()) == {tonic}
