@@ -44,6 +44,6 @@ def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = Tr
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk names no file
+        if isinstance(error, OSError) and error.filename is None and not durable:
+            error.filename = str(path)  # a full disk names no file; stores name their own place
         raise
