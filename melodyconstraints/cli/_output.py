@@ -86,6 +86,4 @@ def write_manifest(output: Path, facts: dict[str, Any]) -> None:
     It is written before them: a later run knows by it what a run that failed has left.
     """
     output.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        output / MANIFEST, (json_text(facts) + "\n").encode(), durable=False, named=True
-    )
+    write_atomically(output / MANIFEST, (json_text(facts) + "\n").encode(), durable=False)

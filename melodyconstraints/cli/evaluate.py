@@ -126,6 +126,7 @@ def _evaluate_actor(
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.actor import load_actor
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+    from melodyconstraints.workflows.train_actor import LIKE
 
     model = None if model_folder is None else load_model(model_folder)
     actor = load_actor(**where, model=model)
@@ -136,9 +137,8 @@ def _evaluate_actor(
         print_json(evaluation.as_dict())
     else:
         _print(evaluation)
-        if actor.learned and evaluation.examples is None:
-            names = ", ".join(actor.learned)
-            click.echo(f"{names}: give --like and --unlike to compare with held-out examples")
+        if LIKE in actor.learned and evaluation.examples is None:
+            click.echo(f"{LIKE}: give --like and --unlike to compare with those held out")
 
 
 def _held_out(store: Path, count: int) -> Melodies:

@@ -134,7 +134,7 @@ def _plot_page(
         draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes, other=others[index])
         if titles:
             axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
-    write_atomically(path, _png(figure), durable=False, named=True)
+    write_atomically(path, _png(figure), durable=False)
 
 
 def piano_roll_png(melody: Melody) -> bytes:

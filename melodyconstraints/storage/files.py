@@ -28,14 +28,14 @@ def check_writable(place: Path) -> None:
         ) from error
 
 
-def write_atomically(
-    path: Path, data: bytes | memoryview, *, durable: bool = True, named: bool = False
-) -> None:
+def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Replace a file atomically: a reader sees the old content or all of the new.
 
     Args:
         durable: whether this holds for a power failure too, which takes some milliseconds.
-        named: whether an error that names no file, as of a full disk, is given this one.
+
+    Raises:
+        OSError: it cannot be written; the error names the file, for a full disk too.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -47,6 +47,6 @@ def write_atomically(
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None and named:
-            error.filename = str(path)  # a full disk names no file
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a full disk names none
         raise

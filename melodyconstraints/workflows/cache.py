@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.settings import PRESETS
@@ -15,6 +17,8 @@ from melodyconstraints.workflows.bank import load_bank
 
 _TRIED = 64
 """Melodies of the bank whose rewards tell a rule from its earlier versions."""
+_RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
+"""A file in a specification, which may combine rules: ``not:/home/ann/mine.py:f``."""
 
 
 def cached_actor(
@@ -22,8 +26,8 @@ def cached_actor(
 ) -> MelodyActor:
     """The actor of the cache for a model and rules, or one that is trained now.
 
-    A rule is known by its specification and by its rewards of some melodies: of a file that was
-    edited the rule is another one.
+    A rule is known by its specification, by the contents of its file, if it has one, and by its
+    rewards of some melodies, since modules that it imports may have changed.
 
     Args:
         train: trains the actor by the default recipe; called if the cache has none. What it
@@ -31,8 +35,8 @@ def cached_actor(
     """
     melodies = load_bank(model).melodies[:_TRIED]
     rewards = [rule(melodies).round(6).tolist() for rule in rules]
-    key = (model.fingerprint, PRESETS["default"], [rule.spec for rule in rules], rewards)
-    place = cache_place(ACTORS, repr(key))
+    specs = [(rule.spec, _files_of(rule.spec)) for rule in rules]
+    place = cache_place(ACTORS, repr((model.fingerprint, PRESETS["default"], specs, rewards)))
     try:
         return load_actor(place, model=model, rules=rules)
     except ArtifactError:  # none, or of another version
@@ -41,3 +45,9 @@ def cached_actor(
         with suppress(OSError, UsageError):  # no place to keep it, or a model of no folder
             actor.save(place)
     return actor
+
+
+def _files_of(spec: str) -> list[bytes]:
+    """Contents of the rule files that a specification names."""
+    paths = map(Path, _RULE_FILE.findall(spec))
+    return [path.read_bytes() for path in paths if path.is_file()]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
+import torch
 
 from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
@@ -288,7 +290,7 @@ def test_an_actor_by_examples_is_compared_with_those_held_out(
     actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
     actor.save("actor")
     result = mc("evaluate", "--actor", "actor", "-n", 4)
-    assert "like the examples: give --like and --unlike to compare" in result.stdout
+    assert "like the examples: give --like and --unlike to compare with those" in result.stdout
     assert "all its rules" not in result.stdout
     result = mc("evaluate", "--actor", "actor", "-n", 4, "--like", "reels", "--unlike", "hymns")
     assert result.exit_code == 0
@@ -303,3 +305,12 @@ def test_an_actor_by_examples_is_compared_with_those_held_out(
     assert [row[2] for row in rows[1:]] == [
         f"{found.overlapping_area[name]:.3f}" for name in ("unliked", "prior", "actor")
     ]
+
+
+def test_an_actor_of_realism_is_not_asked_for_examples(mc, tiny_model_folder, tiny_recipe):
+    model = load_model(tiny_model_folder)
+    encodings = Encodings(torch.randn(32, model.latent_dim))
+    train_actor(model, ["cmajor"], settings=tiny_recipe, realism=encodings).save("actor")
+    result = mc("evaluate", "--actor", "actor", "-n", 4)
+    assert result.exit_code == 0
+    assert "--like" not in result.stdout

@@ -10,7 +10,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rules, rule
 from melodyconstraints.storage.cache import CACHE, cache_entries
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.cache import cached_actor
+from melodyconstraints.workflows.cache import _RULE_FILE, cached_actor
 from melodyconstraints.workflows.train_actor import train_actor
 
 
@@ -77,3 +77,29 @@ def test_without_a_place_to_keep_it_an_actor_is_trained_all_the_same(
     actor_for, trained = trainings
     assert actor_for(["cmajor"]).names == ["cmajor"]
     assert len(trained) == 1
+
+
+def test_an_edit_that_changes_no_reward_of_the_bank_makes_another_rule_too(trainings, tmp_path):
+    actor_for, trained = trainings
+    path = tmp_path / "mine.py"
+    for limit in (300, 300, 301):  # more notes than a melody has
+        path.write_text(
+            "def f(melody):\n"
+            f"    return 1.0 if len(melody) > {limit} else 0.25 + 0.25 * (len(melody) % 2)\n",
+            encoding="utf-8",
+        )
+        actor_for([f"{path}:f"])
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("cmajor", []),
+        ("/a/mine.py:f", ["/a/mine.py"]),
+        ("not:/a b/mine.py:f", ["/a b/mine.py"]),
+        ("novelty:tune.mid", []),
+    ],
+)
+def test_files_in_specifications_by_hand(spec, names):
+    assert _RULE_FILE.findall(spec) == names

@@ -78,7 +78,8 @@ def supervise(
         jobs: number of worker processes.
         limits: of each item; None for the defaults.
         fork: start the first workers as copies of this process, at once, where that is safe: on
-            Linux, if no other Python thread runs. Others are new processes.
+            Linux, if no other Python thread runs and torch, which has threads of its own, was not
+            imported. Others are new processes.
 
     Yields:
         A result for each task, in the order of the tasks.
@@ -92,7 +93,8 @@ def supervise(
     source = enumerate(tasks)
     supervisor = _Supervisor(handle, jobs, limits or Limits())
     first = list(islice(source, _TASKS_AHEAD_PER_JOB * jobs))
-    if fork and sys.platform == "linux" and active_count() == 1:
+    alone = active_count() == 1 and "torch" not in sys.modules
+    if fork and sys.platform == "linux" and alone:
         supervisor.fork_workers(min(jobs, len(first)))
     with supervisor:
         supervisor.submit(first)

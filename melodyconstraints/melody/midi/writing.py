@@ -68,7 +68,7 @@ def write_melody(
     """Write a MIDI file; the options are those of :func:`to_midi_file`."""
     contents = io.BytesIO()
     to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(file=contents)
-    write_atomically(Path(path), contents.getbuffer(), durable=False, named=True)
+    write_atomically(Path(path), contents.getbuffer(), durable=False)
 
 
 def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:

@@ -15,6 +15,7 @@ dimensions, ``V`` = 130 events, ``H`` units.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -135,13 +136,14 @@ class Conductor(nn.Module):
         return scan_layers(self.lstm, (hidden, cell), inputs).transpose(0, 1)
 
 
-class MelodyVAE(nn.Module):
+class MelodyVAE(nn.Module, ABC):
     """What all models of melodies have in common: z ~ N(0, I), a way there and a way back.
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and
     ``fingerprint`` names its weights; both are empty for a model that was never on disk. Where
-    ``inverts`` is true, ``encode`` is the inverse of ``decode``.
+    ``inverts`` is true, ``encode`` is the inverse of ``decode``; then products are in float32, for
+    no others can be undone. Where ``has_form`` is true, bars may be told to repeat others.
     """
 
     config: MelodyVAEConfig | StaffConfig
@@ -149,6 +151,7 @@ class MelodyVAE(nn.Module):
     folder: str = ""
     fingerprint: str = ""
     inverts: bool = False
+    has_form: bool = False
 
     @property
     def latent_dim(self) -> int:
@@ -160,13 +163,13 @@ class MelodyVAE(nn.Module):
         """Where the weights are."""
         return self.sigma_bar.device
 
+    @abstractmethod
     def encode(self, events: Tensor) -> Posterior:
         """``(B, T)`` integers in [0, 129] to the posterior q(z | m)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def decode(
@@ -190,8 +193,8 @@ class MelodyVAE(nn.Module):
             generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
-            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1; only models that
-                write bars in turn have one.
+            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1 for a new one;
+                what the points say where None.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
@@ -202,19 +205,19 @@ class MelodyVAE(nn.Module):
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
-        if form is not None:
+        if form is not None and not self.has_form:
             raise UsageError("this model has no form; train one with --preset staff")
         sampling = sampling or Sampling()
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
-        with products(precision, z.device):
+        with products("float32" if self.inverts else precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
-            return self._draw(z, noise.to(z.device), sampling)
+            return self._draw(z, noise.to(z.device), sampling, form)
 
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+    @abstractmethod
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
         """Events of at least one point, from ``(B, T)`` numbers in [0, 1)."""
-        raise NotImplementedError
 
 
 class HierarchicalVAE(MelodyVAE):
@@ -240,7 +243,7 @@ class HierarchicalVAE(MelodyVAE):
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
         return self.decoder(self.conductor(z), events.long())
 
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
         embeddings = self.conductor(filled(z))[: len(z)]
         return FreeRunning(self.decoder)(embeddings, noise, sampling)
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from melodyconstraints.datasets.melodies import workers as workers_module
-from melodyconstraints.datasets.melodies.workers import Fault, Limits, supervise
+from melodyconstraints.datasets.melodies.workers import Fault, Limits, run_tasks, supervise
 from melodyconstraints.errors import UsageError, WorkerError
 
 OK = ("ok",)
@@ -505,3 +505,23 @@ def test_a_script_without_a_guard_is_told_so(script):
     _, talk = process.communicate(timeout=HANGING / 2)
     assert process.returncode == 1
     assert 'does so under `if __name__ == "__main__":`' in talk.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux only")
+@pytest.mark.parametrize("hindrance", ["nothing", "torch", "a thread"])
+def test_workers_are_copies_only_where_nothing_else_runs(deeds, monkeypatch, hindrance):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(
+        workers_module, "active_count", lambda: 2 if hindrance == "a thread" else 1
+    )
+    if hindrance == "torch":
+        monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    forked = []
+    monkeypatch.setattr(
+        workers_module._Supervisor, "fork_workers", lambda _, count: forked.append(count)
+    )
+    assert list(run_tasks(deeds.act, [[OK, OK], [OK]], 4, Limits())) == [
+        ["fine", "fine"],
+        ["fine"],
+    ]
+    assert forked == ([2] if hindrance == "nothing" else [])

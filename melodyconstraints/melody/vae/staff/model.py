@@ -36,7 +36,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import filled
@@ -105,7 +104,7 @@ class Score(NamedTuple):
 class StaffGenerator(MelodyVAE):
     """Key, place and attributes, then bars in turn."""
 
-    inverts = True
+    inverts = has_form = True
     config: StaffConfig
     code_mean: Tensor
     code_scale: Tensor
@@ -209,42 +208,11 @@ class StaffGenerator(MelodyVAE):
         index = stands_for[:, None].expand(-1, STEPS, -1)
         return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
 
-    @torch.no_grad()
-    def decode(
-        self,
-        z: Tensor,
-        sampling: Sampling | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        precision: str = "float32",
-        form: Tensor | None = None,
-    ) -> Tensor:
-        """Draw one melody for each latent point.
-
-        Args:
-            z: ``(B, Z)``.
-            sampling: how tokens are drawn.
-            generator: source of the draws, in place of the sampling's seed.
-            precision: ignored, all is in float32: the flow must be exact to be inverted.
-            form: see :meth:`score`.
-
-        Returns:
-            ``(B, T)`` int64 events in [0, 129].
-
-        Raises:
-            UsageError: a ``z`` of another size.
-        """
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
-        sampling = sampling or Sampling()
-        generator = generator or torch.Generator().manual_seed(sampling.seed)
-        noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
-        if not len(z):
-            return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
         if form is not None and form.ndim == 2:
             form = filled(form)
         score = self.score(filled(z), form)
-        tokens = self._tokens(score, filled(noise.to(z.device)), sampling)[: len(z)]
+        tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
         stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
         events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
