@@ -37,9 +37,11 @@ MAY_IMPORT = {
     "datasets.images": {"errors", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
     "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
+    "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
     "": {"melody", "melody.midi", "melody.vae", "rules", "datasets.melodies", "workflows"},
-    "cli": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
+    "cli": ABOVE_MELODIES
+    | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
     "cli.images": {
         *("errors", "storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),

@@ -1,0 +1,314 @@
+"""The application: the page's files, and the API under them."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from melodyconstraints import __version__
+from melodyconstraints.errors import MelodyConstraintsError
+from melodyconstraints.storage.text import printable
+from melodyconstraints.studio import schemas
+from melodyconstraints.studio.code import check_code
+from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.history import History
+from melodyconstraints.studio.jobs import Job, Jobs, TooManyJobsError
+from melodyconstraints.studio.midi import MEDIA_TYPE, midi_bytes, save_files, zip_bytes
+from melodyconstraints.studio.places import Settings
+from melodyconstraints.studio.schemas import Answer
+from melodyconstraints.studio.security import Guard
+from melodyconstraints.studio.training import train_in_process
+from melodyconstraints.studio.uploads import read_upload
+from melodyconstraints.studio.wishes import catalogue, find_wish, specs_of
+
+PAGE = Path(__file__).parent / "page"
+_SUMMARY = "Melodies that obey your rules, for programs on this machine."
+
+
+def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+    """The application of a studio.
+
+    Args:
+        engine: the models; the default ones if not given.
+    """
+    app = FastAPI(
+        title="melodyconstraints studio",
+        version=__version__,
+        description=_SUMMARY,
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, settings=settings)
+    app.add_exception_handler(MelodyConstraintsError, _toolkit_error)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    engine = engine or Engine()
+    app.include_router(_melodies(settings, engine))
+    app.include_router(_files(settings))
+    app.include_router(_jobs(settings, engine, Jobs(settings.folder / "jobs")))
+    app.include_router(_history(History(settings.folder / "history")))
+    _serve_page(app, _page_files(PAGE))
+    return app
+
+
+def _melodies(settings: Settings, engine: Engine) -> APIRouter:
+    """Rules and melodies; what draws them is imported when it is first asked for."""
+    router = APIRouter(tags=["melodies"])
+
+    @router.get("/status")
+    def status() -> Answer:
+        """Whether the models are loaded; the first request begins to load them."""
+        engine.start()
+        return {
+            "models": engine.state,
+            "version": __version__,
+            "allow_code": settings.allow_code,
+            "save_to": str(settings.save_to),
+        }
+
+    @router.get("/rules")
+    def rules() -> Answer:
+        """The rules of the library, and the scales by name."""
+        return catalogue()
+
+    @router.post("/rules")
+    def check_rules(asked: schemas.RulesRequest) -> Answer:
+        """Whether specifications name rules: of each, its name, or what is wrong."""
+        return {"rules": [_checked_spec(spec, settings) for spec in asked.rules]}
+
+    @router.post("/rules/code")
+    def check_rule_code(asked: schemas.CodeRequest) -> Answer:
+        """Check a rule in Python, and keep it under the specification that is returned."""
+        return check_code(asked.text, settings)
+
+    @router.post("/generate")
+    def generate(asked: schemas.GenerateRequest) -> Answer:
+        """Melodies that satisfy rules, with their rewards."""
+        from melodyconstraints.studio.generate import generated
+
+        return generated(engine.models(), asked, settings)
+
+    @router.post("/reroll")
+    def reroll(asked: schemas.RerollRequest) -> Answer:
+        """Other melodies in place of one, some of its bars kept note for note."""
+        from melodyconstraints.studio.generate import rerolled
+
+        return rerolled(engine.models(), asked, settings)
+
+    @router.post("/score")
+    def score(asked: schemas.ScoreRequest) -> Answer:
+        """Rewards of melodies under rules."""
+        from melodyconstraints.studio.generate import scored
+
+        return scored(asked, settings)
+
+    @router.post("/reconstruct")
+    def reconstruct(asked: schemas.ReconstructRequest) -> Answer:
+        """What the model makes of a melody."""
+        from melodyconstraints.studio.generate import reconstructed
+
+        return reconstructed(engine.models(), asked.melody)
+
+    @router.post("/interpolate")
+    def interpolate(asked: schemas.InterpolateRequest) -> Answer:
+        """Melodies on the way from one to another."""
+        from melodyconstraints.studio.generate import interpolated
+
+        return interpolated(engine.models(), asked)
+
+    return router
+
+
+def _files(settings: Settings) -> APIRouter:
+    """MIDI in and out."""
+    router = APIRouter(tags=["MIDI"])
+
+    @router.post("/melody", openapi_extra=_bytes_body(MEDIA_TYPE))
+    async def melody(
+        request: Request,
+        bar: Annotated[int | None, Query(ge=1, le=100_000)] = None,
+        track: Annotated[str | None, Query(max_length=100)] = None,
+    ) -> Answer:
+        """The 16 bars of a MIDI file, its bytes as the body, that are most a melody."""
+        from starlette.concurrency import run_in_threadpool
+
+        return await run_in_threadpool(read_upload, await request.body(), bar, track)
+
+    @router.post("/midi", response_class=Response)
+    def midi(asked: schemas.MidiRequest) -> Response:
+        """Melodies as the bytes of one MIDI file, a track each."""
+        return Response(midi_bytes(asked), media_type=MEDIA_TYPE)
+
+    @router.post("/zip", response_class=Response)
+    def zipped(asked: schemas.MidiRequest) -> Response:
+        """Melodies as a zip of MIDI files."""
+        return Response(zip_bytes(asked), media_type="application/zip")
+
+    @router.post("/save")
+    def save(asked: schemas.MidiRequest) -> Answer:
+        """Write MIDI files to the folder that the studio was started with."""
+        paths = save_files(asked, settings.save_to)
+        return {"folder": str(settings.save_to), "files": [path.name for path in paths]}
+
+    return router
+
+
+def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
+    """Work that takes longer: transformations and trainings."""
+    router = APIRouter(tags=["jobs"])
+
+    @router.post("/transform", status_code=HTTPStatus.ACCEPTED)
+    def transform(asked: schemas.TransformRequest) -> Answer:
+        """Start to change a melody as little as rules need; the job's result has the melodies."""
+        for wish in asked.rules:
+            find_wish(wish.spec, settings.rules)
+
+        def work(job: Job) -> Answer:
+            from melodyconstraints.studio.generate import transformed
+
+            def report(share: float) -> None:
+                job.report({"progress": share})
+
+            return transformed(engine.models(), asked, settings, report, job.stop.is_set)
+
+        return jobs.start("transform", specs_of(asked.rules), work).summary()
+
+    @router.post("/train", status_code=HTTPStatus.ACCEPTED)
+    def train(asked: schemas.TrainRequest) -> Answer:
+        """Start to train an actor for rules; it is used from then on wherever they are asked."""
+        for wish in asked.rules:
+            find_wish(wish.spec, settings.rules)
+
+        def work(job: Job) -> Answer:
+            from melodyconstraints.studio.sources import actor_folder
+
+            model = engine.models().model
+            folder = actor_folder(model, asked.rules, settings)
+            return train_in_process(job, model.folder, asked.rules, folder, settings)
+
+        return jobs.start("train", specs_of(asked.rules), work).summary()
+
+    @router.get("/jobs")
+    def all_jobs() -> Answer:
+        """All jobs, the newest last."""
+        return {"jobs": jobs.list()}
+
+    @router.get("/jobs/{job}")
+    def one_job(job: str) -> Answer:
+        """A job, and its result where it has ended."""
+        return jobs.get(job).summary()
+
+    @router.get("/jobs/{job}/events", response_class=StreamingResponse)
+    async def events(job: str) -> StreamingResponse:
+        """Progress of a job as server-sent events; the last is ``end``, with its result."""
+        jobs.get(job)
+        return StreamingResponse(jobs.events(job), media_type="text/event-stream")
+
+    @router.post("/jobs/{job}/cancel")
+    def cancel(job: str) -> Answer:
+        """Ask a job to end; a training keeps its best actor so far."""
+        jobs.get(job).stop.set()
+        return jobs.get(job).summary()
+
+    return router
+
+
+def _history(history: History) -> APIRouter:
+    """States of the page."""
+    router = APIRouter(prefix="/history", tags=["history"])
+
+    @router.get("")
+    def summary() -> Answer:
+        """All states in short, and which one is shown."""
+        return history.summary()
+
+    @router.post("")
+    def add(state: schemas.State) -> Answer:
+        """Add a state."""
+        return {"number": history.add(state)}
+
+    @router.put("/position")
+    def show(position: schemas.Position) -> Answer:
+        """Show a state from now on."""
+        history.show(position.number)
+        return {}
+
+    @router.get("/{number}")
+    def one(number: int) -> schemas.State:
+        """A whole state."""
+        return history.get(number)
+
+    @router.put("/{number}")
+    def replace(number: int, state: schemas.State) -> Answer:
+        """Change a state."""
+        history.replace(number, state)
+        return {}
+
+    return router
+
+
+def _checked_spec(spec: str, settings: Settings) -> Answer:
+    try:
+        rule = find_wish(spec, settings.rules)
+    except MelodyConstraintsError as error:
+        return {"spec": spec, "error": printable(str(error))}
+    allowed = None if rule.pitch_classes is None else sorted(rule.pitch_classes)
+    return {"spec": spec, "name": rule.name, "key": rule.key, "pitch_classes": allowed}
+
+
+def _bytes_body(media_type: str) -> dict[str, Any]:
+    """OpenAPI of a body of bytes."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _page_files(folder: Path) -> dict[str, tuple[bytes, str]]:
+    """Bytes and types of the page's files, by their paths in an address."""
+    files = {
+        f"/{path.relative_to(folder).as_posix()}": (
+            path.read_bytes(),
+            mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        )
+        for path in folder.rglob("*.*")
+    }
+    return {"/": files["/index.html"], **files}
+
+
+def _serve_page(app: FastAPI, files: Mapping[str, tuple[bytes, str]]) -> None:
+    """Serve files from memory: no path of a request reaches the disk."""
+    tags = {
+        name: f'"{hashlib.sha256(data).hexdigest()[:16]}"' for name, (data, _) in files.items()
+    }
+
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str, request: Request) -> Response:
+        name = f"/{path}"
+        if name not in files:
+            return JSONResponse({"error": "there is nothing here"}, HTTPStatus.NOT_FOUND)
+        headers = {"etag": tags[name], "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == tags[name]:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        data, media_type = files[name]
+        return Response(data, media_type=media_type, headers=headers)
+
+
+def _toolkit_error(_: Request, error: Exception) -> JSONResponse:
+    busy = isinstance(error, TooManyJobsError)
+    status = HTTPStatus.TOO_MANY_REQUESTS if busy else HTTPStatus.UNPROCESSABLE_ENTITY
+    return JSONResponse({"error": printable(str(error))}, status)
+
+
+def _wrong_request(_: Request, error: Exception) -> JSONResponse:
+    """The first thing that is wrong with a request, in one line; its values are not repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (as it was registered)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    text = f"{where}: {first['msg']}" if where else str(first["msg"])
+    return JSONResponse({"error": printable(text)}, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -1,0 +1,189 @@
+"""Requests and answers of the API, with their ranges.
+
+A melody is a list of notes ``[onset, duration, pitch]``: onset and duration in sixteenths of the
+16 bars (256 of them), pitch as MIDI numbers it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from melodyconstraints.melody.events import PITCHES, Melody
+from melodyconstraints.melody.units import (
+    BARS,
+    DEFAULT_TEMPO,
+    MAX_TEMPO,
+    MIN_TEMPO,
+    STEPS,
+)
+
+MOST_MELODIES = 64
+MOST_RULES = 16
+MOST_SEED = 2**31 - 1
+LONGEST_CODE = 20_000
+"""Characters of a rule in Python."""
+
+Note = tuple[
+    Annotated[int, Field(ge=0, lt=STEPS)],
+    Annotated[int, Field(ge=1, le=STEPS)],
+    Annotated[int, Field(ge=0, lt=PITCHES)],
+]
+Notes = Annotated[list[Note], Field(max_length=STEPS, examples=[[[0, 4, 60], [4, 4, 64]]])]
+Spec = Annotated[str, Field(min_length=1, max_length=200, examples=["scale:D-dorian"])]
+Bars = Annotated[list[Annotated[int, Field(ge=1, le=BARS)]], Field(max_length=BARS)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+Tempo = Annotated[float, Field(ge=MIN_TEMPO, le=MAX_TEMPO)]
+Text = Annotated[str, Field(max_length=200)]
+PitchClasses = Annotated[list[Annotated[int, Field(ge=0, lt=12)]], Field(max_length=12)]
+
+
+class Body(BaseModel):
+    """A body of JSON; fields that are not known are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Wish(Body):
+    """A rule and how much it counts."""
+
+    spec: Spec
+    weight: float = Field(1.0, ge=0, le=10)
+
+
+Wishes = Annotated[list[Wish], Field(max_length=MOST_RULES)]
+
+
+class GenerateRequest(Body):
+    """Melodies that satisfy rules; without rules, melodies from the model's prior."""
+
+    rules: Wishes = []
+    n: int = Field(8, ge=1, le=MOST_MELODIES)
+    seed: Seed = 1
+    temperature: float | None = Field(None, ge=0, le=2)
+
+
+class RerollRequest(GenerateRequest):
+    """Other melodies in place of one, some of its bars kept note for note."""
+
+    melody: Notes
+    keep_bars: Bars = []
+    strength: float = Field(1.0, ge=0, le=1, description="0 stays near the melody, 1 is new")
+
+
+class TransformRequest(Body):
+    """A melody, changed as little as the rules need."""
+
+    melody: Notes
+    rules: Wishes = Field(min_length=1)
+    strength: float = Field(1.0, ge=0, le=2)
+    keep_bars: Bars = []
+    variations: int = Field(1, ge=1, le=8)
+    seed: Seed = 1
+
+
+class ScoreRequest(Body):
+    """Melodies to be given rewards."""
+
+    melodies: list[Notes] = Field(max_length=MOST_MELODIES)
+    rules: Wishes
+
+
+class RulesRequest(Body):
+    """Specifications of rules to be checked."""
+
+    rules: list[Spec] = Field(max_length=MOST_RULES)
+
+
+class ReconstructRequest(Body):
+    """A melody that the model encodes and decodes."""
+
+    melody: Notes
+
+
+class InterpolateRequest(Body):
+    """Two melodies, and how many are wanted from one to the other, both ends included."""
+
+    start: Notes
+    end: Notes
+    n: int = Field(9, ge=2, le=33)
+
+
+class MidiRequest(Body):
+    """Melodies for MIDI files; in one file, each has a track."""
+
+    melodies: list[Notes] = Field(min_length=1, max_length=MOST_MELODIES)
+    tempo: Tempo = DEFAULT_TEMPO
+    program: int = Field(0, ge=0, le=127)
+    key: str | None = Field(None, max_length=4)
+    name: Text = "melody"
+
+
+class TrainRequest(Body):
+    """Rules that an actor is trained for."""
+
+    rules: Wishes = Field(min_length=1)
+
+
+class CodeRequest(Body):
+    """A rule in Python."""
+
+    text: str = Field(min_length=1, max_length=LONGEST_CODE)
+
+
+class Rewarded(Body):
+    """A melody with a reward for each rule."""
+
+    notes: Notes
+    rewards: list[float] = Field([], max_length=MOST_RULES)
+    satisfied: bool | None = None
+
+
+class State(Body):
+    """What the page shows: one entry of the history."""
+
+    title: Text
+    kind: Text = "generate"
+    parent: int | None = Field(None, ge=0)
+    seed: Seed = 1
+    tempo: Tempo = DEFAULT_TEMPO
+    wishes: Wishes = []
+    rules: list[Text] = Field([], max_length=MOST_RULES)
+    melodies: list[Rewarded] = Field(min_length=1, max_length=MOST_MELODIES)
+    current: int = Field(0, ge=0, lt=MOST_MELODIES)
+    starred: list[int] = Field([], max_length=MOST_MELODIES)
+    bars: Bars = []
+    before: Notes | None = None
+    pitch_classes: PitchClasses | None = None
+    key: str | None = Field(None, max_length=4)
+    how: Text = ""
+
+
+class Position(Body):
+    """The entry of the history that is shown."""
+
+    number: int = Field(ge=0)
+
+
+def melody_of(notes: Notes) -> Melody:
+    """A melody of notes.
+
+    Raises:
+        UsageError: a note sounds beyond the 16 bars.
+    """
+    return Melody.from_notes(notes)
+
+
+def notes_of(melody: Melody) -> list[list[int]]:
+    """Notes of a melody, as JSON has them.
+
+    >>> notes_of(Melody.from_notes([(0, 4, 60)]))
+    [[0, 4, 60]]
+    """
+    columns = (melody.onsets.tolist(), melody.durations.tolist(), melody.pitches.tolist())
+    return [list(note) for note in zip(*columns, strict=True)]
+
+
+Answer = dict[str, Any]
+"""JSON."""

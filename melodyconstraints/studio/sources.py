@@ -1,0 +1,171 @@
+"""What melodies are drawn from: a trained actor, the conditional actor, or the prior."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.rules import Rule
+from melodyconstraints.rules.scales import parse_scale
+from melodyconstraints.studio.engine import Models
+from melodyconstraints.studio.places import Settings
+from melodyconstraints.studio.schemas import Answer, Wish, notes_of
+from melodyconstraints.studio.wishes import find_wishes
+from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
+from melodyconstraints.workflows.conditional import ConditionalActor
+
+POOL = 8
+"""Melodies drawn for each that is wanted, where no actor knows all the rules."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What draws melodies for some wishes.
+
+    Args:
+        model: the melody model.
+        actor: moves its points; None for the prior.
+        rules: of the wishes, in their order.
+        weights: of the rules.
+        knows_all: whether the actor was trained for every rule; if not, the best of more melodies
+            are taken.
+        how: for the user.
+    """
+
+    model: MelodyVAE
+    actor: MelodyActor | None
+    rules: list[Rule]
+    weights: list[float]
+    knows_all: bool
+    how: str
+
+    @property
+    def drawer(self) -> MelodyActor | MelodyVAE:
+        """The actor, or the model without one."""
+        return self.actor or self.model
+
+    def pool(self, n: int) -> int:
+        """How many melodies are drawn where ``n`` are wanted."""
+        return n if self.knows_all else POOL * n
+
+    def answer(self, melodies: Melodies, n: int) -> Answer:
+        """The ``n`` best melodies, as JSON, with their rewards.
+
+        Those that satisfy every rule go first, then those of the greatest weighted mean reward;
+        where an actor knows all rules, they stay in the order in which they were drawn.
+        """
+        rewards = rewards_of(self.rules, melodies)
+        order = np.arange(len(melodies))[:n] if self.knows_all else self._best(rewards)[:n]
+        return {
+            "rules": [rule.name for rule in self.rules],
+            "melodies": rewarded(melodies[order], rewards[order]),
+            "drawn": len(melodies),
+            "how": self.how,
+            **colours(self.rules),
+        }
+
+    def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
+        weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
+        mean = rewards @ weights / weights.sum()
+        satisfied = (rewards >= SATISFIED).all(axis=1)
+        return np.lexsort((-mean, ~satisfied))
+
+
+def find_source(models: Models, wishes: Sequence[Wish], settings: Settings) -> Source:
+    """The best source for some wishes: see this module.
+
+    Raises:
+        MelodyConstraintsError: a rule is not there, or its argument is wrong.
+    """
+    rules, weights = find_wishes(wishes, settings.rules), [wish.weight for wish in wishes]
+    if not wishes:
+        return Source(models.model, None, rules, weights, True, "the model, under no rule")
+    trained = _trained(models, wishes, settings)
+    if trained is not None:
+        return Source(trained.model, trained, rules, weights, True, "an actor trained for this")
+    if models.knobs is None:
+        return Source(models.model, None, rules, weights, False, f"the best of {POOL} each")
+    actor, others = _turned(models.knobs, wishes)
+    how = f"the best of {POOL} each; training does better" if others else "the knobs"
+    actor = replace(actor, rules=rules)
+    return Source(actor.model, actor, rules, weights, not others, how)
+
+
+def transforming_actor(models: Models, wishes: Sequence[Wish], settings: Settings) -> MelodyActor:
+    """An actor whose rules are those of the wishes: trained for them, or with knobs.
+
+    Raises:
+        UsageError: there is none.
+    """
+    trained = _trained(models, wishes, settings)
+    actor = trained or find_source(models, wishes, settings).actor
+    if actor is None:
+        raise UsageError("no conditional actor fits the model: train an actor for these rules")
+    return actor
+
+
+def actor_folder(model: MelodyVAE, wishes: Sequence[Wish], settings: Settings) -> Path:
+    """Folder of the actor that is trained for some wishes, which need not exist."""
+    asked = sorted((wish.spec, wish.weight) for wish in wishes)
+    digest = hashlib.sha256(repr((model.fingerprint, asked)).encode()).hexdigest()
+    return settings.actors / digest[:32]
+
+
+def colours(rules: Sequence[Rule]) -> Answer:
+    """Pitch classes that all rules allow, and the key they imply; each may be None."""
+    sets = [rule.pitch_classes for rule in rules if rule.pitch_classes is not None]
+    return {
+        "pitch_classes": sorted(frozenset.intersection(*sets)) if sets else None,
+        "key": next((rule.key for rule in rules if rule.key), None),
+    }
+
+
+def rewarded(melodies: Melodies, rewards: NDArray[np.float64]) -> list[Answer]:
+    """Melodies with ``(B, R)`` rewards, as JSON."""
+    return [
+        {
+            "notes": notes_of(melody),
+            "rewards": own.round(6).tolist(),
+            "satisfied": bool((own >= SATISFIED).all()) if len(own) else None,
+        }
+        for melody, own in zip(melodies, rewards, strict=True)
+    ]
+
+
+def _trained(models: Models, wishes: Sequence[Wish], settings: Settings) -> MelodyActor | None:
+    folder = actor_folder(models.model, wishes, settings)
+    ordered = sorted(wishes, key=lambda wish: wish.spec)
+    try:
+        rules = find_wishes(ordered, settings.rules)
+        return load_actor(folder, model=models.model, rules=rules)
+    except ArtifactError:
+        return None
+
+
+def _turned(knobs: ConditionalActor, wishes: Sequence[Wish]) -> tuple[MelodyActor, bool]:
+    """The conditional actor at the wishes' scale and density, and whether others are left."""
+    scale: str | None = None
+    density: int | None = None
+    others = False
+    for wish in wishes:
+        name, _, argument = wish.spec.partition(":")
+        bare = wish.spec if not argument and parse_scale(wish.spec) else None
+        if scale is None and (bare or name in ("scale", "pitch-classes")):
+            scale = bare or argument
+        elif density is None and name == "density" and argument.isdecimal():
+            density = int(argument)
+        else:
+            others = True
+    try:
+        return knobs.at(scale, density), others
+    except UsageError:  # beyond what the knobs were trained for
+        return knobs.at(None, None), True

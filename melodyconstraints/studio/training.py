@@ -1,0 +1,149 @@
+"""Training of an actor in a process of its own, so that everything else answers meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from melodyconstraints.errors import MelodyConstraintsError, TrainingError
+from melodyconstraints.studio.jobs import Job
+from melodyconstraints.studio.places import Settings
+from melodyconstraints.studio.schemas import Answer, Wish
+from melodyconstraints.studio.wishes import find_wishes
+
+if TYPE_CHECKING:
+    from melodyconstraints.latent.pair import RoundRecord
+    from melodyconstraints.latent.settings import ActorCriticSettings
+    from melodyconstraints.melody.vae.model import MelodyVAE
+
+MOST_SECONDS = 1800.0
+"""After which a training keeps its best actor and ends."""
+_GRACE_SECONDS = 60.0
+"""From a wish to end to the end by force."""
+_POLL_SECONDS = 0.2
+
+
+def train_in_process(
+    job: Job, model_folder: str, wishes: Sequence[Wish], folder: Path, settings: Settings
+) -> Answer:
+    """Train in another process; the job is told every round, and may stop it.
+
+    Returns:
+        ``best`` (share of validation points that satisfy every rule), ``rounds`` and
+        ``shortcoming``.
+
+    Raises:
+        TrainingError: the training failed, or its process died.
+    """
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    stop = context.Event()
+    arguments = (sender, stop, model_folder, list(wishes), folder, settings)
+    process = context.Process(target=_run, args=arguments, daemon=True)
+    process.start()
+    sender.close()
+    end = time.monotonic() + MOST_SECONDS
+    try:
+        while True:
+            if not stop.is_set() and (job.stop.is_set() or time.monotonic() > end):
+                stop.set()
+                end = time.monotonic() + _GRACE_SECONDS
+            if stop.is_set() and time.monotonic() > end:
+                raise TrainingError("the training did not end when it was asked to")
+            if not receiver.poll(_POLL_SECONDS):
+                continue
+            kind, value = receiver.recv()
+            if kind == "failed":
+                raise TrainingError(value)
+            if kind == "done":
+                return value
+            job.report(value)
+    except EOFError as error:
+        raise TrainingError("the training's process died; start it again") from error
+    finally:
+        process.kill()
+
+
+def train(
+    model: MelodyVAE,
+    wishes: Sequence[Wish],
+    folder: Path,
+    settings: Settings,
+    report: Callable[[Answer], object],
+    stopped: Callable[[], bool],
+    *,
+    recipe: ActorCriticSettings | None = None,
+) -> Answer:
+    """Train an actor for wishes and save it; the best so far where it is stopped.
+
+    Args:
+        report: told every round: rewards, satisfied shares, seconds left.
+        stopped: asked after every round.
+        recipe: in place of the default settings.
+    """
+    from melodyconstraints.latent.settings import PRESETS
+    from melodyconstraints.workflows.train_actor import train_actor
+
+    ordered = sorted(wishes, key=lambda wish: wish.spec)
+    rules = find_wishes(ordered, settings.rules)
+    recipe, start = recipe or PRESETS["default"], time.monotonic()
+
+    def callback(record: RoundRecord) -> None:
+        done = record.round + 1
+        each = (time.monotonic() - start) / done
+        report(
+            {
+                "progress": done / recipe.rounds,
+                "seconds_left": round(each * (recipe.rounds - done), 1),
+                "rules": [rule.name for rule in rules],
+                "rewards": [round(value, 4) for value in record.rewards],
+                "satisfied": [round(value, 4) for value in record.satisfied],
+                "all_satisfied": round(record.all_satisfied, 4),
+            }
+        )
+        if stopped():
+            raise KeyboardInterrupt
+
+    report({"progress": 0.0, "rules": [rule.name for rule in rules]})
+    weights = [wish.weight for wish in ordered]
+    actor = train_actor(model, rules, settings=replace(recipe), weights=weights, callback=callback)
+    actor.save(folder)
+    return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
+
+
+def _run(
+    sender: Connection,
+    stop: Any,
+    model_folder: str,
+    wishes: Sequence[Wish],
+    folder: Path,
+    settings: Settings,
+) -> None:
+    """Body of the process; it ends where nobody listens any more."""
+    import torch
+
+    from melodyconstraints.melody.vae.checkpoint import load_model
+
+    if hasattr(os, "nice"):
+        os.nice(10)
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    stopped: Event = stop
+    try:
+        result = train(
+            load_model(model_folder),
+            wishes,
+            folder,
+            settings,
+            lambda value: sender.send(("progress", value)),
+            stopped.is_set,
+        )
+        sender.send(("done", result))
+    except MelodyConstraintsError as error:
+        sender.send(("failed", str(error)))

@@ -1,0 +1,99 @@
+"""Rules that a request asks for: those of the library, and Python rules that were checked here.
+
+A request names no file: ``novelty:FILE`` and ``FILE.py:NAME`` are refused, and a Python rule is
+named by the digest of its text, ``code:5d41402abc4b2a76``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.rules import Rule, find_rule
+from melodyconstraints.rules.arguments import shown
+from melodyconstraints.rules.loading import load_rule_file
+from melodyconstraints.rules.registry import library
+from melodyconstraints.rules.scales import SCALES, parse_scale
+from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.studio.schemas import Wish
+
+CODE = "code:"
+_NOT = "not:"
+_FILES = {"novelty"}
+"""Rules of the library whose argument is a file."""
+_DIGITS = 16
+
+
+def catalogue() -> dict[str, Any]:
+    """The rules of the library that a page can offer, and the names of the scales."""
+    rows = [
+        {
+            "group": row.group,
+            "name": row.name,
+            "argument": row.argument,
+            "example": row.example,
+            "summary": row.summary,
+            "formula": row.formula,
+        }
+        for row in library()
+        if row.name not in _FILES
+    ]
+    return {"rules": rows, "scales": {name: list(steps) for name, steps in SCALES.items()}}
+
+
+def find_wishes(wishes: Sequence[Wish], code: Path) -> list[Rule]:
+    """The rules of wishes, in their order.
+
+    Args:
+        code: folder of the checked Python rules.
+
+    Raises:
+        UsageError: a wrong argument, or the same rule twice.
+        RuleNotFoundError: there is no such rule.
+    """
+    specs = [wish.spec for wish in wishes]
+    if len(set(specs)) < len(specs):
+        raise UsageError(f"each rule may be given once, got {', '.join(map(shown, specs))}")
+    return [find_wish(spec, code) for spec in specs]
+
+
+def find_wish(spec: str, code: Path) -> Rule:
+    """The rule of one specification; see this module."""
+    plain = spec
+    while plain.startswith(_NOT):
+        plain = plain.removeprefix(_NOT)
+    if plain.startswith(CODE) and plain == spec:
+        return _checked(spec, code)
+    names = {row.name for row in library()} - _FILES
+    if plain.partition(":")[0] in names or parse_scale(plain) is not None:
+        return find_rule(spec)
+    raise RuleNotFoundError(
+        f"there is no rule {shown(spec)} here; GET /rules lists those that there are"
+    )
+
+
+def keep_code(text: str, code: Path) -> tuple[str, Path]:
+    """Write the text of a rule; its specification and file."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    code.mkdir(parents=True, exist_ok=True)
+    file = code / f"{digest}.py"
+    write_atomically(file, text.encode())
+    return f"{CODE}{digest}", file
+
+
+def specs_of(wishes: Iterable[Wish]) -> str:
+    """``scale:D-dorian, density:96``."""
+    return ", ".join(wish.spec for wish in wishes)
+
+
+def _checked(spec: str, code: Path) -> Rule:
+    digest = spec.removeprefix(CODE)
+    if not re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", digest) or not code.is_dir():
+        raise RuleNotFoundError(f"there is no rule {shown(spec)} here; check its text first")
+    rule = load_rule_file(str(code / f"{digest}.py"), None)
+    return replace(rule, name=rule.name.rpartition(":")[2], spec=spec)

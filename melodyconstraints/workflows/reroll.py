@@ -1,0 +1,64 @@
+"""Other melodies in place of one, with some of its bars kept note for note.
+
+>>> import melodyconstraints as mc
+>>> from melodyconstraints.workflows.reroll import reroll
+>>> tune = mc.Melody.from_notes([(0, 4, 60), (16, 4, 64)])
+>>> others = reroll(mc.load_model(), tune, 2, keep_bars={1})
+>>> all((melody.bars[0] == tune.bars[0]).all() for melody in others)
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Unpack
+
+import torch
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.interpolation import slerp
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.units import BARS
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.generate import prior_sampler
+from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.transform import keep
+
+
+def reroll(
+    source: MelodyActor | MelodyVAE,
+    melody: Melody,
+    n: int,
+    *,
+    keep_bars: Collection[int] = (),
+    strength: float = 1.0,
+    **options: Unpack[SamplingOptions],
+) -> Melodies:
+    """``n`` melodies on the way from one to new ones, shifted by an actor, with bars kept.
+
+    Args:
+        source: draws them: an actor, or a model for no rules.
+        keep_bars: bars from 1 to 16 that stay note for note.
+        strength: share of the way from the melody's point to points of the prior: at 0 the
+            melody as the model decodes it, at 1 all new.
+        options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
+
+    Raises:
+        UsageError: n below 1, a bar outside 1 to 16, or a strength outside [0, 1].
+    """
+    if not set(keep_bars) <= set(range(1, BARS + 1)):
+        raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength must be from 0 to 1, got {strength}")
+    if isinstance(source, MelodyActor):
+        model, sampling = source.model, source.sampling(options)
+    else:
+        model, sampling = source, Sampling.of(options)
+    start, share = encode(model, [melody]).mean[0], torch.tensor([strength])
+    ends = prior_points(model, n, sampling.seed).to(start.device)
+    points = torch.cat([slerp(start, end, share) for end in ends])
+    shifted = source.shift(points) if isinstance(source, MelodyActor) else points
+    return keep(melody, prior_sampler(model, sampling).decode(shifted), keep_bars)
