@@ -95,7 +95,7 @@ def find_source(models: Models, wishes: Sequence[Wish], settings: Settings) -> S
     if models.knobs is None:
         return Source(models.model, None, rules, weights, False, f"the best of {POOL} each")
     actor, others = _turned(models.knobs, wishes)
-    how = f"the best of {POOL} each; training does better" if others else "the knobs"
+    how = f"the best of {POOL} each; training does better" if others else "the knobs, no training"
     actor = replace(actor, rules=rules)
     return Source(actor.model, actor, rules, weights, not others, how)
 
