@@ -1,0 +1,268 @@
+"""The API: melodies, MIDI, jobs and history, by requests as another program sends them."""
+
+import io
+import json
+import zipfile
+
+import mido
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from melodyconstraints.errors import ArtifactError
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.rules import find_rule
+from melodyconstraints.studio import app as app_module
+from melodyconstraints.studio import code, jobs, training, uploads
+from melodyconstraints.studio.app import create_app
+from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.schemas import Wish, melody_of, notes_of
+from melodyconstraints.studio.sources import actor_folder
+from melodyconstraints.workflows import transform
+from melodyconstraints.workflows.generate import generate
+
+TUNE = [[0, 4, 60], [4, 4, 61], [8, 8, 64], [16, 4, 66], [32, 16, 67]]
+"""Of its five notes C, E and G are in C major."""
+
+
+def test_without_rules_melodies_are_the_models_own(post, models):
+    found = post("/generate", {"n": 2, "seed": 5})
+    expected = [notes_of(melody) for melody in generate(models.model, 2, seed=5)]
+    assert [one["notes"] for one in found["melodies"]] == expected
+    assert found["rules"] == []
+    assert found["melodies"][0]["satisfied"] is None
+
+
+def test_a_scale_and_a_density_are_knobs_and_every_melody_has_both_rewards(post, models, wishes):
+    found = post("/generate", {"rules": wishes("scale:D-dorian", "density:96"), "n": 3, "seed": 2})
+    drawn = models.knobs.at("D-dorian", 96).generate(3, seed=2)
+    assert [one["notes"] for one in found["melodies"]] == [notes_of(one) for one in drawn]
+    rewards = np.array([one["rewards"] for one in found["melodies"]])
+    assert rewards[:, 0] == pytest.approx(find_rule("scale:D-dorian")(drawn), abs=1e-6)
+    assert found["pitch_classes"] == [0, 2, 4, 5, 7, 9, 11]
+    assert (found["key"], found["drawn"]) == ("C", 3)
+
+
+def test_of_other_rules_the_best_of_eight_draws_each_are_taken(post, models, wishes):
+    rules = wishes("final-note:C", "density:250..255")
+    rules[0]["weight"] = 3
+    found = post("/generate", {"rules": rules, "n": 2, "seed": 4})
+    drawn = models.knobs.at(None, None).generate(16, seed=4)
+    mean = (3 * find_rule("final-note:C")(drawn) + find_rule("density:250..255")(drawn)) / 4
+    best = [np.dot([3, 1], one["rewards"]) / 4 for one in found["melodies"]]
+    assert found["drawn"] == 16
+    assert best == pytest.approx(sorted(mean, reverse=True)[:2], abs=1e-6)
+
+
+def test_kept_bars_are_equal_and_the_others_are_new(post):
+    found = post("/reroll", {"melody": TUNE, "keep_bars": [1, 2], "n": 2, "seed": 3})
+    for one in found["melodies"]:
+        events = melody_of(one["notes"]).bars
+        assert (events[:2] == melody_of(TUNE).bars[:2]).all()
+        assert (events[2:] != melody_of(TUNE).bars[2:]).any()
+
+
+def test_a_score_is_the_rules_own_reward(post, wishes):
+    found = post("/score", {"melodies": [TUNE, []], "rules": wishes("cmajor", "density:10")})
+    assert [one["rewards"] for one in found["melodies"]] == [[0.6, 0.5], [0.0, 0.0]]
+
+
+def test_an_interpolation_ends_where_the_reconstructions_are(post):
+    ends = [TUNE, [[0, 8, 72]]]
+    found = post("/interpolate", {"start": ends[0], "end": ends[1], "n": 3})["melodies"]
+    assert len(found) == 3
+    for end, notes in zip((found[0], found[2]), ends, strict=True):
+        assert end == post("/reconstruct", {"melody": notes})["melodies"][0]
+
+
+def test_rules_are_listed_and_checked(client, post):
+    listed = client.get("/rules").json()
+    names = {row["name"] for row in listed["rules"]}
+    assert {"scale", "contour", "not"} < names
+    assert "novelty" not in names
+    assert listed["scales"]["major"] == [0, 2, 4, 5, 7, 9, 11]
+    good, bad = post("/rules", {"rules": ["Am", "density:many"]})["rules"]
+    assert (good["name"], good["key"]) == ("Am", "Am")
+    assert "for example density:192" in bad["error"]
+
+
+def test_one_midi_file_has_a_track_for_each_melody_and_reads_back(client, tmp_path):
+    body = {"melodies": [TUNE, TUNE[:2]], "tempo": 90, "key": "Am", "name": "../../My tune"}
+    file = mido.MidiFile(file=io.BytesIO(client.post("/midi", json=body).content))
+    assert [track.name for track in file.tracks[1:]] == ["My-tune-1", "My-tune-2"]
+    assert [track[1].channel for track in file.tracks[1:]] == [0, 1]
+    alone = client.post("/midi", json={**body, "melodies": [TUNE]}).content
+    (tmp_path / "one.mid").write_bytes(alone)
+    found = read_melody(tmp_path / "one.mid")
+    assert (notes_of(found.melody), found.tempo) == (TUNE, pytest.approx(90))
+
+
+def test_a_zip_and_a_folder_have_a_file_for_each_melody(client, post, settings):
+    body = {"melodies": [TUNE, TUNE], "name": "x"}
+    archive = zipfile.ZipFile(io.BytesIO(client.post("/zip", json=body).content))
+    assert archive.namelist() == ["x-1.mid", "x-2.mid"]
+    saved = post("/save", body)
+    assert saved["folder"] == str(settings.save_to)
+    assert sorted(path.name for path in settings.save_to.iterdir()) == sorted(saved["files"])
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Has what workers do done here, which is quick."""
+
+    def supervise(handle, tasks, **_):
+        return [handle(task, {}, lambda item: None) for task in tasks]
+
+    for module in (uploads, code):
+        monkeypatch.setattr(module, "supervise", supervise)
+
+
+def test_a_midi_file_is_read_and_another_place_can_be_taken(client, tmp_path, in_this_process):
+    write_melody(melody_of(TUNE), tmp_path / "tune.mid", tempo=96, name="Lead\x1b[31m")
+    data = (tmp_path / "tune.mid").read_bytes()
+    found = client.post("/melody", content=data).json()
+    assert (found["notes"], found["tempo"], found["first_bar"]) == (TUNE, 96, 1)
+    assert "\x1b" not in found["track"]
+    later = client.post("/melody?bar=2", content=data).json()
+    assert later["notes"][0] == [0, 4, 66]
+    refused = client.post("/melody?track=Horn", content=data)
+    assert refused.status_code == 422
+    assert refused.json()["error"].startswith("the file has no track 'Horn'")
+
+
+def test_a_worker_reads_an_upload_and_its_fault_is_an_answer(client):
+    assert client.post("/melody", content=b"MThd\0\0\0\6").status_code == 422
+    assert uploads._read(("x", None, None), {0: uploads.Fault.TIME}, len).endswith("took too long")
+
+
+def test_a_transformation_is_a_job_whose_events_end_with_its_result(
+    client, post, wishes, quick_search, monkeypatch
+):
+    monkeypatch.setattr(transform, "BANK_STEPS", 2)
+    body = {"melody": TUNE, "rules": wishes("cmajor"), "keep_bars": [3], "variations": 2}
+    job = post("/transform", body, 202)
+    events = client.get(f"/jobs/{job['id']}/events").text
+    assert events.count("event: progress") == 2
+    end = json.loads(events.rpartition("data: ")[2])
+    assert end["state"] == "done"
+    assert end["result"]["before"] == TUNE
+    assert len(end["result"]["melodies"]) == 2
+    after = melody_of(end["result"]["melodies"][0]["notes"])
+    assert (after.bars[2] == melody_of(TUNE).bars[2]).all()
+    assert client.get("/jobs").json()["jobs"][0]["state"] == "done"
+
+
+def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
+    post, models, settings, wishes, tiny_recipe
+):
+    asked = [Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")]
+    folder, reports = actor_folder(models.model, asked, settings), []
+    result = training.train(
+        models.model,
+        asked,
+        folder,
+        settings,
+        reports.append,
+        lambda: len(reports) == 3,
+        recipe=tiny_recipe,
+    )
+    assert result["rounds"] == 2
+    assert reports[-1]["progress"] == pytest.approx(2 / 3)
+    assert reports[-1]["rules"] == ["cmajor", "final-note:C"]
+    body = [{"spec": "cmajor"}, {"spec": "final-note:C", "weight": 2}]
+    assert post("/generate", {"rules": body, "n": 1})["how"] == "an actor trained for this"
+    assert post("/generate", {"rules": body[:1], "n": 1})["how"] == "the knobs, no training"
+
+
+def test_a_job_fails_in_words_and_one_of_a_kind_runs(post, client, wishes, monkeypatch):
+    def work(job, *_):
+        job.stop.wait(5)
+        raise ArtifactError("no such model")
+
+    monkeypatch.setattr(app_module, "train_in_process", work)
+    job = post("/train", {"rules": wishes("cmajor")}, 202)
+    assert "another job is running" in post("/train", {"rules": wishes("Am")}, 429)["error"]
+    post(f"/jobs/{job['id']}/cancel", {})
+    events = client.get(f"/jobs/{job['id']}/events").text
+    assert json.loads(events.rpartition("data: ")[2])["error"] == "no such model"
+
+
+def test_a_job_of_a_killed_studio_was_cut_off(tmp_path):
+    left = jobs.Job("a1", "train", "cmajor").summary()
+    (tmp_path / "a1.json").write_text(json.dumps(left))
+    (tmp_path / "other.json").write_text("{")
+    (found,) = jobs.Jobs(tmp_path).list()
+    assert (found["state"], found["title"]) == ("cut off", "cmajor")
+
+
+def test_the_history_survives_and_its_states_can_be_changed(client, post, settings, models):
+    state = {"title": "one", "melodies": [{"notes": TUNE}]}
+    assert post("/history", state)["number"] == 1
+    assert post("/history", {**state, "title": "two", "parent": 1})["number"] == 2
+    client.put("/history/position", json={"number": 1})
+    client.put("/history/1", json={**state, "starred": [0]})
+    (settings.folder / "history" / "000009.json").write_text("{}")
+    again = TestClient(create_app(settings, Engine(lambda: models)), base_url=settings.address)
+    found = again.get("/history").json()
+    assert found["position"] == 1
+    assert [(one["title"], one["starred"]) for one in found["states"]] == [
+        ("one", True),
+        ("two", False),
+    ]
+    assert again.get("/history/2").json()["parent"] == 1
+    assert "no state 7" in again.get("/history/7").json()["error"]
+
+
+def test_python_rules_need_leave_and_are_known_by_their_text(
+    client, post, settings, models, wishes, in_this_process, monkeypatch
+):
+    text = "def high(melody):\n    return float(len(melody) and melody.pitches.mean() / 127)\n"
+    assert "--allow-code" in post("/rules/code", {"text": text}, 422)["error"]
+    object.__setattr__(settings, "allow_code", True)
+    monkeypatch.setattr("melodyconstraints.melody.vae.checkpoint.load_model", lambda: models.model)
+    report = post("/rules/code", {"text": text})
+    assert report["passed"]
+    assert all(one["broken"] is None for one in report["contract"])
+    scored = post("/score", {"melodies": [TUNE], "rules": wishes(report["spec"])})
+    assert scored["rules"] == ["high"]
+    mean = Melody.from_notes([tuple(note) for note in TUNE]).pitches.mean()
+    assert scored["melodies"][0]["rewards"][0] == pytest.approx(mean / 127, abs=1e-6)
+    wrong = post("/rules/code", {"text": "import nothing_of_this_name"})
+    assert not wrong["passed"]
+    assert "does not import" in wrong["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"n": 65}, "n: Input should be less than or equal to 64"),
+        ({"rules": [{"spec": "scale:H-major"}]}, "for example scale:D-dorian"),
+        ({"rules": [{"spec": "cmajor"}, {"spec": "cmajor"}]}, "each rule may be given once"),
+        ({"sing": 1}, "sing: Extra inputs are not permitted"),
+        ([], "Input should be a valid dictionary"),
+    ],
+)
+def test_a_wrong_request_is_answered_in_one_line(post, body, text):
+    assert text in post("/generate", body, 422)["error"]
+
+
+def test_a_note_beyond_the_sixteen_bars_is_refused(post):
+    error = post("/reconstruct", {"melody": [[255, 2, 60]]}, 422)["error"]
+    assert "within 256 steps" in error
+
+
+def test_models_that_do_not_load_are_an_answer(settings):
+    def fail():
+        raise ArtifactError("the disk is gone")
+
+    client = TestClient(create_app(settings, Engine(fail)), base_url=settings.address)
+    assert "the disk is gone" in client.post("/generate", json={}).json()["error"]
+    assert client.get("/status").json()["models"] == "failed"
+
+
+def test_notes_are_a_melody_and_back(some_melodies):
+    for melody in some_melodies:
+        assert melody_of(notes_of(melody)) == melody
+    assert len(Melodies.stack([melody_of([])])) == 1
