@@ -25,6 +25,7 @@ from melodyconstraints.workflows.conditional import ConditionalActor
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
+BEST = "not trained for this: the best"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Source:
             "rules": [rule.name for rule in self.rules],
             "melodies": rewarded(melodies[order], rewards[order]),
             "drawn": len(melodies),
-            "how": self.how,
+            "how": self.how if self.knows_all else f"{self.how} of {len(melodies)}",
             **colours(self.rules),
         }
 
@@ -93,9 +94,9 @@ def find_source(models: Models, wishes: Sequence[Wish], settings: Settings) -> S
     if trained is not None:
         return Source(trained.model, trained, rules, weights, True, "an actor trained for this")
     if models.knobs is None:
-        return Source(models.model, None, rules, weights, False, f"the best of {POOL} each")
+        return Source(models.model, None, rules, weights, False, BEST)
     actor, others = _turned(models.knobs, wishes)
-    how = f"the best of {POOL} each; training does better" if others else "the knobs, no training"
+    how = BEST if others else "the knobs, no training"
     actor = replace(actor, rules=rules)
     return Source(actor.model, actor, rules, weights, not others, how)
 

@@ -52,6 +52,7 @@ function drawBars(state) {
   $("reroll-text").textContent = text;
   $("vary-text").textContent = bars.length ? `Vary only ${ranges(bars)}` : "Vary the whole melody";
   $("bars-clear").hidden = !bars.length;
+  $("bars-hint").hidden = bars.length > 0;
   const [first, last] = [bars[0] - 1, bars[bars.length - 1]];
   player.setRange(bars.length ? [first * STEPS_PER_BAR, last * STEPS_PER_BAR] : [0, STEPS]);
 }
@@ -108,12 +109,12 @@ async function showAnswer(answer, fields) {
     melodies: [...rewarded, ...answer.melodies].slice(0, 64), current: rewarded.length,
     starred: rewarded.map((_, index) => index), bars: [], before: null,
     pitch_classes: answer.pitch_classes, key: answer.key,
-    how: `${answer.how}${answer.drawn > COUNT ? `, of ${answer.drawn} drawn` : ""}`, ...fields,
+    how: answer.how, ...fields,
   });
 }
 
 const describe = (rules) => rules.map(({ spec }) => spec.replace(/^(scale|density|code):/, (_, name) => (name === "density" ? "≥ " : ""))
-  .replaceAll("-", " ")).join(", ").slice(0, 180) || "The model's own";
+  .replaceAll("-", " ").replace(":", " ")).join(", ").slice(0, 180) || "The model's own";
 
 async function generate(seed) {
   $("seed").value = seed;

@@ -114,7 +114,10 @@ export class Roll {
     const picture = svg("svg", { class: "roll", width: this.width, height: this.height, role: "img",
                                  "aria-label": this.description() });
     picture.append(...this.rows(), ...this.barLines(from, until));
-    for (const note of this.melody.before ?? []) this.note(picture, note, from, until, "before");
+    const same = new Set(this.melody.notes.map(String));
+    for (const note of this.melody.before ?? []) {
+      if (!same.has(String(note))) this.note(picture, note, from, until, "before");
+    }
     this.melody.notes.forEach((note, index) => {
       const kind = isOutside(note[2], this.melody.pitchClasses) ? "note outside" : "note";
       const shape = this.note(picture, note, from, until, kind);

@@ -1,0 +1,149 @@
+"""The page in a browser, as a user has it; skipped where there is no Chromium or no Playwright."""
+
+import base64
+import io
+import shutil
+import socket
+import threading
+import wave
+
+import mido
+import numpy as np
+import pytest
+import uvicorn
+
+from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.studio.app import create_app
+from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.places import Settings
+from melodyconstraints.studio.schemas import melody_of
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="no Playwright: pip install '.[dev]'"
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+expect = playwright.expect
+SECONDS = 20_000
+"""Milliseconds that a busy machine may need."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, models):
+    """Of a studio that runs in a thread."""
+    folder = tmp_path_factory.mktemp("studio")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        settings = Settings(folder / "data", folder / "saved", port=listening.getsockname()[1])
+        app = create_app(settings, Engine(lambda: models))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield settings.address
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(address, browser):
+    """The page, ready; an error in its console fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page, errors = context.new_page(), []
+    page.set_default_timeout(SECONDS)
+    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("[data-ready]", state="attached")
+    yield page
+    context.close()
+    assert errors == []
+
+
+def answer(page, path, press):
+    """What the server answered to a key."""
+    with page.expect_response(lambda response: response.url.endswith(path)) as found:
+        page.keyboard.press(press)
+    return found.value.json()
+
+
+def downloaded(page, press):
+    with page.expect_download() as found:
+        press()
+    return found.value.path().read_bytes()
+
+
+def test_by_keyboard_alone_a_melody_is_heard_drawn_kept_rerolled_and_comes_back(page):
+    expect(page.locator(".roll .note")).not_to_have_count(0)  # there before any click
+    page.keyboard.press("Space")
+    expect(page.locator(".playhead.shown")).to_have_count(1)
+    page.keyboard.press("Space")
+
+    drawn = answer(page, "/generate", "g")["melodies"]
+    expect(page.locator(".tile")).to_have_count(8)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("s")
+    page.locator("[data-bar='2']").press("Enter")
+    changed = answer(page, "/reroll", "r")["melodies"]
+    expect(page.locator("#title")).to_contain_text("Kept bar 2")
+    before = melody_of(drawn[1]["notes"]).bars
+    for one in changed:
+        assert (melody_of(one["notes"]).bars[1] == before[1]).all()
+
+    page.keyboard.press("Control+z")
+    expect(page.locator("#title")).not_to_contain_text("Kept bar 2")
+    page.reload()
+    page.wait_for_selector("[data-ready]", state="attached")
+    expect(page.locator(".tile")).to_have_count(8)
+    expect(page.locator(".star[aria-pressed=true]")).to_have_count(1)
+    assert page.locator(".past").count() >= 3
+
+
+def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
+    page.locator("#tempo").fill("240")
+    data = downloaded(page, lambda: page.click("#out-wav"))
+    with wave.open(io.BytesIO(data)) as sound:
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+    assert np.abs(samples).max() > 3000
+    assert np.abs(samples).max() < 32767
+    file = mido.MidiFile(file=io.BytesIO(downloaded(page, lambda: page.keyboard.press("d"))))
+    notes = [one.note for one in file.tracks[1] if one.type == "note_on"]
+
+    page.hover("#out-drag")
+    page.wait_for_timeout(500)
+    url = page.evaluate(
+        "() => { const data = new DataTransfer();"
+        "document.getElementById('out-drag').dispatchEvent(new DragEvent('dragstart',"
+        "{ dataTransfer: data, cancelable: true })); return data.getData('DownloadURL'); }"
+    )
+    kind, name, _, data = url.split(":", 3)
+    assert (kind, name.endswith(".mid")) == ("audio/midi", True)
+    dragged = mido.MidiFile(file=io.BytesIO(base64.b64decode(data.partition(",")[2])))
+    assert [one.note for one in dragged.tracks[1] if one.type == "note_on"] == notes
+
+
+def test_a_file_that_is_chosen_is_shown_and_blended_on_a_phone(page, tmp_path):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, pitch in (("one", 60), ("two", 67)):
+        tune = melody_of([[step, 4, pitch + step % 3] for step in range(0, 128, 4)])
+        write_melody(tune, tmp_path / f"{name}.mid", name=name)
+    page.click("#tab-mine")
+    page.set_input_files("#file", tmp_path / "one.mid")
+    expect(page.locator("#title")).to_have_text("one")
+    expect(page.locator(".system")).to_have_count(2)
+    expect(page.locator("#place-text")).to_contain_text("bars 1-8 of track 'one'")
+    page.set_input_files("#other-file", tmp_path / "two.mid")
+    expect(page.locator("#title")).to_have_text("From one to two")
+    page.locator("#blend-slider").fill("16")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
