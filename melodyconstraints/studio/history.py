@@ -10,8 +10,8 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.studio.schemas import Answer, State
 
-MOST_STATES = 500
-"""States that are kept; the oldest go."""
+MOST_STATES, MOST_LISTED = 500, 60
+"""States that are kept, and those of them that a strip shows: the newest."""
 _POSITION = "position.json"
 
 
@@ -37,7 +37,7 @@ class History:
                 "starred": bool(state.starred),
                 "notes": state.melodies[min(state.current, len(state.melodies) - 1)].notes,
             }
-            for number, state in self._states.items()
+            for number, state in list(self._states.items())[-MOST_LISTED:]
         ]
         return {"position": self._position(), "states": states}
 

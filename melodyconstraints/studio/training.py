@@ -28,6 +28,10 @@ MOST_SECONDS = 1800.0
 _GRACE_SECONDS = 60.0
 """From a wish to end to the end by force."""
 _POLL_SECONDS = 0.2
+_FIRST_ROUND = 2
+"""Reports at the end of the first round: one is made before the training."""
+_NICENESS = 5
+"""What the process yields to others."""
 
 
 def train_in_process(
@@ -55,8 +59,8 @@ def train_in_process(
             if not stop.is_set() and (job.stop.is_set() or time.monotonic() > end):
                 stop.set()
                 end = time.monotonic() + _GRACE_SECONDS
-            if stop.is_set() and time.monotonic() > end:
-                raise TrainingError("the training did not end when it was asked to")
+            if stop.is_set() and (len(job.events) < _FIRST_ROUND or time.monotonic() > end):
+                raise TrainingError("stopped before a round had ended: there is no actor to keep")
             if not receiver.poll(_POLL_SECONDS):
                 continue
             kind, value = receiver.recv()
@@ -132,7 +136,7 @@ def _run(
     from melodyconstraints.melody.vae.checkpoint import load_model
 
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(_NICENESS)
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     stopped: Event = stop
     try:

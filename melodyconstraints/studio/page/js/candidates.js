@@ -10,6 +10,7 @@ export function draw(state) {
   $("candidates").hidden = isPath || state.melodies.length < 2;
   $("blend").hidden = !isPath;
   $("out-all").parentElement.hidden = state.melodies.length < 2;
+  $("invitation").hidden = state.melodies.length > 1;
   $("candidates-title").textContent = isPath ? "From one to the other" : "Candidates";
   $("blend-slider").max = state.melodies.length - 1;
   $("blend-slider").value = state.current;
@@ -43,6 +44,7 @@ export function toggleStar(index) {
 export function waiting(count) {
   if (store.state.kind === "blend") return;
   $("candidates").hidden = false;
+  $("invitation").hidden = true;
   $("candidates").replaceChildren(...Array.from({ length: count }, () => h("li", { class: "tile-place", "aria-hidden": "true" })));
 }
 

@@ -10,7 +10,7 @@ import * as mine from "./mine.js";
 import * as out from "./out.js";
 import { Player } from "./player.js";
 import { Roll } from "./roll.js";
-import { amend, current, load, preview, push, redo, store, subscribe, undo } from "./store.js";
+import { amend, current, load, preview, push, redo, replace, store, subscribe, undo } from "./store.js";
 import * as strip from "./strip.js";
 import * as train from "./train.js";
 import * as wishes from "./wishes.js";
@@ -74,13 +74,14 @@ function setTempo(tempo) {
 }
 
 function onChange(state, change) {
-  const is = (...names) => change === "all" || names.some((name) => change.includes(name));
+  const isWhole = change === "all" || change === "new";
+  const is = (...names) => isWhole || names.some((name) => change.includes(name));
   if (change === "history") {
     strip.draw();
     return;
   }
-  if (change === "all") {
-    wishes.setWishes(state.wishes, state.rules);
+  if (change === "all") wishes.setWishes(state.wishes, state.rules);
+  if (isWhole) {
     $("seed").value = state.seed;
     $("overlay").checked = Boolean(state.before) && state.kind !== "reroll";
     candidates.draw(state);
@@ -104,7 +105,8 @@ async function showAnswer(answer, fields) {
   const rules = wishes.wishes();
   const rewarded = kept.length
     ? (await post("/score", { melodies: kept.map((one) => one.notes), rules })).melodies : [];
-  await push({
+  const isSameMove = fields.kind === "knobs" && store.state.kind === "knobs" && store.state.seed === answer.seed;
+  await (isSameMove ? replace : push)({
     seed: answer.seed, tempo: store.state.tempo, wishes: rules, rules: answer.rules,
     melodies: [...rewarded, ...answer.melodies].slice(0, 64), current: rewarded.length,
     starred: rewarded.map((_, index) => index), bars: [], before: null,
@@ -116,16 +118,28 @@ async function showAnswer(answer, fields) {
 const describe = (rules) => rules.map(({ spec }) => spec.replace(/^(scale|density|code):/, (_, name) => (name === "density" ? "≥ " : ""))
   .replaceAll("-", " ").replace(":", " ")).join(", ").slice(0, 180) || "The model's own";
 
-async function generate(seed) {
+async function generate(seed, kind = "generate") {
   $("seed").value = seed;
   candidates.waiting(COUNT);
   try {
     const rules = wishes.wishes();
     const answer = await post("/generate", { rules, n: COUNT, seed });
-    await showAnswer(answer, { title: describe(rules), kind: "generate" });
+    await showAnswer(answer, { title: describe(rules), kind });
   } catch (error) {
     candidates.draw(store.state);
     throw error;
+  }
+}
+
+let moved = false;
+
+// Draw again with the same seed; a knob that moves meanwhile has it done once more.
+async function regenerate() {
+  moved = true;
+  if ($("generate").getAttribute("aria-busy") === "true") return;
+  while (moved) {
+    moved = false;
+    await busy($("generate"), () => generate(Number($("seed").value) || 1, "knobs"));
   }
 }
 
@@ -156,7 +170,7 @@ function startButtons() {
   on("undo", undo);
   on("redo", redo);
   $("bars-clear").addEventListener("click", () => amend({ bars: [] }));
-  $("seed").addEventListener("change", () => busy($("generate"), () => generate(Number($("seed").value) || 1)));
+  $("seed").addEventListener("change", regenerate);
   $("play").addEventListener("click", () => player.toggle());
   $("loop").addEventListener("click", () => {
     player.isLooping = !player.isLooping;
@@ -276,7 +290,6 @@ async function begin() {
   await new Promise((resolve) => setTimeout(resolve, 60));  // the first paint goes before
   const status = await get("/status");
   $("out-save").title = `Writes to ${status.save_to}`;
-  const regenerate = () => busy($("generate"), () => generate(Number($("seed").value) || 1));
   await wishes.start({
     onKnob: () => { if (wishes.onlyKnobs()) regenerate(); },
     onOther: () => { $("generate").classList.add("fresh"); setTimeout(() => $("generate").classList.remove("fresh"), 900); },

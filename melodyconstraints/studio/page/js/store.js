@@ -7,7 +7,8 @@ export const store = { state: null, number: null, states: [] };
 
 const listeners = new Set();
 
-// Call a function now and after every change, with the state and what has changed.
+// Call a function after every change, with the state and what has changed: "all" where another state
+// is shown, "new" where one was made from what the page wishes, "history", or names of fields.
 export function subscribe(listener) {
   listeners.add(listener);
 }
@@ -36,18 +37,25 @@ export async function push(state) {
   await save.now();
   store.state = { ...state, parent: store.number };
   store.number = null;
-  tell("all");
+  tell("new");
   const { number } = await post("/history", store.state);
   store.number = number;
   store.states.push(thumbnail(number, store.state));
   tell("history");
 }
 
+// Put a state in the place of the one that is shown.
+export function replace(state) {
+  store.state = { ...state, parent: store.state.parent };
+  renew();
+  tell("new");
+  save();
+}
+
 // Change the shown state in place: another candidate, a star, bars, the tempo.
 export function amend(changes) {
   Object.assign(store.state, changes);
-  const at = store.states.findIndex((one) => one.number === store.number);
-  if (at >= 0) store.states[at] = thumbnail(store.number, store.state);
+  renew();
   tell(Object.keys(changes));
   save();
 }
@@ -69,6 +77,11 @@ export async function redo() {
   const next = store.states.findLast((one) => one.parent === store.number);
   if (next) await show(next.number);
   else toast("Nothing to redo");
+}
+
+function renew() {
+  const at = store.states.findIndex((one) => one.number === store.number);
+  if (at >= 0) store.states[at] = thumbnail(store.number, store.state);
 }
 
 function thumbnail(number, state) {

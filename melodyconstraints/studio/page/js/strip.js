@@ -4,10 +4,8 @@ import { $, h, toast } from "./dom.js";
 import { smallRoll } from "./roll.js";
 import { show, store } from "./store.js";
 
-const MOST_SHOWN = 60;
-
 export function draw() {
-  const items = store.states.slice(-MOST_SHOWN).map((one) =>
+  const items = store.states.map((one) =>
     h("li", {}, h("button", { type: "button", class: "past", "data-number": one.number,
                               "aria-label": `State ${one.number}: ${one.title}, seed ${one.seed}`,
                               onclick: () => show(one.number).catch((error) => toast(error.message, true)) },

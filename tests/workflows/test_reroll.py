@@ -1,0 +1,38 @@
+"""Other melodies in place of one: its ends are known melodies, its kept bars are the melody's."""
+
+import pytest
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.reconstruct import reconstruct
+from melodyconstraints.workflows.reroll import reroll
+
+
+def test_at_full_strength_all_is_new_and_at_none_the_melody_is_decoded(tiny_model, some_melodies):
+    tune = some_melodies[0]
+    new = reroll(tiny_model, tune, 2, seed=5)
+    assert (new.events == generate(tiny_model, 2, seed=5).events).all()
+    same = reroll(tiny_model, tune, 2, strength=0.0, temperature=0.0)
+    assert (same.events == reconstruct(tiny_model, [tune]).events).all()
+
+
+def test_an_actor_shifts_and_bars_are_kept(tiny_actor_folder, some_melodies):
+    actor, tune = load_actor(tiny_actor_folder), some_melodies[1]
+    found = reroll(actor, tune, 2, keep_bars=[3, 16], seed=7)
+    drawn = actor.generate(2, seed=7)
+    assert (found.bars[:, [2, 15]] == tune.bars[[2, 15]]).all()
+    assert (found.bars[:, 5] == drawn.bars[:, 5]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"keep_bars": [0]}, r"bars to keep must be from 1 to 16, got \[0\]"),
+        ({"strength": 1.5}, "strength must be from 0 to 1, got 1.5"),
+        ({"strength": float("nan")}, "strength must be from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tiny_model, some_melodies, options, text):
+    with pytest.raises(UsageError, match=text):
+        reroll(tiny_model, some_melodies[0], 1, **options)
