@@ -1,4 +1,4 @@
-"""What a melody is like as a whole, in thirteen numbers, and those as normal scores.
+"""What a melody is like as a whole, in twelve numbers, and those as normal scores.
 
 The numbers of the training melodies are ranked; a rank's place in the normal distribution is a
 melody's score, and a rotation of the scores makes them uncorrelated: together they are nearly
@@ -19,7 +19,6 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
-    SCALE,
     TOKEN_HOLD,
     TOKEN_REST,
     Ints,
@@ -30,13 +29,12 @@ Numbers = NDArray[np.float64]
 
 NAMES = (
     *("notes", "spread", "raised_notes", "rests", "steps", "off_beats", "rhythms"),
-    *("length_entropy", "fresh_bars", "major", "rise", "bar_jumps", "leaps"),
+    *("length_entropy", "fresh_bars", "rise", "bar_jumps", "leaps"),
 )
 """Notes; deviation of their lines; share of raised notes; share of silent steps; share of
 intervals of one scale step; share of notes off the beat; different rhythms of bars; entropy of
-the distances between notes; bars unlike any earlier one; share of notes on the tonic and fifth
-of the major scale less that of the minor; rise from the first half to the second; mean change of
-bars' mean lines; share of intervals of three scale steps or more."""
+the distances between notes; bars unlike any earlier one; rise from the first half to the second;
+mean change of bars' mean lines; share of intervals of three scale steps or more."""
 _KNOTS = 201
 _LEAST = 1e-3
 """Variance below which a direction of the scores is not stretched further."""
@@ -53,8 +51,6 @@ def attributes(staff: Staff) -> Numbers:
     place = np.arange(STEPS) % 4
     off_beats = notes[:, place % 2 == 1].sum(1) + 0.5 * notes[:, place == 2].sum(1)
     deviation = np.where(notes, (lines - (lines.sum(1) / count)[:, None]) ** 2, 0)
-    degrees = np.where(notes, (lines + staff.degrees[:, None]) % SCALE, -1)
-    major = np.isin(degrees, (0, 4)).sum(1) - np.isin(degrees, (5, 2)).sum(1)
     heights = _bar_heights(lines, notes)
     steps, leaps, entropy = _intervals(tokens, notes)
     columns = [
@@ -67,7 +63,6 @@ def attributes(staff: Staff) -> Numbers:
         _different(np.where(bars < TOKEN_HOLD, 0, bars)),
         entropy,
         _different(bars),
-        major / count,
         heights[:, BARS // 2 :].mean(1) - heights[:, : BARS // 2].mean(1),
         np.abs(np.diff(heights, axis=1)).mean(1),
         leaps,

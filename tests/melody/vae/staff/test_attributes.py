@@ -33,7 +33,6 @@ def test_attributes_of_two_equal_bars_and_silence():
     assert found["spread"] == pytest.approx(np.std([0, 1, 2, 3]))
     assert found["bar_jumps"] == 0
     assert found["rise"] == 0
-    assert found["major"] == 0  # C twice, and E, the fifth of A minor, twice
     lengths = np.array([2, 4, 1]) / 7  # distances of 2, 4 and 6 steps
     assert found["length_entropy"] == pytest.approx(-(lengths * np.log(lengths)).sum())
 
