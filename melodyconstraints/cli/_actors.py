@@ -88,11 +88,16 @@ class ActorSource:
                 "a scale is one more: --rule scale:D-dorian"
             )
 
-    def find(self) -> MelodyActor | None:
-        """The actor; trained now if the cache has none for its rules; None without any rules."""
+    def find(self, form: str | None = None) -> MelodyActor | None:
+        """The actor; trained now if the cache has none for its rules; None without any rules.
+
+        Args:
+            form: which an actor that is trained now is trained in.
+        """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
 
+        from melodyconstraints.melody.form import AUTO
         from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
 
@@ -102,7 +107,7 @@ class ActorSource:
             only_dense and not (self.rules or self.actor_folder or self.model_folder)
         ):
             return load_knobs(model=model).at(self.scale, self.density)
-        return _find_actor(self.actor_folder, model, self.specs, self.rules_from)
+        return _find_actor(self.actor_folder, model, self.specs, self.rules_from, form or AUTO)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""
@@ -134,6 +139,7 @@ def _find_actor(
     model: MelodyVAE | None,
     specs: Sequence[str],
     rules_from: Sequence[Path],
+    form: str,
 ) -> MelodyActor:
     """The actor of a folder; or the cache's for rules, or one that is trained for them now."""
     from melodyconstraints.melody.vae.checkpoint import load_model
@@ -151,6 +157,6 @@ def _find_actor(
             f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
-        return train_actor(own, specs, progress=True)
+        return train_actor(own, specs, form=form, progress=True)
 
-    return cached_actor(own, find_rules(specs), train)
+    return cached_actor(own, find_rules(specs), form, train)
