@@ -64,7 +64,7 @@ class ActorSource:
     actor_folder: Path | None
     model_folder: Path | None
     rules: tuple[str, ...]
-    density: int | None
+    density: str | None
     scale: str | None
     rules_from: tuple[Path, ...] = ()
 
@@ -82,27 +82,29 @@ class ActorSource:
         check_one_source(self.actor_folder, self.specs)
         if self.rules_from and self.actor_folder is None:
             raise click.UsageError("--rules-from goes with --actor only")
-        if self.scale is not None and (self.rules or self.actor_folder is not None):
-            raise click.UsageError(
-                "--scale turns a knob and goes with --density only; of an actor with other rules "
-                "a scale is one more: --rule scale:D-dorian"
-            )
+        if self.scale is not None and self.actor_folder is not None:
+            raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(self) -> MelodyActor | None:
-        """The actor; trained now if the cache has none for its rules; None without any rules."""
+    def find(self, form: str | None = None) -> MelodyActor | None:
+        """The actor; trained now if the cache has none for its rules; None without any rules.
+
+        Args:
+            form: which an actor that is trained now is trained in.
+        """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
 
+        from melodyconstraints.melody.form import AUTO
         from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
+        from melodyconstraints.workflows.conditional import load_knobs, need_no_training
 
-        model = None if self.model_folder is None else load_model(self.model_folder)
-        only_dense = self.density is not None and self.density <= HIGHEST_DENSITY
-        if self.scale is not None or (
-            only_dense and not (self.rules or self.actor_folder or self.model_folder)
-        ):
-            return load_knobs(model=model).at(self.scale, self.density)
-        return _find_actor(self.actor_folder, model, self.specs, self.rules_from)
+        if self.actor_folder is not None:
+            model = None if self.model_folder is None else load_model(self.model_folder)
+        else:
+            model = load_model(self.model_folder)
+            if self.scale is not None or need_no_training(model, self.specs):
+                return load_knobs(model=model).at(self.scale, self.density, *self.rules)
+        return _find_actor(self.actor_folder, model, self.specs, self.rules_from, form or AUTO)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""
@@ -121,8 +123,7 @@ source_options = option_group(
         **RULE_OPTIONS,
         "scale": click.option(
             "--scale",
-            help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no "
-            "training.",
+            help="D-dorian, or pitch classes such as C,D,E,G,A: no training.",
         ),
         "rules_from": rules_from_option,
     },
@@ -134,6 +135,7 @@ def _find_actor(
     model: MelodyVAE | None,
     specs: Sequence[str],
     rules_from: Sequence[Path],
+    form: str,
 ) -> MelodyActor:
     """The actor of a folder; or the cache's for rules, or one that is trained for them now."""
     from melodyconstraints.melody.vae.checkpoint import load_model
@@ -151,6 +153,6 @@ def _find_actor(
             f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
-        return train_actor(own, specs, progress=True)
+        return train_actor(own, specs, form=form, progress=True)
 
-    return cached_actor(own, find_rules(specs), train)
+    return cached_actor(own, find_rules(specs), form, train)

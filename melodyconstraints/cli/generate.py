@@ -84,12 +84,13 @@ def command(
 
     \b
     mc generate --scale D-dorian --density 96
+    mc generate --form AABA
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
-    --scale and --density turn the knobs of an actor that comes with the bundled model: no
-    training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
-    actor is trained first. With none of these, melodies come from the prior, under no rule.
+    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. With
+    --actor, rules are those of the actor. With other rules, an actor is trained first. With none
+    of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
     if only_satisfying:
@@ -100,7 +101,7 @@ def command(
     from melodyconstraints.melody.vae.sampling import Sampling
     from melodyconstraints.workflows.generate import generate
 
-    actor = source.find()
+    actor = source.find(sampling.get("form"))
     model = actor.model if actor else load_model(source.model_folder)
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:

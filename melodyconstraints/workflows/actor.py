@@ -28,6 +28,7 @@ from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -74,7 +75,7 @@ class MelodyActor(ActorCritic):
     Args:
         model: the melody model.
         rules: those of the critic's first heads.
-        temperature: the default for sampling.
+        temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
@@ -82,6 +83,8 @@ class MelodyActor(ActorCritic):
     model: MelodyVAE
     rules: list[Rule]
     temperature: float = DEFAULT_TEMPERATURE
+    form: str = AUTO
+    scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -147,8 +150,9 @@ class MelodyActor(ActorCritic):
         return Melodies(np.concatenate(satisfying)), drawn
 
     def sampling(self, options: SamplingOptions) -> Sampling:
-        """Sampling by options; at the actor's temperature where none is given."""
-        return Sampling.of(options, temperature=self.temperature)
+        """Sampling by options; the actor's own where none are given."""
+        own = {"temperature": self.temperature, "form": self.form, "scale": self.scale}
+        return Sampling.of(options, **own)
 
     def sampler(self, sampling: Sampling) -> MelodySampler:
         """The model's decoder, with draws of its own."""
@@ -224,6 +228,7 @@ class MelodyActor(ActorCritic):
         config = {
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
+            "form": self.form,
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
@@ -266,6 +271,7 @@ def load_actor(
     with fits_this_version(folder):
         named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
         temperature = float(saved.config["temperature"])
+        form = str(saved.config.get("form", AUTO))
         examples = frozenset(map(str, saved.config.get("examples", ())))
     model = saved.model(model, load_model)
     if rules is None:
@@ -274,9 +280,8 @@ def load_actor(
         found = find_rules(rules)
         if len(found) != len(named):
             raise UsageError(f"{folder} was trained for {len(named)} rules, got {len(found)}")
-    return MelodyActor(
-        model=model, rules=found, temperature=temperature, examples=examples, **saved.pair
-    )
+    own: dict[str, Any] = {"temperature": temperature, "form": form, "examples": examples}
+    return MelodyActor(model=model, rules=found, **own, **saved.pair)
 
 
 def _find_named(name: str, spec: str, files: Sequence[Path | str]) -> Rule:

@@ -1,4 +1,4 @@
-"""What a melody is like as a whole, in thirteen numbers, and those as normal scores.
+"""What a melody is like as a whole, in twelve numbers, and those as normal scores.
 
 The numbers of the training melodies are ranked; a rank's place in the normal distribution is a
 melody's score, and a rotation of the scores makes them uncorrelated: together they are nearly
@@ -8,6 +8,8 @@ Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, 
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -19,7 +21,6 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
-    SCALE,
     TOKEN_HOLD,
     TOKEN_REST,
     Ints,
@@ -29,14 +30,13 @@ from melodyconstraints.melody.vae.staff.notation import (
 Numbers = NDArray[np.float64]
 
 NAMES = (
-    *("notes", "spread", "raised_notes", "rests", "steps", "off_beats", "rhythms"),
-    *("length_entropy", "fresh_bars", "major", "rise", "bar_jumps", "leaps"),
+    *("notes", "range", "raised_notes", "rests", "steps", "off_beats", "rhythms"),
+    *("length_entropy", "fresh_bars", "rise", "bar_jumps", "leaps"),
 )
-"""Notes; deviation of their lines; share of raised notes; share of silent steps; share of
-intervals of one scale step; share of notes off the beat; different rhythms of bars; entropy of
-the distances between notes; bars unlike any earlier one; share of notes on the tonic and fifth
-of the major scale less that of the minor; rise from the first half to the second; mean change of
-bars' mean lines; share of intervals of three scale steps or more."""
+"""Notes; scale steps from the lowest to the highest; share of raised notes; share of silent steps;
+share of intervals of one scale step; share of notes off the beat; different rhythms of bars;
+entropy of the distances between notes; bars unlike any earlier one; rise from the first half to
+the second; mean change of bars' mean lines; share of intervals of three scale steps or more."""
 _KNOTS = 201
 _LEAST = 1e-3
 """Variance below which a direction of the scores is not stretched further."""
@@ -52,14 +52,13 @@ def attributes(staff: Staff) -> Numbers:
     count = np.maximum(notes.sum(1), 1)
     place = np.arange(STEPS) % 4
     off_beats = notes[:, place % 2 == 1].sum(1) + 0.5 * notes[:, place == 2].sum(1)
-    deviation = np.where(notes, (lines - (lines.sum(1) / count)[:, None]) ** 2, 0)
-    degrees = np.where(notes, (lines + staff.degrees[:, None]) % SCALE, -1)
-    major = np.isin(degrees, (0, 4)).sum(1) - np.isin(degrees, (5, 2)).sum(1)
+    highest = np.where(notes, lines, -REACH).max(1)
+    lowest = np.where(notes, lines, REACH).min(1)
     heights = _bar_heights(lines, notes)
     steps, leaps, entropy = _intervals(tokens, notes)
     columns = [
         notes.sum(1),
-        np.sqrt(deviation.sum(1) / count),
+        np.maximum(highest - lowest, 0),
         (notes & (tokens >= LINES)).sum(1) / count,
         (tokens == TOKEN_REST).mean(1),
         steps,
@@ -67,7 +66,6 @@ def attributes(staff: Staff) -> Numbers:
         _different(np.where(bars < TOKEN_HOLD, 0, bars)),
         entropy,
         _different(bars),
-        major / count,
         heights[:, BARS // 2 :].mean(1) - heights[:, : BARS // 2].mean(1),
         np.abs(np.diff(heights, axis=1)).mean(1),
         leaps,
@@ -144,16 +142,45 @@ class NormalScores(nn.Module):
         raw = torch.from_numpy(self._raw(numbers, shares)).float()
         return raw.to(self.rotation.device) @ self.rotation
 
+    def conditioned(self, scores: Tensor, ranges: Mapping[int, tuple[float, float]]) -> Tensor:
+        """``(B, G)`` scores where some numbers lie in ranges, drawn from what the others leave.
+
+        A number keeps its rank among those of its range, and the others move as the conditional
+        mean of a normal distribution does.
+
+        Args:
+            ranges: least and largest number, by column.
+        """
+        if not ranges:
+            return scores
+        columns = list(ranges)
+        rotation = self.rotation.double()
+        raw = scores.double() @ torch.linalg.inv(rotation)
+        covariance = torch.linalg.inv(rotation @ rotation)
+        wanted = torch.stack(
+            [self._in_range(raw[:, column], column, *ranges[column]) for column in columns], 1
+        )
+        spread = torch.linalg.solve(covariance[columns][:, columns], covariance[columns])
+        return ((raw + (wanted - raw[:, columns]) @ spread) @ rotation).float()
+
+    def _in_range(self, raw: Tensor, column: int, low: float, high: float) -> Tensor:
+        """``(B,)`` normal scores of a column, moved to between those of two numbers."""
+        bounds = self._ranks(column, np.array([low, high]), np.array([0.0, 1.0]))
+        lower, upper = bounds.clip(_RAREST, 1 - _RAREST).tolist()
+        return torch.special.ndtri(lower + (upper - lower) * torch.special.ndtr(raw))
+
     def _raw(self, numbers: Numbers, shares: Numbers) -> Numbers:
-        ranks = np.linspace(0, 1, _KNOTS)
-        scores = np.empty_like(numbers)
-        for column, table in enumerate(self.quantiles.double().cpu().numpy()):
-            values = numbers[:, column].astype(np.float32).astype(np.float64)
-            low = np.searchsorted(table, values, "left").clip(0, _KNOTS - 1)
-            high = (np.searchsorted(table, values, "right") - 1).clip(0, _KNOTS - 1)
-            tied = ranks[low] + (ranks[high] - ranks[low]) * shares[:, column]
-            different, first = np.unique(table, return_index=True)
-            between = np.interp(values, different, ranks[first])
-            rank = np.where(high > low, tied, between)
-            scores[:, column] = ndtri(rank.clip(_RAREST, 1 - _RAREST))
+        columns = enumerate(zip(numbers.T, shares.T, strict=True))
+        ranks = np.stack([self._ranks(column, *own) for column, own in columns], 1)
+        scores: Numbers = ndtri(ranks.clip(_RAREST, 1 - _RAREST))
         return scores
+
+    def _ranks(self, column: int, values: Numbers, shares: Numbers) -> Numbers:
+        """Ranks in [0, 1] of ``(B,)`` numbers of a column; see :meth:`forward` for the shares."""
+        ranks, table = np.linspace(0, 1, _KNOTS), self.quantiles[column].double().cpu().numpy()
+        values = values.astype(np.float32).astype(np.float64)
+        low = np.searchsorted(table, values, "left").clip(0, _KNOTS - 1)
+        high = (np.searchsorted(table, values, "right") - 1).clip(0, _KNOTS - 1)
+        tied = ranks[low] + (ranks[high] - ranks[low]) * shares
+        different, first = np.unique(table, return_index=True)
+        return np.where(high > low, tied, np.interp(values, different, ranks[first]))

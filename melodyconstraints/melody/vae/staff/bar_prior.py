@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
-from melodyconstraints.melody.vae.staff.notation import SCALE
+from melodyconstraints.melody.vae.staff.notation import SCALE, Ints
 
-FRESH = -1
-"""In place of the number of an earlier bar: the bar repeats none."""
 _NEAR = (1, 2, 4, 8)
 """So many bars back the flow sees codes as they are."""
 _POINTER = 64
@@ -34,11 +33,21 @@ class Whole(NamedTuple):
 
     Args:
         attributes: ``(B, G)`` normal scores.
-        degrees: ``(B,)`` int64 degree of the scale at the place on the staff, in [0, 6].
+        degrees: ``(B,)`` int64 degree of the scale at the place on the staff, in [0, 6], counted
+            from the tonic.
+        modes: ``(B,)`` int64 degree of the major scale that is the tonic, in [0, 6].
     """
 
     attributes: Tensor
     degrees: Tensor
+    modes: Tensor
+
+    @classmethod
+    def of(cls, attributes: Tensor, degrees: Ints, modes: Ints) -> Whole:
+        """Of arrays, on the device of the attributes."""
+        device = attributes.device
+        on_device = (torch.from_numpy(numbers).to(device) for numbers in (degrees, modes))
+        return cls(attributes, *on_device)
 
 
 class Block(nn.Module):
@@ -90,8 +99,9 @@ class BarPrior(nn.Module):
         self.attributes = nn.Sequential(
             nn.Linear(attributes, units), nn.GELU(), nn.Linear(units, units)
         )
-        self.degree, self.repeat = nn.Embedding(SCALE, units), nn.Embedding(BARS, units)
-        for table in (self.degree, self.repeat):
+        self.degree, self.mode = nn.Embedding(SCALE, units), nn.Embedding(SCALE, units)
+        self.repeat = nn.Embedding(BARS, units)
+        for table in (self.degree, self.mode, self.repeat):
             nn.init.normal_(table.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(units, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(units)
@@ -207,7 +217,8 @@ class BarPrior(nn.Module):
 
     def _of_whole(self, whole: Whole) -> Tensor:
         """``(B, U)``."""
-        return self.attributes(whole.attributes) + self.degree(whole.degrees)
+        of_scale = self.degree(whole.degrees) + self.mode(whole.modes)
+        return self.attributes(whole.attributes) + of_scale
 
 
 def condition_size(config: StaffConfig) -> int:

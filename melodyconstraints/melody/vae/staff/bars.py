@@ -34,7 +34,8 @@ class Given(NamedTuple):
 
     Args:
         conditions: ``(N, H)`` of the bars before.
-        degrees: ``(N,)`` int64 degree of the scale at the place on the staff, in [0, 6].
+        degrees: ``(N,)`` int64 degree of the scale at the place on the staff, in [0, 6], counted
+            from the tonic.
     """
 
     conditions: Tensor

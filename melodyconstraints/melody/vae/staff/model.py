@@ -2,9 +2,9 @@
 
 ::
 
-    z = key, place │ attributes │ form │ bars          z ~ N(0, I)
-             │             │         │      │
-             │             └──> transformer over the bars before ──> repeat of one, or
+    z = key, place, mode │ attributes │ form │ bars    z ~ N(0, I)
+             │                │         │      │
+             ├────────────────┴──> transformer over the bars before ──> repeat of one, or
              │                                    flow from noise to the code of a new bar
              └──> staff  <── tokens  <── bar decoder  <──┘
 
@@ -15,7 +15,8 @@ each other, and what is drawn from a table is drawn by a normal number's rank.
 ======== ===== ==========================================================================
 key          2 the direction is a place on the circle of fifths: twelve key signatures
 place        1 line of the staff that the notes lie around, by rank
-attributes  13 see :mod:`.attributes`
+mode         1 degree of the scale that is the tonic, by rank: from lydian to locrian
+attributes  12 see :mod:`.attributes`
 form        16 which earlier bar each bar repeats, if any, by rank
 bars     16 C noise of each bar's code
 ======== ===== ==========================================================================
@@ -27,7 +28,7 @@ dimensions, ``C`` dimensions of a bar's code, ``V`` = 130 events.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -37,6 +38,7 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
+from melodyconstraints.melody.form import FRESH, form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import filled
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -47,25 +49,27 @@ from melodyconstraints.melody.vae.staff.attributes import (
     attributes,
     equal_bars,
 )
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole, condition_size
+from melodyconstraints.melody.vae.staff.bar_prior import BarPrior, Whole, condition_size
 from melodyconstraints.melody.vae.staff.bars import BarVAE, Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
+    SCALE,
     Ints,
     Staff,
+    events_in_scale,
     events_of_tokens,
     place_degrees,
     to_staff,
 )
 from melodyconstraints.vae.posterior import Posterior
 
-KEY, PLACE, ATTRIBUTES, FORM = 2, 1, len(NAMES), BARS
+KEY, PLACE, MODE, ATTRIBUTES, FORM = 2, 1, 1, len(NAMES), BARS
 LINES = 76
 """Lines of the staff on which a place may be: of all pitches."""
 _FIFTHS = np.arange(12) * 7 % 12
 """Major tonics on the circle of fifths, C first."""
-_KEY_RADIUS = math.sqrt(math.pi / 2)
-"""Mean length of two normal numbers."""
+BRIGHTNESS = np.array([3, 0, 4, 1, 5, 2, 6])
+"""Degrees of the major scale from the tonic of the brightest mode, lydian, to the darkest."""
 _RAREST = 1e-6
 
 
@@ -74,6 +78,7 @@ class Parts(NamedTuple):
 
     key: Tensor
     place: Tensor
+    mode: Tensor
     attributes: Tensor
     form: Tensor
     bars: Tensor
@@ -83,14 +88,15 @@ class Score(NamedTuple):
     """A latent point with all that is not drawn.
 
     Args:
-        keys, places: ``(B,)``, see :class:`.notation.Staff`.
+        keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.
         codes: ``(B, K, C)`` of the bars.
-        sources: ``(B, K)`` the bar that each repeats, or :data:`.bar_prior.FRESH`.
+        sources: ``(B, K)`` the bar that each repeats, or FRESH.
         conditions: ``(B, K, H)`` what the decoder is conditioned on.
     """
 
     keys: Ints
     places: Ints
+    modes: Ints
     codes: Tensor
     sources: Tensor
     conditions: Tensor
@@ -98,17 +104,18 @@ class Score(NamedTuple):
     @property
     def given(self) -> Given:
         """For the decoder, all bars side by side."""
-        return given_to_bars(self.conditions, place_degrees(self.keys, self.places))
+        return given_to_bars(self.conditions, place_degrees(self.keys, self.places, self.modes))
 
 
 class StaffGenerator(MelodyVAE):
-    """Key, place and attributes, then bars in turn."""
+    """Key, place, mode and attributes, then bars in turn."""
 
     inverts = has_form = True
     config: StaffConfig
     code_mean: Tensor
     code_scale: Tensor
     place_ranks: Tensor
+    mode_ranks: Tensor
 
     def __init__(self, config: StaffConfig) -> None:
         super().__init__()
@@ -116,17 +123,18 @@ class StaffGenerator(MelodyVAE):
         self.bars = BarVAE(config, condition_size(config))
         self.prior = BarPrior(config, ATTRIBUTES)
         self.scores = NormalScores(ATTRIBUTES)
-        latent_dim = KEY + PLACE + ATTRIBUTES + FORM + BARS * config.bar_code
+        latent_dim = KEY + PLACE + MODE + ATTRIBUTES + FORM + BARS * config.bar_code
         self.register_buffer("sigma_bar", torch.ones(latent_dim))
         self.register_buffer("code_mean", torch.zeros(config.bar_code))
         self.register_buffer("code_scale", torch.ones(config.bar_code))
         self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
+        self.register_buffer("mode_ranks", torch.linspace(0, 1, SCALE + 1))
 
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
-        sizes = [KEY, PLACE, ATTRIBUTES, FORM, BARS * self.config.bar_code]
-        key, place, scores, form, bars = z.split(sizes, -1)
-        return Parts(key, place[:, 0], scores, form, bars.reshape(len(z), BARS, -1))
+        sizes = [KEY, PLACE, MODE, ATTRIBUTES, FORM, BARS * self.config.bar_code]
+        key, place, mode, scores, form, bars = z.split(sizes, -1)
+        return Parts(key, place[:, 0], mode[:, 0], scores, form, bars.reshape(len(z), BARS, -1))
 
     @torch.no_grad()
     def encode(self, events: Tensor) -> Posterior:
@@ -143,16 +151,19 @@ class StaffGenerator(MelodyVAE):
     def _points(self, staff: Staff, noise: Tensor) -> Tensor:
         """``(B, Z)`` points of melodies: the middle ones for zeros, others for other noise."""
         drawn = self.parts(noise.to(self.device))
-        keys = _key_points(staff.keys, _ranks(drawn.key[:, 0]))
-        place = self._place_points(staff.places, _ranks(drawn.place))
+        keys = _key_points(staff.keys, _ranks(drawn.key))
+        place = _points_between(self.place_ranks, staff.places.clip(0, LINES - 1), drawn.place)
+        mode = _points_between(self.mode_ranks, np.argsort(BRIGHTNESS)[staff.modes], drawn.mode)
         scores = self.scores(attributes(staff), _ranks(drawn.attributes).cpu().numpy())
         codes, sources = self.codes(staff.tokens, drawn.bars)
-        degrees = torch.from_numpy(staff.degrees).to(self.device)
-        bars, bounds = self.prior.noise_of(codes, sources, Whole(scores, degrees))
+        bars, bounds = self.prior.noise_of(
+            codes, sources, Whole.of(scores, staff.degrees, staff.modes)
+        )
         bars = torch.where((sources == FRESH)[..., None], bars, drawn.bars)
         low, high = bounds.double().unbind(-1)
         form = _normal(low + (high - low) * _ranks(drawn.form))
-        return torch.cat([keys, place[:, None], scores, form, bars.flatten(1)], -1)
+        place_and_mode = torch.stack([place, mode], 1)
+        return torch.cat([keys, place_and_mode, scores, form, bars.flatten(1)], -1)
 
     def codes(self, tokens: Ints, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and the bars that they repeat.
@@ -179,27 +190,28 @@ class StaffGenerator(MelodyVAE):
         """Key, place and bars of ``(B, Z)`` points.
 
         Args:
-            form: ``(B, K)`` or ``(K,)`` the bar that each repeats, or :data:`.bar_prior.FRESH`;
-                the points say it where None.
+            form: ``(K,)`` the bar that each repeats, or FRESH; the points say it where None.
         """
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
         keys = _FIFTHS[(12 * angle).round().long().cpu().numpy() % 12]
-        ranks = self.place_ranks.double()
-        place = torch.special.ndtr(parts.place.double())
-        lines = (torch.searchsorted(ranks, place, right=True) - 1).clamp(0, LINES - 1)
-        places: Ints = lines.cpu().numpy()
-        degrees = torch.from_numpy(place_degrees(keys, places)).to(z.device)
-        whole = Whole(parts.attributes, degrees)
+        places = _which(self.place_ranks, parts.place)
+        modes = BRIGHTNESS[_which(self.mode_ranks, parts.mode)]
         choices = torch.special.ndtr(parts.form)
         if form is not None:
             form = form.to(z.device).expand(len(z), BARS)
-        return Score(keys, places, *self.prior.write(parts.bars, choices, whole, form))
+        degrees = place_degrees(keys, places, modes)
+        bars = self.prior.write(
+            parts.bars, choices, Whole.of(parts.attributes, degrees, modes), form
+        )
+        return Score(keys, places, modes, *bars)
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
         score = self.score(z)
-        staff = to_staff(events.cpu().numpy().astype(np.uint8), score.keys, score.places)
+        staff = to_staff(
+            events.cpu().numpy().astype(np.uint8), score.keys, score.places, score.modes
+        )
         bars = torch.from_numpy(staff.tokens).to(z.device).reshape(-1, STEPS_PER_BAR)
         logits = self.bars.decoder(self.raw(score.codes), bars, score.given)
         probabilities = logits.softmax(-1).reshape(len(z), STEPS, -1)
@@ -208,12 +220,14 @@ class StaffGenerator(MelodyVAE):
         index = stands_for[:, None].expand(-1, STEPS, -1)
         return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
 
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
-        if form is not None and form.ndim == 2:
-            form = filled(form)
-        score = self.score(filled(z), form)
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        score = self.score(filled(z), form_of(sampling.form))
         tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
-        stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
+        keys, places, modes = (part[: len(z)] for part in score[:3])
+        if sampling.scale:
+            stands_for = events_in_scale(keys, places, modes, sampling.scale)
+        else:
+            stands_for = events_of_tokens(keys, places)
         events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
 
@@ -230,15 +244,31 @@ class StaffGenerator(MelodyVAE):
             bars[:, bar] = bars[rows, source]
         return bars.flatten(1)
 
+    def asked(
+        self, z: Tensor, ranges: Mapping[str, tuple[float, float]], mode: int | None = None
+    ) -> Tensor:
+        """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.
+
+        Args:
+            ranges: least and largest value of attributes, keys of :data:`.attributes.NAMES`; the
+                others follow, as much as they depend on them.
+            mode: degree of the major scale that is the tonic, in [0, 6].
+        """
+        parts = self.parts(z)
+        scores = self.scores.conditioned(
+            parts.attributes, {NAMES.index(name): wanted for name, wanted in ranges.items()}
+        )
+        place_and_mode = torch.stack([parts.place, parts.mode], 1)
+        if mode is not None:
+            number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
+            place_and_mode[:, 1] = _points_between(self.mode_ranks, number, parts.mode)
+        return torch.cat(
+            [parts.key, place_and_mode, scores, parts.form, parts.bars.flatten(1)], -1
+        )
+
     def raw(self, codes: Tensor) -> Tensor:
         """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""
         return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
-
-    def _place_points(self, places: Ints, shares: Tensor) -> Tensor:
-        ranks = self.place_ranks.double()
-        lines = torch.from_numpy(places).clamp(0, LINES - 1).to(self.device)
-        low, high = ranks[lines], ranks[lines + 1]
-        return _normal(low + (high - low) * shares)
 
 
 def given_to_bars(conditions: Tensor, degrees: Ints) -> Given:
@@ -263,10 +293,29 @@ class StaffPosterior(Posterior):
 
 
 def _key_points(keys: Ints, shares: Tensor) -> Tensor:
-    """``(B, 2)`` in the direction of each key, its twelfth of the circle by shares in [0, 1]."""
+    """``(B, 2)`` in the direction of each key.
+
+    Args:
+        shares: ``(B, 2)`` in [0, 1], ranks in its twelfth of the circle and of the length.
+    """
     places = torch.from_numpy(np.argsort(_FIFTHS)[keys]).to(shares.device)
-    angle = (places + shares - 0.5) * (2 * math.pi / 12)
-    return (_KEY_RADIUS * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
+    angle = (places + shares[:, 0] - 0.5) * (2 * math.pi / 12)
+    length = torch.sqrt(-2 * torch.log(shares[:, 1].clamp(_RAREST, 1 - _RAREST)))
+    return (length[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
+
+
+def _which(bounds: Tensor, points: Tensor) -> Ints:
+    """``(B,)`` number of the interval between ``(n + 1,)`` ranks in which each point lies."""
+    found = torch.searchsorted(bounds.double(), _ranks(points), right=True) - 1
+    numbers: Ints = found.clamp(0, len(bounds) - 2).cpu().numpy()
+    return numbers
+
+
+def _points_between(bounds: Tensor, numbers: Ints, noise: Tensor) -> Tensor:
+    """``(B,)`` points in the intervals of these numbers, by the ranks of ``noise`` ``(B,)``."""
+    bounds, index = bounds.double(), torch.from_numpy(numbers).to(bounds.device)
+    low, high = bounds[index], bounds[index + 1]
+    return _normal(low + (high - low) * _ranks(noise))
 
 
 def _ranks(noise: Tensor) -> Tensor:

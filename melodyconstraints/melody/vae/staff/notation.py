@@ -22,12 +22,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, canonical_events
+from melodyconstraints.melody.units import STEPS_PER_BAR
 
 Ints = NDArray[np.int64]
 
@@ -52,6 +54,21 @@ _PROFILES = np.array(
         [0.124, 0.031, 0.094, 0.023, 0.105, 0.063, 0.038, 0.077, 0.058, 0.230, 0.042, 0.114],
     ]
 )
+_MAJOR = np.array([0.335, 0.123, 0.134, 0.068, 0.136, 0.109, 0.094])
+_MINOR = np.array([0.409, 0.097, 0.105, 0.112, 0.124, 0.059, 0.094])
+_OTHER = (_MAJOR + _MINOR) / 2
+"""Shares of the time on each degree, from the tonic, in training melodies that end on the major
+(minor) tonic and dwell on it longest."""
+_MODE_PROFILES = np.stack(
+    [
+        np.roll(profile, mode)
+        for mode, profile in enumerate([_MAJOR, _OTHER, _OTHER, _OTHER, _OTHER, _MINOR, _OTHER])
+    ]
+)
+_MODE_SHARES = np.array([0.55, 0.06, 0.01, 0.02, 0.07, 0.28, 0.01])
+"""Of ionian, dorian, ... locrian, before a note is heard."""
+_MODE_EVIDENCE, _LAST_NOTE = 20.0, 2.0
+"""Weights of all notes together and of the last one, in notes drawn from a profile."""
 
 
 class Staff(NamedTuple):
@@ -61,21 +78,23 @@ class Staff(NamedTuple):
         tokens: ``(B, T)`` in [0, 71].
         keys: ``(B,)`` pitch class of the major tonic of the key signature, 0 is C.
         places: ``(B,)`` line from which the notes are counted, in scale steps above C-1.
+        modes: ``(B,)`` degree of the major scale that is the tonic, 0 in major, 5 in minor.
     """
 
     tokens: Ints
     keys: Ints
     places: Ints
+    modes: Ints
 
     @property
     def degrees(self) -> Ints:
-        """``(B,)`` degree of the scale at the place, 0 is the major tonic."""
-        return place_degrees(self.keys, self.places)
+        """``(B,)`` degree of the scale at the place, counted from the tonic of the mode."""
+        return place_degrees(self.keys, self.places, self.modes)
 
 
-def place_degrees(keys: Ints, places: Ints) -> Ints:
-    """``(B,)`` degree of the scale of ``keys`` that stands at ``places``, in [0, 6]."""
-    degrees: Ints = (places - _LETTERS[keys]) % SCALE
+def place_degrees(keys: Ints, places: Ints, modes: Ints) -> Ints:
+    """``(B,)`` degree of the scale at ``places``, counted from the mode's tonic, in [0, 6]."""
+    degrees: Ints = (places - _LETTERS[keys] - modes) % SCALE
     return degrees
 
 
@@ -95,12 +114,46 @@ def find_keys(events: Events) -> Ints:
     return keys
 
 
-def to_staff(events: Events, keys: Ints | None = None, places: Ints | None = None) -> Staff:
+def find_modes(events: Events, keys: Ints) -> Ints:
+    """``(B,)`` degree of the major scale on ``keys`` that fits ``(B, T)`` events best as tonic.
+
+    Notes weigh as long as they last, a bar at most, and the last one more.
+
+    >>> of_d_dorian = np.array([[62, 65, 69, 67, 65, 64, 60, 62, 128, 128]], np.uint8)
+    >>> find_modes(of_d_dorian, np.array([0]))
+    array([1])
+    """
+    rows, steps = np.nonzero(events != HOLD)
+    ends = np.append(steps[1:], events.shape[1])
+    ends[np.flatnonzero(np.diff(rows))] = events.shape[1]
+    started = events[rows, steps]
+    sounding = started < PITCHES
+    rows, started = rows[sounding], started[sounding].astype(np.int64)
+    lengths = (ends - steps)[sounding].clip(max=STEPS_PER_BAR)
+    classes = (started - keys[rows]) % 12
+    plain = np.where(_RAISED[classes] == 0, lengths, 0.0)
+    degrees = _STEP_OF[classes]
+    weights = np.bincount(SCALE * rows + degrees, plain, SCALE * len(events))
+    weights = weights.reshape(-1, SCALE).astype(float)
+    weights *= _MODE_EVIDENCE / np.maximum(weights.sum(1, keepdims=True), 1)
+    last = np.flatnonzero(np.diff(rows, append=len(events)))
+    weights[rows[last], degrees[last]] += _LAST_NOTE * (plain[last] > 0)
+    modes: Ints = (weights @ np.log(_MODE_PROFILES).T + np.log(_MODE_SHARES)).argmax(1)
+    return modes
+
+
+def to_staff(
+    events: Events,
+    keys: Ints | None = None,
+    places: Ints | None = None,
+    modes: Ints | None = None,
+) -> Staff:
     """Write ``(B, T)`` events on a staff; exact unless a note is over 17 scale steps away.
 
     Args:
         keys: ``(B,)`` major tonics; the best fitting ones where None.
         places: ``(B,)`` lines to count from; those of the mean notes where None.
+        modes: ``(B,)`` degrees of the tonics; the best fitting ones where None.
     """
     keys = find_keys(events) if keys is None else keys
     notes = events < PITCHES
@@ -112,7 +165,7 @@ def to_staff(events: Events, keys: Ints | None = None, places: Ints | None = Non
     away = _within_reach(lines - places[:, None])
     rests = np.where(events == HOLD, TOKEN_HOLD, TOKEN_REST)
     tokens = np.where(notes, away + REACH + LINES * _RAISED[classes], rests)
-    return Staff(tokens, keys, places)
+    return Staff(tokens, keys, places, find_modes(events, keys) if modes is None else modes)
 
 
 def from_staff(staff: Staff) -> Events:
@@ -131,9 +184,54 @@ def events_of_tokens(keys: Ints, places: Ints) -> Ints:
     raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
     tonics = keys[:, None]
     octaves, degrees = np.divmod(line - REACH + places[:, None] - _LETTERS[tonics], SCALE)
-    pitches = 12 * octaves + _SEMITONES[degrees] + raised + tonics
+    return _with_silence(12 * octaves + _SEMITONES[degrees] + raised + tonics)
+
+
+def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int]) -> Ints:
+    """``(B, 72)`` event that each token stands for where every note lies in a scale.
+
+    The mode's tonic becomes the scale's, at most six semitones away, and each degree that of the
+    scale, or the nearest note of one that has not seven notes. A raised note goes up to the next.
+
+    Args:
+        scale: pitch classes, the tonic first.
+    """
+    raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
+    first = (places - _LETTERS[keys] - modes)[:, None]
+    octaves, degrees = np.divmod(line - REACH + first, SCALE)
+    tonics = keys + _SEMITONES[modes]
+    tonics = tonics + (scale[0] - tonics + 6) % 12 - 6
+    return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
+
+
+def mode_of(scale: Sequence[int]) -> int:
+    """Degree of the major scale whose mode a scale is; else 0 or 5, by its third.
+
+    >>> mode_of([2, 4, 5, 7, 9, 11, 0]), mode_of([9, 0, 2, 4, 7])
+    (1, 5)
+    """
+    steps = {(pitch_class - scale[0]) % 12 for pitch_class in scale}
+    for mode, tonic in enumerate(_SEMITONES):
+        if steps == set(((_SEMITONES - tonic) % 12).tolist()):
+            return mode
+    return 5 if 3 in steps and 4 not in steps else 0
+
+
+def _scale_steps(scale: Sequence[int]) -> Ints:
+    """``(2, 7)`` semitones above the tonic of each degree of a scale, plain and raised."""
+    mode = mode_of(scale)
+    steps = np.sort((np.array(scale) - scale[0]) % 12)
+    plain = np.sort((_SEMITONES - _SEMITONES[mode]) % 12)
+    every = np.concatenate([steps, steps + 12])
+    plain = steps if len(steps) == SCALE else every[np.abs(every[:, None] - plain).argmin(0)]
+    raised = every[(every[:, None] >= plain + 1).argmax(0)]
+    return np.stack([plain, raised])
+
+
+def _with_silence(pitches: Ints) -> Ints:
+    """``(B, 72)`` events of ``(B, 70)`` pitches, those out of reach moved by octaves."""
     below, above = np.minimum(pitches, 0) // 12, np.maximum(pitches - PITCHES + 12, 0) // 12
-    silent = np.tile([HOLD, REST], (len(keys), 1))
+    silent = np.tile([HOLD, REST], (len(pitches), 1))
     events: Ints = np.concatenate([pitches - 12 * (below + above), silent], 1)
     return events
 

@@ -21,13 +21,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melodyconstraints.melody.events import Events, canonical_events
+from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.attributes import attributes, equal_bars
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
-from melodyconstraints.melody.vae.staff.model import LINES, StaffGenerator, given_to_bars
-from melodyconstraints.melody.vae.staff.notation import Staff, to_staff
+from melodyconstraints.melody.vae.staff.model import (
+    BRIGHTNESS,
+    LINES,
+    StaffGenerator,
+    given_to_bars,
+)
+from melodyconstraints.melody.vae.staff.notation import SCALE, Ints, Staff, to_staff
 from melodyconstraints.melody.vae.training import MelodyBatches, transpose_randomly
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import (
@@ -52,8 +58,10 @@ _EVERY = 3
 """Fresh bars to one whose tokens are learned in the second stage."""
 _SCORE_NOISE = 0.1
 """Deviation of what is added to scores, so that the bars follow them smoothly."""
-_ANY_LINE = 1e-3
-"""Share of melodies that may lie around any line, so that each can be encoded."""
+_ANY = 1e-3
+"""Share of melodies that may have any place or mode, so that each can be encoded."""
+_RESIGNED = 0.1
+"""Share of melodies that are learned as those of another mode."""
 
 
 class BarObjective(Objective):
@@ -95,8 +103,8 @@ class PriorObjective(Objective):
             numbers = attributes(staff)
             scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
-        degrees = torch.from_numpy(staff.degrees).to(batch.device)
-        conditions, choices = model.prior.read(codes, sources, Whole(scores, degrees))
+        whole = Whole.of(scores, staff.degrees, _resigned(staff.modes, other[:, -1]))
+        conditions, choices = model.prior.read(codes, sources, whole)
         fresh = sources == FRESH
         of_codes = model.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
         of_form = -_log_probability(choices, staff, fresh).sum(1).mean()
@@ -113,6 +121,19 @@ class PriorObjective(Objective):
         given = Given(given.conditions[rows], given.degrees[rows])
         logits = self.model.bars.decoder(self.model.raw(noisy)[rows], bars, given)
         return F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum") / len(bars)
+
+
+def _resigned(modes: Ints, noise: Tensor) -> Ints:
+    """Modes, a few of them any other one: the same notes, counted from the tonic, make sense.
+
+    So modes of which there are few melodies are learned from those of all.
+
+    Args:
+        noise: ``(B,)`` standard normal.
+    """
+    ranks = torch.special.ndtr(noise.double()).cpu().numpy() / _RESIGNED
+    resigned: Ints = np.where(ranks < 1, (SCALE * ranks).astype(np.int64), modes)
+    return resigned
 
 
 def _log_probability(choices: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
@@ -133,10 +154,8 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     staff = to_staff(canonical_events(events))
     numbers = attributes(staff)
     model.scores.learn(numbers, np.random.default_rng(0).random(numbers.shape))
-    counts = np.bincount(staff.places.clip(0, LINES - 1), minlength=LINES)
-    shares = (1 - _ANY_LINE) * counts / counts.sum() + _ANY_LINE / LINES
-    ranks = np.concatenate([[0], np.cumsum(shares)])
-    model.place_ranks.copy_(torch.from_numpy(ranks))
+    model.place_ranks.copy_(_bounds(staff.places.clip(0, LINES - 1), LINES))
+    model.mode_ranks.copy_(_bounds(np.argsort(BRIGHTNESS)[staff.modes], SCALE))
     bars = torch.from_numpy(staff.tokens).to(model.device).reshape(-1, STEPS_PER_BAR)
     found = [model.bars.encoder(part) for part in bars.split(4096)]
     mean = torch.cat([posterior.mean for posterior in found])
@@ -144,6 +163,13 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
     model.code_mean.copy_(mean.mean(0))
     model.code_scale.copy_(noisy.sqrt())
+
+
+def _bounds(numbers: Ints, size: int) -> Tensor:
+    """``(size + 1,)`` ranks between which each number in [0, size) lies."""
+    counts = np.bincount(numbers, minlength=size)
+    shares = (1 - _ANY) * counts / counts.sum() + _ANY / size
+    return torch.from_numpy(np.concatenate([[0], np.cumsum(shares)]))
 
 
 @torch.no_grad()
