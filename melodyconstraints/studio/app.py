@@ -190,8 +190,8 @@ def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
             from melodyconstraints.studio.sources import actor_folder
 
             model = engine.models().model
-            folder = actor_folder(model, asked.rules, settings)
-            return train_in_process(job, model.folder, asked.rules, folder, settings)
+            folder = actor_folder(model, asked.rules, asked.form, settings)
+            return train_in_process(job, model.folder, asked, folder, settings)
 
         return jobs.start("train", specs_of(asked.rules), work).summary()
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from melodyconstraints.errors import ArtifactError, MelodyConstraintsError
+from melodyconstraints.errors import MelodyConstraintsError
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.workflows.conditional import ConditionalActor
+    from melodyconstraints.workflows.knobs import Knobs
 
 _PATIENCE = 120.0
 """Seconds that a request waits for the models."""
@@ -23,15 +24,15 @@ class Models:
 
     Args:
         model: draws under no rule, encodes and decodes.
-        knobs: draws at once for a scale and a density; None where no conditional actor fits.
+        knobs: draws at once for a scale and other settings.
     """
 
     model: MelodyVAE
-    knobs: ConditionalActor | None
+    knobs: ConditionalActor | Knobs
 
 
 def load_models() -> Models:
-    """The default model and its conditional actor, or that of the bundled model; both warm.
+    """The default model and its knobs, warm.
 
     One thread decodes eight melodies in a quarter of a second. More would be little faster, and
     wait for each other whenever the machine is busy, as in a training.
@@ -39,20 +40,15 @@ def load_models() -> Models:
     import torch
 
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.generate import generate
 
     torch.set_num_threads(1)
     model = load_model()
-    try:
-        knobs = load_knobs(model=model)
-    except ArtifactError:  # the default model has none of its own
-        knobs = load_knobs()
+    knobs = load_knobs(model=model)
     for count in (8, 1):  # compiles and plans, as the first melodies would
         generate(model, count)
         knobs.at("C-major", 64).generate(count)
-    load_bank(knobs.model)
     return Models(model, knobs)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.studio.engine import Models
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import (
@@ -35,27 +35,25 @@ from melodyconstraints.workflows.transform import transform
 
 def generated(models: Models, asked: GenerateRequest, settings: Settings) -> Answer:
     """Answer of ``POST /generate``."""
-    source = find_source(models, asked.rules, settings)
-    options: Any = {"seed": asked.seed, "temperature": asked.temperature}
-    count = source.pool(asked.n)
+    source = find_source(models, asked.rules, settings, asked.form)
+    count, sampling = source.pool(asked.n), _sampling(asked)
     if source.actor is None:
-        melodies = prior.generate(source.model, count, **options)
+        melodies = prior.generate(source.model, count, **sampling)
     else:
-        melodies = source.actor.generate(count, **options)
+        melodies = source.actor.generate(count, **sampling)
     return {**source.answer(melodies, asked.n), "seed": asked.seed}
 
 
 def rerolled(models: Models, asked: RerollRequest, settings: Settings) -> Answer:
     """Answer of ``POST /reroll``."""
-    source = find_source(models, asked.rules, settings)
+    source = find_source(models, asked.rules, settings, asked.form)
     melodies = reroll(
         source.drawer,
         melody_of(asked.melody),
         source.pool(asked.n),
         keep_bars=asked.keep_bars,
         strength=asked.strength,
-        seed=asked.seed,
-        temperature=asked.temperature,
+        **_sampling(asked),
     )
     return {**source.answer(melodies, asked.n), "seed": asked.seed}
 
@@ -119,3 +117,7 @@ def interpolated(models: Models, asked: InterpolateRequest) -> Answer:
     """Answer of ``POST /interpolate``."""
     melodies = interpolate(models.model, melody_of(asked.start), melody_of(asked.end), asked.n)
     return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies))}
+
+
+def _sampling(asked: GenerateRequest) -> SamplingOptions:
+    return {"seed": asked.seed, "temperature": asked.temperature, "form": asked.form}

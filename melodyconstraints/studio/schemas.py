@@ -36,6 +36,7 @@ Bars = Annotated[list[Annotated[int, Field(ge=1, le=BARS)]], Field(max_length=BA
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Tempo = Annotated[float, Field(ge=MIN_TEMPO, le=MAX_TEMPO)]
 Text = Annotated[str, Field(max_length=200)]
+Form = Annotated[str, Field(max_length=40, examples=["AABA"])]
 PitchClasses = Annotated[list[Annotated[int, Field(ge=0, lt=12)]], Field(max_length=12)]
 
 
@@ -62,6 +63,7 @@ class GenerateRequest(Body):
     n: int = Field(8, ge=1, le=MOST_MELODIES)
     seed: Seed = 1
     temperature: float | None = Field(None, ge=0, le=2)
+    form: Form | None = Field(None, description="which bars repeat which; none: as they come")
 
 
 class RerollRequest(GenerateRequest):
@@ -124,6 +126,7 @@ class TrainRequest(Body):
     """Rules that an actor is trained for."""
 
     rules: Wishes = Field(min_length=1)
+    form: Form | None = None
 
 
 class CodeRequest(Body):
@@ -149,6 +152,7 @@ class State(Body):
     seed: Seed = 1
     tempo: Tempo = DEFAULT_TEMPO
     wishes: Wishes = []
+    form: Form | None = None
     rules: list[Text] = Field([], max_length=MOST_RULES)
     melodies: list[Rewarded] = Field(min_length=1, max_length=MOST_MELODIES)
     current: int = Field(0, ge=0, lt=MOST_MELODIES)

@@ -14,10 +14,13 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from melodyconstraints.melody.midi.files import MAX_BYTES
 from melodyconstraints.studio.places import LOOPBACK, Settings
 
-MOST_BYTES = 4 * 2**20
-"""Of a body."""
+MOST_BYTES = MAX_BYTES
+"""Of a body: what the library reads of a MIDI file."""
+_MOST_READ = 4 * MOST_BYTES
+"""Of a body that is too long: a client that is still sending does not hear why it is refused."""
 TOKEN = "token"  # noqa: S105 (the name of a parameter)
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -95,17 +98,17 @@ def _same(token: str, other: str) -> bool:
 async def _body(headers: dict[str, str], receive: Receive) -> bytes | None:
     """The whole body; None where it is too long."""
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length[:12]) > MOST_BYTES:
+    if not length.isdecimal() or int(length[:12]) > _MOST_READ:
         return None
     parts, size = [], 0
-    while True:
+    while size <= _MOST_READ:
         message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MOST_BYTES:
-            return None
+        size += len(message.get("body", b""))
+        if size <= MOST_BYTES:
+            parts.append(message.get("body", b""))
         if not message.get("more_body"):
-            return b"".join(parts)
+            return b"".join(parts) if size <= MOST_BYTES else None
+    return None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -22,6 +22,7 @@ from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
+from melodyconstraints.workflows.knobs import KNOBS, Knobs, RequestActor
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
@@ -81,8 +82,13 @@ class Source:
         return np.lexsort((-mean, ~satisfied))
 
 
-def find_source(models: Models, wishes: Sequence[Wish], settings: Settings) -> Source:
+def find_source(
+    models: Models, wishes: Sequence[Wish], settings: Settings, form: str | None = None
+) -> Source:
     """The best source for some wishes: see this module.
+
+    Args:
+        form: which bars repeat which; an actor that was trained in it is looked for.
 
     Raises:
         MelodyConstraintsError: a rule is not there, or its argument is wrong.
@@ -90,34 +96,33 @@ def find_source(models: Models, wishes: Sequence[Wish], settings: Settings) -> S
     rules, weights = find_wishes(wishes, settings.rules), [wish.weight for wish in wishes]
     if not wishes:
         return Source(models.model, None, rules, weights, True, "the model, under no rule")
-    trained = _trained(models, wishes, settings)
+    trained = _trained(
+        actor_folder(models.model, wishes, form, settings), models, wishes, settings
+    )
     if trained is not None:
         return Source(trained.model, trained, rules, weights, True, "an actor trained for this")
-    if models.knobs is None:
-        return Source(models.model, None, rules, weights, False, BEST)
-    actor, others = _turned(models.knobs, wishes)
-    how = BEST if others else "the knobs, no training"
+    actor, knows_all = _turned(models.knobs, wishes)
     actor = replace(actor, rules=rules)
-    return Source(actor.model, actor, rules, weights, not others, how)
+    if isinstance(actor, RequestActor) and not knows_all:
+        actor = replace(actor, candidates=1)  # the best are chosen here, by weights
+    how = "the knobs, no training" if knows_all else BEST
+    return Source(actor.model, actor, rules, weights, knows_all, how)
 
 
 def transforming_actor(models: Models, wishes: Sequence[Wish], settings: Settings) -> MelodyActor:
-    """An actor whose rules are those of the wishes: trained for them, or with knobs.
-
-    Raises:
-        UsageError: there is none.
-    """
-    trained = _trained(models, wishes, settings)
-    actor = trained or find_source(models, wishes, settings).actor
+    """An actor whose rules are those of the wishes, at least one: trained for them, or knobs."""
+    actor = find_source(models, wishes, settings).actor
     if actor is None:
-        raise UsageError("no conditional actor fits the model: train an actor for these rules")
+        raise UsageError("a transformation needs rules")
     return actor
 
 
-def actor_folder(model: MelodyVAE, wishes: Sequence[Wish], settings: Settings) -> Path:
-    """Folder of the actor that is trained for some wishes, which need not exist."""
+def actor_folder(
+    model: MelodyVAE, wishes: Sequence[Wish], form: str | None, settings: Settings
+) -> Path:
+    """Folder of the actor that is trained for some wishes in a form; it need not exist."""
     asked = sorted((wish.spec, wish.weight) for wish in wishes)
-    digest = hashlib.sha256(repr((model.fingerprint, asked)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((model.fingerprint, asked, form)).encode()).hexdigest()
     return settings.actors / digest[:32]
 
 
@@ -142,8 +147,9 @@ def rewarded(melodies: Melodies, rewards: NDArray[np.float64]) -> list[Answer]:
     ]
 
 
-def _trained(models: Models, wishes: Sequence[Wish], settings: Settings) -> MelodyActor | None:
-    folder = actor_folder(models.model, wishes, settings)
+def _trained(
+    folder: Path, models: Models, wishes: Sequence[Wish], settings: Settings
+) -> MelodyActor | None:
     ordered = sorted(wishes, key=lambda wish: wish.spec)
     try:
         rules = find_wishes(ordered, settings.rules)
@@ -152,21 +158,22 @@ def _trained(models: Models, wishes: Sequence[Wish], settings: Settings) -> Melo
         return None
 
 
-def _turned(knobs: ConditionalActor, wishes: Sequence[Wish]) -> tuple[MelodyActor, bool]:
-    """The conditional actor at the wishes' scale and density, and whether others are left."""
-    scale: str | None = None
-    density: int | None = None
-    others = False
+def _turned(knobs: ConditionalActor | Knobs, wishes: Sequence[Wish]) -> tuple[MelodyActor, bool]:
+    """The knobs as wished, and whether they know every wish."""
+    known = KNOBS.keys() - {"density"} if isinstance(knobs, Knobs) else set()
+    scale, density, others, unknown = None, None, {}, False
     for wish in wishes:
         name, _, argument = wish.spec.partition(":")
         bare = wish.spec if not argument and parse_scale(wish.spec) else None
         if scale is None and (bare or name in ("scale", "pitch-classes")):
             scale = bare or argument
-        elif density is None and name == "density" and argument.isdecimal():
-            density = int(argument)
+        elif density is None and name == "density":
+            density = argument
+        elif name in known and name not in others:
+            others[name] = wish.spec
         else:
-            others = True
+            unknown = True
     try:
-        return knobs.at(scale, density), others
-    except UsageError:  # beyond what the knobs were trained for
-        return knobs.at(None, None), True
+        return knobs.at(scale, density, *others.values()), not unknown
+    except UsageError:  # beyond what the knobs reach
+        return knobs.at(None, None), False

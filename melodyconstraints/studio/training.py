@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
 from melodyconstraints.studio.jobs import Job
 from melodyconstraints.studio.places import Settings
-from melodyconstraints.studio.schemas import Answer, Wish
+from melodyconstraints.studio.schemas import Answer, TrainRequest
 from melodyconstraints.studio.wishes import find_wishes
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _NICENESS = 5
 
 
 def train_in_process(
-    job: Job, model_folder: str, wishes: Sequence[Wish], folder: Path, settings: Settings
+    job: Job, model_folder: str, asked: TrainRequest, folder: Path, settings: Settings
 ) -> Answer:
     """Train in another process; the job is told every round, and may stop it.
 
@@ -49,7 +48,7 @@ def train_in_process(
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     stop = context.Event()
-    arguments = (sender, stop, model_folder, list(wishes), folder, settings)
+    arguments = (sender, stop, model_folder, asked, folder, settings)
     process = context.Process(target=_run, args=arguments, daemon=True)
     process.start()
     sender.close()
@@ -77,7 +76,7 @@ def train_in_process(
 
 def train(
     model: MelodyVAE,
-    wishes: Sequence[Wish],
+    asked: TrainRequest,
     folder: Path,
     settings: Settings,
     report: Callable[[Answer], object],
@@ -85,7 +84,7 @@ def train(
     *,
     recipe: ActorCriticSettings | None = None,
 ) -> Answer:
-    """Train an actor for wishes and save it; the best so far where it is stopped.
+    """Train an actor for rules and save it; the best so far where it is stopped.
 
     Args:
         report: told every round: rewards, satisfied shares, seconds left.
@@ -93,9 +92,10 @@ def train(
         recipe: in place of the default settings.
     """
     from melodyconstraints.latent.settings import PRESETS
+    from melodyconstraints.melody.form import AUTO
     from melodyconstraints.workflows.train_actor import train_actor
 
-    ordered = sorted(wishes, key=lambda wish: wish.spec)
+    ordered = sorted(asked.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings.rules)
     recipe, start = recipe or PRESETS["default"], time.monotonic()
 
@@ -117,7 +117,14 @@ def train(
 
     report({"progress": 0.0, "rules": [rule.name for rule in rules]})
     weights = [wish.weight for wish in ordered]
-    actor = train_actor(model, rules, settings=replace(recipe), weights=weights, callback=callback)
+    actor = train_actor(
+        model,
+        rules,
+        settings=recipe,
+        weights=weights,
+        form=asked.form or AUTO,
+        callback=callback,
+    )
     actor.save(folder)
     return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
 
@@ -126,7 +133,7 @@ def _run(
     sender: Connection,
     stop: Any,
     model_folder: str,
-    wishes: Sequence[Wish],
+    asked: TrainRequest,
     folder: Path,
     settings: Settings,
 ) -> None:
@@ -142,7 +149,7 @@ def _run(
     try:
         result = train(
             load_model(model_folder),
-            wishes,
+            asked,
             folder,
             settings,
             lambda value: sender.send(("progress", value)),

@@ -18,7 +18,7 @@ from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
-from melodyconstraints.studio.schemas import Wish, melody_of, notes_of
+from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
 from melodyconstraints.studio.sources import actor_folder
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.generate import generate
@@ -157,8 +157,8 @@ def test_a_transformation_is_a_job_whose_events_end_with_its_result(
 def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     post, models, settings, wishes, tiny_recipe
 ):
-    asked = [Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")]
-    folder, reports = actor_folder(models.model, asked, settings), []
+    asked = TrainRequest(rules=[Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")])
+    folder, reports = actor_folder(models.model, asked.rules, None, settings), []
     result = training.train(
         models.model,
         asked,

@@ -80,7 +80,7 @@ function onChange(state, change) {
     strip.draw();
     return;
   }
-  if (change === "all") wishes.setWishes(state.wishes, state.rules);
+  if (change === "all") wishes.setWishes(state.wishes, state.rules, state.form);
   if (isWhole) {
     $("seed").value = state.seed;
     $("overlay").checked = Boolean(state.before) && state.kind !== "reroll";
@@ -107,7 +107,7 @@ async function showAnswer(answer, fields) {
     ? (await post("/score", { melodies: kept.map((one) => one.notes), rules })).melodies : [];
   const isSameMove = fields.kind === "knobs" && store.state.kind === "knobs" && store.state.seed === answer.seed;
   await (isSameMove ? replace : push)({
-    seed: answer.seed, tempo: store.state.tempo, wishes: rules, rules: answer.rules,
+    seed: answer.seed, tempo: store.state.tempo, wishes: rules, form: wishes.form(), rules: answer.rules,
     melodies: [...rewarded, ...answer.melodies].slice(0, 64), current: rewarded.length,
     starred: rewarded.map((_, index) => index), bars: [], before: null,
     pitch_classes: answer.pitch_classes, key: answer.key,
@@ -115,15 +115,15 @@ async function showAnswer(answer, fields) {
   });
 }
 
-const describe = (rules) => rules.map(({ spec }) => spec.replace(/^(scale|density|code):/, (_, name) => (name === "density" ? "≥ " : ""))
-  .replaceAll("-", " ").replace(":", " ")).join(", ").slice(0, 180) || "The model's own";
+const describe = (rules) => [...(wishes.form() ? [wishes.form()] : []), ...rules.map(({ spec }) => spec.replace(/^(scale|density|code):/, (_, name) => (name === "density" ? "≥ " : ""))
+  .replaceAll("-", " ").replace(":", " "))].join(", ").slice(0, 180) || "The model's own";
 
 async function generate(seed, kind = "generate") {
   $("seed").value = seed;
   candidates.waiting(COUNT);
   try {
     const rules = wishes.wishes();
-    const answer = await post("/generate", { rules, n: COUNT, seed });
+    const answer = await post("/generate", { rules, n: COUNT, seed, form: wishes.form() });
     await showAnswer(answer, { title: describe(rules), kind });
   } catch (error) {
     candidates.draw(store.state);
@@ -152,7 +152,7 @@ async function reroll(keep, verb) {
   const { bars } = store.state;
   try {
     const answer = await post("/reroll", { melody: notes, keep_bars: keep, strength: Number($("strength").value) / 100,
-                                           rules: wishes.wishes(), n: COUNT, seed: nextSeed() });
+                                           rules: wishes.wishes(), n: COUNT, seed: nextSeed(), form: wishes.form() });
     await showAnswer(answer, { title: `${verb}${bars.length ? ` ${ranges(bars)}` : ""}`, kind: "reroll", before: notes, bars });
   } catch (error) {
     candidates.draw(store.state);

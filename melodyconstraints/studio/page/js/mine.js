@@ -3,7 +3,7 @@
 import { follow, post, readMidi } from "./api.js";
 import { $, busy, toast } from "./dom.js";
 import { current, push, store } from "./store.js";
-import { wishes } from "./wishes.js";
+import { form, wishes } from "./wishes.js";
 
 let file = null;
 
@@ -48,13 +48,20 @@ function open(chosen) {
 }
 
 async function take(query) {
-  const found = await readMidi(file, query);
+  const found = await readMidi(opened(file), query);
   $("place").hidden = false;
   $("place-text").textContent = `Taken: ${found.place}`;
   Object.assign($("place-bar"), { max: found.bars, value: found.first_bar });
   Object.assign($("place-track"), { max: found.tracks, value: found.number });
   await push({ ...(await scored(found.notes)), title: printed(file.name), kind: "mine", how: found.place.slice(0, 180),
                tempo: Math.min(240, Math.max(40, found.tempo)) });
+}
+
+const MOST_BYTES = 16 * 2 ** 20;
+
+function opened(chosen) {
+  if (chosen.size > MOST_BYTES) throw new Error("A MIDI file has at most 16 MB here");
+  return chosen;
 }
 
 const printed = (name) => name.replace(/\.midi?(\.gz)?$/i, "").slice(0, 80) || "My melody";
@@ -68,7 +75,7 @@ async function scored(notes) {
 
 function state(answer) {
   const { rules = [], melodies, pitch_classes = null, key = null, how = "", seed = 1 } = answer;
-  return { seed, tempo: store.state.tempo, wishes: wishes(), rules, melodies, current: 0, starred: [], bars: [],
+  return { seed, tempo: store.state.tempo, wishes: wishes(), form: form(), rules, melodies, current: 0, starred: [], bars: [],
            before: null, pitch_classes, key, how };
 }
 
@@ -103,7 +110,7 @@ async function reconstruct() {
 
 async function blend(other) {
   if (!other) return;
-  const found = await readMidi(other);
+  const found = await readMidi(opened(other));
   const { melodies } = await post("/interpolate", { start: current().notes, end: found.notes, n: 17 });
   const scores = await post("/score", { melodies: melodies.map((one) => one.notes), rules: wishes() });
   await push({ ...state(scores), title: `From ${store.state.title} to ${printed(other.name)}`.slice(0, 180), kind: "blend",

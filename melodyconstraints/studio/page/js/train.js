@@ -2,7 +2,7 @@
 
 import { follow, get, post } from "./api.js";
 import { $, h, svg, toast } from "./dom.js";
-import { setWishes, wishes } from "./wishes.js";
+import { form, setWishes, wishes } from "./wishes.js";
 
 let job = null;
 
@@ -22,7 +22,7 @@ export async function start(onTrained) {
 async function begin(onTrained) {
   const rules = wishes();
   try {
-    watch(await post("/train", { rules }), onTrained);
+    watch(await post("/train", { rules, form: form() }), onTrained);
   } catch (error) {
     toast(error.message, true);
   }

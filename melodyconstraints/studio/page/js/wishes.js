@@ -23,6 +23,7 @@ export async function start({ onKnob, onOther }) {
       h("span", {}, shown(name)))));
   $("scale").addEventListener("change", () => { chosen.scale = $("scale").value; draw(); knobMoved(); });
   $("density").addEventListener("input", () => { chosen.density = Number($("density").value); draw(); knobMoved(); });
+  $("form").addEventListener("change", knobMoved);
   $("add-rule").addEventListener("change", () => add($("add-rule").value));
   catalogue = await get("/rules");
   $("scale").replaceChildren(h("option", { value: "" }, "any notes"),
@@ -46,10 +47,14 @@ export function wishes() {
   return [...knobs, ...chosen.others.filter((one) => !one.error).map(({ spec, weight }) => ({ spec, weight }))];
 }
 
+// Which bars repeat which; null for as they come.
+export const form = () => $("form").value.trim() || null;
+
 export const onlyKnobs = () => chosen.others.length === 0;
 
 // Show the wishes of a state.
-export function setWishes(list, rules = []) {
+export function setWishes(list, rules = [], asForm = null) {
+  $("form").value = asForm ?? "";
   list.forEach(({ spec }, i) => { if (spec.startsWith("code:") && rules[i]) names.set(spec, rules[i]); });
   const next = { tonic: chosen.tonic, scale: "", density: 0, others: [] };
   for (const { spec, weight } of list) {
