@@ -18,6 +18,7 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.interpolation import slerp
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.form import form_of
 from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -38,6 +39,8 @@ def reroll(
     **options: Unpack[SamplingOptions],
 ) -> Melodies:
     """``n`` melodies on the way from one to new ones, shifted by an actor, with bars kept.
+
+    In a form, bars that repeat a kept one repeat it as it is kept.
 
     Args:
         source: draws them: an actor, or a model for no rules.
@@ -61,4 +64,15 @@ def reroll(
     ends = prior_points(model, n, sampling.seed).to(start.device)
     points = torch.cat([slerp(start, end, share) for end in ends])
     shifted = source.shift(points) if isinstance(source, MelodyActor) else points
-    return keep(melody, prior_sampler(model, sampling).decode(shifted), keep_bars)
+    kept = keep(melody, prior_sampler(model, sampling).decode(shifted), keep_bars)
+    form = form_of(sampling.form)
+    return kept if form is None else _with_repeats(kept, form.tolist(), keep_bars)
+
+
+def _with_repeats(melodies: Melodies, form: list[int], keep_bars: Collection[int]) -> Melodies:
+    """Melodies in which bars that repeat a kept one, by the numbers from 0 of a form, do so."""
+    bars = melodies.bars.copy()
+    for bar, first in enumerate(form):
+        if first + 1 in keep_bars and bar + 1 not in keep_bars:
+            bars[:, bar] = bars[:, first]
+    return Melodies(bars.reshape(len(bars), -1))

@@ -3,10 +3,11 @@
 import pytest
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.form import form_of
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.reconstruct import reconstruct
-from melodyconstraints.workflows.reroll import reroll
+from melodyconstraints.workflows.reroll import _with_repeats, reroll
 
 
 def test_at_full_strength_all_is_new_and_at_none_the_melody_is_decoded(tiny_model, some_melodies):
@@ -23,6 +24,16 @@ def test_an_actor_shifts_and_bars_are_kept(tiny_actor_folder, some_melodies):
     drawn = actor.generate(2, seed=7)
     assert (found.bars[:, [2, 15]] == tune.bars[[2, 15]]).all()
     assert (found.bars[:, 5] == drawn.bars[:, 5]).all()
+
+
+def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melodies):
+    bars = _with_repeats(some_melodies[:1], form_of("ABA'C").tolist(), [1, 9]).bars[0]
+    own = some_melodies[0].bars
+    assert (bars[[8, 9, 10]] == own[[8, 9, 10]]).all()  # kept, or repeating what is not kept
+    bars = _with_repeats(some_melodies[:1], form_of("AABA").tolist(), [1, 2, 3, 4]).bars[0]
+    for first in (4, 12):
+        assert (bars[first : first + 4] == bars[:4]).all()
+    assert (bars[8:12] == own[8:12]).all()
 
 
 @pytest.mark.parametrize(
