@@ -35,6 +35,14 @@ export function choose(index) {
   amend({ current: (index + count) % count });
 }
 
+// Choose a candidate and play it; what plays already goes on with it, and pauses where it was chosen.
+function hear(index) {
+  const isSame = index === store.state.current;
+  const isPlaying = $("play").getAttribute("aria-pressed") === "true";
+  if (!isSame) choose(index);
+  if (isSame || !isPlaying) $("play").click();
+}
+
 export function toggleStar(index) {
   const starred = new Set(store.state.starred);
   if (!starred.delete(index)) starred.add(index);
@@ -53,7 +61,7 @@ function tile(state, melody, index) {
   const count = `${melody.notes.length} notes`;
   const verdict = melody.satisfied === null || melody.satisfied === undefined ? "" : melody.satisfied ? ", satisfies every rule" : "";
   const button = h("button", { type: "button", class: "tile", "aria-label": `Melody ${index + 1}, ${count}${verdict}`,
-                               draggable: "true", onclick: () => choose(index), ondblclick: () => $("play").click() },
+                               draggable: "true", onclick: () => hear(index) },
     smallRoll(melody.notes, state.pitch_classes),
     h("span", { class: "tile-foot" }, h("span", {}, `${index + 1}`), h("span", { class: "meters" }, ...meters), h("span", {}, count)));
   makeDraggable(button, () => ({ melody, name: `melody-${index + 1}` }));

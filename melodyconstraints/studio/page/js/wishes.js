@@ -105,7 +105,7 @@ function draw() {
   $("scale-badge").dataset.reward = chosen.scale ? `scale:${TONICS[chosen.tonic]}-${chosen.scale}` : "";
   $("density-badge").dataset.reward = chosen.density ? `density:${chosen.density}` : "";
   $("rules").replaceChildren(...chosen.others.map(row));
-  $("train").hidden = wishes().length === 0;
+  $("train").hidden = onlyKnobs();  // which need no training
 }
 
 function row(wish, index) {
@@ -139,7 +139,7 @@ function row(wish, index) {
       h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`,
                     onclick: () => { chosen.others.splice(index, 1); draw(); changed(); } }, "×")),
     h("div", { class: "rule-body" }, isCode ? h("code", {}, wish.spec) : input,
-      h("label", { class: "weight" }, "counts", weight)),
+      h("label", { class: "weight" }, "weight", weight)),
     about ? h("p", { class: "hint" }, `${about.summary}. For example ${about.example}`) : null,
     message);
 }
