@@ -10,6 +10,7 @@ counts of its pitch classes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,8 +246,15 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
 
 def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
     """Whether a model has a knob for every rule."""
-    return isinstance(model, StaffGenerator) and all(
-        spec.partition(":")[0] in KNOBS for spec in specs
+    if isinstance(model, StaffGenerator):
+        return all(spec.partition(":")[0] in KNOBS for spec in specs)
+    home = home_of(model)
+    least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
+    return (
+        home is not None
+        and (home / FOLDER_OF_KNOBS).is_dir()
+        and all(found and int(found[1]) <= HIGHEST_DENSITY for found in least)
+        and len(specs) == 1
     )
 
 

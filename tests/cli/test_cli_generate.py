@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,12 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody.midi.selection import read_melody
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.melody.vae.checkpoint import (
+    DEFAULT_NAME,
+    PACKAGED,
+    load_model,
+    save_model,
+)
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows import train_actor as train_module
@@ -90,6 +96,8 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "temperature": 0.25,
         "top_k": None,
         "top_p": None,
+        "form": "auto",
+        "scale": [],
         "tempo": 96.0,
         "program": 40,
         "drawn": 1,
@@ -238,12 +246,29 @@ def test_only_satisfying_without_rules_is_refused(mc):
 
 
 @pytest.mark.parametrize(
-    "options", [["--rule", "cmajor"], ["--rule", "density:9"], ["--actor", "a"]], ids=str
+    ("options", "message"),
+    [
+        (["--rule", "cmajor"], "a knob is one of density, ambitus, .*, got 'cmajor'; for other"),
+        (["--actor", "a"], "--scale turns a knob; an actor has rules of its own"),
+    ],
 )
-def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options):
+def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options, message):
     result = mc("generate", "--scale", "D-dorian", *options)
     assert result.exit_code == 2
-    assert "--scale turns a knob and goes with --density only" in result.stderr
+    assert re.search(message, result.stderr)
+
+
+def test_a_staff_is_asked_for_scale_form_and_ranges_without_training(mc, monkeypatch, tmp_path):
+    monkeypatch.setattr(train_module, "train_actor", None)
+    asked = ("--scale", "Am", "--form", "ABAB", "--density", "30..90", "--rule", "ambitus:..24")
+    assert mc("generate", *asked, *ANY, "-n", 2).exit_code == 0
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["rules"] == ["scale:Am", "ambitus:..24", "density:30..90"]
+    assert (manifest["form"], manifest["scale"]) == ("ABAB", [9, 11, 0, 2, 4, 5, 7])
+    for entry in manifest["melodies"]:
+        melody = read_melody(tmp_path / "out" / entry["file"]).melody
+        halves = melody.events.reshape(2, -1)
+        assert np.array_equal(halves[0][halves[0] < 128], halves[1][halves[0] < 128])
 
 
 # How many satisfy the rules
@@ -332,8 +357,11 @@ def test_after_a_full_disk_the_command_can_be_run_again(generate, monkeypatch, t
 def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
     """Knobs on the tiny model in the place of the bundled ones; nothing can be trained."""
     found = train_knobs(load_model(tiny_model_folder), tiny_recipe)
-    monkeypatch.setattr(knobs_module, "BUNDLED", tmp_path / "bundled")
-    save_knobs(found, tmp_path / "bundled" / FOLDER_OF_KNOBS)
+    packaged = tmp_path / "bundled"
+    shutil.copytree(tiny_model_folder, packaged)
+    monkeypatch.setitem(PACKAGED, DEFAULT_NAME, packaged)
+    monkeypatch.setattr(knobs_module, "BUNDLED", packaged)
+    save_knobs(found, packaged / FOLDER_OF_KNOBS)
     monkeypatch.setattr(train_module, "train_actor", None)
     return load_knobs()
 
@@ -391,7 +419,6 @@ def test_a_density_alone_is_a_knob_too(mc, knobs, tmp_path):
     [
         (["--density", "193"], ["density:193"]),
         (["--density", "9", "--rule", "cmajor"], ["cmajor", "density:9"]),
-        (["--rule", "density:9"], ["density:9"]),
     ],
     ids=str,
 )
