@@ -26,16 +26,17 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get insta
 expect = playwright.expect
 SECONDS = 20_000
 """Milliseconds that a busy machine may need."""
+expect.set_options(timeout=SECONDS)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, models):
-    """Of a studio that runs in a thread."""
+def address(tmp_path_factory):
+    """Of a studio that runs in a thread, with the default models."""
     folder = tmp_path_factory.mktemp("studio")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         settings = Settings(folder / "data", folder / "saved", port=listening.getsockname()[1])
-        app = create_app(settings, Engine(lambda: models))
+        app = create_app(settings, Engine())
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
         )
