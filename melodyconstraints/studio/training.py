@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
@@ -87,7 +87,7 @@ def train(
     """Train an actor for rules and save it; the best so far where it is stopped.
 
     Args:
-        report: told every round: rewards, satisfied shares, seconds left.
+        report: told every round: rewards, satisfied shares, seconds left by the rounds so far.
         stopped: asked after every round.
         recipe: in place of the default settings.
     """
@@ -97,15 +97,16 @@ def train(
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings.rules)
-    recipe, start = recipe or PRESETS["default"], time.monotonic()
+    recipe, ends = recipe or PRESETS["default"], list[float]()
 
     def callback(record: RoundRecord) -> None:
-        done = record.round + 1
-        each = (time.monotonic() - start) / done
+        ends.append(time.monotonic())
+        done = len(ends)
+        each = (ends[-1] - ends[0]) / max(done - 1, 1)
         report(
             {
                 "progress": done / recipe.rounds,
-                "seconds_left": round(each * (recipe.rounds - done), 1),
+                "seconds_left": round(each * (recipe.rounds - done), 1) if done > 1 else None,
                 "rules": [rule.name for rule in rules],
                 "rewards": [round(value, 4) for value in record.rewards],
                 "satisfied": [round(value, 4) for value in record.satisfied],
@@ -137,11 +138,12 @@ def _run(
     folder: Path,
     settings: Settings,
 ) -> None:
-    """Body of the process; it ends where nobody listens any more."""
+    """Body of the process; it ends with the server, however that ends."""
     import torch
 
     from melodyconstraints.melody.vae.checkpoint import load_model
 
+    Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
@@ -158,3 +160,9 @@ def _run(
         sender.send(("done", result))
     except MelodyConstraintsError as error:
         sender.send(("failed", str(error)))
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)

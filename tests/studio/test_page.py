@@ -65,6 +65,7 @@ def page(address, browser):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
     page.wait_for_selector("[data-ready]", state="attached")
+    page.wait_for_selector("[data-state=ready]", timeout=3 * SECONDS)
     yield page
     context.close()
     assert errors == []

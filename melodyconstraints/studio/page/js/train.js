@@ -44,7 +44,7 @@ async function watch(started, onTrained) {
   $("training").hidden = false;
   $("train-cancel").hidden = false;
   $("train").disabled = true;
-  $("train-text").textContent = "Preparing: the model's own melodies are given rewards";
+  $("train-text").textContent = "Preparing: the critic learns from the model's own melodies";
   const curve = [];
   try {
     const result = await follow(job, (event) => {
@@ -52,7 +52,7 @@ async function watch(started, onTrained) {
       curve.push(event);
       drawCurve(curve);
       $("train-text").textContent =
-        `${Math.round(event.all_satisfied * 100)}% satisfy every rule; about ${time(event.seconds_left)} left`;
+        `${Math.round(event.all_satisfied * 100)}% satisfy every rule; ${time(event.seconds_left)} left`;
     });
     $("train-text").textContent = result.shortcoming ?? `Trained: ${Math.round(result.best * 100)}% satisfy every rule`;
     toast("Trained; these wishes are now drawn by their own actor");
@@ -66,7 +66,10 @@ async function watch(started, onTrained) {
   }
 }
 
-const time = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
+function time(seconds) {
+  if (seconds === null) return "some minutes";
+  return seconds < 90 ? `about ${Math.ceil(seconds)} s` : `about ${Math.ceil(seconds / 60)} min`;
+}
 
 function drawCurve(curve) {
   const points = (value) => curve
