@@ -20,7 +20,7 @@ COMMANDS = {
     "rules": ("rules", "List and explain the rules; start and check your own."),
     "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),
     "cache": ("cache", "List and empty the actors that commands have kept."),
-    "studio": ("studio", "A page in your browser to hear and change melodies, and its API."),
+    "studio": ("studio", "A page to hear and change melodies, and an API."),
     "images": ("images", "The same for images: digits, faces, your own pictures."),
 }
 
