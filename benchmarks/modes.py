@@ -8,7 +8,7 @@ STORE is extracted from MIDI_DIR. The mode of a tune is known from its file: one
 a last note that is the tonic of its major or minor key, or the second degree of its major key
 (dorian). Melodies have no note outside that mode; for the shares, its characteristic notes sound,
 without which a melody is in two modes. Each tune weighs the same. *Closed*: the melody itself ends
-on the tonic. *Re-signed*: held-out ionian melodies, their degrees altered to those of another mode.
+on the tonic. *Re-signed*: held-out ionian melodies, their degrees altered to those of another.
 """
 
 from __future__ import annotations

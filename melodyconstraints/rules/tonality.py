@@ -47,7 +47,7 @@ _PROFILES = np.stack(
 _SOUNDS_STEPS = 2
 """Sixteenths for which a characteristic note of a scale sounds at least."""
 _STEEPNESS = 4.0
-"""Of the reward of a tonic: half where it fits worse by 0.17, the median of other tonics by 0.3."""
+"""Fall of the reward of a tonic: it is half where another fits better by log(2) / 4 = 0.17."""
 _LONGEST_NAME = 40
 """Characters of a wrong name of a scale that are compared with others."""
 MOST_ENTROPY = float(np.log2(12))
@@ -197,7 +197,7 @@ def cadence_rule(name: str, argument: str) -> Rule:
 
 
 def _approaches(scale: Scale) -> Numbers:
-    """``(255,)`` reward of each last interval, -127 to 127 semitones: that of :func:`cadence_rule`."""
+    """``(255,)`` nearness to the intervals of a cadence, for -127 to 127 semitones."""
     steps = sorted(SCALES[scale.name])
     before = [steps[1], steps[-1] - 12, *((7, -5) if 7 in steps else ())]
     distances = np.abs(np.arange(-127, 128)[:, None] + np.array(before))

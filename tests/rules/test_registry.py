@@ -65,7 +65,9 @@ def test_a_specification_finds_the_rule_it_names(spec, expected):
     assert (found.name, found.spec) == (spec, spec)
 
 
-@pytest.mark.parametrize(("spec", "scale"), [("C", "C-major"), ("Gbmaj", "F#-ionian"), ("Bbm", "")])
+@pytest.mark.parametrize(
+    ("spec", "scale"), [("C", "C-major"), ("Gbmaj", "F#-ionian"), ("Bbm", "")]
+)
 def test_a_scale_alone_is_short_for_its_rule(spec, scale):
     found, same = find_rule(spec), find_rule(f"scale:{scale or spec}")
     assert (found.name, found.spec, found.description) == (spec, spec, same.description)

@@ -87,11 +87,12 @@ def find_modes(melodies: Melodies) -> list[tuple[int, str] | None]:
     logs = np.log((PROFILES + _FOREIGN) / (1 + 12 * _FOREIGN))
     keys = np.stack([np.roll(row, tonic) for row in logs for tonic in range(12)])
     weights = tonal_weights(melodies)
-    best = np.einsum("bp,kp->bk", weights, keys).round(9).argmax(axis=1)
+    # einsum, as a matrix product's last bit depends on how many melodies there are
+    best = np.einsum("bp,kp->bk", weights, keys).round(9).argmax(axis=1).tolist()
     names = list(MODES)
     return [
-        (int(key % 12), names[key // 12]) if sounds else None
-        for key, sounds in zip(best, weights.any(axis=1), strict=True)
+        (key % 12, names[key // 12]) if sounds else None
+        for key, sounds in zip(best, melodies.note_counts > 0, strict=True)
     ]
 
 
