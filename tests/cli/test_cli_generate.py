@@ -18,6 +18,7 @@ from melodyconstraints.melody.vae.checkpoint import (
     save_model,
 )
 from melodyconstraints.melody.vae.model import HierarchicalVAE
+from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows import train_actor as train_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -366,15 +367,9 @@ def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("scale", "allowed", "key"),
-    [
-        ("D-dorian", [0, 2, 4, 5, 7, 9, 11], "C"),
-        ("Am", [0, 2, 4, 5, 7, 9, 11], "Am"),
-        ("C,D,E", [0, 2, 4], None),
-        ("0,2,4", [0, 2, 4], None),
-    ],
+    ("scale", "key"), [("D-dorian", "C"), ("Am", "Am"), ("C,D,E", None), ("0,2,4", None)]
 )
-def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, scale, allowed, key):
+def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, scale, key):
     result = mc("generate", *ANY, "--scale", scale, "--density", 96, "-n", 3, "--seed", 5)
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.startswith("3 MIDI files in out\n")
@@ -385,9 +380,8 @@ def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, sca
     expected = knobs.at(scale, 96).generate(3, seed=5)
     for entry, melody in zip(manifest["melodies"], expected, strict=True):
         assert read_melody(tmp_path / "out" / entry["file"]).melody == melody
-        inside = np.isin(melody.pitch_classes, allowed).mean()
         assert entry["rewards"] == pytest.approx(
-            {rule: inside, "density:96": min(len(melody) / 96, 1)}
+            {rule: find_rule(rule)(melody), "density:96": min(len(melody) / 96, 1)}
         )
     keys = messages(tmp_path / "out" / "melody-001.mid", "key_signature")
     assert [message.key for message in keys] == ([key] if key else [])
