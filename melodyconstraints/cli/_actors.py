@@ -85,11 +85,12 @@ class ActorSource:
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(self, form: str | None = None) -> MelodyActor | None:
+    def find(self, form: str | None = None, *, tonic: bool = True) -> MelodyActor | None:
         """The actor; trained now if the cache has none for its rules; None without any rules.
 
         Args:
             form: which an actor that is trained now is trained in.
+            tonic: whether a scale is about its tonic as well, or its notes alone.
         """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
@@ -103,12 +104,14 @@ class ActorSource:
         else:
             model = load_model(self.model_folder)
             if self.scale is not None or need_no_training(model, self.specs):
-                return load_knobs(model=model).at(self.scale, self.density, *self.rules)
+                return load_knobs(model=model).at(
+                    self.scale, self.density, *self.rules, tonic=tonic
+                )
         return _find_actor(self.actor_folder, model, self.specs, self.rules_from, form or AUTO)
 
     def require(self) -> MelodyActor:
-        """The same where :meth:`require_rules` has passed."""
-        actor = self.find()
+        """The same where :meth:`require_rules` has passed; a scale's notes alone."""
+        actor = self.find(tonic=False)
         if actor is None:
             raise click.UsageError("give --actor, --scale, --rule or --density")
         return actor

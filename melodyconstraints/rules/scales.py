@@ -111,7 +111,12 @@ class Scale:
     @property
     def pitch_classes(self) -> frozenset[int]:
         """Pitch classes of the scale, in [0, 11]."""
-        return frozenset((self.tonic + step) % 12 for step in SCALES[self.name])
+        return frozenset(self.from_tonic)
+
+    @property
+    def from_tonic(self) -> tuple[int, ...]:
+        """The same upwards from the tonic."""
+        return tuple((self.tonic + step) % 12 for step in SCALES[self.name])
 
     @property
     def characteristic(self) -> frozenset[int]:

@@ -36,7 +36,7 @@ from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import MelodyActor, satisfies_all
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.knobs import FREQUENT, Knobs, is_knob
+from melodyconstraints.workflows.knobs import FREQUENT, Knobs, is_knob, scale_rules
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -159,6 +159,7 @@ class ConditionalActor(ActorCritic):
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
         *others: str,
+        tonic: bool = False,
     ) -> MelodyActor:
         """The actor at one setting of the knobs; it draws like one trained for these rules.
 
@@ -166,22 +167,22 @@ class ConditionalActor(ActorCritic):
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
                 or numbers in [0, 11]; None for all notes.
             density: at least so many notes in 16 bars; None for any number.
-            others: none; a staff generator has more knobs, see :mod:`.knobs`.
+            others, tonic: none; these knobs are about notes alone. See :mod:`.knobs`.
 
         Raises:
             UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
-        specs = [*knob_specs(scale, density), *others]
-        rules = find_rules(specs)
+        rules = scale_rules(scale, tonic=False)
+        rules += find_rules([*others, *([] if density is None else [f"density:{density}"])])
+        wanted = " ".join(f"--rule {rule.spec}" for rule in rules)
         if others or not str(density or 0).isdecimal():
             raise UsageError(
-                "the knobs of this model are a scale and a least density, got "
-                f"{', '.join(specs)}; take those of --model staff, or train: mc train-actor"
+                "the knobs of this model are the notes of a scale and a least density, got "
+                f"{wanted}; take those of --model staff, or train: mc train-actor {wanted}"
             )
         density = int(density or 0)
         allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
         if len(allowed) < FEWEST_PITCH_CLASSES or density > HIGHEST_DENSITY:
-            wanted = " ".join(f"--rule {spec}" for spec in specs)
             raise UsageError(
                 f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
                 f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density}; train an actor "
@@ -195,23 +196,6 @@ class ConditionalActor(ActorCritic):
             critic=Critics([]),
             settings=self.settings,
         )
-
-
-def knob_specs(scale: str | Collection[int] | None, density: int | str | None) -> list[str]:
-    """A setting of the knobs as specifications of rules.
-
-    >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
-    (['scale:D-dorian', 'density:96'], ['pitch-classes:0,2,E'], ['pitch-classes:0,4,7'])
-    """
-    specs = []
-    if isinstance(scale, str):
-        is_set = "," in scale or scale.isdecimal()
-        specs.append(f"{'pitch-classes' if is_set else 'scale'}:{scale}")
-    elif scale is not None:
-        specs.append("pitch-classes:" + ",".join(map(str, sorted(scale))))
-    if density is not None:
-        specs.append(f"density:{density}")
-    return specs
 
 
 def train_knobs(

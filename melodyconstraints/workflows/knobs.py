@@ -14,7 +14,7 @@ as there are enough of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
 import numpy as np
@@ -29,7 +29,7 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
-from melodyconstraints.rules.scales import SCALES, parse_scale
+from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.seeds import prior_points
 
@@ -130,6 +130,7 @@ class Knobs:
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
         *others: str,
+        tonic: bool = True,
     ) -> RequestActor:
         """The generator at one setting.
 
@@ -139,14 +140,15 @@ class Knobs:
             density: at least so many notes in 16 bars, or a range such as ``40..60``.
             others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``; and
                 any others, for which melodies are drawn until they are satisfied.
+            tonic: whether a scale's rule is about its tonic as well, or its notes alone.
 
         Raises:
             UsageError: no such scale, rule or range.
         """
         specs = [*others, *([] if density is None else [f"density:{density}"])]
         knobs = [spec for spec in specs if is_knob(spec)]
-        wanted, tonic_first = ([], ()) if scale is None else _scale(scale)
-        rules = find_rules([*wanted, *specs])
+        tonic_first = () if scale is None else pitch_classes_of(scale)
+        rules = [*scale_rules(scale, tonic=tonic), *find_rules(specs)]
         facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
         request = Request(
             self.model, dict(map(_asked, knobs)), mode_of(tonic_first) if tonic_first else None
@@ -157,7 +159,7 @@ class Knobs:
             actor=cast(Actor, request),
             method="actor",
             scale=tonic_first,
-            candidates=CANDIDATES if knobs else 1,
+            candidates=CANDIDATES if rules else 1,
             rejects=len(knobs) < len(specs),
             **facts,
         )
@@ -174,17 +176,45 @@ def _asked(spec: str) -> tuple[str, tuple[float, float]]:
     return KNOBS[name].attribute, KNOBS[name].range_of(argument)
 
 
-def _scale(scale: str | Collection[int]) -> tuple[list[str | Rule], tuple[int, ...]]:
-    """The rule of a scale or set, and its pitch classes, the tonic first."""
-    named = parse_scale(scale) if isinstance(scale, str) else None
-    if named:
-        steps = SCALES[named.name]
-        return [f"scale:{scale}"], tuple((named.tonic + step) % 12 for step in steps)
-    text = scale if isinstance(scale, str) else ",".join(map(str, scale))
-    if isinstance(scale, str) and "," not in scale and not scale.isdecimal():
-        find_rules([f"scale:{scale}"])  # says which scales are near
-    (rule,) = find_rules([f"pitch-classes:{text}"])
-    first = find_rules([f"pitch-classes:{text.split(',')[0]}"])[0].pitch_classes or frozenset()
+def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:
+    """The rule of a scale, or of its notes alone, in the key signature of the scale.
+
+    Raises:
+        UsageError: no such scale or pitch class.
+    """
+    if scale is None:
+        return []
+    if _is_set(scale):
+        return find_rules([f"pitch-classes:{_text(scale)}"])
+    (rule,) = find_rules([f"scale:{scale}"])
+    if tonic:
+        return [rule]
+    (notes,) = find_rules([f"pitch-classes:{','.join(map(str, pitch_classes_of(scale)))}"])
+    return [replace(notes, key=rule.key)]
+
+
+def pitch_classes_of(scale: str | Collection[int]) -> tuple[int, ...]:
+    """Pitch classes of a scale or a set, the tonic, or what is named first, before the others.
+
+    >>> pitch_classes_of("D-dorian"), pitch_classes_of("G,C,E")
+    ((2, 4, 5, 7, 9, 11, 0), (7, 0, 4))
+    """
+    if not _is_set(scale):
+        named = parse_scale(str(scale))
+        if named is None:
+            find_rules([f"scale:{scale}"])  # says which are near
+        return () if named is None else named.from_tonic
+    first, every = (
+        find_rules([f"pitch-classes:{text}"])[0].pitch_classes or frozenset()
+        for text in (_text(scale).split(",")[0], _text(scale))
+    )
     (tonic,) = first
-    others = sorted((rule.pitch_classes or first) - first, key=lambda pc: (pc - tonic) % 12)
-    return [f"pitch-classes:{text}"], (tonic, *others)
+    return tuple(sorted(every, key=lambda pitch_class: (pitch_class - tonic) % 12))
+
+
+def _is_set(scale: str | Collection[int]) -> bool:
+    return not isinstance(scale, str) or "," in scale or scale.isdecimal()
+
+
+def _text(scale: str | Collection[int]) -> str:
+    return scale if isinstance(scale, str) else ",".join(map(str, scale))

@@ -374,7 +374,7 @@ def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, sca
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.startswith("3 MIDI files in out\n")
     manifest = manifest_of(tmp_path / "out")
-    rule = f"{'scale' if key else 'pitch-classes'}:{scale}"
+    rule = knobs.at(scale).names[0]
     assert (manifest["rules"], manifest["key"]) == ([rule, "density:96"], key)
     assert (manifest["model"], manifest["temperature"]) == (knobs.model.fingerprint, 0.5)
     expected = knobs.at(scale, 96).generate(3, seed=5)
@@ -389,7 +389,7 @@ def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, sca
 
 def test_a_scale_alone_leaves_the_density_open(mc, knobs, tmp_path):
     assert mc("generate", *ANY, "--scale", "A-minor", "-n", 1).exit_code == 0
-    assert manifest_of(tmp_path / "out")["rules"] == ["scale:A-minor"]
+    assert manifest_of(tmp_path / "out")["rules"] == ["pitch-classes:9,11,0,2,4,5,7"]
     (entry,) = manifest_of(tmp_path / "out")["melodies"]
     expected = knobs.at("A-minor").generate(1, seed=1)[0]
     assert read_melody(tmp_path / "out" / entry["file"]).melody == expected
@@ -457,7 +457,7 @@ def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
         (["--scale", "D-doria"], "'D-doria'; the nearest are D-dorian, D-dorian-b2, D-locrian"),
         (["--scale", "0,2,12"], "got '12' in '0,2,12'"),
         (["--scale", "C,D", "--density", "9"], "the knobs reach from 3 pitch classes on and"),
-        (["--scale", "cmajor", "--density", "200"], "--rule scale:cmajor --rule density:200"),
+        (["--scale", "cmajor", "--density", "200"], "--rule density:200"),
     ],
     ids=str,
 )

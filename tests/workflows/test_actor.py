@@ -515,7 +515,7 @@ def test_an_actor_of_the_bundled_model_names_it_by_no_path(actor_for, tmp_path):
     actor.model.folder = load_model().folder
     actor.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["model"]["folder"] == "bundled"
+    assert config["model"]["folder"] == "staff"
 
 
 def test_an_actor_is_refused_on_another_model(tiny_actor_folder, tiny_config, model, tmp_path):

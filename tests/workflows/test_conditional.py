@@ -29,7 +29,6 @@ from melodyconstraints.workflows.conditional import (
     ScaleAndDensity,
     condition,
     draw_conditions,
-    knob_specs,
     load_knobs,
     save_knobs,
     train_knobs,
@@ -232,18 +231,22 @@ def test_a_training_leaves_the_model_alone(model, tiny_recipe):
     [
         (None, None, []),
         (None, 96, ["density:96"]),
-        ("D-dorian", None, ["scale:D-dorian"]),
-        ("cmajor", 0, ["scale:cmajor", "density:0"]),
+        ("D-dorian", None, ["pitch-classes:2,4,5,7,9,11,0"]),
+        ("cmajor", 0, ["pitch-classes:0,2,4,5,7,9,11", "density:0"]),
         ("0,2,E", 5, ["pitch-classes:0,2,E", "density:5"]),
-        ("F#", None, ["scale:F#"]),
-        ("Am", 9, ["scale:Am", "density:9"]),
-        ("4", None, ["pitch-classes:4"]),
-        ({7, 0, 4}, None, ["pitch-classes:0,4,7"]),
+        ("Am", "9", ["pitch-classes:9,11,0,2,4,5,7", "density:9"]),
+        ([7, 0, 4], None, ["pitch-classes:7,0,4"]),
     ],
     ids=str,
 )
-def test_settings_are_rules(scale, density, specs):
-    assert knob_specs(scale, density) == specs
+def test_settings_are_rules_of_notes(knobs, scale, density, specs):
+    assert knobs.at(scale, density).names == specs
+
+
+@pytest.mark.parametrize("setting", [(None, "40..60"), (None, None, "ambitus:10..14")], ids=str)
+def test_ranges_are_knobs_of_another_model(knobs, setting):
+    with pytest.raises(UsageError, match="take those of --model staff, or train: mc train-actor"):
+        knobs.at(*setting)
 
 
 @pytest.mark.parametrize("scale", ["D-dorian", "C,D,E,F,G,A,B", [11, 0, 2, 4, 5, 7, 9]])
@@ -261,7 +264,7 @@ def test_an_actor_at_a_setting_shifts_by_its_condition(knobs, scale):
 def test_an_actor_at_a_setting_has_its_rules_and_key(knobs):
     actor = knobs.at("D-dorian", 96)
     assert (actor.names, actor.key, actor.temperature) == (
-        ["scale:D-dorian", "density:96"],
+        ["pitch-classes:2,4,5,7,9,11,0", "density:96"],
         "C",
         0.5,
     )

@@ -87,7 +87,10 @@ def test_a_mode_is_asked_for_with_its_scale(knobs):
     [
         (("D-doria",), "nearest are D-dorian"),
         ((None, "60..40"), "the lower bound first"),
-        ((None, None, "ambitus:wide"), "a number is written 2 or 2.5, got 'wide'"),
+        (
+            (None, None, "ambitus:wide"),
+            "semitones must be a whole number from 0 to 127, got 'wide'",
+        ),
     ],
 )
 def test_what_is_no_knob_is_refused(knobs, setting, message):
