@@ -24,7 +24,7 @@ from melodyconstraints.errors import MelodyConstraintsError, UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
-from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.networks import Actor, Critics, build_networks
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord
 from melodyconstraints.latent.protocols import (
     ConditionalRewards,
@@ -170,25 +170,15 @@ class _Trainer:
         settings, latent_dim = self.settings, self.model.latent_dim
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._draw_seed())
-            actor = Actor(
+            actor, critics = build_networks(
                 latent_dim,
-                settings.actor_hidden,
+                settings,
+                [len(constraint.names) for constraint in self.constraints],
+                [condition_dim * constraint.conditional for constraint in self.constraints],
                 condition_dim,
-                condition_units=settings.condition_units,
-                gate_bias=settings.gate_bias,
             )
-            critics = [
-                Critic(
-                    latent_dim,
-                    len(constraint.names),
-                    settings.critic_hidden,
-                    condition_dim if constraint.conditional else 0,
-                    condition_units=settings.condition_units,
-                )
-                for constraint in self.constraints
-            ]
         device = self.sigma_bar.device
-        return actor.to(device), Critics(critics).to(device)
+        return actor.to(device), critics.to(device)
 
     def _draw_seed(self) -> int:
         return int(torch.randint(2**31, (1,), generator=self.generator))

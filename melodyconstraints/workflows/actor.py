@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from melodyconstraints.errors import (
     UsageError,
 )
 from melodyconstraints.latent.networks import ConditionedActor
-from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
+from melodyconstraints.latent.pair import ActorCritic, PairConfig, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.events import Melodies
@@ -34,8 +34,10 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
-from melodyconstraints.rules.loading import places_of
-from melodyconstraints.storage.artifacts import fits_this_version
+from melodyconstraints.rules.loading import code_only_where, name_of, places_of
+from melodyconstraints.rules.registry import distinct
+from melodyconstraints.storage.consents import consent, is_consented
+from melodyconstraints.storage.schema import Weight
 from melodyconstraints.workflows.generate import prior_sampler
 from melodyconstraints.workflows.seeds import (
     POINTS,
@@ -58,13 +60,39 @@ SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
 """Searches in an actor's place: each point is moved by itself, in training too. The noise of the
 Langevin steps is 2 * step_size * prior_weight: without a critic they would walk through the prior.
 """
-METHODS = ("refined", "actor", *SEARCHES)
+Method = Literal["refined", "actor", "gradient", "langevin"]
+METHODS = get_args(Method)
 """How points are moved: by a network that has learned it, with or without a few steps of search
 after it, or by a search alone."""
 _FEWEST_DRAWN = 32
 """Melodies drawn at a time, at least, while satisfying ones are looked for."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
+
+
+@dataclass(frozen=True)
+class RuleReference:
+    """What a folder says of a rule."""
+
+    name: str
+    spec: str
+
+
+@dataclass(kw_only=True)
+class ActorConfig(PairConfig):
+    """The configuration of an actor's folder; the defaults stand for what older ones lack."""
+
+    method: Method
+    heads: tuple[tuple[str, ...], ...]
+    rules: list[RuleReference]
+    temperature: Weight
+    examples: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count = sum(map(len, self.heads))
+        if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
+            raise ValueError(f"{count} heads do not fit its rules or records")
 
 
 @dataclass(kw_only=True, repr=False)
@@ -245,16 +273,20 @@ def load_actor(
     model: MelodyVAE | None = None,
     rules: Sequence[str | Rule | Callable[..., Any]] | None = None,
     rules_from: Sequence[Path | str] = (),
+    allow_code: bool = False,
 ) -> MelodyActor:
     """Read an actor folder, and the model and the rules that it names.
 
-    An actor needs its rules for rewards only: those that are not there any more are its
-    :attr:`~MelodyActor.missing_rules`.
+    An actor needs its rules for rewards only: those that are not there any more, or are code that
+    the user has not consented to run, are its :attr:`~MelodyActor.missing_rules`. The user has
+    consented by training with a file as it is, by ``rules_from`` or by ``allow_code``, now or
+    before; see :mod:`melodyconstraints.storage.consents`.
 
     Args:
         model: in place of the one that it names; must be the same weights.
         rules: in place of those that it names, for instance functions that have no file.
         rules_from: files of rules that have moved, and for ``novelty`` of melodies.
+        allow_code: whether to run the Python files that its rules name.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
@@ -262,25 +294,41 @@ def load_actor(
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, {m: m not in SEARCHES for m in METHODS}, _REMEDY)
-    with fits_this_version(folder):
-        named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
-        temperature = float(saved.config["temperature"])
-        examples = frozenset(map(str, saved.config.get("examples", ())))
-    model = saved.model(model, load_model)
+    saved = load_pair(folder, KIND, ActorConfig, _REMEDY)
+    config, model = saved.config, saved.model(model, load_model)
+    pair = saved.pair(model, has_actor=config.method not in SEARCHES)
     if rules is None:
-        found = [_find_named(name, spec, rules_from) for name, spec in named]
+        given = {Path(path).resolve() for path in rules_from}
+
+        def may_run(path: Path) -> bool:
+            if allow_code or path in given:
+                consent(path)
+                return True
+            return is_consented(path)
+
+        with code_only_where(may_run):
+            found = distinct(_find_named(rule.spec, rules_from) for rule in config.rules)
     else:
         found = find_rules(rules)
-        if len(found) != len(named):
-            raise UsageError(f"{folder} was trained for {len(named)} rules, got {len(found)}")
+        if len(found) != len(config.rules):
+            raise UsageError(
+                f"{folder} was trained for {len(config.rules)} rules, got {len(found)}"
+            )
     return MelodyActor(
-        model=model, rules=found, temperature=temperature, examples=examples, **saved.pair
+        model=model,
+        rules=found,
+        temperature=config.temperature,
+        examples=config.examples,
+        **pair,
     )
 
 
-def _find_named(name: str, spec: str, files: Sequence[Path | str]) -> Rule:
-    """The rule of a specification, its file perhaps in a new place; a missing rule without any."""
+def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
+    """The rule of a specification, its file perhaps in a new place; a missing rule without any.
+
+    It is named by its specification, not by what the folder calls it.
+    """
+    name = name_of(spec)
     errors: dict[str, Exception] = {}
     for place in places_of(spec, files):
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,13 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
-from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
+from melodyconstraints.latent.pair import (
+    ActorCritic,
+    PairConfig,
+    RoundRecord,
+    load_pair,
+    save_pair,
+)
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -41,7 +47,6 @@ from melodyconstraints.workflows.train_actor import (
 )
 
 KIND = "knob-actor"
-METHODS = {"actor": True}
 _REMEDY = (
     "train it again with: mc train-actor --knobs; or an actor for your rules with: mc train-actor"
 )
@@ -138,6 +143,14 @@ def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
     notes = torch.randint(HIGHEST_DENSITY + 1, (count, 1), generator=generator)
     notes[torch.rand(count, 1, generator=generator) < _FREE_SHARE] = 0
     return torch.cat([bits, notes / STEPS], -1)
+
+
+@dataclass(kw_only=True)
+class KnobsConfig(PairConfig):
+    """The configuration of the folder of a conditional actor, which has no critic."""
+
+    method: Literal["actor"]
+    heads: tuple[()] = ()
 
 
 @dataclass(kw_only=True)
@@ -247,5 +260,6 @@ def load_knobs(
         home = (model and home_of(model)) or BUNDLED
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
-    saved = load_pair(folder, KIND, METHODS, _REMEDY)
-    return ConditionalActor(model=saved.model(model, load_model), **saved.pair)
+    saved = load_pair(folder, KIND, KnobsConfig, _REMEDY)
+    model = saved.model(model, load_model)
+    return ConditionalActor(model=model, **saved.pair(model, condition_dim=CONDITION))

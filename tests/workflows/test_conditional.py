@@ -380,7 +380,7 @@ def test_damage_is_told(knobs, tiny_model_folder, tmp_path):
 def test_a_folder_of_another_version_is_told(knobs, model, tmp_path, damage):
     save_knobs(knobs, tmp_path)
     artifact = load_artifact(tmp_path, KIND)
-    config, tensors = dict(artifact.config), artifact.tensors
+    config, tensors = dict(artifact.config), artifact.tensors()
     if damage == "tensors":
         tensors.popitem()
     else:
@@ -409,9 +409,9 @@ def test_knobs_of_an_older_version_are_refused_with_how_to_make_them_again(knobs
     save_knobs(knobs, tmp_path)
     artifact = load_artifact(tmp_path, KIND)
     old = {key: artifact.config[key] for key in ("model", "settings", "records")}
-    tensors = {name.removeprefix("actor."): one for name, one in artifact.tensors.items()}
+    tensors = {name.removeprefix("actor."): one for name, one in artifact.tensors().items()}
     save_artifact(tmp_path, KIND, old, tensors, "")
-    message = "does not fit this version: 'method'; train it again with: mc train-actor --knobs"
+    message = "this version: method: Field required; train it again with: mc train-actor --knobs"
     with pytest.raises(ArtifactError, match=message):
         load_knobs(tmp_path, model=knobs.model)
 
