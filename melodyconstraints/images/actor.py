@@ -229,9 +229,9 @@ def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
 
 
 def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` samples of the prior N(0, I), on the model's device."""
+    """``(n, Z)`` samples of the prior N(0, I), on the model's device and in its precision."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
 
 
 def encode_images(

@@ -245,7 +245,7 @@ def generate_from_caption(
             f"the model's have {model.latent_dim}; give the model that it was trained on"
         )
     generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
     critic = caption_critic(captioner, caption)
     if realism is not None:
         if realism.names:

@@ -43,6 +43,7 @@ from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
     derived_generator,
+    next_points,
     prior_points,
 )
 
@@ -116,16 +117,20 @@ class MelodyActor(ActorCritic):
         names = ", ".join([*self.names, *self.learned]) or "no rule"
         return f"MelodyActor({names}; {self.method}, model {self.model.fingerprint[:12]})"
 
-    def shift(self, z: Tensor) -> Tensor:
-        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied."""
+    def shift(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied.
+
+        Args:
+            generator: source of a Langevin search's noise; that of seed 0 if not given.
+        """
         search = search_of(self.method, self.weights)
         if self.method not in SEARCHES:
             with torch.no_grad():
                 z = self.require_actor()(z)
         if search is None:
             return z
-        noise = derived_generator(SEARCH, 0)
-        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=noise)
+        generator = generator or derived_generator(SEARCH, 0)
+        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies: prior points, shifted, decoded.
@@ -138,12 +143,13 @@ class MelodyActor(ActorCritic):
         """
         sampling = self.sampling(options)
         z = prior_points(self.model, n, sampling.seed)
-        return self.sampler(sampling).decode(self.shift(z))
+        noise = derived_generator(SEARCH, sampling.seed)
+        return self.sampler(sampling).decode(self.shift(z, noise))
 
     def generate_satisfying(
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
-        """Draw until ``n`` melodies satisfy every rule.
+        """Draw until ``n`` melodies satisfy every rule whose weight is not 0.
 
         Args:
             options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
@@ -155,8 +161,9 @@ class MelodyActor(ActorCritic):
             TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
         """
         check_count(n)
-        self.require_rules()
+        self.require_rules(self.asked)
         sampling = self.sampling(options)
+        noise = derived_generator(SEARCH, sampling.seed)
         generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
         satisfying, drawn, count = [], 0, 0
         while count < n:
@@ -165,9 +172,9 @@ class MelodyActor(ActorCritic):
                     f"{count} of {drawn} melodies satisfy every rule, {n} were wanted; "
                     "train the actor longer or ask for less"
                 )
-            z = torch.randn(max(n, _FEWEST_DRAWN), self.model.latent_dim, generator=generator)
-            melodies = sampler.decode(self.shift(z))
-            rows = np.flatnonzero(satisfies_all(self.rules, melodies))
+            z = next_points(self.model, max(n, _FEWEST_DRAWN), generator)
+            melodies = sampler.decode(self.shift(z, noise))
+            rows = np.flatnonzero(satisfies_all(self.asked, melodies))
             last = rows[n - count - 1] + 1 if len(rows) >= n - count else len(melodies)
             rows = rows[: n - count]
             satisfying.append(melodies.events[rows])
@@ -188,18 +195,29 @@ class MelodyActor(ActorCritic):
         return [rule.name for rule in self.rules]
 
     @property
+    def is_asked(self) -> NDArray[np.bool_]:
+        """``(R,)`` whether a rule has a weight other than 0; others are measured only."""
+        return np.array(self.weights[: len(self.rules)] or (1.0,) * len(self.rules)) > 0
+
+    @property
+    def asked(self) -> list[Rule]:
+        """The rules whose weight is not 0."""
+        return [rule for rule, asked in zip(self.rules, self.is_asked, strict=True) if asked]
+
+    @property
     def missing_rules(self) -> list[MissingRule]:
         """Rules that were not found when the actor was read: they have no rewards."""
         return [rule for rule in self.rules if isinstance(rule, MissingRule)]
 
-    def require_rules(self) -> None:
-        """Make sure that all rules have rewards.
+    def require_rules(self, rules: Sequence[Rule] | None = None) -> None:
+        """Make sure that rules, all if not given, have rewards.
 
         Raises:
             RuleNotFoundError: one is missing.
         """
-        for rule in self.missing_rules:
-            raise RuleNotFoundError(rule.why)
+        for rule in self.rules if rules is None else rules:
+            if isinstance(rule, MissingRule):
+                raise RuleNotFoundError(rule.why)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -209,13 +227,13 @@ class MelodyActor(ActorCritic):
     @property
     def pitch_classes(self) -> frozenset[int] | None:
         """Pitch classes that every rule with a set allows; None without such a rule."""
-        sets = [rule.pitch_classes for rule in self.rules if rule.pitch_classes is not None]
+        sets = [rule.pitch_classes for rule in self.asked if rule.pitch_classes is not None]
         return frozenset.intersection(*sets) if sets else None
 
     @property
     def key(self) -> str | None:
         """The key signature that the rules imply, if any."""
-        return next((rule.key for rule in self.rules if rule.key), None)
+        return next((rule.key for rule in self.asked if rule.key), None)
 
     @property
     def shortcoming(self) -> str | None:
