@@ -121,6 +121,7 @@ class ImageActorConfig(PairConfig):
     method: Method
     names: tuple[str, ...]
     exclusive: bool
+    heads: tuple[tuple[str, ...], ...] = ()
     best: Measured = math.nan
     decoded: Count = 0
     interrupted: bool = False

@@ -40,7 +40,6 @@ from melodyconstraints.storage.artifacts import (
     save_artifact,
 )
 from melodyconstraints.storage.schema import Count, Weight
-from melodyconstraints.storage.text import printable
 
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
@@ -131,13 +130,17 @@ class ModelReference:
     folder: str
     fingerprint: str
 
+    def __post_init__(self) -> None:
+        if not f"{self.folder}{self.fingerprint}".isprintable():
+            raise ValueError("its names have characters that cannot be shown")
+
 
 @dataclass(kw_only=True)
 class PairConfig:
     """The configuration of a pair's folder, for domains to add to; see the module's table."""
 
     model: ModelReference
-    heads: tuple[tuple[str, ...], ...] = ()
+    heads: tuple[tuple[str, ...], ...]
     method: str
     weights: tuple[Weight, ...] = ()
     settings: ActorCriticSettings
@@ -296,8 +299,7 @@ def check_fingerprint(
         ArtifactError: they belong to another one.
     """
     if model.fingerprint != reference.fingerprint:
-        wanted = printable(reference.fingerprint[:12])
         raise ArtifactError(
-            f"{artifact.folder} was trained on the model {wanted}, found "
-            f"{model.fingerprint[:12]}; {artifact.remedy}"
+            f"{artifact.folder} was trained on the model {reference.fingerprint[:12]}, "
+            f"found {model.fingerprint[:12]}; {artifact.remedy}"
         )

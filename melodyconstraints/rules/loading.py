@@ -131,7 +131,7 @@ def _import(path: Path) -> ModuleType:
         raise RuleNotFoundError(f"rule file {shown(str(path))}: {error.strerror}") from error
     if not _may_run.get()(path.resolve()):
         raise RuleNotFoundError(
-            f"the rule file {path} is code, and was not run: read it, and where you trust it give "
-            "--allow-code (in Python allow_code=True)"
+            f"the rule file {path} is code that you have not consented to run; where you trust "
+            "it, give --allow-code (in Python allow_code=True)"
         )
     return load_isolated(lambda: import_file(path.resolve()), f"the rule file {path}")

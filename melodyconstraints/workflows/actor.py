@@ -84,7 +84,6 @@ class ActorConfig(PairConfig):
     """The configuration of an actor's folder; the defaults stand for what older ones lack."""
 
     method: Method
-    heads: tuple[tuple[str, ...], ...]
     rules: list[RuleReference]
     temperature: Weight
     examples: frozenset[str] = frozenset()

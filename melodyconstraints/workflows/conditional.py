@@ -150,7 +150,7 @@ class KnobsConfig(PairConfig):
     """The configuration of the folder of a conditional actor, which has no critic."""
 
     method: Literal["actor"]
-    heads: tuple[()] = ()
+    heads: tuple[()]
 
 
 @dataclass(kw_only=True)

@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from types import EllipsisType
 from typing import Any, cast
 
 import numpy as np
@@ -80,7 +81,7 @@ class Transformation:
     after: NDArray[np.float64]
     distance: float
     decoded: int
-    asked: NDArray[np.bool_] | slice = slice(None)
+    asked: NDArray[np.bool_] | EllipsisType = ...
 
     @property
     def satisfied(self) -> bool:

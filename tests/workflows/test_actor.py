@@ -631,7 +631,7 @@ def test_a_rule_of_a_file_is_found_from_anywhere(actor_for, model, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     actor_for("mine.py:short").save(tmp_path / "actor")
     monkeypatch.chdir("/")
-    actor = load_actor(tmp_path / "actor", model=model)
+    actor = load_actor(tmp_path / "actor", model=model, allow_code=True)
     assert actor.rules[0](Melodies.stack([Melody.from_notes([(0, 1, 60)])])) == 1
 
 
