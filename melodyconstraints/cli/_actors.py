@@ -96,11 +96,16 @@ class ActorSource:
                 "a scale is one more: --rule scale:D-dorian"
             )
 
-    def find(self) -> MelodyActor | None:
-        """The actor; trained now if the cache has none for its rules; None without any rules."""
+    def find(self, form: str | None = None) -> MelodyActor | None:
+        """The actor; trained now if the cache has none for its rules; None without any rules.
+
+        Args:
+            form: which an actor that is trained now is trained in.
+        """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
 
+        from melodyconstraints.melody.form import AUTO
         from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
 
@@ -119,7 +124,7 @@ class ActorSource:
                 rules_from=self.rules_from,
                 allow_code=self.allow_code,
             )
-        return _trained_actor(model or load_model(), self.specs)
+        return _trained_actor(model or load_model(), self.specs, form or AUTO)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""
@@ -147,7 +152,7 @@ source_options = option_group(
 )
 
 
-def _trained_actor(model: MelodyVAE, specs: Sequence[str]) -> MelodyActor:
+def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyActor:
     """The cache's actor for rules, or one that is trained for them now."""
     from melodyconstraints.rules import find_rules
     from melodyconstraints.workflows.cache import cached_actor
@@ -158,6 +163,6 @@ def _trained_actor(model: MelodyVAE, specs: Sequence[str]) -> MelodyActor:
             f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
-        return train_actor(model, specs, progress=True)
+        return train_actor(model, specs, form=form, progress=True)
 
-    return cached_actor(model, find_rules(specs), train)
+    return cached_actor(model, find_rules(specs), form, train)

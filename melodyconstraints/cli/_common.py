@@ -120,8 +120,15 @@ _truncation = {
         help="Draw from the likeliest events that reach the probability P together.",
     ),
 }
+form_option = click.option(
+    "--form",
+    metavar="FORM",
+    help="Which bars repeat which: AABA, ABA'C, none, ... as melodies have it by default.",
+)
 sampling_options = option_group(
-    "sampling", dict, {"seed": seed_option, "temperature": _temperature, **_truncation}
+    "sampling",
+    dict,
+    {"seed": seed_option, "temperature": _temperature, "form": form_option, **_truncation},
 )
 """How melodies are drawn, handed over as ``sampling``, keywords of ``Sampling``."""
 measuring_options = option_group(

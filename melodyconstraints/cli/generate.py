@@ -84,6 +84,7 @@ def command(
 
     \b
     mc generate --scale D-dorian --density 96
+    mc generate --form AABA
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
@@ -100,7 +101,7 @@ def command(
     from melodyconstraints.melody.vae.sampling import Sampling
     from melodyconstraints.workflows.generate import generate
 
-    actor = source.find()
+    actor = source.find(sampling.get("form"))
     model = actor.model if actor else load_model(source.model_folder)
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:

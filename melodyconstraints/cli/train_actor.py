@@ -11,6 +11,7 @@ import click
 from melodyconstraints.cli._actors import example_options
 from melodyconstraints.cli._common import (
     FOLDER,
+    form_option,
     model_option,
     progress_bar,
     require_rules,
@@ -72,6 +73,7 @@ _LONGEST_NAME = 100
     show_default=True,
     help="The decoder's temperature in training.",
 )
+@form_option
 @seed_option
 @click.option("--overwrite", is_flag=True, help="Replace an actor at OUTPUT.")
 @click.pass_context
@@ -84,6 +86,7 @@ def command(
     examples: dict[str, Path | None],
     knobs: bool,
     output: Path | None,
+    form: str | None,
     seed: int,
     overwrite: bool,
     **options: Any,
@@ -97,6 +100,8 @@ def command(
 
     Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
+    from melodyconstraints.melody.form import AUTO
+
     like = examples["like"]
     if (like is None) != (examples["unlike"] is None):
         raise click.UsageError("give both --like and --unlike: a critic compares the two")
@@ -116,6 +121,7 @@ def command(
         folder,
         overwrite,
         weights=weights or None,
+        form=form or AUTO,
         seed=seed,
         **examples,
         **options,

@@ -46,7 +46,7 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 
 
-_LARGEST_JSON = 1 << 26
+_LARGEST_JSON = 1 << 24
 """Bytes of the largest configuration that is read."""
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -28,6 +28,7 @@ from melodyconstraints.latent.pair import ActorCritic, PairConfig, load_pair, sa
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -86,10 +87,12 @@ class ActorConfig(PairConfig):
     method: Method
     rules: list[RuleReference]
     temperature: Weight
+    form: str = AUTO
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        Sampling(self.temperature, form=self.form)
         count = sum(map(len, self.heads))
         if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
             raise ValueError(f"{count} heads do not fit its rules or records")
@@ -102,7 +105,7 @@ class MelodyActor(ActorCritic):
     Args:
         model: the melody model.
         rules: those of the critic's first heads.
-        temperature: the default for sampling.
+        temperature, form: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
@@ -110,6 +113,7 @@ class MelodyActor(ActorCritic):
     model: MelodyVAE
     rules: list[Rule]
     temperature: float = DEFAULT_TEMPERATURE
+    form: str = AUTO
     examples: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -181,8 +185,8 @@ class MelodyActor(ActorCritic):
         return Melodies(np.concatenate(satisfying)), drawn
 
     def sampling(self, options: SamplingOptions) -> Sampling:
-        """Sampling by options; at the actor's temperature where none is given."""
-        return Sampling.of(options, temperature=self.temperature)
+        """Sampling by options; at the actor's temperature and form where none are given."""
+        return Sampling.of(options, temperature=self.temperature, form=self.form)
 
     def sampler(self, sampling: Sampling) -> MelodySampler:
         """The model's decoder, with draws of its own."""
@@ -269,6 +273,7 @@ class MelodyActor(ActorCritic):
         config = {
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
+            "form": self.form,
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
@@ -328,16 +333,10 @@ def load_actor(
     else:
         found = find_rules(rules)
         if len(found) != len(config.rules):
-            raise UsageError(
-                f"{folder} was trained for {len(config.rules)} rules, got {len(found)}"
-            )
-    return MelodyActor(
-        model=model,
-        rules=found,
-        temperature=config.temperature,
-        examples=config.examples,
-        **pair,
-    )
+            count = len(config.rules)
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+    own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
+    return MelodyActor(model=model, rules=found, **own, **pair)
 
 
 def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:

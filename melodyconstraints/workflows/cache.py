@@ -19,9 +19,9 @@ _TRIED = 64
 
 
 def cached_actor(
-    model: MelodyVAE, rules: Sequence[Rule], train: Callable[[], MelodyActor]
+    model: MelodyVAE, rules: Sequence[Rule], form: str, train: Callable[[], MelodyActor]
 ) -> MelodyActor:
-    """The actor of the cache for a model and rules, or one that is trained now.
+    """The actor of the cache for a model, rules and a form, or one that is trained now.
 
     A rule is known by its specification, by the contents of its file, if it has one, and by its
     rewards of some melodies, since modules that it imports may have changed.
@@ -33,7 +33,9 @@ def cached_actor(
     melodies = load_bank(model).melodies[:_TRIED]
     rewards = [rule(melodies).round(6).tolist() for rule in rules]
     specs = [(rule.spec, _files_of(rule.spec)) for rule in rules]
-    place = cache_place(ACTORS, repr((model.fingerprint, PRESETS["default"], specs, rewards)))
+    place = cache_place(
+        ACTORS, repr((model.fingerprint, PRESETS["default"], specs, rewards, form))
+    )
     try:
         return load_actor(place, model=model, rules=rules)
     except ArtifactError:  # none, or of another version

@@ -28,6 +28,7 @@ from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -64,6 +65,7 @@ def train_actor(
     unlike: Examples | None = None,
     bank: Bank | tuple[Tensor, Melodies] | None = None,
     temperature: float = TRAINING_TEMPERATURE,
+    form: str = AUTO,
     seed: int = DEFAULT_SEED,
     callback: Callable[[RoundRecord], None] | None = None,
     announce: Callable[[str], object] | None = None,
@@ -85,6 +87,8 @@ def train_actor(
             one in five is held out where there are ten or more of a kind.
         bank: points of the prior with their melodies; the model's own bank if not given.
         temperature: the decoder's, in training.
+        form: which bars repeat which, as in ``AABA``: the rewards are those of melodies in this
+            form, and the actor draws in it.
         callback: called after every round.
         announce: called with news before the training, such as a slow rule, or one that all
             melodies satisfy already (which is a warning otherwise).
@@ -100,22 +104,25 @@ def train_actor(
     settings, found = _check(preset, method, settings), find_rules(rules)
     for path in (path for rule in found for path in rule_files(rule.spec)):
         consent(path)  # to run it where the actor is loaded
+    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        if bank is None and ((found and settings.bank) or realism is True):
+        in_form = form != AUTO  # the bank's melodies are not
+        if bank is None and ((found and settings.bank and not in_form) or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+        decoded = None if in_form else decoded
         _announce(found, decoded, announce)
-        learned = {"rules": found, "method": method, "examples": digests(*examples)}
+        learned = {"rules": found, "method": method, "form": form, "examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
-            MelodySampler(model, Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))),
+            MelodySampler(model, sampling),
             found,
             settings,
             constraints=constraints,

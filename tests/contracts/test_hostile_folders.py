@@ -81,6 +81,7 @@ VALUES = [
     ("actor", "heads", [[1, 2]]),
     ("actor", "heads", []),
     ("actor", "method", "leap"),
+    ("actor", "form", "A\n"),
     ("actor", "method", "langevin"),
     ("actor", "best", "all"),
     ("actor", "decoded", math.inf),
@@ -137,7 +138,7 @@ FILES = {
     "no JSON": (CONFIG, b"\xff\xfe"),
     "a list": (CONFIG, b"[]"),
     "half a character": (CONFIG, b'{"kind": "\\ud800"}'),
-    "too much": (CONFIG, b" " * ((1 << 26) + 2)),
+    "too much": (CONFIG, b" " * ((1 << 24) + 1)),
 }
 
 

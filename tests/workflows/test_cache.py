@@ -29,7 +29,7 @@ def trainings(tiny_model_folder, tiny_recipe, monkeypatch, tmp_path):
             trained.append([one.name for one in rules])
             return replace(train_actor(model, rules, announce=lambda _: None), best=1.0, **changes)
 
-        return cached_actor(model, rules, train)
+        return cached_actor(model, rules, "auto", train)
 
     return actor_for, trained
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events
+from melodyconstraints.melody.form import form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.bar_decoder import BarDecoder
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
@@ -179,7 +180,6 @@ class MelodyVAE(nn.Module, ABC):
         *,
         generator: torch.Generator | None = None,
         precision: str = "auto",
-        form: Tensor | None = None,
     ) -> Tensor:
         """Draw one melody for each latent point.
 
@@ -193,30 +193,31 @@ class MelodyVAE(nn.Module, ABC):
             generator: source of the draws, in place of the sampling's seed.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
-            form: ``(K,)`` or ``(B, K)`` earlier bar that each bar repeats, or -1 for a new one;
-                what the points say where None.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size, a precision that does not exist, or a form
-                for a model that has none.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form that
+                is none or that the model does not have.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
-        if form is not None and not self.has_form:
-            raise UsageError("this model has no form; train one with --preset staff")
         sampling = sampling or Sampling()
+        if not self.has_form and form_of(sampling.form) is not None:
+            raise UsageError(
+                f"this model knows no form, got {sampling.form}; take --model staff, or train a "
+                "model with --preset staff"
+            )
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
         with products("float32" if self.inverts else precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
-            return self._draw(z, noise.to(z.device), sampling, form)
+            return self._draw(z, noise.to(z.device), sampling)
 
     @abstractmethod
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         """Events of at least one point, from ``(B, T)`` numbers in [0, 1)."""
 
 
@@ -243,7 +244,7 @@ class HierarchicalVAE(MelodyVAE):
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
         return self.decoder(self.conductor(z), events.long())
 
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         embeddings = self.conductor(filled(z))[: len(z)]
         return FreeRunning(self.decoder)(embeddings, noise, sampling)
 

@@ -20,14 +20,10 @@ class MelodySampler:
         model: a trained melody VAE.
         sampling: its seed starts the draws; the same points in the same order give the same
             melodies, in one call or in several.
-        form: ``(16,)`` earlier bar that each bar repeats, or -1, for models that write bars in
-            turn; None leaves it to the points.
     """
 
-    def __init__(
-        self, model: MelodyVAE, sampling: Sampling | None = None, form: Tensor | None = None
-    ) -> None:
-        self.model, self.sampling, self.form = model, sampling or Sampling(), form
+    def __init__(self, model: MelodyVAE, sampling: Sampling | None = None) -> None:
+        self.model, self.sampling = model, sampling or Sampling()
         self._generator = torch.Generator().manual_seed(self.sampling.seed)
 
     @property
@@ -43,7 +39,7 @@ class MelodySampler:
     def decode(self, z: Tensor) -> Melodies:
         """``(B, Z)`` to ``B`` melodies."""
         drawn = [
-            self.model.decode(part, self.sampling, generator=self._generator, form=self.form)
+            self.model.decode(part, self.sampling, generator=self._generator)
             for part in z.split(DECODE_BATCH)
         ]
         return Melodies(torch.cat(drawn).cpu().numpy())

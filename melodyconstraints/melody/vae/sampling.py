@@ -1,4 +1,4 @@
-"""Sampling events from the decoder's logits: temperature, top-k, top-p, or the likeliest.
+"""How melodies are drawn: temperature, top-k, top-p, or the likeliest events; and in which form.
 
 Shapes: ``N`` rows drawn side by side, ``V`` categories.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.form import AUTO, form_of
 
 COLDEST = 1e-30
 """Temperatures below take the likeliest category: logits over them may be more than a float32."""
@@ -29,11 +30,12 @@ class SamplingOptions(TypedDict, total=False):
     top_k: int | None
     top_p: float | None
     seed: int | None
+    form: str | None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How events are drawn from logits.
+    """How events are drawn from logits, and in which form.
 
     Args:
         temperature: above 0 divides the logits; 0 takes the likeliest category.
@@ -42,6 +44,7 @@ class Sampling:
             reaches it included (nucleus sampling, Holtzman et al. 2020), or None for all. It is
             applied after the temperature and after top-k.
         seed: of the draws, at least 0.
+        form: which bars repeat which, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
 
     Raises:
         UsageError: a value outside its range.
@@ -51,6 +54,7 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     seed: int = DEFAULT_SEED
+    form: str = AUTO
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -59,15 +63,14 @@ class Sampling:
             raise UsageError(f"top-k must be at least 1, got {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
+        form_of(self.form)
 
     @classmethod
-    def of(
-        cls, options: SamplingOptions | Mapping[str, Any], **defaults: float | None
-    ) -> Sampling:
+    def of(cls, options: SamplingOptions | Mapping[str, Any], **defaults: float | str) -> Sampling:
         """Sampling by options; where one is missing or None, by ``defaults`` and then the class's.
 
         >>> Sampling.of({"temperature": None, "seed": 3}, temperature=0.7)
-        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3)
+        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3, form='auto')
         """
         given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
         return cls(**(defaults | given))

@@ -28,13 +28,13 @@ from melodyconstraints.melody.vae.staff.notation import (
 Numbers = NDArray[np.float64]
 
 NAMES = (
-    *("notes", "spread", "raised_notes", "rests", "steps", "off_beats", "rhythms"),
+    *("notes", "range", "raised_notes", "rests", "steps", "off_beats", "rhythms"),
     *("length_entropy", "fresh_bars", "rise", "bar_jumps", "leaps"),
 )
-"""Notes; deviation of their lines; share of raised notes; share of silent steps; share of
-intervals of one scale step; share of notes off the beat; different rhythms of bars; entropy of
-the distances between notes; bars unlike any earlier one; rise from the first half to the second;
-mean change of bars' mean lines; share of intervals of three scale steps or more."""
+"""Notes; scale steps from the lowest to the highest; share of raised notes; share of silent steps;
+share of intervals of one scale step; share of notes off the beat; different rhythms of bars;
+entropy of the distances between notes; bars unlike any earlier one; rise from the first half to
+the second; mean change of bars' mean lines; share of intervals of three scale steps or more."""
 _KNOTS = 201
 _LEAST = 1e-3
 """Variance below which a direction of the scores is not stretched further."""
@@ -50,12 +50,13 @@ def attributes(staff: Staff) -> Numbers:
     count = np.maximum(notes.sum(1), 1)
     place = np.arange(STEPS) % 4
     off_beats = notes[:, place % 2 == 1].sum(1) + 0.5 * notes[:, place == 2].sum(1)
-    deviation = np.where(notes, (lines - (lines.sum(1) / count)[:, None]) ** 2, 0)
+    highest = np.where(notes, lines, -REACH).max(1)
+    lowest = np.where(notes, lines, REACH).min(1)
     heights = _bar_heights(lines, notes)
     steps, leaps, entropy = _intervals(tokens, notes)
     columns = [
         notes.sum(1),
-        np.sqrt(deviation.sum(1) / count),
+        np.maximum(highest - lowest, 0),
         (notes & (tokens >= LINES)).sum(1) / count,
         (tokens == TOKEN_REST).mean(1),
         steps,

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
 from melodyconstraints.melody.vae.staff.notation import SCALE, Ints
 
-FRESH = -1
-"""In place of the number of an earlier bar: the bar repeats none."""
 _NEAR = (1, 2, 4, 8)
 """So many bars back the flow sees codes as they are."""
 _POINTER = 64

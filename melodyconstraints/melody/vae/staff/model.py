@@ -38,6 +38,7 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
+from melodyconstraints.melody.form import FRESH, form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import filled
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -48,7 +49,7 @@ from melodyconstraints.melody.vae.staff.attributes import (
     attributes,
     equal_bars,
 )
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, BarPrior, Whole, condition_size
+from melodyconstraints.melody.vae.staff.bar_prior import BarPrior, Whole, condition_size
 from melodyconstraints.melody.vae.staff.bars import BarVAE, Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
@@ -88,7 +89,7 @@ class Score(NamedTuple):
     Args:
         keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.
         codes: ``(B, K, C)`` of the bars.
-        sources: ``(B, K)`` the bar that each repeats, or :data:`.bar_prior.FRESH`.
+        sources: ``(B, K)`` the bar that each repeats, or FRESH.
         conditions: ``(B, K, H)`` what the decoder is conditioned on.
     """
 
@@ -188,8 +189,7 @@ class StaffGenerator(MelodyVAE):
         """Key, place and bars of ``(B, Z)`` points.
 
         Args:
-            form: ``(B, K)`` or ``(K,)`` the bar that each repeats, or :data:`.bar_prior.FRESH`;
-                the points say it where None.
+            form: ``(K,)`` the bar that each repeats, or FRESH; the points say it where None.
         """
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
@@ -219,10 +219,8 @@ class StaffGenerator(MelodyVAE):
         index = stands_for[:, None].expand(-1, STEPS, -1)
         return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
 
-    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling, form: Tensor | None) -> Tensor:
-        if form is not None and form.ndim == 2:
-            form = filled(form)
-        score = self.score(filled(z), form)
+    def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        score = self.score(filled(z), form_of(sampling.form))
         tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
         stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
         events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)

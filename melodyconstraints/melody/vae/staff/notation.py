@@ -130,10 +130,10 @@ def find_modes(events: Events, keys: Ints) -> Ints:
     rows, started = rows[sounding], started[sounding].astype(np.int64)
     lengths = (ends - steps)[sounding].clip(max=STEPS_PER_BAR)
     classes = (started - keys[rows]) % 12
-    plain = np.where(_RAISED[classes] == 0, lengths, 0)
+    plain = np.where(_RAISED[classes] == 0, lengths, 0.0)
     degrees = _STEP_OF[classes]
     weights = np.bincount(SCALE * rows + degrees, plain, SCALE * len(events))
-    weights = weights.reshape(-1, SCALE)
+    weights = weights.reshape(-1, SCALE).astype(float)
     weights *= _MODE_EVIDENCE / np.maximum(weights.sum(1, keepdims=True), 1)
     last = np.flatnonzero(np.diff(rows, append=len(events)))
     weights[rows[last], degrees[last]] += _LAST_NOTE * (plain[last] > 0)

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melodyconstraints.melody.events import Events, canonical_events
+from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.attributes import attributes, equal_bars
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import (

@@ -30,7 +30,7 @@ def test_attributes_of_two_equal_bars_and_silence():
     # lines C D E F, C D E F: seven intervals, one of them down three steps
     assert found["steps"] == pytest.approx(6 / 7)
     assert found["leaps"] == pytest.approx(1 / 7)
-    assert found["spread"] == pytest.approx(np.std([0, 1, 2, 3]))
+    assert found["range"] == 3
     assert found["bar_jumps"] == 0
     assert found["rise"] == 0
     lengths = np.array([2, 4, 1]) / 7  # distances of 2, 4 and 6 steps

@@ -12,6 +12,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKENS,
     events_of_tokens,
     find_keys,
+    find_modes,
     from_staff,
     place_degrees,
     to_staff,
@@ -95,5 +96,25 @@ def test_silence_stands_on_the_staff_too():
     assert np.array_equal(from_staff(to_staff(events)), events)
 
 
-def test_degrees_count_from_the_tonic():
-    assert place_degrees(np.array([0, 7, 2]), np.array([35, 35, 36])).tolist() == [0, 3, 0]
+def test_degrees_count_from_the_tonic_of_the_mode():
+    keys, places = np.array([0, 7, 2, 0]), np.array([35, 35, 36, 35])
+    assert place_degrees(keys, places, np.array([0, 0, 0, 1])).tolist() == [0, 3, 0, 6]
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "tune"),
+    [
+        (0, 0, [60, 62, 64, 65, 67, 69, 71, 72, 67, 64, 60]),
+        (0, 1, [62, 64, 65, 67, 69, 71, 69, 65, 62, 60, 62]),
+        (0, 5, [69, 71, 72, 74, 76, 72, 71, 69, 64, 69]),
+        (7, 4, [62, 64, 66, 67, 69, 71, 72, 69, 66, 62]),
+    ],
+)
+def test_the_mode_is_the_degree_that_the_melody_stands_on(key, mode, tune):
+    assert find_modes(melody(tune), np.array([key])).tolist() == [mode]
+
+
+def test_a_long_note_weighs_more_than_short_ones_and_silence_is_major():
+    long_a = melody([HOLD if 0 < step < 8 else 69 for step in range(9)])
+    long_a[0, 8:12] = [60, 67, 60, 64]
+    assert find_modes(np.concatenate([long_a, melody([])]), np.zeros(2, int)).tolist() == [5, 0]

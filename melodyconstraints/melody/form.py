@@ -14,8 +14,9 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.units import BARS
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH
 
+FRESH = -1
+"""In place of the number of an earlier bar: the bar repeats none."""
 AUTO, NONE = "auto", "none"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.vae.staff.form import form_of
+from melodyconstraints.melody.form import form_of
 
 NEW = [-1] * 4
 
