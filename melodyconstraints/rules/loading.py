@@ -16,7 +16,6 @@ from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.neighbours import import_file
-from melodyconstraints.storage.text import printable
 
 _RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
 """A file in a specification, which may combine rules."""
@@ -90,7 +89,7 @@ def name_of(spec: str) -> str:
     >>> name_of("not:/home/ann/mine.py:f"), name_of("scale:D-dorian")
     ('not:mine.py:f', 'scale:D-dorian')
     """
-    return printable(re.sub(r"[^:,]*[/\\]", "", spec))
+    return re.sub(r"[^:,]*[/\\]", "", spec)
 
 
 def places_of(spec: str, files: Sequence[Path | str]) -> list[str]:

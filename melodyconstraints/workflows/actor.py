@@ -39,6 +39,7 @@ from melodyconstraints.rules.loading import code_only_where, name_of, places_of
 from melodyconstraints.rules.registry import distinct
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.schema import Weight
+from melodyconstraints.storage.text import printable
 from melodyconstraints.workflows.generate import prior_sampler
 from melodyconstraints.workflows.seeds import (
     POINTS,
@@ -344,7 +345,7 @@ def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
 
     It is named by its specification, not by what the folder calls it.
     """
-    name = name_of(spec)
+    name = printable(name_of(spec))
     errors: dict[str, Exception] = {}
     for place in places_of(spec, files):
         try:

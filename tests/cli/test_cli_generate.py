@@ -249,6 +249,18 @@ def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options):
 # How many satisfy the rules
 
 
+def test_a_rule_of_weight_0_is_measured_and_not_asked(mc, tiny_actor_folder, tmp_path):
+    actor = load_actor(tiny_actor_folder, rules=["density:256", "density:1"])
+    replace(actor, weights=(0.0, 1.0)).save(tmp_path / "actor")
+    result = mc("generate", "--actor", "actor", "-n", 4)
+    assert result.exit_code == 0
+    assert "4 of 4 satisfy every rule" in result.stderr
+    result = mc("evaluate", "--actor", "actor", "-n", 2, "--rule", "density:1", "--json")
+    assert json.loads(result.stdout)["all_satisfied"] == 1
+    result = mc("generate", "--allow-code")
+    assert (result.exit_code, "--allow-code goes with --actor only" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("rule", "options", "exit_code", "told"),
     [

@@ -24,7 +24,7 @@ def actor(tiny_model_folder, tmp_path, monkeypatch):
     path = tmp_path / "rules" / "mine.py"
     path.write_text("def f(melody):\n    return len(melody) / 512\n", encoding="utf-8")
     save_model(load_model(tiny_model_folder), tmp_path / "model")
-    trained = train_actor(load_model("model"), ["density:252", "mine.py:f"])
+    trained = train_actor(load_model("model"), ["density:252", "rules/mine.py:f"])
     trained.save(tmp_path / "actor")
     move(path, tmp_path / "new")
     write_melody(Melody.from_notes([(0, 16, 60), (16, 16, 62)]), tmp_path / "tune.mid")

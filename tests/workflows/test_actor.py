@@ -22,7 +22,7 @@ from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
-from melodyconstraints.rules import find_rule, find_rules, rule
+from melodyconstraints.rules import Rule, find_rule, find_rules, rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.workflows import actor as actor_module
 from melodyconstraints.workflows.actor import (
@@ -184,6 +184,47 @@ def test_rules_weigh_what_they_are_given(model, tiny_recipe):
     message = r"give a weight of at least 0 for each of cmajor, density:252, got \[1\.0\]"
     with pytest.raises(UsageError, match=message):
         train_actor(model, rules, settings=tiny_recipe, weights=[1.0])
+
+
+def half(melody) -> float:
+    """Never satisfied."""
+    return len(melody) / 512
+
+
+def test_a_rule_of_weight_0_asks_nothing(model, tiny_recipe):
+    rules = ["density:1", half]
+    quiet = {"settings": tiny_recipe, "announce": [].append}
+    actor = train_actor(model, rules, weights=[1.0, 0.0], **quiet)
+    assert actor.best == actor.records[-1].all_satisfied == 1
+    assert actor.shortcoming is None
+    assert [rule.name for rule in actor.asked] == ["density:1"]
+    assert actor.generate_satisfying(3)[1] == 3
+    evaluation = evaluate_actor(actor, 4)
+    assert (evaluation.all_satisfied, evaluation.actor["half"].satisfied) == (1, 0)
+    melody = Melody.from_notes([(0, 4, 60)])
+    (found,) = transform(actor, melody)
+    assert (found.melody, found.satisfied, found.after.tolist()) == (melody, True, [1, 1 / 512])
+    assert train_actor(model, [half], weights=[0.0], **quiet).best == 0
+
+
+def test_noise_depends_on_the_seed_and_points_are_the_models(actor_for, monkeypatch):
+    actor, seen = actor_for("cmajor"), []
+    actor.model.sigma_bar = actor.model.sigma_bar.double()
+
+    def shift(self, z, generator):
+        seen.append((z.dtype, generator, generator.initial_seed()))
+        return z.float()
+
+    monkeypatch.setattr(MelodyActor, "shift", shift)
+    actor.generate(2, seed=7)
+    never = [Rule("never", lambda melody: 0.0)]
+    with pytest.raises(TrainingError, match="0 of 64 melodies satisfy"):
+        replace(actor, rules=never).generate_satisfying(1, max_draws=640, seed=7)
+    assert {(dtype, seed) for dtype, _, seed in seen} == {(torch.float64, derived_seed(SEARCH, 7))}
+    (_, first, _), (_, second, _), (_, third, _) = seen
+    assert second is third is not first  # one stream for all batches
+    actor.model.sigma_bar = actor.model.sigma_bar.to("meta")
+    assert prior_points(actor.model, 2, 0).is_meta
 
 
 @pytest.mark.parametrize("method", ["gradient", "langevin"])
