@@ -69,7 +69,7 @@ class ActorSource:
     actor_folder: Path | None
     model_folder: Path | None
     rules: tuple[str, ...]
-    density: int | None
+    density: str | None
     scale: str | None
     rules_from: tuple[Path, ...] = ()
     allow_code: bool = False
@@ -90,11 +90,8 @@ class ActorSource:
             raise click.UsageError("--rules-from goes with --actor only")
         if self.allow_code and self.actor_folder is None:
             raise click.UsageError("--allow-code goes with --actor only")
-        if self.scale is not None and (self.rules or self.actor_folder is not None):
-            raise click.UsageError(
-                "--scale turns a knob and goes with --density only; of an actor with other rules "
-                "a scale is one more: --rule scale:D-dorian"
-            )
+        if self.scale is not None and self.actor_folder is not None:
+            raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
     def find(self, form: str | None = None) -> MelodyActor | None:
         """The actor; trained now if the cache has none for its rules; None without any rules.
@@ -107,24 +104,21 @@ class ActorSource:
 
         from melodyconstraints.melody.form import AUTO
         from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import HIGHEST_DENSITY, load_knobs
+        from melodyconstraints.workflows.conditional import load_knobs, need_no_training
 
-        model = None if self.model_folder is None else load_model(self.model_folder)
-        only_dense = self.density is not None and self.density <= HIGHEST_DENSITY
-        if self.scale is not None or (
-            only_dense and not (self.rules or self.actor_folder or self.model_folder)
-        ):
-            return load_knobs(model=model).at(self.scale, self.density)
         if self.actor_folder is not None:
             from melodyconstraints.workflows.actor import load_actor
 
             return load_actor(
                 self.actor_folder,
-                model=model,
+                model=None if self.model_folder is None else load_model(self.model_folder),
                 rules_from=self.rules_from,
                 allow_code=self.allow_code,
             )
-        return _trained_actor(model or load_model(), self.specs, form or AUTO)
+        model = load_model(self.model_folder)
+        if self.scale is not None or need_no_training(model, self.specs):
+            return load_knobs(model=model).at(self.scale, self.density, *self.rules)
+        return _trained_actor(model, self.specs, form or AUTO)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed."""
@@ -143,8 +137,7 @@ source_options = option_group(
         **RULE_OPTIONS,
         "scale": click.option(
             "--scale",
-            help="D-dorian, or pitch classes such as C,D,E,G,A. With --density or alone: no "
-            "training.",
+            help="D-dorian, or pitch classes such as C,D,E,G,A: no training.",
         ),
         "rules_from": rules_from_option,
         "allow_code": allow_code_option,

@@ -71,7 +71,24 @@ def option_group(
     return decorate
 
 
-def rule_specs(rules: Sequence[str], density: int | None) -> list[str]:
+class NotesType(click.ParamType[str]):
+    """Notes in 16 bars: a least number, or a range such as ``40..60``."""
+
+    name = "notes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, where it is an argument of the rule ``density``."""
+        from melodyconstraints.errors import UsageError
+        from melodyconstraints.rules.rhythm import density_rule
+
+        try:
+            density_rule("density", value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def rule_specs(rules: Sequence[str], density: str | None) -> list[str]:
     """Specifications of all rules that were given."""
     return [*rules, *([] if density is None else [f"density:{density}"])]
 
@@ -86,8 +103,8 @@ RULE_OPTIONS = {
     ),
     "density": click.option(
         "--density",
-        type=click.IntRange(0, 256),
-        help="At least so many notes in 16 bars; short for --rule density:N.",
+        type=NotesType(),
+        help="At least so many notes in 16 bars, or a range: 40..60; short for --rule density:N.",
     ),
 }
 rule_options = option_group("specs", rule_specs, RULE_OPTIONS)
@@ -101,7 +118,10 @@ def require_rules(specs: Sequence[str]) -> None:
 
 
 model_option = click.option(
-    "--model", "model_folder", type=FOLDER, help="Model folder.  [default: the bundled model]"
+    "--model",
+    "model_folder",
+    type=FOLDER,
+    help="Model folder, or 'bundled', a smaller kind.  [default: the packaged staff generator]",
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 _TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."

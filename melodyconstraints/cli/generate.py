@@ -88,9 +88,9 @@ def command(
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
-    --scale and --density turn the knobs of an actor that comes with the bundled model: no
-    training. With --actor, rules are those of the actor. With --rule, or --density and --model, an
-    actor is trained first. With none of these, melodies come from the prior, under no rule.
+    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. With
+    --actor, rules are those of the actor. With other rules, an actor is trained first. With none
+    of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
     if only_satisfying:

@@ -106,7 +106,7 @@ class MelodyActor(ActorCritic):
     Args:
         model: the melody model.
         rules: those of the critic's first heads.
-        temperature, form: the defaults for sampling; it was trained in this form.
+        temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
@@ -115,6 +115,7 @@ class MelodyActor(ActorCritic):
     rules: list[Rule]
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
+    scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -186,8 +187,9 @@ class MelodyActor(ActorCritic):
         return Melodies(np.concatenate(satisfying)), drawn
 
     def sampling(self, options: SamplingOptions) -> Sampling:
-        """Sampling by options; at the actor's temperature and form where none are given."""
-        return Sampling.of(options, temperature=self.temperature, form=self.form)
+        """Sampling by options; the actor's own where none are given."""
+        own = {"temperature": self.temperature, "form": self.form, "scale": self.scale}
+        return Sampling.of(options, **own)
 
     def sampler(self, sampling: Sampling) -> MelodySampler:
         """The model's decoder, with draws of its own."""

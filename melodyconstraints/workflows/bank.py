@@ -27,7 +27,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
+from melodyconstraints.melody.vae.checkpoint import DEFAULT_NAME, PACKAGED, home_of, load_model
 from melodyconstraints.melody.vae.encoding import sample_points
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
@@ -156,7 +156,7 @@ def write_bank(
     """Make the bank of a model folder, at temperature 0.5, and put it there, without copies.
 
     Args:
-        folder: None for the bundled model's.
+        folder: None for the packaged default model's.
         data: the store that the model was trained on.
 
     Raises:
@@ -166,7 +166,8 @@ def write_bank(
     """
     from melodyconstraints.datasets.melodies.store import read_store
 
-    model, place = load_model(folder, device=device), Path(folder or BUNDLED) / FOLDER
+    model = load_model(folder, device=device)
+    place = Path(folder or PACKAGED[DEFAULT_NAME]) / FOLDER
     check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)

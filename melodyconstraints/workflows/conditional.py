@@ -10,7 +10,7 @@ counts of its pitch classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -36,9 +36,11 @@ from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.knobs import KNOBS, Knobs
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -164,7 +166,10 @@ class ConditionalActor(ActorCritic):
     model: MelodyVAE
 
     def at(
-        self, scale: str | Collection[int] | None = None, density: int | None = None
+        self,
+        scale: str | Collection[int] | None = None,
+        density: int | str | None = None,
+        *others: str,
     ) -> MelodyActor:
         """The actor at one setting of the knobs; it draws like one trained for these rules.
 
@@ -172,21 +177,28 @@ class ConditionalActor(ActorCritic):
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
                 or numbers in [0, 11]; None for all notes.
             density: at least so many notes in 16 bars; None for any number.
+            others: none; a staff generator has more knobs, see :mod:`.knobs`.
 
         Raises:
             UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
-        specs = knob_specs(scale, density)
+        specs = [*knob_specs(scale, density), *others]
         rules = find_rules(specs)
+        if others or not str(density or 0).isdecimal():
+            raise UsageError(
+                "the knobs of this model are a scale and a least density, got "
+                f"{', '.join(specs)}; take those of --model staff, or train: mc train-actor"
+            )
+        density = int(density or 0)
         allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
-        if len(allowed) < FEWEST_PITCH_CLASSES or (density or 0) > HIGHEST_DENSITY:
+        if len(allowed) < FEWEST_PITCH_CLASSES or density > HIGHEST_DENSITY:
             wanted = " ".join(f"--rule {spec}" for spec in specs)
             raise UsageError(
                 f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
-                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density or 0}; train an actor "
+                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density}; train an actor "
                 f"for that with: mc train-actor {wanted}"
             )
-        y = condition(allowed, density or 0)
+        y = condition(allowed, density)
         return MelodyActor(
             model=self.model,
             rules=rules,
@@ -196,7 +208,7 @@ class ConditionalActor(ActorCritic):
         )
 
 
-def knob_specs(scale: str | Collection[int] | None, density: int | None) -> list[str]:
+def knob_specs(scale: str | Collection[int] | None, density: int | str | None) -> list[str]:
     """A setting of the knobs as specifications of rules.
 
     >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
@@ -244,20 +256,31 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
     save_pair(knobs, Path(folder), KIND, knobs.model, config={}, card=card, half=True)
 
 
+def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
+    """Whether a model has a knob for every rule."""
+    return isinstance(model, StaffGenerator) and all(
+        spec.partition(":")[0] in KNOBS for spec in specs
+    )
+
+
 def load_knobs(
     folder: Path | str | None = None, *, model: MelodyVAE | None = None
-) -> ConditionalActor:
-    """Read a conditional actor.
+) -> ConditionalActor | Knobs:
+    """Knobs: a conditional actor's, or those that a staff generator has itself.
 
     Args:
-        folder: if not given, that of the model, where it has one, or of the bundled model.
-        model: in place of the one that the folder names; must be the same weights.
+        folder: if not given, that of the model, where it has one, or of the packaged ``bundled``.
+        model: in place of the one that the folder names; must be the same weights. With neither,
+            the packaged staff generator.
 
     Raises:
         ArtifactError: missing, damaged, foreign, or trained on another model.
     """
     if folder is None:
-        home = (model and home_of(model)) or BUNDLED
+        model = model or load_model()
+        if isinstance(model, StaffGenerator):
+            return Knobs(model)
+        home = home_of(model) or BUNDLED
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
     saved = load_pair(folder, KIND, KnobsConfig, _REMEDY)

@@ -105,7 +105,8 @@ def transform(
 ) -> list[Transformation]:
     """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
 
-    A melody that satisfies them already, or of which all bars are kept, comes back as it is.
+    A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
+    knobs are set and moving notes to the nearest of the scale is enough, there is no search.
 
     Args:
         actor: its rules, its critic and, of knobs, which have no critic, its shift.
@@ -125,6 +126,13 @@ def transform(
     if len(set(keep_bars)) == BARS:
         return [unchanged] * variations
     knobs = not actor.heads
+    if knobs and strength == variations == 1:
+        nearest = keep(melody, Melodies.stack([in_scale(melody, actor.pitch_classes)]), keep_bars)
+        after = rewards_of(actor.rules, nearest)[0]
+        if (after >= SATISFIED).all():
+            z, moved = invert(actor.model, [melody, nearest[0]])
+            distance = float(((moved - z) / actor.model.sigma_bar).square().mean())
+            return [Transformation(melody, nearest[0], before, after, distance, 0)]
     if knobs and not unchanged.satisfied:
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
@@ -204,6 +212,24 @@ def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodie
             own[0] = earlier[np.flatnonzero(earlier < PITCHES)[-1]]
         events[:, first : first + STEPS_PER_BAR] = own
     return Melodies(events)
+
+
+def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:
+    """The melody with every note at the nearest pitch of a set, the lower of two as near.
+
+    >>> tune = Melody.from_notes([(0, 4, 61), (4, 4, 64)])
+    >>> in_scale(tune, {0, 4, 7}).pitches.tolist()
+    [60, 64]
+    """
+    if not pitch_classes:
+        return melody
+    every = np.arange(PITCHES)
+    allowed = every[np.isin(every % 12, list(pitch_classes))]
+    nearest = allowed[np.abs(allowed[:, None] - every).argmin(0)]
+    events = melody.events.copy()
+    notes = events < PITCHES
+    events[notes] = nearest[events[notes]]
+    return Melody(events)
 
 
 def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:

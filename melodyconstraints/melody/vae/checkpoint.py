@@ -18,10 +18,12 @@ from melodyconstraints.storage.artifacts import halved, load_artifact, save_arti
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
-"""The model that is taken where none is named."""
 BUNDLED_NAME, STAFF_NAME = "bundled", "staff"
 PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff")}
-"""Models that come with the package, by what stands for their folders in commands and actors."""
+"""Models that come with the package, by what stands for their folders in commands and actors: the
+staff generator, and a hierarchical VAE of the preset ``small``."""
+DEFAULT_NAME = STAFF_NAME
+"""Of the model that is taken where none is named."""
 
 
 def _architecture(config: Any) -> str:
@@ -67,7 +69,7 @@ def save_model(
 
 
 def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> MelodyVAE:
-    """Read a model folder; without one, the bundled model.
+    """Read a model folder; without one, the packaged staff generator.
 
     Args:
         folder: a folder, or a name of :data:`PACKAGED`.
@@ -75,7 +77,7 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
-    folder = PACKAGED.get(str(folder or BUNDLED_NAME)) or Path(str(folder))
+    folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
     artifact = load_artifact(folder, KIND, _Folder)
     model = artifact.fill(lambda: model_of(artifact.config.model))
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]

@@ -204,10 +204,10 @@ class MelodyVAE(nn.Module, ABC):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
         sampling = sampling or Sampling()
-        if not self.has_form and form_of(sampling.form) is not None:
+        if not self.has_form and (sampling.scale or form_of(sampling.form) is not None):
             raise UsageError(
-                f"this model knows no form, got {sampling.form}; take --model staff, or train a "
-                "model with --preset staff"
+                f"this model draws in no form or scale, got {sampling.form} and "
+                f"{sampling.scale}; take --model staff, or train one with --preset staff"
             )
         generator = generator or torch.Generator().manual_seed(sampling.seed)
         noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)

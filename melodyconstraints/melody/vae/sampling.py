@@ -31,11 +31,12 @@ class SamplingOptions(TypedDict, total=False):
     top_p: float | None
     seed: int | None
     form: str | None
+    scale: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How events are drawn from logits, and in which form.
+    """How events are drawn from logits, in which form and scale.
 
     Args:
         temperature: above 0 divides the logits; 0 takes the likeliest category.
@@ -45,6 +46,8 @@ class Sampling:
             applied after the temperature and after top-k.
         seed: of the draws, at least 0.
         form: which bars repeat which, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
+        scale: pitch classes in [0, 11], the tonic first, in which every note lies; empty for notes
+            as they come.
 
     Raises:
         UsageError: a value outside its range.
@@ -55,6 +58,7 @@ class Sampling:
     top_p: float | None = None
     seed: int = DEFAULT_SEED
     form: str = AUTO
+    scale: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -64,13 +68,15 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
         form_of(self.form)
+        if not set(self.scale) <= set(range(12)) or len(set(self.scale)) < len(self.scale):
+            raise UsageError(f"a scale has different pitch classes of 0 to 11, got {self.scale}")
 
     @classmethod
-    def of(cls, options: SamplingOptions | Mapping[str, Any], **defaults: float | str) -> Sampling:
+    def of(cls, options: SamplingOptions | Mapping[str, Any], **defaults: Any) -> Sampling:
         """Sampling by options; where one is missing or None, by ``defaults`` and then the class's.
 
         >>> Sampling.of({"temperature": None, "seed": 3}, temperature=0.7)
-        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3, form='auto')
+        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3, form='auto', scale=())
         """
         given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
         return cls(**(defaults | given))

@@ -9,6 +9,8 @@ Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -140,16 +142,45 @@ class NormalScores(nn.Module):
         raw = torch.from_numpy(self._raw(numbers, shares)).float()
         return raw.to(self.rotation.device) @ self.rotation
 
+    def conditioned(self, scores: Tensor, ranges: Mapping[int, tuple[float, float]]) -> Tensor:
+        """``(B, G)`` scores where some numbers lie in ranges, drawn from what the others leave.
+
+        A number keeps its rank among those of its range, and the others move as the conditional
+        mean of a normal distribution does.
+
+        Args:
+            ranges: least and largest number, by column.
+        """
+        if not ranges:
+            return scores
+        columns = list(ranges)
+        rotation = self.rotation.double()
+        raw = scores.double() @ torch.linalg.inv(rotation)
+        covariance = torch.linalg.inv(rotation @ rotation)
+        wanted = torch.stack(
+            [self._in_range(raw[:, column], column, *ranges[column]) for column in columns], 1
+        )
+        spread = torch.linalg.solve(covariance[columns][:, columns], covariance[columns])
+        return ((raw + (wanted - raw[:, columns]) @ spread) @ rotation).float()
+
+    def _in_range(self, raw: Tensor, column: int, low: float, high: float) -> Tensor:
+        """``(B,)`` normal scores of a column, moved to between those of two numbers."""
+        bounds = self._ranks(column, np.array([low, high]), np.array([0.0, 1.0]))
+        lower, upper = bounds.clip(_RAREST, 1 - _RAREST).tolist()
+        return torch.special.ndtri(lower + (upper - lower) * torch.special.ndtr(raw))
+
     def _raw(self, numbers: Numbers, shares: Numbers) -> Numbers:
-        ranks = np.linspace(0, 1, _KNOTS)
-        scores = np.empty_like(numbers)
-        for column, table in enumerate(self.quantiles.double().cpu().numpy()):
-            values = numbers[:, column].astype(np.float32).astype(np.float64)
-            low = np.searchsorted(table, values, "left").clip(0, _KNOTS - 1)
-            high = (np.searchsorted(table, values, "right") - 1).clip(0, _KNOTS - 1)
-            tied = ranks[low] + (ranks[high] - ranks[low]) * shares[:, column]
-            different, first = np.unique(table, return_index=True)
-            between = np.interp(values, different, ranks[first])
-            rank = np.where(high > low, tied, between)
-            scores[:, column] = ndtri(rank.clip(_RAREST, 1 - _RAREST))
+        columns = enumerate(zip(numbers.T, shares.T, strict=True))
+        ranks = np.stack([self._ranks(column, *own) for column, own in columns], 1)
+        scores: Numbers = ndtri(ranks.clip(_RAREST, 1 - _RAREST))
         return scores
+
+    def _ranks(self, column: int, values: Numbers, shares: Numbers) -> Numbers:
+        """Ranks in [0, 1] of ``(B,)`` numbers of a column; see :meth:`forward` for the shares."""
+        ranks, table = np.linspace(0, 1, _KNOTS), self.quantiles[column].double().cpu().numpy()
+        values = values.astype(np.float32).astype(np.float64)
+        low = np.searchsorted(table, values, "left").clip(0, _KNOTS - 1)
+        high = (np.searchsorted(table, values, "right") - 1).clip(0, _KNOTS - 1)
+        tied = ranks[low] + (ranks[high] - ranks[low]) * shares
+        different, first = np.unique(table, return_index=True)
+        return np.where(high > low, tied, np.interp(values, different, ranks[first]))

@@ -28,7 +28,7 @@ dimensions, ``C`` dimensions of a bar's code, ``V`` = 130 events.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -56,6 +56,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     Ints,
     Staff,
+    events_in_scale,
     events_of_tokens,
     place_degrees,
     to_staff,
@@ -222,7 +223,11 @@ class StaffGenerator(MelodyVAE):
     def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         score = self.score(filled(z), form_of(sampling.form))
         tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
-        stands_for = events_of_tokens(score.keys[: len(z)], score.places[: len(z)])
+        keys, places, modes = (part[: len(z)] for part in score[:3])
+        if sampling.scale:
+            stands_for = events_in_scale(keys, places, modes, sampling.scale)
+        else:
+            stands_for = events_of_tokens(keys, places)
         events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
 
@@ -238,6 +243,28 @@ class StaffGenerator(MelodyVAE):
             source = torch.where(source == FRESH, bar, source)
             bars[:, bar] = bars[rows, source]
         return bars.flatten(1)
+
+    def asked(
+        self, z: Tensor, ranges: Mapping[str, tuple[float, float]], mode: int | None = None
+    ) -> Tensor:
+        """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.
+
+        Args:
+            ranges: least and largest value of attributes, keys of :data:`.attributes.NAMES`; the
+                others follow, as much as they depend on them.
+            mode: degree of the major scale that is the tonic, in [0, 6].
+        """
+        parts = self.parts(z)
+        scores = self.scores.conditioned(
+            parts.attributes, {NAMES.index(name): wanted for name, wanted in ranges.items()}
+        )
+        place_and_mode = torch.stack([parts.place, parts.mode], 1)
+        if mode is not None:
+            number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
+            place_and_mode[:, 1] = _points_between(self.mode_ranks, number, parts.mode)
+        return torch.cat(
+            [parts.key, place_and_mode, scores, parts.form, parts.bars.flatten(1)], -1
+        )
 
     def raw(self, codes: Tensor) -> Tensor:
         """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""

@@ -22,6 +22,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -183,9 +184,54 @@ def events_of_tokens(keys: Ints, places: Ints) -> Ints:
     raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
     tonics = keys[:, None]
     octaves, degrees = np.divmod(line - REACH + places[:, None] - _LETTERS[tonics], SCALE)
-    pitches = 12 * octaves + _SEMITONES[degrees] + raised + tonics
+    return _with_silence(12 * octaves + _SEMITONES[degrees] + raised + tonics)
+
+
+def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int]) -> Ints:
+    """``(B, 72)`` event that each token stands for where every note lies in a scale.
+
+    The mode's tonic becomes the scale's, at most six semitones away, and each degree that of the
+    scale, or the nearest note of one that has not seven notes. A raised note goes up to the next.
+
+    Args:
+        scale: pitch classes, the tonic first.
+    """
+    raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
+    first = (places - _LETTERS[keys] - modes)[:, None]
+    octaves, degrees = np.divmod(line - REACH + first, SCALE)
+    tonics = keys + _SEMITONES[modes]
+    tonics = tonics + (scale[0] - tonics + 6) % 12 - 6
+    return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
+
+
+def mode_of(scale: Sequence[int]) -> int:
+    """Degree of the major scale whose mode a scale is; else 0 or 5, by its third.
+
+    >>> mode_of([2, 4, 5, 7, 9, 11, 0]), mode_of([9, 0, 2, 4, 7])
+    (1, 5)
+    """
+    steps = {(pitch_class - scale[0]) % 12 for pitch_class in scale}
+    for mode, tonic in enumerate(_SEMITONES):
+        if steps == set(((_SEMITONES - tonic) % 12).tolist()):
+            return mode
+    return 5 if 3 in steps and 4 not in steps else 0
+
+
+def _scale_steps(scale: Sequence[int]) -> Ints:
+    """``(2, 7)`` semitones above the tonic of each degree of a scale, plain and raised."""
+    mode = mode_of(scale)
+    steps = np.sort((np.array(scale) - scale[0]) % 12)
+    plain = np.sort((_SEMITONES - _SEMITONES[mode]) % 12)
+    every = np.concatenate([steps, steps + 12])
+    plain = steps if len(steps) == SCALE else every[np.abs(every[:, None] - plain).argmin(0)]
+    raised = every[(every[:, None] >= plain + 1).argmax(0)]
+    return np.stack([plain, raised])
+
+
+def _with_silence(pitches: Ints) -> Ints:
+    """``(B, 72)`` events of ``(B, 70)`` pitches, those out of reach moved by octaves."""
     below, above = np.minimum(pitches, 0) // 12, np.maximum(pitches - PITCHES + 12, 0) // 12
-    silent = np.tile([HOLD, REST], (len(keys), 1))
+    silent = np.tile([HOLD, REST], (len(pitches), 1))
     events: Ints = np.concatenate([pitches - 12 * (below + above), silent], 1)
     return events
 

@@ -1,0 +1,176 @@
+"""Knobs of a generator that knows its attributes: asked for by value, without any training.
+
+The staff generator draws a melody from its number of notes, its range, its share of steps and
+others, and writes it on a staff that any scale may be read into. So a scale holds for every note;
+and rules about those numbers are asked for in z itself, and the best of a few draws is kept.
+
+>>> import melodyconstraints as mc
+>>> knobs = mc.load_knobs(model=mc.load_model("staff"))
+>>> melodies = knobs.at("D-dorian", "40..60", "ambitus:10..14").generate(2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Unpack, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.networks import Actor, Critics
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.units import STEPS
+from melodyconstraints.melody.vae.sampling import SamplingOptions
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
+from melodyconstraints.melody.vae.staff.notation import mode_of
+from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
+from melodyconstraints.rules.scales import SCALES, parse_scale
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.seeds import prior_points
+
+CANDIDATES = 8
+"""Draws of which the one with the highest rewards is kept."""
+_STEPS_PER_SEMITONE = 7 / 12
+"""Scale steps."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A rule with a range, and the generator's attribute that it is about.
+
+    Args:
+        attribute: a key of :data:`melodyconstraints.melody.vae.staff.attributes.NAMES`.
+        unit: the attribute's units in one of the rule's.
+        highest: largest value, in the rule's units.
+        is_share: whether values are written as shares, such as 60%.
+    """
+
+    attribute: str
+    unit: float
+    highest: float
+    is_share: bool = False
+
+    def range_of(self, argument: str) -> tuple[float, float]:
+        """Least and largest value of the attribute, from what stands behind a rule's colon."""
+        parse = parse_share if self.is_share else parse_number
+        wanted = parse_range(argument, parse, 0, self.highest, "a knob")
+        return wanted.low * self.unit, wanted.high * self.unit
+
+
+KNOBS = {
+    "density": Knob("notes", 1, STEPS),
+    "ambitus": Knob("range", _STEPS_PER_SEMITONE, 127),
+    "steps": Knob("steps", 1, 1, is_share=True),
+    "off-beat": Knob("off_beats", 0.5, 1, is_share=True),
+    "rests": Knob("rests", 1, 1, is_share=True),
+}
+"""By the name of the rule."""
+
+
+class Request(nn.Module):
+    """What takes an actor's place: points of the prior to points of melodies as asked for."""
+
+    def __init__(
+        self, model: StaffGenerator, ranges: Mapping[str, tuple[float, float]], mode: int | None
+    ) -> None:
+        super().__init__()
+        self.generator, self.ranges, self.mode = model, ranges, mode
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``(B, Z)`` to ``(B, Z)``."""
+        return self.generator.asked(z, self.ranges, self.mode)
+
+
+@dataclass(kw_only=True, repr=False)
+class RequestActor(MelodyActor):
+    """One setting of the knobs; it draws like an actor that was trained for its rules."""
+
+    candidates: int = CANDIDATES
+
+    def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
+        """Draw ``n`` melodies, each the one with the highest rewards of a few.
+
+        Args:
+            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
+
+        Raises:
+            UsageError: n below 1, or an option outside its range.
+        """
+        sampling = self.sampling(options)
+        z = prior_points(self.model, n * self.candidates, sampling.seed)
+        drawn = self.sampler(sampling).decode(self.shift(z))
+        rewards = rewards_of(self.rules, drawn).mean(1).reshape(n, self.candidates)
+        best = np.arange(n) * self.candidates + rewards.argmax(1)
+        return drawn[best]
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The knobs of a staff generator; :meth:`at` sets them."""
+
+    model: StaffGenerator
+
+    def at(
+        self,
+        scale: str | Collection[int] | None = None,
+        density: int | str | None = None,
+        *others: str,
+    ) -> RequestActor:
+        """The generator at one setting.
+
+        Args:
+            scale: as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as in
+                ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
+            density: at least so many notes in 16 bars, or a range such as ``40..60``.
+            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``.
+
+        Raises:
+            UsageError: no such scale, knob or range.
+        """
+        specs = [*others, *([] if density is None else [f"density:{density}"])]
+        ranges = dict(map(_asked, specs))
+        wanted, tonic_first = ([], ()) if scale is None else _scale(scale)
+        rules = find_rules([*wanted, *specs])
+        choosing = bool(specs)
+        facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
+        request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
+        return RequestActor(
+            model=self.model,
+            rules=rules,
+            actor=cast(Actor, request),
+            method="actor",
+            scale=tonic_first,
+            candidates=CANDIDATES if choosing else 1,
+            **facts,
+        )
+
+
+def _asked(spec: str) -> tuple[str, tuple[float, float]]:
+    """An attribute and its range."""
+    name, _, argument = spec.partition(":")
+    if name not in KNOBS:
+        raise UsageError(
+            f"a knob is one of {', '.join(KNOBS)} with a range, such as ambitus:10..14, got "
+            f"{spec!r}; for other rules train an actor: mc train-actor --rule {spec}"
+        )
+    return KNOBS[name].attribute, KNOBS[name].range_of(argument)
+
+
+def _scale(scale: str | Collection[int]) -> tuple[list[str | Rule], tuple[int, ...]]:
+    """The rule of a scale or set, and its pitch classes, the tonic first."""
+    named = parse_scale(scale) if isinstance(scale, str) else None
+    if named:
+        steps = SCALES[named.name]
+        return [f"scale:{scale}"], tuple((named.tonic + step) % 12 for step in steps)
+    text = scale if isinstance(scale, str) else ",".join(map(str, scale))
+    if isinstance(scale, str) and "," not in scale and not scale.isdecimal():
+        find_rules([f"scale:{scale}"])  # says which scales are near
+    (rule,) = find_rules([f"pitch-classes:{text}"])
+    first = find_rules([f"pitch-classes:{text.split(',')[0]}"])[0].pitch_classes or frozenset()
+    (tonic,) = first
+    others = sorted((rule.pitch_classes or first) - first, key=lambda pc: (pc - tonic) % 12)
+    return [f"pitch-classes:{text}"], (tonic, *others)

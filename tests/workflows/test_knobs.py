@@ -1,0 +1,110 @@
+"""The staff generator's knobs: a scale holds for every note, and ranges are asked for in z."""
+
+import numpy as np
+import pytest
+import torch
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.attributes import NAMES
+from melodyconstraints.melody.vae.staff.notation import LINES, TOKEN_HOLD, events_in_scale
+from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.knobs import KNOBS
+
+
+@pytest.fixture(scope="module")
+def knobs():
+    return load_knobs()
+
+
+def test_the_default_model_has_knobs_of_its_own(knobs):
+    assert knobs.model.folder == "staff"
+    assert load_knobs(model=load_model("staff")).model.fingerprint == knobs.model.fingerprint
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_token_stands_for_a_note_of_the_scale(name):
+    """Under each signature, in each mode; a scale of seven notes uses them all."""
+    keys, modes = np.repeat(np.arange(12), 7), np.tile(np.arange(7), 12)
+    scale = [(4 + step) % 12 for step in SCALES[name]]
+    events = events_in_scale(keys, np.full(84, 35), modes, scale)[:, :TOKEN_HOLD]
+    assert all(set(row.tolist()) <= set(scale) for row in events % 12)
+    if len(scale) == 7:
+        assert all(set(row.tolist()) == set(scale) for row in events[:, :LINES] % 12)
+
+
+def test_melodies_of_a_scale_lie_in_it(knobs):
+    for setting, allowed in (("E-hirajoshi", {4, 6, 7, 11, 0}), ("D,C,A", {0, 2, 9})):
+        melodies = knobs.at(setting).generate(2, seed=7)
+        assert set((melodies.pitches[melodies.onsets] % 12).tolist()) <= allowed
+
+
+def test_another_mode_on_the_same_tonic_moves_its_own_notes_only(knobs):
+    """Drawn from the same codes, ionian and mixolydian differ in the seventh, by a semitone."""
+    z = knobs.model.asked(torch.randn(4, knobs.model.latent_dim), {}, mode=0)
+    drawn = [
+        knobs.model.decode(z, Sampling(0.0, scale=(0, 2, 4, 5, 7, 9, seventh)))
+        for seventh in (11, 10)
+    ]
+    sevenths = (drawn[0] < 128) & (drawn[0] % 12 == 11)
+    assert sevenths.any()
+    assert torch.equal(drawn[0] - drawn[1], sevenths.long())
+
+
+@pytest.mark.parametrize("spec", ["density:40..50", "ambitus:8..12", "rests:20%..40%"])
+def test_what_is_asked_for_is_far_more_frequent_than_in_the_prior(knobs, spec):
+    (rule,) = knobs.at(None, None, spec).rules
+    asked = knobs.at(None, None, spec).generate(12, seed=5)
+    prior = generate(knobs.model, 12, seed=5)
+    assert (rule(asked) >= 0.97).mean() > (rule(prior) >= 0.97).mean() + 0.3
+
+
+def test_the_asked_attribute_moves_and_what_depends_on_nothing_stays(knobs):
+    model, z = knobs.model, torch.randn(5, knobs.model.latent_dim)
+    moved = model.asked(z, {"notes": (90.0, 100.0)})
+    before, after = model.parts(z), model.parts(moved)
+    assert torch.equal(before.bars, after.bars)
+    assert torch.equal(before.key, after.key)
+    number = NAMES.index("notes")
+    raw = after.attributes.double() @ torch.linalg.inv(model.scores.rotation.double())
+    ranks = torch.special.ndtr(raw[:, number])
+    table = model.scores.quantiles[number]
+    values = np.interp(ranks.numpy(), np.linspace(0, 1, len(table)), table.numpy())
+    assert ((values > 89) & (values < 101)).all()
+    assert torch.equal(model.asked(z, {}), z)
+
+
+def test_a_mode_is_asked_for_with_its_scale(knobs):
+    z = torch.randn(6, knobs.model.latent_dim)
+    assert knobs.model.score(knobs.model.asked(z, {}, mode=1)).modes.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (("D-doria",), "nearest are D-dorian"),
+        ((None, "60..40"), "the lower bound first"),
+        (
+            (None, None, "motif:+2,4"),
+            "a knob is one of density, ambitus, .*; for other rules train",
+        ),
+        ((None, None, "ambitus:wide"), "a number is written 2 or 2.5, got 'wide'"),
+    ],
+)
+def test_what_is_no_knob_is_refused(knobs, setting, message):
+    with pytest.raises(UsageError, match=message):
+        knobs.at(*setting)
+
+
+def test_a_model_without_a_staff_draws_in_no_scale():
+    with pytest.raises(UsageError, match="draws in no form or scale"):
+        generate(load_model("bundled"), 1, scale=(0, 2, 4))
+    with pytest.raises(UsageError, match="a scale has different pitch classes of 0 to 11"):
+        Sampling(scale=(0, 0, 12))
+
+
+def test_each_knob_is_an_attribute():
+    assert {knob.attribute for knob in KNOBS.values()} <= set(NAMES)
