@@ -126,9 +126,17 @@ class ImageActorConfig(PairConfig):
     decoded: Count = 0
     interrupted: bool = False
 
-    def head_sizes(self) -> list[int]:
-        """R of each critic."""
-        if self.method == "actor":
+    @property
+    def has_actor(self) -> bool:  # noqa: D102 (as of the base)
+        return self.method == "actor"
+
+    @property
+    def condition_dim(self) -> int:  # noqa: D102 (as of the base)
+        return len(self.names) if self.has_actor else 0
+
+    @property
+    def head_sizes(self) -> list[int]:  # noqa: D102 (as of the base)
+        if self.has_actor:
             return [1]
         return ([len(self.names)] if self.names else []) + [1] * (self.method == "gradient")
 
@@ -380,17 +388,9 @@ def load_actor(folder: Path | str | None = None, *, model: ImageVAE | None = Non
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = BUNDLED / "actor" if folder is None else Path(folder)
-    saved = load_pair(folder, KIND, ImageActorConfig, _REMEDY)
-    config, model = saved.config, saved.model(model, load_model)
-    is_network = config.method == "actor"
-    pair = saved.pair(
-        model,
-        config.head_sizes(),
-        has_actor=is_network,
-        condition_dim=len(config.names) if is_network else 0,
-    )
-    actor = ImageActor(model=model, names=config.names, exclusive=config.exclusive, **pair)
+    config, pair = load_pair(folder, KIND, ImageActorConfig, _REMEDY, model, load_model)
+    actor = ImageActor(names=config.names, exclusive=config.exclusive, **pair)
     for network in (actor.actor, actor.critic):
         if network is not None:
-            network.to(model.sigma_bar.device)
+            network.to(actor.model.sigma_bar.device)
     return actor

@@ -32,7 +32,7 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
-from melodyconstraints.latent.pair import ModelReference, check_fingerprint, model_reference
+from melodyconstraints.latent.pair import ModelReference, find_model, model_reference
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
@@ -384,7 +384,6 @@ def load_captioner(
     """
     artifact = load_artifact(Path(folder), KIND, _Folder, _REMEDY)
     config = artifact.config
-    model = model or load_model(config.model.folder)
-    check_fingerprint(artifact, config.model, model)
+    model = find_model(artifact, config.model, model, load_model)
     captioner = artifact.fill(lambda: CaptionModel(config.captioner))
     return model, captioner.to(model.sigma_bar.device)

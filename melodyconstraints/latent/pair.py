@@ -17,10 +17,10 @@ and whatever the domain adds; see :class:`PairConfig`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import AllowInfNan
 from torch import nn
@@ -43,8 +43,6 @@ from melodyconstraints.storage.schema import Count, Weight
 
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
-_SHARED = ("heads", "method", "weights", "settings", "records", "best", "decoded", "interrupted")
-"""Fields of a pair's configuration that are the pair's own."""
 
 Measured = Annotated[float, AllowInfNan(True)]
 """A number that was measured, or NaN where nothing was."""
@@ -154,73 +152,24 @@ class PairConfig:
         if self.weights and self.heads and len(self.weights) != count:
             raise ValueError(f"{len(self.weights)} weights for {count} heads")
 
+    @property
+    def head_sizes(self) -> list[int]:
+        """R of each critic."""
+        return [len(names) for names in self.heads]
+
+    @property
+    def has_actor(self) -> bool:
+        """Whether an actor moves the points, and no search in its place."""
+        return True
+
+    @property
+    def condition_dim(self) -> int:
+        """Y of actor and critics; 0 without a condition."""
+        return 0
+
 
 AnyModel = TypeVar("AnyModel", bound=ModelOnDisk)
 Config = TypeVar("Config", bound=PairConfig)
-
-
-@dataclass(frozen=True)
-class SavedPair(Generic[Config]):
-    """A pair's folder whose configuration was read."""
-
-    artifact: Artifact[Config]
-
-    @property
-    def config(self) -> Config:
-        """The configuration, with what the domain added."""
-        return self.artifact.config
-
-    def model(self, given: AnyModel | None, load: Callable[[str], AnyModel]) -> AnyModel:
-        """The model of the pair.
-
-        Args:
-            given: in place of the one that the pair names.
-            load: reads a model's folder.
-
-        Raises:
-            ArtifactError: the model is not where it was, or another one is given.
-        """
-        reference = self.config.model
-        try:
-            model = load(reference.folder) if given is None else given
-        except ArtifactError as error:
-            raise ArtifactError(
-                f"{error}; it is the model of {self.artifact.folder}: where it has moved, give "
-                "its folder with --model (in Python model=)"
-            ) from error
-        check_fingerprint(self.artifact, reference, model)
-        return model
-
-    def pair(
-        self,
-        model: ModelOnDisk,
-        heads: Sequence[int] | None = None,
-        *,
-        has_actor: bool = True,
-        condition_dim: int = 0,
-    ) -> dict[str, Any]:
-        """The pair, as keywords of :class:`ActorCritic`.
-
-        Args:
-            heads: of each critic; those of the configuration if not given.
-            condition_dim: Y of actor and critics.
-
-        Raises:
-            ArtifactError: the networks are not those that the configuration tells of.
-        """
-        config = self.config
-        sizes = [len(names) for names in config.heads] if heads is None else heads
-
-        def build() -> nn.ModuleDict:
-            dims = [condition_dim] * len(sizes)
-            actor, critic = build_networks(
-                model.latent_dim, config.settings, sizes, dims, condition_dim
-            )
-            return nn.ModuleDict({"critic": critic} | ({"actor": actor} if has_actor else {}))
-
-        networks = self.artifact.fill(build)
-        shared = {key: getattr(config, key) for key in _SHARED}
-        return {"actor": None, **shared, **dict(networks.items())}
 
 
 def save_pair(
@@ -265,18 +214,39 @@ def save_pair(
 
 
 def load_pair(
-    folder: Path | str, kind: str, schema: type[Config], remedy: str
-) -> SavedPair[Config]:
-    """Read a pair's folder, but for its networks.
+    folder: Path | str,
+    kind: str,
+    schema: type[Config],
+    remedy: str,
+    given: AnyModel | None,
+    load: Callable[[str], AnyModel],
+) -> tuple[Config, dict[str, Any]]:
+    """Read a pair's folder and its model.
 
     Args:
         schema: the domain's configuration.
         remedy: what the user can do about a folder of another version or model.
+        given, load: see :func:`find_model`.
+
+    Returns:
+        The configuration, and keywords of :class:`ActorCritic`, with the model.
 
     Raises:
-        ArtifactError: missing, damaged, foreign, or of another version.
+        ArtifactError: missing, damaged, foreign, of another version or another model.
     """
-    return SavedPair(load_artifact(Path(folder), kind, schema, remedy))
+    artifact = load_artifact(Path(folder), kind, schema, remedy)
+    config = artifact.config
+    model = find_model(artifact, config.model, given, load)
+
+    def build() -> nn.ModuleDict:
+        sizes, dim = config.head_sizes, config.condition_dim
+        actor, critic = build_networks(
+            model.latent_dim, config.settings, sizes, [dim] * len(sizes), dim
+        )
+        return nn.ModuleDict({"critic": critic} | ({"actor": actor} if config.has_actor else {}))
+
+    shared = {one.name: getattr(config, one.name) for one in fields(PairConfig)}
+    return config, shared | {"actor": None} | dict(artifact.fill(build).items()) | {"model": model}
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:
@@ -290,16 +260,31 @@ def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:
     return {"folder": model.folder, "fingerprint": model.fingerprint}
 
 
-def check_fingerprint(
-    artifact: Artifact[Any], reference: ModelReference, model: ModelOnDisk
-) -> None:
-    """Make sure that a folder's contents belong to a model.
+def find_model(
+    artifact: Artifact[Any],
+    reference: ModelReference,
+    given: AnyModel | None,
+    load: Callable[[str], AnyModel],
+) -> AnyModel:
+    """The model that a folder's contents belong to.
+
+    Args:
+        given: in place of the one that the folder names.
+        load: reads a model's folder.
 
     Raises:
-        ArtifactError: they belong to another one.
+        ArtifactError: the model is not where it was, or they belong to another one.
     """
+    try:
+        model = load(reference.folder) if given is None else given
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{error}; it is the model of {artifact.folder}: where it has moved, give its folder "
+            "with --model (in Python model=)"
+        ) from error
     if model.fingerprint != reference.fingerprint:
         raise ArtifactError(
             f"{artifact.folder} was trained on the model {reference.fingerprint[:12]}, "
             f"found {model.fingerprint[:12]}; {artifact.remedy}"
         )
+    return model

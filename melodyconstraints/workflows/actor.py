@@ -98,6 +98,10 @@ class ActorConfig(PairConfig):
         if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
             raise ValueError(f"{count} heads do not fit its rules or records")
 
+    @property
+    def has_actor(self) -> bool:  # noqa: D102 (as of the base)
+        return self.method not in SEARCHES
+
 
 @dataclass(kw_only=True, repr=False)
 class MelodyActor(ActorCritic):
@@ -319,9 +323,7 @@ def load_actor(
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, ActorConfig, _REMEDY)
-    config, model = saved.config, saved.model(model, load_model)
-    pair = saved.pair(model, has_actor=config.method not in SEARCHES)
+    config, pair = load_pair(folder, KIND, ActorConfig, _REMEDY, model, load_model)
     if rules is None:
         given = {Path(path).resolve() for path in rules_from}
 
@@ -339,7 +341,7 @@ def load_actor(
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
     own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
-    return MelodyActor(model=model, rules=found, **own, **pair)
+    return MelodyActor(rules=found, **own, **pair)
 
 
 def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:

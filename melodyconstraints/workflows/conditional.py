@@ -154,6 +154,10 @@ class KnobsConfig(PairConfig):
     method: Literal["actor"]
     heads: tuple[()]
 
+    @property
+    def condition_dim(self) -> int:  # noqa: D102 (as of the base)
+        return CONDITION
+
 
 @dataclass(kw_only=True)
 class ConditionalActor(ActorCritic):
@@ -283,6 +287,5 @@ def load_knobs(
         home = home_of(model) or BUNDLED
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
-    saved = load_pair(folder, KIND, KnobsConfig, _REMEDY)
-    model = saved.model(model, load_model)
-    return ConditionalActor(model=model, **saved.pair(model, condition_dim=CONDITION))
+    _, pair = load_pair(folder, KIND, KnobsConfig, _REMEDY, model, load_model)
+    return ConditionalActor(**pair)
