@@ -88,9 +88,10 @@ def command(
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
-    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. With
-    --actor, rules are those of the actor. With other rules, an actor is trained first. With none
-    of these, melodies come from the prior, under no rule.
+    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. For
+    other rules melodies are drawn until they satisfy them, where enough do, or else an actor is
+    trained first. With --actor, rules are those of the actor. With none of these, melodies come
+    from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
     if only_satisfying:
@@ -106,7 +107,7 @@ def command(
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)
-    elif only_satisfying:
+    elif only_satisfying or getattr(actor, "rejects", False):
         melodies, drawn = actor.generate_satisfying(count, **sampling)
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:

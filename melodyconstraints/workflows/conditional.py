@@ -10,6 +10,7 @@ counts of its pitch classes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,9 @@ from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import MelodyActor
-from melodyconstraints.workflows.knobs import KNOBS, Knobs
+from melodyconstraints.workflows.actor import MelodyActor, satisfies_all
+from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.knobs import FREQUENT, Knobs, is_knob
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -261,9 +263,17 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
 
 
 def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
-    """Whether a model has a knob for every rule."""
-    return isinstance(model, StaffGenerator) and all(
-        spec.partition(":")[0] in KNOBS for spec in specs
+    """Whether a model has a knob for every rule, or its prior satisfies them often enough."""
+    if isinstance(model, StaffGenerator):
+        others = find_rules([spec for spec in specs if not is_knob(spec)])
+        return bool(satisfies_all(others, load_bank(model).melodies).mean() >= FREQUENT)
+    home = home_of(model)
+    least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
+    return (
+        home is not None
+        and (home / FOLDER_OF_KNOBS).is_dir()
+        and all(found and int(found[1]) <= HIGHEST_DENSITY for found in least)
+        and len(specs) == 1
     )
 
 

@@ -2,7 +2,9 @@
 
 The staff generator draws a melody from its number of notes, its range, its share of steps and
 others, and writes it on a staff that any scale may be read into. So a scale holds for every note;
-and rules about those numbers are asked for in z itself, and the best of a few draws is kept.
+rules about those numbers are asked for in z itself, and the best of a few draws is kept. Any other
+rule is satisfied by drawing until it is: exactly the prior's melodies that satisfy it, for as long
+as there are enough of them.
 
 >>> import melodyconstraints as mc
 >>> knobs = mc.load_knobs(model=mc.load_model("staff"))
@@ -18,7 +20,6 @@ from typing import Any, Unpack, cast
 import numpy as np
 from torch import Tensor, nn
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import Melodies
@@ -32,6 +33,8 @@ from melodyconstraints.rules.scales import SCALES, parse_scale
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.seeds import prior_points
 
+FREQUENT = 1 / 256
+"""Least share of the prior's melodies that satisfies rules without an actor: a few seconds."""
 CANDIDATES = 8
 """Draws of which the one with the highest rewards is kept."""
 _STEPS_PER_SEMITONE = 7 / 12
@@ -87,9 +90,15 @@ class Request(nn.Module):
 
 @dataclass(kw_only=True, repr=False)
 class RequestActor(MelodyActor):
-    """One setting of the knobs; it draws like an actor that was trained for its rules."""
+    """One setting of the knobs; it draws like an actor that was trained for its rules.
+
+    Args:
+        candidates: draws of which the best is kept.
+        rejects: whether it draws until every rule is satisfied.
+    """
 
     candidates: int = CANDIDATES
+    rejects: bool = False
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies, each the one with the highest rewards of a few.
@@ -100,6 +109,8 @@ class RequestActor(MelodyActor):
         Raises:
             UsageError: n below 1, or an option outside its range.
         """
+        if self.rejects:
+            return self.generate_satisfying(n, **options)[0]
         sampling = self.sampling(options)
         z = prior_points(self.model, n * self.candidates, sampling.seed)
         drawn = self.sampler(sampling).decode(self.shift(z))
@@ -126,37 +137,40 @@ class Knobs:
             scale: as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as in
                 ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
             density: at least so many notes in 16 bars, or a range such as ``40..60``.
-            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``.
+            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``; and
+                any others, for which melodies are drawn until they are satisfied.
 
         Raises:
-            UsageError: no such scale, knob or range.
+            UsageError: no such scale, rule or range.
         """
         specs = [*others, *([] if density is None else [f"density:{density}"])]
-        ranges = dict(map(_asked, specs))
+        knobs = [spec for spec in specs if is_knob(spec)]
         wanted, tonic_first = ([], ()) if scale is None else _scale(scale)
         rules = find_rules([*wanted, *specs])
-        choosing = bool(specs)
         facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
-        request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
+        request = Request(
+            self.model, dict(map(_asked, knobs)), mode_of(tonic_first) if tonic_first else None
+        )
         return RequestActor(
             model=self.model,
             rules=rules,
             actor=cast(Actor, request),
             method="actor",
             scale=tonic_first,
-            candidates=CANDIDATES if choosing else 1,
+            candidates=CANDIDATES if knobs else 1,
+            rejects=len(knobs) < len(specs),
             **facts,
         )
+
+
+def is_knob(spec: str) -> bool:
+    """Whether a rule is asked for by value."""
+    return spec.partition(":")[0] in KNOBS
 
 
 def _asked(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")
-    if name not in KNOBS:
-        raise UsageError(
-            f"a knob is one of {', '.join(KNOBS)} with a range, such as ambitus:10..14, got "
-            f"{spec!r}; for other rules train an actor: mc train-actor --rule {spec}"
-        )
     return KNOBS[name].attribute, KNOBS[name].range_of(argument)
 
 

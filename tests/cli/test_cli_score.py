@@ -119,7 +119,7 @@ def test_a_rule_that_raises_shows_where(mc, songs, tmp_path):
         (["none.mid", "--rule", "cmajor"], "Path 'none.mid' does not exist"),
         (["songs", "--rule", "cmajr"], "there is no rule 'cmajr'; did you mean cmajor?"),
         (["songs", "--rule", "cmajor", "--bar", "0"], "0 is not in the range x>=1"),
-        (["songs", "--density", "257"], "257 is not in the range 0<=x<=256"),
+        (["songs", "--density", "257"], "density must be a whole number from 0 to 256, got '257'"),
         (["empty", "--rule", "cmajor"], "empty holds no MIDI file"),
     ],
 )

@@ -217,7 +217,7 @@ def test_a_model_is_never_replaced_by_an_actor(train, tiny_model_folder):
         (["--rule", "cmajr"], "Error: there is no rule 'cmajr'; did you mean cmajor?"),
         (["--rule", "mine.py:f"], "Error: there is no rule file mine.py"),
         (["--rule", "scale:C-klingon"], "no scale is called 'C-klingon'"),
-        (["--density", "300"], "300 is not in the range 0<=x<=256"),
+        (["--density", "300"], "density must be a whole number from 0 to 256, got '300'"),
         (["--rule", "cmajor", "--rule", "cmajor"], "each rule may be given once, got cmajor, cm"),
         (["--rule", "cmajor", "--preset", "fast"], "'fast' is not one of 'default', 'paper'"),
         (["--rule", "cmajor", "--temperature", "-1"], "-1.0 is not in the range x>=0"),

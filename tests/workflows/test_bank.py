@@ -10,7 +10,7 @@ import torch
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.metrics import copies
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -284,9 +284,9 @@ def test_arguments_that_cannot_be_meant_are_refused(model, tmp_path):
 
 def test_the_bundled_model_comes_with_a_bank(no_decoding):
     no_decoding()
-    bank = load_bank(load_model())
+    bank = load_bank(load_model("bundled"))
     assert len(bank.points) == 2_048
     # of 2,048; the others came back so well that they would be copies of training melodies
     assert 700 <= len(bank.encodings) == len(bank.reconstructions)
-    files = [*banks.BUNDLED.glob("*.*"), *(banks.BUNDLED / "bank").glob("*")]
+    files = [*BUNDLED.glob("*.*"), *(BUNDLED / "bank").glob("*")]
     assert sum(path.stat().st_size for path in files) < 16_000_000

@@ -110,9 +110,13 @@ def test_a_folder_without_a_configuration_is_refused(tmp_path):
         load_model(tmp_path)
 
 
-def test_the_bundled_model_is_the_default_and_small(tmp_path):
+def test_the_staff_generator_is_the_default():
+    assert load_model().fingerprint == load_model("staff").fingerprint
+
+
+def test_the_bundled_model_is_small():
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 16_000_000
-    model = load_model()
+    model = load_model("bundled")
     assert isinstance(model, MelodyVAE)
     assert model.config == PRESETS["small"]
     assert model.fingerprint == load_model(BUNDLED).fingerprint
