@@ -159,7 +159,9 @@ def _write(
     own_rules, missing = (actor.rules, actor.missing_rules) if actor else ([], [])
     rules = [rule for rule in own_rules if rule not in missing]
     rewards = rewards_of(rules, melodies)
-    counts = bool(rules) and not missing
+    wanted = actor.asked if actor else []
+    counts = bool(wanted) and all(rule in rules for rule in wanted)
+    asked = [rule in wanted for rule in rules]
     played = {key: facts[key] for key in ("tempo", "program", "key")}
     entries: list[dict[str, Any]] = []
     results = []
@@ -169,7 +171,7 @@ def _write(
         by_name = dict(zip((rule.name for rule in rules), own.tolist(), strict=True))
         entry = {"file": path.name, "notes": len(melody), "rewards": by_name}
         if counts:
-            entry["satisfied"] = bool((own >= SATISFIED).all())
+            entry["satisfied"] = bool((own[asked] >= SATISFIED).all())
         entries.append(entry)
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")

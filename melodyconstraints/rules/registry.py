@@ -142,6 +142,14 @@ def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
     return parts
 
 
+def distinct(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules, those of one name numbered: ``mine``, ``mine (2)``."""
+    found: list[Rule] = []
+    for one in rules:
+        found.append(_renamed(one, {rule.name for rule in found}))
+    return found
+
+
 def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
     """The rule, under a name with a number where its own is taken."""
     names = chain([rule.name], (f"{rule.name} ({number})" for number in count(2)))

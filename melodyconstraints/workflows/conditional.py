@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,13 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
-from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
+from melodyconstraints.latent.pair import (
+    ActorCritic,
+    PairConfig,
+    RoundRecord,
+    load_pair,
+    save_pair,
+)
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -45,7 +51,6 @@ from melodyconstraints.workflows.train_actor import (
 )
 
 KIND = "knob-actor"
-METHODS = {"actor": True}
 _REMEDY = (
     "train it again with: mc train-actor --knobs; or an actor for your rules with: mc train-actor"
 )
@@ -142,6 +147,18 @@ def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
     notes = torch.randint(HIGHEST_DENSITY + 1, (count, 1), generator=generator)
     notes[torch.rand(count, 1, generator=generator) < _FREE_SHARE] = 0
     return torch.cat([bits, notes / STEPS], -1)
+
+
+@dataclass(kw_only=True)
+class KnobsConfig(PairConfig):
+    """The configuration of the folder of a conditional actor, which has no critic."""
+
+    method: Literal["actor"]
+    heads: tuple[()]
+
+    @property
+    def condition_dim(self) -> int:  # noqa: D102 (as of the base)
+        return CONDITION
 
 
 @dataclass(kw_only=True)
@@ -264,5 +281,5 @@ def load_knobs(
         home = home_of(model) or BUNDLED
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
-    saved = load_pair(folder, KIND, METHODS, _REMEDY)
-    return ConditionalActor(model=saved.model(model, load_model), **saved.pair)
+    _, pair = load_pair(folder, KIND, KnobsConfig, _REMEDY, model, load_model)
+    return ConditionalActor(**pair)

@@ -4,11 +4,13 @@ import errno
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import (
@@ -274,6 +276,18 @@ def test_a_staff_is_asked_for_scale_form_and_ranges_without_training(mc, monkeyp
 # How many satisfy the rules
 
 
+def test_a_rule_of_weight_0_is_measured_and_not_asked(mc, tiny_actor_folder, tmp_path):
+    actor = load_actor(tiny_actor_folder, rules=["density:256", "density:1"])
+    replace(actor, weights=(0.0, 1.0)).save(tmp_path / "actor")
+    result = mc("generate", "--actor", "actor", "-n", 4)
+    assert result.exit_code == 0
+    assert "4 of 4 satisfy every rule" in result.stderr
+    result = mc("evaluate", "--actor", "actor", "-n", 2, "--rule", "density:1", "--json")
+    assert json.loads(result.stdout)["all_satisfied"] == 1
+    result = mc("generate", "--allow-code")
+    assert (result.exit_code, "--allow-code goes with --actor only" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("rule", "options", "exit_code", "told"),
     [
@@ -439,6 +453,7 @@ def test_a_model_of_ones_own_may_have_knobs(mc, knobs, tiny_model_folder, tmp_pa
 
 
 def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
+    torch.manual_seed(1)
     other = HierarchicalVAE(tiny_config)
     save_model(other, tmp_path / "other")
     result = mc("generate", "--scale", "cmajor", "--model", "other", "-n", 1)

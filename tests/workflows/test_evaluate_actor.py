@@ -209,6 +209,10 @@ def test_fewer_than_two_melodies_cannot_be_compared(actor, n):
         evaluate_actor(actor, n)
 
 
+def test_a_rule_of_the_actors_own_is_measured_once(actor):
+    assert evaluate_actor(actor, 2, also=["cmajor"]) == evaluate_actor(actor, 2)
+
+
 def test_rules_besides_the_actors_own_are_judged_but_not_asked_of_all(actor):
     alone = evaluate_actor(actor, 20)
     white = "pitch-classes:C,D,E,F,G,A,B"
