@@ -18,6 +18,7 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
+from melodyconstraints.storage.consents import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -58,6 +59,11 @@ TINY_RECIPE = ActorCriticSettings(
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_consents(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
+    monkeypatch.setenv(DATA, str(tmp_path_factory.getbasetemp() / "consents"))
 
 
 @pytest.fixture

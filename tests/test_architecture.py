@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "errors",
         "latent.satisfaction",
         *("melody.events", "melody.notes", "melody.units"),
-        *("melody.metrics.statistics", "melody.midi.scores"),
+        *("melody.metrics.modes", "melody.metrics.statistics", "melody.midi.scores"),
     },
     "datasets": set(),
     "datasets.melodies": {"errors", "storage", "melody", "melody.midi"},

@@ -32,6 +32,11 @@ rules_from_option = click.option(
     metavar="FILE",
     help="With --actor: file of its rules that has moved. May be given several times.",
 )
+allow_code_option = click.option(
+    "--allow-code",
+    is_flag=True,
+    help="With --actor: run the Python files of its rules, which the folder's maker has written.",
+)
 
 _EXAMPLES = click.Path(path_type=Path, exists=True, file_okay=False)
 example_options = option_group(
@@ -67,6 +72,7 @@ class ActorSource:
     density: str | None
     scale: str | None
     rules_from: tuple[Path, ...] = ()
+    allow_code: bool = False
 
     @property
     def specs(self) -> list[str]:
@@ -82,14 +88,17 @@ class ActorSource:
         check_one_source(self.actor_folder, self.specs)
         if self.rules_from and self.actor_folder is None:
             raise click.UsageError("--rules-from goes with --actor only")
+        if self.allow_code and self.actor_folder is None:
+            raise click.UsageError("--allow-code goes with --actor only")
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(self, form: str | None = None) -> MelodyActor | None:
+    def find(self, form: str | None = None, *, tonic: bool = True) -> MelodyActor | None:
         """The actor; trained now if the cache has none for its rules; None without any rules.
 
         Args:
             form: which an actor that is trained now is trained in.
+            tonic: whether a scale is about its tonic as well, or its notes alone.
         """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
@@ -99,16 +108,22 @@ class ActorSource:
         from melodyconstraints.workflows.conditional import load_knobs, need_no_training
 
         if self.actor_folder is not None:
-            model = None if self.model_folder is None else load_model(self.model_folder)
-        else:
-            model = load_model(self.model_folder)
-            if self.scale is not None or need_no_training(model, self.specs):
-                return load_knobs(model=model).at(self.scale, self.density, *self.rules)
-        return _find_actor(self.actor_folder, model, self.specs, self.rules_from, form or AUTO)
+            from melodyconstraints.workflows.actor import load_actor
+
+            return load_actor(
+                self.actor_folder,
+                model=None if self.model_folder is None else load_model(self.model_folder),
+                rules_from=self.rules_from,
+                allow_code=self.allow_code,
+            )
+        model = load_model(self.model_folder)
+        if self.scale is not None or need_no_training(model, self.specs):
+            return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
+        return _trained_actor(model, self.specs, form or AUTO)
 
     def require(self) -> MelodyActor:
-        """The same where :meth:`require_rules` has passed."""
-        actor = self.find()
+        """The same where :meth:`require_rules` has passed; a scale's notes alone."""
+        actor = self.find(tonic=False)
         if actor is None:
             raise click.UsageError("give --actor, --scale, --rule or --density")
         return actor
@@ -126,33 +141,22 @@ source_options = option_group(
             help="D-dorian, or pitch classes such as C,D,E,G,A: no training.",
         ),
         "rules_from": rules_from_option,
+        "allow_code": allow_code_option,
     },
 )
 
 
-def _find_actor(
-    actor_folder: Path | None,
-    model: MelodyVAE | None,
-    specs: Sequence[str],
-    rules_from: Sequence[Path],
-    form: str,
-) -> MelodyActor:
-    """The actor of a folder; or the cache's for rules, or one that is trained for them now."""
-    from melodyconstraints.melody.vae.checkpoint import load_model
+def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyActor:
+    """The cache's actor for rules, or one that is trained for them now."""
     from melodyconstraints.rules import find_rules
-    from melodyconstraints.workflows.actor import load_actor
     from melodyconstraints.workflows.cache import cached_actor
     from melodyconstraints.workflows.train_actor import train_actor
-
-    if actor_folder is not None:
-        return load_actor(actor_folder, model=model, rules_from=rules_from)
-    own = model or load_model()
 
     def train() -> MelodyActor:
         talk().print(
             f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
-        return train_actor(own, specs, form=form, progress=True)
+        return train_actor(model, specs, form=form, progress=True)
 
-    return cached_actor(own, find_rules(specs), form, train)
+    return cached_actor(model, find_rules(specs), form, train)

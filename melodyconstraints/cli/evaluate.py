@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from melodyconstraints.cli._actors import example_options, rules_from_option
+from melodyconstraints.cli._actors import allow_code_option, example_options, rules_from_option
 from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.evaluate_actor import Evaluation, ExampleLikeness
 
-_OF_AN_ACTOR = ("rules", "density", "rules_from", "like", "unlike")
+_OF_AN_ACTOR = ("rules", "density", "rules_from", "allow_code", "like", "unlike")
 _OF_A_MODEL = ("split", "picture")
 """Parameters that only one of the two measurements has."""
 
@@ -42,6 +43,7 @@ _OF_A_MODEL = ("split", "picture")
 )
 @model_option
 @rules_from_option
+@allow_code_option
 @click.option(
     "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
 )
@@ -68,6 +70,7 @@ def command(
     store: Path | None,
     model_folder: Path | None,
     rules_from: tuple[Path, ...],
+    allow_code: bool,
     count: int,
     specs: list[str],
     examples: dict[str, Path | None],
@@ -89,7 +92,7 @@ def command(
     if actor_folder is not None:
         _refuse(context, _OF_A_MODEL, "--data without --actor")
         options = {"also": specs, **examples, **sampling}
-        where = {"folder": actor_folder, "rules_from": rules_from}
+        where = {"folder": actor_folder, "rules_from": rules_from, "allow_code": allow_code}
         _evaluate_actor(where, model_folder, store, count, options, as_json)
     elif store is not None:
         _refuse(context, _OF_AN_ACTOR, "--actor")
@@ -101,7 +104,8 @@ def command(
 
 def _refuse(context: click.Context, names: tuple[str, ...], belongs_to: str) -> None:
     for parameter in context.command.params:
-        if parameter.name in names and context.params[parameter.name] not in (None, ()):
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if parameter.name in names and given:
             raise click.UsageError(f"{parameter.opts[0]} goes with {belongs_to} only")
 
 

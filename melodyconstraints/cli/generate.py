@@ -88,9 +88,10 @@ def command(
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
-    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. With
-    --actor, rules are those of the actor. With other rules, an actor is trained first. With none
-    of these, melodies come from the prior, under no rule.
+    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. For
+    other rules melodies are drawn until they satisfy them, where enough do, or else an actor is
+    trained first. With --actor, rules are those of the actor. With none of these, melodies come
+    from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
     if only_satisfying:
@@ -106,7 +107,7 @@ def command(
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)
-    elif only_satisfying:
+    elif only_satisfying or getattr(actor, "rejects", False):
         melodies, drawn = actor.generate_satisfying(count, **sampling)
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:
@@ -158,7 +159,9 @@ def _write(
     own_rules, missing = (actor.rules, actor.missing_rules) if actor else ([], [])
     rules = [rule for rule in own_rules if rule not in missing]
     rewards = rewards_of(rules, melodies)
-    counts = bool(rules) and not missing
+    wanted = actor.asked if actor else []
+    counts = bool(wanted) and all(rule in rules for rule in wanted)
+    asked = [rule in wanted for rule in rules]
     played = {key: facts[key] for key in ("tempo", "program", "key")}
     entries: list[dict[str, Any]] = []
     results = []
@@ -168,7 +171,7 @@ def _write(
         by_name = dict(zip((rule.name for rule in rules), own.tolist(), strict=True))
         entry = {"file": path.name, "notes": len(melody), "rewards": by_name}
         if counts:
-            entry["satisfied"] = bool((own >= SATISFIED).all())
+            entry["satisfied"] = bool((own[asked] >= SATISFIED).all())
         entries.append(entry)
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")

@@ -48,7 +48,8 @@ def show_rule(rule: str) -> None:
 
     for row in library():
         if rule == row.name:
-            click.echo(f"{row.name}:{row.argument}\n{row.summary}\n")
+            written = f"{row.name}:{row.argument}".rstrip(":")
+            click.echo(f"{written}\n{row.summary}\n")
             click.echo(fill(row.formula, 88, break_long_words=False, break_on_hyphens=False))
             click.echo(f"\nfor example: mc train-actor --rule {row.example}")
             return

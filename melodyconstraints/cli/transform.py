@@ -149,7 +149,7 @@ def command(
         print_json(_facts(actor, change) | _source(file, found, target) | {"melodies": rows})
     else:
         _print(rows, actor)
-    best = max(transformed, key=lambda one: (one.satisfied, float(one.after.mean())))
+    best = max(transformed, key=lambda one: (one.satisfied, float(one.after[one.asked].mean())))
     if not best.satisfied:
         name = target.results[transformed.index(best)].name
         click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
@@ -268,7 +268,7 @@ def shortcoming(
     unsatisfied = [
         (rule, reward)
         for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
-        if reward < SATISFIED
+        if reward < SATISFIED and rule in actor.asked
     ]
     rewards = ", ".join(f"{rule.name} {_number(reward)}" for rule, reward in unsatisfied)
     text = f"the best found, {file}, reaches {rewards}"

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -25,20 +25,25 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import BUNDLED, load_model
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
-from melodyconstraints.latent.networks import Actor, Critic
-from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
+from melodyconstraints.latent.pair import (
+    ActorCritic,
+    Measured,
+    PairConfig,
+    RoundRecord,
+    load_pair,
+    save_pair,
+)
 from melodyconstraints.latent.protocols import Conditions, Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
-from melodyconstraints.storage.artifacts import fits_this_version
+from melodyconstraints.storage.schema import Count
 from melodyconstraints.vae.precision import products
 
 KIND = "image-actor"
 _REMEDY = "train it again with: mc images train-actor"
-_OLDER = {"heads": [], "best": math.nan, "decoded": 0, "interrupted": False}
-"""Entries that folders of version 0.1 lack, and their values."""
-METHODS = ("actor", "gradient", "langevin")
+Method = Literal["actor", "gradient", "langevin"]
+METHODS = get_args(Method)
 _NOISE = 1 << 40
 """Added to the seed of a search's noise: with the plain seed it would equal the prior's points."""
 REALISM_WEIGHT = 0.1
@@ -107,6 +112,33 @@ SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8
 search, and there is no actor that the critics would have to keep up with."""
 SEARCH_FINAL_LEARNING_RATE_FRACTION, SEARCH_GRADIENT_PENALTY = 0.05, 1.0
 """Final learning-rate fraction and gradient penalty of these critics, as of the preset digits."""
+
+
+@dataclass(kw_only=True)
+class ImageActorConfig(PairConfig):
+    """The configuration of an image actor's folder; defaults stand for what version 0.1 lacks."""
+
+    method: Method
+    names: tuple[str, ...]
+    exclusive: bool
+    heads: tuple[tuple[str, ...], ...] = ()
+    best: Measured = math.nan
+    decoded: Count = 0
+    interrupted: bool = False
+
+    @property
+    def has_actor(self) -> bool:  # noqa: D102 (as of the base)
+        return self.method == "actor"
+
+    @property
+    def condition_dim(self) -> int:  # noqa: D102 (as of the base)
+        return len(self.names) if self.has_actor else 0
+
+    @property
+    def head_sizes(self) -> list[int]:  # noqa: D102 (as of the base)
+        if self.has_actor:
+            return [1]
+        return ([len(self.names)] if self.names else []) + [1] * (self.method == "gradient")
 
 
 @dataclass(kw_only=True)
@@ -206,9 +238,9 @@ def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
 
 
 def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` samples of the prior N(0, I), on the model's device."""
+    """``(n, Z)`` samples of the prior N(0, I), on the model's device and in its precision."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
 
 
 def encode_images(
@@ -356,26 +388,9 @@ def load_actor(folder: Path | str | None = None, *, model: ImageVAE | None = Non
         ArtifactError: damaged or foreign, or trained on another model.
     """
     folder = BUNDLED / "actor" if folder is None else Path(folder)
-    saved = load_pair(folder, KIND, {m: m == "actor" for m in METHODS}, _REMEDY, _OLDER)
-    with fits_this_version(folder):
-        names, exclusive = tuple(saved.config["names"]), bool(saved.config["exclusive"])
-        _check_labels(ActorCritic(**saved.pair), names)
-    model = model or load_model(saved.model_folder)
-    saved.check_model(model)
-    actor = ImageActor(model=model, names=names, exclusive=exclusive, **saved.pair)
+    config, pair = load_pair(folder, KIND, ImageActorConfig, _REMEDY, model, load_model)
+    actor = ImageActor(names=config.names, exclusive=config.exclusive, **pair)
     for network in (actor.actor, actor.critic):
         if network is not None:
-            network.to(model.sigma_bar.device)
+            network.to(actor.model.sigma_bar.device)
     return actor
-
-
-def _check_labels(pair: ActorCritic, names: tuple[str, ...]) -> None:
-    """Check that a pair's networks are for these labels."""
-    heads = [cast(Critic, critic).heads for critic in pair.critic.critics]
-    if pair.actor is None:
-        wanted = ([len(names)] if names else []) + ([1] if pair.method == "gradient" else [])
-        fits = heads == wanted
-    else:
-        fits = cast(Actor, pair.actor).inputs.condition_dim == len(names)
-    if not fits:
-        raise ValueError(f"the networks are not those of {len(names)} labels")

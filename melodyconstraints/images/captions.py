@@ -17,24 +17,26 @@ the vocabulary, ``U`` units of the LSTM.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from annotated_types import Len
 from torch import Tensor, nn
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images.checkpoint import fill, halved, load_model
+from melodyconstraints.images.checkpoint import load_model
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
-from melodyconstraints.latent.pair import check_fingerprint, model_reference, reference_of
+from melodyconstraints.latent.pair import ModelReference, find_model, model_reference
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
-from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
+from melodyconstraints.storage.schema import Size, Widths
 from melodyconstraints.vae.training import (
     SEED_STRIDE,
     Objective,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from melodyconstraints.images.actor import ImageActor
 
 KIND = "image-captioner"
+_REMEDY = "give that model, or train the captioner again"
 SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)
 """Search of :func:`generate_from_caption`, until p(caption | z), of all words, is 0.9."""
 REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
@@ -72,12 +75,12 @@ class CaptionConfig:
         embedding: dimensions of a word's embedding.
     """
 
-    latent_dim: int
-    words: tuple[str, ...]
-    longest: int
-    hidden: tuple[int, ...] = (512, 512, 512)
-    units: int = 256
-    embedding: int = 64
+    latent_dim: Size
+    words: Annotated[tuple[str, ...], Len(0, 1 << 16)]
+    longest: Size
+    hidden: Annotated[Widths, Len(1)] = (512, 512, 512)
+    units: Size = 256
+    embedding: Size = 64
 
     @classmethod
     def of(cls, captions: Sequence[str], latent_dim: int, **sizes: Any) -> CaptionConfig:
@@ -89,11 +92,12 @@ class CaptionConfig:
         longest = 1 + max((len(words_of(caption)) for caption in captions), default=0)
         return cls(latent_dim, Vocabulary.of(captions).words, longest, **sizes)
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> CaptionConfig:
-        """A configuration that went through JSON, where tuples are lists."""
-        lists = {name: tuple(values[name]) for name in ("words", "hidden")}
-        return cls(**{**values, **lists})
+
+@dataclass(kw_only=True)
+class _Folder:
+    model: ModelReference
+    captioner: CaptionConfig
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 class CaptionModel(nn.Module):
@@ -241,7 +245,7 @@ def generate_from_caption(
             f"the model's have {model.latent_dim}; give the model that it was trained on"
         )
     generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar.device)
+    z = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
     critic = caption_critic(captioner, caption)
     if realism is not None:
         if realism.names:
@@ -378,12 +382,8 @@ def load_captioner(
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
     """
-    folder = Path(folder)
-    artifact = load_artifact(folder, KIND)
-    with fits_this_version(folder):
-        model_folder, wanted = reference_of(artifact.config)
-        captioner = CaptionModel(CaptionConfig.from_json(artifact.config["captioner"]))
-    model = model or load_model(model_folder)
-    check_fingerprint(folder, wanted, model, "give that model, or train the captioner again")
-    fill(captioner, artifact.tensors, folder)
+    artifact = load_artifact(Path(folder), KIND, _Folder, _REMEDY)
+    config = artifact.config
+    model = find_model(artifact, config.model, model, load_model)
+    captioner = artifact.fill(lambda: CaptionModel(config.captioner))
     return model, captioner.to(model.sigma_bar.device)

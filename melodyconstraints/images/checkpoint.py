@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from melodyconstraints.errors import ArtifactError
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
-from melodyconstraints.images.config import ImageVAEConfig, trunk_from_json
+from melodyconstraints.images.config import ImageVAEConfig
 from melodyconstraints.images.model import ImageVAE
-from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 
 KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"
 """The model of digits that comes with the package."""
 BUNDLED_NAME = "bundled"
 """Name of its folder in actors' folders, wherever the package is installed."""
+
+
+@dataclass(kw_only=True)
+class _ModelFolder:
+    model: ImageVAEConfig
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class _ClassifierFolder:
+    classifier: ClassifierConfig
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def save_model(
@@ -40,10 +50,8 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Imag
         ArtifactError: missing, unfinished, damaged, or not an image VAE.
     """
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
-    artifact = load_artifact(folder, KIND)
-    with fits_this_version(folder):
-        model = ImageVAE(ImageVAEConfig.from_json(artifact.config["model"]))
-    fill(model, artifact.tensors, folder)
+    artifact = load_artifact(folder, KIND, _ModelFolder)
+    model = artifact.fill(lambda: ImageVAE(artifact.config.model))
     model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device))
@@ -67,30 +75,6 @@ def load_classifier(folder: Path | str, *, device: str = "cpu") -> ImageClassifi
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a classifier of images.
     """
-    folder = Path(folder)
-    artifact = load_artifact(folder, CLASSIFIER_KIND)
-    with fits_this_version(folder):
-        values = dict(artifact.config["classifier"])
-        values["trunk"] = trunk_from_json(values["trunk"])
-        values["names"] = tuple(values["names"])
-        classifier = ImageClassifier(ClassifierConfig(**values))
-    fill(classifier, artifact.tensors, folder)
+    artifact = load_artifact(Path(folder), CLASSIFIER_KIND, _ClassifierFolder)
+    classifier = artifact.fill(lambda: ImageClassifier(artifact.config.classifier))
     return classifier.to(torch.device(device))
-
-
-def halved(module: nn.Module) -> dict[str, Tensor]:
-    """A module's tensors in half precision."""
-    return {name: tensor.half() for name, tensor in module.state_dict().items()}
-
-
-def fill(module: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Set a module's tensors, and evaluation mode.
-
-    Raises:
-        ArtifactError: the tensors are those of another module.
-    """
-    try:
-        module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}") from error
-    module.eval()

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
+from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,9 +49,9 @@ class ClassifierConfig:
     """
 
     trunk: TrunkConfig
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Len(1, 1 << 16)]
     exclusive: bool
-    hidden: int = 0
+    hidden: Annotated[int, Interval(ge=0, le=1 << 16)] = 0
 
 
 class ImageClassifier(nn.Module):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.schema import Size, Widths
 
 Architecture = Literal["feed-forward", "convolutional"]
-Shape = tuple[int, int, int]
+Side = Annotated[int, Interval(ge=1, le=1 << 12)]
+Shape = tuple[Side, Side, Side]
 """Channels, height, width of an image."""
 ARCHITECTURES = ("feed-forward", "convolutional")
 CONVOLUTIONS = 4
@@ -32,7 +35,7 @@ class TrunkConfig:
 
     shape: Shape
     architecture: Architecture
-    widths: tuple[int, ...]
+    widths: Widths
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -66,7 +69,7 @@ class ImageVAEConfig:
     """
 
     trunk: TrunkConfig
-    latent_dim: int
+    latent_dim: Size
     sigma_x: float = 0.1
 
     def __post_init__(self) -> None:
@@ -81,18 +84,6 @@ class ImageVAEConfig:
                 f"a convolutional model makes images whose sides are multiples of {step}, "
                 f"got {height}x{width}; choose the feed-forward one"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ImageVAEConfig:
-        """A configuration that went through JSON, where tuples are lists."""
-        trunk = trunk_from_json(values["trunk"])
-        return cls(trunk, int(values["latent_dim"]), float(values["sigma_x"]))
-
-
-def trunk_from_json(values: Mapping[str, Any]) -> TrunkConfig:
-    """A configuration of hidden layers that went through JSON."""
-    channels, height, width = values["shape"]
-    return TrunkConfig((channels, height, width), values["architecture"], tuple(values["widths"]))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from melodyconstraints.latent.settings import ActorCriticSettings
 
 
 class ConditionInput(nn.Module):
@@ -123,78 +125,34 @@ class Critics(nn.Module):
         )
 
 
-def actor_from(tensors: Mapping[str, Tensor]) -> Actor:
-    """The actor whose state these tensors are; its sizes are those of the tensors.
+def build_networks(
+    latent_dim: int,
+    settings: ActorCriticSettings,
+    heads: Sequence[int],
+    condition_dims: Sequence[int],
+    condition_dim: int = 0,
+) -> tuple[Actor, Critics]:
+    """An actor and its critics as before a training.
 
-    Raises:
-        KeyError, RuntimeError: they are the state of something else.
+    Args:
+        latent_dim: Z.
+        heads: R of each critic.
+        condition_dims: Y of each critic; 0 for one that sees no condition.
+        condition_dim: Y of the actor.
     """
-    sizes = _Sizes.of(tensors)
+    units = settings.condition_units
     actor = Actor(
-        sizes.latent_dim,
-        sizes.hidden,
-        sizes.condition_dim,
-        condition_units=sizes.condition_units,
+        latent_dim,
+        settings.actor_hidden,
+        condition_dim,
+        condition_units=units,
+        gate_bias=settings.gate_bias,
     )
-    return cast(Actor, _filled(actor, tensors))
-
-
-def critics_from(tensors: Mapping[str, Tensor]) -> Critics:
-    """The critics whose state these tensors are; their sizes are those of the tensors.
-
-    Raises:
-        KeyError, RuntimeError: they are the state of something else.
-    """
-    count = 1 + max((int(name.split(".")[1]) for name in tensors), default=-1)
-    critics = []
-    for number in range(count):
-        own = with_prefix(tensors, f"critics.{number}.")
-        sizes = _Sizes.of(own)
-        critic = Critic(
-            sizes.latent_dim,
-            sizes.outputs,
-            sizes.hidden,
-            sizes.condition_dim,
-            condition_units=sizes.condition_units,
-        )
-        critics.append(cast(Critic, _filled(critic, own)))
-    return Critics(critics).eval()
-
-
-def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Tensors whose names begin with a prefix, by the rest of their names."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-class _Sizes(NamedTuple):
-    """Sizes of an actor or a critic; ``condition_units`` and ``condition_dim`` are 0 without y."""
-
-    latent_dim: int
-    hidden: tuple[int, ...]
-    outputs: int
-    condition_dim: int
-    condition_units: int
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> _Sizes:
-        numbers = sorted({int(n.split(".")[1]) for n in tensors if n.startswith("layers.")})
-        weights = [tensors[f"layers.{number}.weight"] for number in numbers]
-        if not weights:
-            raise KeyError("layers")
-        condition = tensors.get("inputs.linear.weight")
-        units, dim = (0, 0) if condition is None else condition.shape
-        *hidden, outputs = [len(weight) for weight in weights]
-        return cls(weights[0].shape[1] - units, tuple(hidden), outputs, dim, units)
-
-
-def _filled(network: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A network with these tensors, in single precision, ready for use."""
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return network.eval()
+    critics = [
+        Critic(latent_dim, count, settings.critic_hidden, dim, condition_units=units)
+        for count, dim in zip(heads, condition_dims, strict=True)
+    ]
+    return actor, Critics(critics)
 
 
 def relu_layers(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:

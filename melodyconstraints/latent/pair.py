@@ -12,33 +12,40 @@ is an artifact (:mod:`melodyconstraints.storage.artifacts`), whose configuration
 ``records``   rounds of the training, at most some hundreds of them
 ============  =========================================================================
 
-and whatever the domain adds. The networks are rebuilt from the shapes of their tensors.
+and whatever the domain adds; see :class:`PairConfig`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Annotated, Any, Protocol, TypeVar
+
+from pydantic import AllowInfNan
+from torch import nn
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.networks import (
     Actor,
     ConditionedActor,
-    Critic,
     Critics,
-    actor_from,
-    critics_from,
-    with_prefix,
+    build_networks,
 )
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import (
+    Artifact,
+    halved,
+    load_artifact,
+    save_artifact,
+)
+from melodyconstraints.storage.schema import Count, Weight
 
-_ACTOR, _CRITIC = "actor.", "critic."
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
+
+Measured = Annotated[float, AllowInfNan(True)]
+"""A number that was measured, or NaN where nothing was."""
 
 
 @dataclass
@@ -49,13 +56,13 @@ class RoundRecord:
     *predicted satisfied* for satisfied.
     """
 
-    round: int
-    critic_loss: float
-    actor_loss: float
-    distance: float
-    rewards: list[float]
-    satisfied: list[float]
-    all_satisfied: float
+    round: Count
+    critic_loss: Measured
+    actor_loss: Measured
+    distance: Measured
+    rewards: list[Measured]
+    satisfied: list[Measured]
+    all_satisfied: Measured
 
 
 @dataclass(kw_only=True)
@@ -108,51 +115,61 @@ class ModelOnDisk(Protocol):
     folder: str
     fingerprint: str
 
-
-AnyModel = TypeVar("AnyModel", bound=ModelOnDisk)
+    @property
+    def latent_dim(self) -> int:
+        """Z."""
+        ...
 
 
 @dataclass(frozen=True)
-class SavedPair:
-    """A pair that was read from a folder.
+class ModelReference:
+    """What a folder says of the model that its contents belong to."""
 
-    Args:
-        pair: the pair, as keywords of :class:`ActorCritic`.
-        model_folder, fingerprint: of the model that it was trained on.
-        config: all of the folder's configuration, with what the domain added.
-        remedy: what the user can do about another model's pair.
-    """
-
-    folder: Path
-    pair: dict[str, Any]
-    model_folder: str
+    folder: str
     fingerprint: str
-    config: dict[str, Any]
-    remedy: str
 
-    def model(self, given: AnyModel | None, load: Callable[[str], AnyModel]) -> AnyModel:
-        """The model of the pair.
+    def __post_init__(self) -> None:
+        if not f"{self.folder}{self.fingerprint}".isprintable():
+            raise ValueError("its names have characters that cannot be shown")
 
-        Args:
-            given: in place of the one that the pair names.
-            load: reads a model's folder.
 
-        Raises:
-            ArtifactError: the model is not where it was, or another one is given.
-        """
-        try:
-            model = load(self.model_folder) if given is None else given
-        except ArtifactError as error:
-            raise ArtifactError(
-                f"{error}; it is the model of {self.folder}: where it has moved, give its folder "
-                "with --model (in Python model=)"
-            ) from error
-        self.check_model(model)
-        return model
+@dataclass(kw_only=True)
+class PairConfig:
+    """The configuration of a pair's folder, for domains to add to; see the module's table."""
 
-    def check_model(self, model: ModelOnDisk) -> None:
-        """See :func:`check_fingerprint`."""
-        check_fingerprint(self.folder, self.fingerprint, model, self.remedy)
+    model: ModelReference
+    heads: tuple[tuple[str, ...], ...]
+    method: str
+    weights: tuple[Weight, ...] = ()
+    settings: ActorCriticSettings
+    records: list[RoundRecord]
+    best: Measured
+    decoded: Count
+    interrupted: bool
+
+    def __post_init__(self) -> None:
+        count = sum(map(len, self.heads))
+        if self.weights and self.heads and len(self.weights) != count:
+            raise ValueError(f"{len(self.weights)} weights for {count} heads")
+
+    @property
+    def head_sizes(self) -> list[int]:
+        """R of each critic."""
+        return [len(names) for names in self.heads]
+
+    @property
+    def has_actor(self) -> bool:
+        """Whether an actor moves the points, and no search in its place."""
+        return True
+
+    @property
+    def condition_dim(self) -> int:
+        """Y of actor and critics; 0 without a condition."""
+        return 0
+
+
+AnyModel = TypeVar("AnyModel", bound=ModelOnDisk)
+Config = TypeVar("Config", bound=PairConfig)
 
 
 def save_pair(
@@ -176,12 +193,10 @@ def save_pair(
     Raises:
         UsageError: the model was never saved.
     """
-    networks = [(_CRITIC, pair.critic)] + ([] if pair.actor is None else [(_ACTOR, pair.actor)])
-    tensors = {
-        prefix + name: tensor.half() if half else tensor
-        for prefix, network in networks
-        for name, tensor in network.state_dict().items()
-    }
+    networks = nn.ModuleDict({"critic": pair.critic})
+    if pair.actor is not None:
+        networks["actor"] = pair.actor
+    tensors = halved(networks) if half else networks.state_dict()
     stride = max(-(-len(pair.records) // _MOST_RECORDS), 1)
     whole = {
         "model": model_reference(model, "actor"),
@@ -201,68 +216,37 @@ def save_pair(
 def load_pair(
     folder: Path | str,
     kind: str,
-    methods: Mapping[str, bool],
+    schema: type[Config],
     remedy: str,
-    older: Mapping[str, Any] = MappingProxyType({}),
-) -> SavedPair:
-    """Read a pair's folder.
+    given: AnyModel | None,
+    load: Callable[[str], AnyModel],
+) -> tuple[Config, dict[str, Any]]:
+    """Read a pair's folder and its model.
 
     Args:
-        methods: those that the domain knows, and whether an actor moves the points.
+        schema: the domain's configuration.
         remedy: what the user can do about a folder of another version or model.
-        older: what stands for entries that folders of older versions lack.
+        given, load: see :func:`find_model`.
+
+    Returns:
+        The configuration, and keywords of :class:`ActorCritic`, with the model.
 
     Raises:
-        ArtifactError: missing, damaged, foreign, or of another version.
+        ArtifactError: missing, damaged, foreign, of another version or another model.
     """
-    folder = Path(folder)
-    artifact = load_artifact(folder, kind)
+    artifact = load_artifact(Path(folder), kind, schema, remedy)
     config = artifact.config
-    with fits_this_version(folder, f"; {remedy}"):
-        pair = _pair({**older, **config}, methods)
-        model_folder, fingerprint = reference_of(config)
-        own = with_prefix(artifact.tensors, _ACTOR)
-        pair["actor"] = actor_from(own) if own else None
-        pair["critic"] = critics_from(with_prefix(artifact.tensors, _CRITIC))
-        _check_networks(ActorCritic(**pair), has_actor=methods[pair["method"]])
-    return SavedPair(folder, pair, model_folder, fingerprint, config, remedy)
+    model = find_model(artifact, config.model, given, load)
 
+    def build() -> nn.ModuleDict:
+        sizes, dim = config.head_sizes, config.condition_dim
+        actor, critic = build_networks(
+            model.latent_dim, config.settings, sizes, [dim] * len(sizes), dim
+        )
+        return nn.ModuleDict({"critic": critic} | ({"actor": actor} if config.has_actor else {}))
 
-def _pair(config: Mapping[str, Any], methods: Container[str]) -> dict[str, Any]:
-    """Keywords of a pair but for its networks."""
-    method = str(config["method"])
-    heads = tuple(tuple(str(name) for name in names) for names in config["heads"])
-    weights = tuple(float(weight) for weight in config.get("weights", ()))
-    if method not in methods:
-        raise ValueError(f"unknown method {method!r}")
-    if weights and len(weights) != sum(map(len, heads)):
-        raise ValueError(f"{len(weights)} weights for {sum(map(len, heads))} heads")
-    return {
-        "settings": ActorCriticSettings.from_json(config["settings"]),
-        "heads": heads,
-        "method": method,
-        "weights": weights,
-        "records": [RoundRecord(**record) for record in config["records"]],
-        "best": float(config["best"]),
-        "decoded": int(config["decoded"]),
-        "interrupted": bool(config["interrupted"]),
-    }
-
-
-def _check_networks(pair: ActorCritic, *, has_actor: bool) -> None:
-    """Make sure that the networks are those that the configuration tells of."""
-    if (pair.actor is not None) != has_actor:
-        raise ValueError(f"the networks are not those of the method {pair.method}")
-    critics = cast("list[Critic]", list(pair.critic.critics))
-    sizes = [(critic.hidden, pair.settings.critic_hidden) for critic in critics]
-    if isinstance(pair.actor, Actor):
-        sizes.append((pair.actor.hidden, pair.settings.actor_hidden))
-    for found, told in sizes:
-        if found != told:
-            raise ValueError(f"a network has layers of {found} units, its settings say {told}")
-    heads = tuple(critic.heads for critic in critics)
-    if pair.heads and heads != tuple(map(len, pair.heads)):
-        raise ValueError(f"critics of {heads} heads for names {pair.heads}")
+    shared = {one.name: getattr(config, one.name) for one in fields(PairConfig)}
+    return config, shared | {"actor": None} | dict(artifact.fill(build).items()) | {"model": model}
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:
@@ -276,23 +260,31 @@ def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:
     return {"folder": model.folder, "fingerprint": model.fingerprint}
 
 
-def reference_of(config: Mapping[str, Any]) -> tuple[str, str]:
-    """Folder and fingerprint of the model that a folder names; see :func:`model_reference`."""
-    return str(config["model"]["folder"]), str(config["model"]["fingerprint"])
-
-
-def check_fingerprint(folder: Path, wanted: str, model: ModelOnDisk, remedy: str) -> None:
-    """Make sure that a folder's contents belong to a model.
+def find_model(
+    artifact: Artifact[Any],
+    reference: ModelReference,
+    given: AnyModel | None,
+    load: Callable[[str], AnyModel],
+) -> AnyModel:
+    """The model that a folder's contents belong to.
 
     Args:
-        wanted: fingerprint of the model that it was trained on.
-        remedy: what the user can do if it does not.
+        given: in place of the one that the folder names.
+        load: reads a model's folder.
 
     Raises:
-        ArtifactError: it belongs to another one.
+        ArtifactError: the model is not where it was, or they belong to another one.
     """
-    if model.fingerprint != wanted:
+    try:
+        model = load(reference.folder) if given is None else given
+    except ArtifactError as error:
         raise ArtifactError(
-            f"{folder} was trained on the model {wanted[:12]}, found {model.fingerprint[:12]}; "
-            f"{remedy}"
+            f"{error}; it is the model of {artifact.folder}: where it has moved, give its folder "
+            "with --model (in Python model=)"
+        ) from error
+    if model.fingerprint != reference.fingerprint:
+        raise ArtifactError(
+            f"{artifact.folder} was trained on the model {reference.fingerprint[:12]}, "
+            f"found {model.fingerprint[:12]}; {artifact.remedy}"
         )
+    return model

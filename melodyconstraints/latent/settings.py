@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.schema import Count, Share, Size, Weight, Widths
 
-_FORMER_NAMES = {
-    "memory": "replay_size",
-    "average": "ema_decay",
-    "final_share": "final_learning_rate_fraction",
-}
-"""Names in folders that earlier versions wrote."""
+
+def _formerly(former: str, name: str) -> Any:
+    """A field that earlier versions wrote under another name."""
+    return Field(validation_alias=AliasChoices(name, former))
+
+
 _LEAST = {
     "rounds": 1,
     "actor_points": 1,
@@ -62,32 +64,34 @@ class ActorCriticSettings:
         validate_every: rounds from one validation to the next.
     """
 
-    actor_hidden: tuple[int, ...] = (512, 512, 512)
-    critic_hidden: tuple[int, ...] = (512, 512, 512)
-    condition_units: int = 256
+    actor_hidden: Widths = (512, 512, 512)
+    critic_hidden: Widths = (512, 512, 512)
+    condition_units: Size = 256
     gate_bias: float = -3.0
-    bank: int = 4096
-    warmup_steps: int = 1500
-    rounds: int = 140
-    actor_points: int = 96
-    prior_points: int = 16
-    replay_size: int = 20_000
-    critic_steps: int = 20
-    actor_steps: int = 10
-    actor_every: int = 1
-    batch_size: int = 256
-    learning_rate: float = 5e-4
-    betas: tuple[float, float] = (0.5, 0.9)
-    final_learning_rate_fraction: float = 0.02
-    distance_weight: float = 0.02
-    prior_weight: float = 0.35
-    gradient_penalty: float = 0.1
-    penalty_points: int = 64
+    bank: Count = 4096
+    warmup_steps: Count = 1500
+    rounds: Count = 140
+    actor_points: Count = 96
+    prior_points: Count = 16
+    replay_size: Annotated[Count, _formerly("memory", "replay_size")] = 20_000
+    critic_steps: Count = 20
+    actor_steps: Count = 10
+    actor_every: Count = 1
+    batch_size: Count = 256
+    learning_rate: Weight = 5e-4
+    betas: tuple[Share, Share] = (0.5, 0.9)
+    final_learning_rate_fraction: Annotated[
+        Share, _formerly("final_share", "final_learning_rate_fraction")
+    ] = 0.02
+    distance_weight: Weight = 0.02
+    prior_weight: Weight = 0.35
+    gradient_penalty: Weight = 0.1
+    penalty_points: Count = 64
     one_sided: bool = True
-    sharpness: float = 0.8
-    ema_decay: float = 0.995
-    validation: int = 256
-    validate_every: int = 10
+    sharpness: Share = 0.8
+    ema_decay: Annotated[Share, _formerly("average", "ema_decay")] = 0.995
+    validation: Count = 256
+    validate_every: Count = 10
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -95,19 +99,6 @@ class ActorCriticSettings:
                 raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 <= self.sharpness <= 1:
             raise UsageError(f"sharpness must be in [0, 1], got {self.sharpness}")
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ActorCriticSettings:
-        """Settings that went through JSON, where tuples are lists; former names are known.
-
-        Raises:
-            TypeError: an unknown name.
-        """
-        known: dict[str, Any] = {
-            _FORMER_NAMES.get(key, key): tuple(value) if isinstance(value, list) else value
-            for key, value in values.items()
-        }
-        return cls(**known)
 
 
 PRESETS: dict[str, ActorCriticSettings] = {

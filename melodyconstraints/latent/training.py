@@ -24,7 +24,7 @@ from melodyconstraints.errors import MelodyConstraintsError, UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
-from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.networks import Actor, Critics, build_networks
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord
 from melodyconstraints.latent.protocols import (
     ConditionalRewards,
@@ -145,6 +145,8 @@ class _Trainer:
         condition_dim = 0 if conditions is None else conditions(1, generator).shape[1]
         self.actor, self.critic = self._networks(condition_dim)
         self.weights = [weight for constraint in constraints for weight in constraint.weights]
+        some = any(self.weights)
+        self.asked = [i for i, weight in enumerate(self.weights) if weight or not some]
         self.actor_optimizer = torch.optim.Adam(
             self.actor.parameters(), lr=settings.learning_rate, betas=settings.betas
         )
@@ -170,25 +172,15 @@ class _Trainer:
         settings, latent_dim = self.settings, self.model.latent_dim
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._draw_seed())
-            actor = Actor(
+            actor, critics = build_networks(
                 latent_dim,
-                settings.actor_hidden,
+                settings,
+                [len(constraint.names) for constraint in self.constraints],
+                [condition_dim * constraint.conditional for constraint in self.constraints],
                 condition_dim,
-                condition_units=settings.condition_units,
-                gate_bias=settings.gate_bias,
             )
-            critics = [
-                Critic(
-                    latent_dim,
-                    len(constraint.names),
-                    settings.critic_hidden,
-                    condition_dim if constraint.conditional else 0,
-                    condition_units=settings.condition_units,
-                )
-                for constraint in self.constraints
-            ]
         device = self.sigma_bar.device
-        return actor.to(device), Critics(critics).to(device)
+        return actor.to(device), critics.to(device)
 
     def _draw_seed(self) -> int:
         return int(torch.randint(2**31, (1,), generator=self.generator))
@@ -196,7 +188,7 @@ class _Trainer:
     def prior(self, count: int) -> Tensor:
         """``(count, Z)`` points of N(0, I)."""
         z = torch.randn(count, self.model.latent_dim, generator=self.generator)
-        return z.to(self.sigma_bar.device)
+        return z.to(self.sigma_bar)
 
     def sample(self, count: int) -> tuple[Tensor, Tensor | None]:
         """``(count, Z)`` points of the prior and their conditions."""
@@ -274,7 +266,7 @@ class _Trainer:
             distance=distance,
             rewards=values.mean(0).tolist(),
             satisfied=satisfied.float().mean(0).tolist(),
-            all_satisfied=float(satisfied.all(-1).float().mean()),
+            all_satisfied=float(satisfied[:, self.asked].all(-1).float().mean()),
         )
         self.records.append(record)
         if len(self.validation[0]) and (number + 1) % settings.validate_every == 0:
@@ -308,7 +300,7 @@ class _Trainer:
         z, y = self.validation
         with torch.no_grad():
             shifted = self.averaged(z, y)
-        values, satisfied = self.evaluate(shifted, y)
+        values, satisfied = (own[:, self.asked] for own in self.evaluate(shifted, y))
         score = (float(satisfied.all(-1).float().mean()), float(values.mean()))
         if self.best is None or score > self.best:
             self.best = score

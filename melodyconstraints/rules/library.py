@@ -84,6 +84,7 @@ STANDALONE = tuple(
     LibraryRule(group, *row)
     for group, rows in {
         "tonality": (
+            ("cmajor", "", "cmajor", tonality.cmajor_rule, TONES),
             ("scale", "TONIC-NAME", "scale:D-dorian", tonality.scale_rule, TONES),
             (
                 "pitch-classes",
@@ -92,6 +93,7 @@ STANDALONE = tuple(
                 tonality.pitch_classes_rule,
                 TONES,
             ),
+            ("cadence", "TONIC-NAME", "cadence:D-dorian", tonality.cadence_rule, NOTHING),
             ("key", "KEY", "key:A-minor", tonality.key_rule, TONES),
             ("chords", "CHORD,...[,SHARE]", "chords:C,Am,F,G,60%", tonality.chords_rule, TONES),
             (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -14,6 +16,25 @@ from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.neighbours import import_file
+
+_RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
+"""A file in a specification, which may combine rules."""
+
+
+_may_run: ContextVar[Callable[[Path], bool]] = ContextVar("_may_run", default=lambda path: True)
+
+
+@contextmanager
+def code_only_where(may_run: Callable[[Path], bool]) -> Iterator[None]:
+    """In the block, rule files run only where ``may_run`` of their resolved path is true.
+
+    Others raise RuleNotFoundError. Elsewhere all run: the user has named them.
+    """
+    token = _may_run.set(may_run)
+    try:
+        yield
+    finally:
+        _may_run.reset(token)
 
 
 def load_rule_file(path: str, name: str | None) -> Rule:
@@ -53,6 +74,24 @@ def load_rule_file(path: str, name: str | None) -> Rule:
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")
 
 
+def rule_files(spec: str) -> list[Path]:
+    """The Python files that a specification names.
+
+    >>> rule_files("not:/home/ann/mine.py:f"), rule_files("cmajor")
+    ([PosixPath('/home/ann/mine.py')], [])
+    """
+    return [Path(path) for path in _RULE_FILE.findall(spec)]
+
+
+def name_of(spec: str) -> str:
+    """What a rule is called by its specification alone: without the folders of its file.
+
+    >>> name_of("not:/home/ann/mine.py:f"), name_of("scale:D-dorian")
+    ('not:mine.py:f', 'scale:D-dorian')
+    """
+    return re.sub(r"[^:,]*[/\\]", "", spec)
+
+
 def places_of(spec: str, files: Sequence[Path | str]) -> list[str]:
     """Specifications of a rule whose file may have moved: as it was, and with other files.
 
@@ -89,4 +128,9 @@ def _import(path: Path) -> ModuleType:
             raise RuleNotFoundError(f"there is no rule file {path}")
     except OSError as error:  # such as a name that is too long
         raise RuleNotFoundError(f"rule file {shown(str(path))}: {error.strerror}") from error
+    if not _may_run.get()(path.resolve()):
+        raise RuleNotFoundError(
+            f"the rule file {path} is code that you have not consented to run; where you trust "
+            "it, give --allow-code (in Python allow_code=True)"
+        )
     return load_isolated(lambda: import_file(path.resolve()), f"the rule file {path}")

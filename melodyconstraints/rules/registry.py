@@ -18,7 +18,6 @@ from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.scales import parse_scale
-from melodyconstraints.rules.tonality import in_scale_rule
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
@@ -38,8 +37,9 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     """Find the rule of a specification.
 
     Args:
-        spec: ``name:argument``, a bare scale such as ``cmajor`` or ``Am``, ``path.py:function``, a
-            path, or the name of an installed entry point of the group ``melodyconstraints.rules``.
+        spec: ``name:argument``, ``cmajor``, a scale such as ``D-dorian`` or ``Am``,
+            ``path.py:function``, a path, or the name of an installed entry point of the group
+            ``melodyconstraints.rules``.
 
     Raises:
         RuleNotFoundError: there is no such rule.
@@ -60,10 +60,8 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
         return load_rule_file(path, function)
     if spec.endswith(".py"):
         return load_rule_file(spec, None)
-    scale = parse_scale(spec)
-    if scale is not None:
-        affected_features = next(row.affected_features for row in LIBRARY if row.name == "scale")
-        return replace(in_scale_rule(spec, scale), affected_features=affected_features)
+    if parse_scale(spec) is not None:
+        return replace(find_rule(f"scale:{spec}"), name=spec, spec=spec)
     return _installed(spec)
 
 
@@ -144,6 +142,14 @@ def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
     return parts
 
 
+def distinct(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules, those of one name numbered: ``mine``, ``mine (2)``."""
+    found: list[Rule] = []
+    for one in rules:
+        found.append(_renamed(one, {rule.name for rule in found}))
+    return found
+
+
 def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
     """The rule, under a name with a number where its own is taken."""
     names = chain([rule.name], (f"{rule.name} ({number})" for number in count(2)))
@@ -160,7 +166,7 @@ def _as_rule(wanted: Wanted) -> Rule:
 def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
-        known = [row.name for row in LIBRARY] + ["cmajor", *installed]
+        known = [*(row.name for row in LIBRARY), *installed]
         close = difflib.get_close_matches(spec[:_LONGEST_NAME], known, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise RuleNotFoundError(

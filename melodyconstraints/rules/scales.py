@@ -6,22 +6,13 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.rules.arguments import parse_note_name
 
-MAJOR = (0, 2, 4, 5, 7, 9, 11)
-MINOR = (0, 2, 3, 5, 7, 8, 10)
-
 SCALES: dict[str, tuple[int, ...]] = {
-    "major": MAJOR,
-    "minor": MINOR,
-    # modes of the major scale
-    "ionian": MAJOR,
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "aeolian": MINOR,
-    "locrian": (0, 1, 3, 5, 6, 8, 10),
+    "major": MODES["ionian"],
+    "minor": MODES["aeolian"],
+    **MODES,
     # harmonic and melodic minor, their modes and kin
     "harmonic-minor": (0, 2, 3, 5, 7, 8, 11),
     "melodic-minor": (0, 2, 3, 5, 7, 9, 11),
@@ -120,7 +111,38 @@ class Scale:
     @property
     def pitch_classes(self) -> frozenset[int]:
         """Pitch classes of the scale, in [0, 11]."""
-        return frozenset((self.tonic + step) % 12 for step in SCALES[self.name])
+        return frozenset(self.from_tonic)
+
+    @property
+    def from_tonic(self) -> tuple[int, ...]:
+        """The same upwards from the tonic."""
+        return tuple((self.tonic + step) % 12 for step in SCALES[self.name])
+
+    @property
+    def characteristic(self) -> frozenset[int]:
+        """Pitch classes by which the scale differs from the nearest modes on its tonic.
+
+        Of the sets of its notes that each of the seven modes lacks, the smallest that are not
+        empty: B and F in D dorian, which D aeolian and D mixolydian lack.
+
+        >>> sorted(Scale(2, "dorian").characteristic), sorted(Scale(9, "blues").characteristic)
+        ([5, 11], [3])
+        """
+        lacking = [set(SCALES[self.name]) - set(mode) for mode in MODES.values()]
+        fewest = min(len(steps) for steps in lacking if steps)
+        nearest = set().union(*(steps for steps in lacking if len(steps) == fewest))
+        return frozenset((self.tonic + step) % 12 for step in nearest)
+
+    @property
+    def has_tonic(self) -> bool:
+        """Whether its intervals set one note apart.
+
+        False where the scale is itself on another of its notes, as the whole-tone scale is.
+        """
+        return all(
+            Scale(other, self.name).pitch_classes != self.pitch_classes
+            for other in self.pitch_classes - {self.tonic}
+        )
 
     @property
     def key(self) -> str | None:

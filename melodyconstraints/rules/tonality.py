@@ -9,6 +9,7 @@ import numpy as np
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.modes import STABILITY, sounding_times, tonal_weights
 from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, scale_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
@@ -43,6 +44,10 @@ _PROFILES = np.stack(
 )
 """``(24, 12)``, of mean 0 and length 1: the major keys from C up, then the minor ones."""
 
+_SOUNDS_STEPS = 2
+"""Sixteenths for which a characteristic note of a scale sounds at least."""
+_STEEPNESS = 4.0
+"""Fall of the reward of a tonic: it is half where another fits better by log(2) / 4 = 0.17."""
 _LONGEST_NAME = 40
 """Characters of a wrong name of a scale that are compared with others."""
 MOST_ENTROPY = float(np.log2(12))
@@ -85,27 +90,118 @@ def pitch_classes_rule(name: str, argument: str) -> Rule:
     return in_set_rule(name, parse_pitch_classes(argument))
 
 
-def scale_rule(name: str, argument: str) -> Rule:
-    """Share of notes in a scale; cmajor is short for scale:C-major, Am for scale:A-minor.
+def cmajor_rule(name: str, argument: str) -> Rule:
+    """Share of notes in C major, whichever of them is the tonic: the paper's rule.
 
-    Sum over notes of 1(pitch class in scale) / notes; 0 for silence. Engel et al. (2018),
-    equation 4. The names: {scales}.
+    Sum over notes of 1(pitch class in C major) / notes; 0 for silence. Engel et al. (2018),
+    equation 4. With C as tonic: scale:C-major.
     """
-    scale = parse_scale(argument)
+    if argument:
+        raise UsageError(f"cmajor takes no argument, got {shown(argument)}")
+    return in_set_rule(name, SCALES["major"], "C")
+
+
+def scale_rule(name: str, argument: str) -> Rule:
+    """Notes of a scale that rest on its tonic; Am is short for scale:A-minor.
+
+    Product of three shares; 0 for silence. IN: notes in the scale / notes. CHARACTER: mean over
+    the characteristic notes, by which the scale differs from the nearest of the seven modes on its
+    tonic, of min(1, sixteenths that the note sounds / 2). TONIC: exp(-4 (s_best - s_tonic)), where
+    s_t is the sum over the scale's notes of weight times log(stability above t / that of all notes
+    of the scale) and s_best the greatest s of a note of the scale: 1 where no other note fits
+    better as the tonic. Weight: share of sounding time, plus 0.2 for the last note, plus 0.1
+    shared by the last notes of bars 4, 8, 12 and 16. Stability of the semitones above a tonic:
+    {stability}, as real tunes in known modes have them. Scales without one tonic ({plain}) are
+    plain sets, IN alone, as are pitch-classes and cmajor. The names: {scales}.
+    """
+    scale = _parse_scale(argument)
+    if not scale.has_tonic:
+        return in_set_rule(name, scale.pitch_classes, scale.key)
+    inside = in_set_rule(name, scale.pitch_classes)
+
+    def reward(melodies: Melodies) -> Numbers:
+        sounding = sounding_times(melodies)[:, sorted(scale.characteristic)]
+        character = (sounding / _SOUNDS_STEPS).clip(max=1).mean(axis=1)
+        return inside(melodies) * character * _tonic_fit(tonal_weights(melodies), scale)
+
+    return Rule(
+        name,
+        reward,
+        batched=True,
+        description=f"notes in {_listed(scale.pitch_classes)}, of which "
+        f"{_listed(scale.characteristic)} sound and none fits better as the tonic "
+        f"than {scale.tonic}",
+        pitch_classes=scale.pitch_classes,
+        key=scale.key,
+    )
+
+
+_FILLED_IN = {
+    "{stability}": ", ".join(f"{share:.2f}" for share in STABILITY),
+    "{plain}": ", ".join(name for name in SCALES if not Scale(0, name).has_tonic),
+    "{scales}": ", ".join(SCALES),
+}
+for _place, _text in _FILLED_IN.items():
+    scale_rule.__doc__ = (scale_rule.__doc__ or "").replace(_place, _text)
+
+
+def _parse_scale(text: str) -> Scale:
+    scale = parse_scale(text)
     if scale is None:
         raise UsageError(
-            f"no scale is called {shown(argument)}; the nearest are "
-            f"{', '.join(nearest_scales(argument[:_LONGEST_NAME]))}; see: mc rules show scale"
+            f"no scale is called {shown(text)}; the nearest are "
+            f"{', '.join(nearest_scales(text[:_LONGEST_NAME]))}; see: mc rules show scale"
         )
-    return in_scale_rule(name, scale)
+    return scale
 
 
-scale_rule.__doc__ = (scale_rule.__doc__ or "").replace("{scales}", ", ".join(SCALES))
+def _tonic_fit(weights: Numbers, scale: Scale) -> Numbers:
+    """``(B,)`` TONIC of :func:`scale_rule`, of ``(B, 12)`` weights; 0 where no note is inside."""
+    tones = sorted(scale.pitch_classes)
+    logs = np.log([STABILITY[(np.array(tones) - tonic) % 12] for tonic in tones])
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    inside = weights[:, tones]
+    total = inside.sum(axis=1)
+    fits = np.einsum("bp,tp->bt", inside / np.maximum(total, 1e-9)[:, None], logs)
+    behind = np.round(fits.max(axis=1) - fits[:, tones.index(scale.tonic)], 9)
+    return np.where(total > 0, np.exp(-_STEEPNESS * behind), 0)
 
 
-def in_scale_rule(name: str, scale: Scale) -> Rule:
-    """Make a rule of the share of notes in a scale, with its key signature."""
-    return in_set_rule(name, scale.pitch_classes, scale.key)
+def _listed(pitch_classes: Collection[int]) -> str:
+    return "{" + ", ".join(map(str, sorted(pitch_classes))) + "}"
+
+
+def cadence_rule(name: str, argument: str) -> Rule:
+    """The melody ends on the tonic of a scale, reached by step or from the fifth.
+
+    Mean of two: 1 - d / 6, d semitones in [0, 6] from the last note to the tonic on the circle of
+    twelve; and max(0, 1 - d / 6), d semitones from the note before it, equal pitches left out, to
+    the nearest of the scale's notes beside the last note, and the fifth above and the fourth below
+    it where they are in the scale; 0 where no other pitch comes before. A full close of the
+    melody; its last note alone: final-note.
+    """
+    scale = _parse_scale(argument)
+    tonics = np.array([(pitch - scale.tonic) % 12 for pitch in range(128)])
+    ending = 1 - np.minimum(tonics, 12 - tonics) / 6
+    nearness = _approaches(scale)
+
+    def reward(melodies: Melodies) -> Numbers:
+        notes, closes = melodies.notes, np.zeros((2, len(melodies)))
+        closes[0, notes.rows] = ending[notes.pitches]  # the last one written stays
+        moves = notes.has_next(1) & (notes.intervals != 0)
+        closes[1, notes.rows[:-1][moves]] = nearness[notes.intervals[moves] + 127]
+        return closes.mean(axis=0)
+
+    what = f"the melody ends on {scale.tonic}, reached by step or from the fifth"
+    return Rule(name, reward, batched=True, description=what, key=scale.key)
+
+
+def _approaches(scale: Scale) -> Numbers:
+    """``(255,)`` nearness to the intervals of a cadence, for -127 to 127 semitones."""
+    steps = sorted(SCALES[scale.name])
+    before = [steps[1], steps[-1] - 12, *((7, -5) if 7 in steps else ())]
+    distances = np.abs(np.arange(-127, 128)[:, None] + np.array(before))
+    return (1 - distances.min(axis=1) / 6).clip(min=0)
 
 
 def in_set_rule(name: str, allowed: Collection[int], key: str | None = None) -> Rule:
@@ -127,7 +223,7 @@ def in_set_rule(name: str, allowed: Collection[int], key: str | None = None) -> 
     def reward(melodies: Melodies) -> Numbers:
         return melodies.notes.share(lookup[melodies.notes.pitches])
 
-    description = "share of notes in {" + ", ".join(map(str, sorted(allowed))) + "}"
+    description = f"share of notes in {_listed(allowed)}"
     return Rule(name, reward, True, description, pitch_classes=frozenset(allowed), key=key)
 
 
@@ -155,10 +251,7 @@ def key_rule(name: str, argument: str) -> Rule:
 
 def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
     """``(B, 24)`` correlations with all keys, and a ``(B,)`` mask of where they are defined."""
-    notes = melodies.notes
-    times = np.bincount(
-        notes.rows * 12 + notes.pitches % 12, notes.durations, minlength=len(melodies) * 12
-    ).reshape(-1, 12)
+    times = sounding_times(melodies)
     uneven = times - times.mean(axis=1, keepdims=True)
     lengths = np.sqrt((uneven * uneven).sum(axis=1))
     # einsum, as a matrix product's last bit depends on how many melodies there are

@@ -4,8 +4,12 @@
 ``config.json``       kind of the artifact, and all that is needed to rebuild it
 ``model.safetensors`` the tensors; never a pickle
 ``README.md``         model card: data, settings, measured quality
-``manifest.json``     SHA-256 of each file; written last, marks a complete folder
+``manifest.json``     SHA-256 of both; written last, marks a complete folder
 ===================== ======================================================================
+
+The card is the user's to edit. A folder may come from anybody: nothing is built from its
+configuration before that has the types and ranges of its schema, a dataclass, and the shapes of
+the networks that it describes are those in the header of the weights.
 
 The fingerprint of an artifact is the SHA-256 of its configuration and weights: an actor's
 configuration holds the fingerprint of the model that it was trained on.
@@ -15,18 +19,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import pydantic_core
 import safetensors
 import safetensors.torch
-from torch import Tensor
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from torch import Tensor, nn
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.storage.files import check_writable, write_atomically
+from melodyconstraints.storage.text import printable, shortened
+
+Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
 
 FORMAT = "melodyconstraints-1"
 CONFIG = "config.json"
@@ -35,19 +46,77 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 
 
+_LARGEST_JSON = 1 << 24
+"""Bytes of the largest configuration that is read."""
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
 @dataclass(frozen=True)
-class Artifact:
-    """The content of an artifact's folder that matched its manifest.
+class Artifact(Generic[Config]):
+    """A folder that matched its manifest, and whose configuration its schema.
 
     Attributes:
-        config: JSON values, without the format and the kind.
-        tensors: weights by name.
+        config: without the format and the kind.
         fingerprint: SHA-256 of configuration and weights, in hexadecimal.
+        remedy: what the user can do about a folder of another version, for errors.
     """
 
-    config: dict[str, Any]
-    tensors: dict[str, Tensor]
+    folder: Path
+    config: Config
     fingerprint: str
+    remedy: str = ""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights by name.
+
+        Raises:
+            ArtifactError: they are not of the format, or not all finite.
+        """
+        try:
+            tensors = safetensors.torch.load((self.folder / WEIGHTS).read_bytes())
+        except Exception as error:  # safetensors raises errors of several kinds
+            raise ArtifactError(f"{self.folder} is damaged: {WEIGHTS}: {_line(error)}") from error
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
+                raise self.misfit(f"tensor {name} has values that are not finite")
+        return tensors
+
+    def fill(self, build: Callable[[], Module]) -> Module:
+        """A module with the artifact's weights, in its own precision, ready for use.
+
+        Args:
+            build: makes the module; called where tensors have shapes and take no memory.
+
+        Raises:
+            ArtifactError: the weights are those of another module, or not finite.
+        """
+        with torch.device("meta"):
+            module = build()
+        own = module.state_dict()
+        wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        found = self._shapes()
+        for name in sorted(wanted.keys() | found.keys()):
+            if wanted.get(name) != found.get(name):
+                raise self.misfit(
+                    f"tensor {name} has shape {found.get(name)}, "
+                    f"its configuration says {wanted.get(name)}"
+                )
+        state = {name: t.to(own[name].dtype, copy=True) for name, t in self.tensors().items()}
+        module.load_state_dict(state, assign=True)
+        return module.eval()
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the tensors, read from the header of their file."""
+        try:
+            with safetensors.safe_open(self.folder / WEIGHTS, "pt") as file:
+                names = file.keys()
+                return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        except Exception as error:  # safetensors raises errors of several kinds
+            raise ArtifactError(f"{self.folder} is damaged: {WEIGHTS}: {_line(error)}") from error
+
+    def misfit(self, why: str) -> ArtifactError:
+        """The error of contents that are whole, but not what this version makes sense of."""
+        return _misfit(self.folder, why, self.remedy)
 
 
 def save_artifact(
@@ -74,53 +143,87 @@ def save_artifact(
     }
     for name, data in contents.items():
         write_atomically(folder / name, data)
-    hashes = {name: _sha256(data) for name, data in contents.items()}
+    hashes = {name: _sha256(contents[name]) for name in (CONFIG, WEIGHTS)}
     write_atomically(folder / MANIFEST, (json.dumps(hashes, indent=2) + "\n").encode())
     return _fingerprint(hashes)
 
 
-def load_artifact(folder: Path, kind: str) -> Artifact:
-    """Read an artifact and check it against its manifest.
+def load_artifact(
+    folder: Path,
+    kind: str,
+    schema: type[Config] = dict[str, Any],  # type: ignore[assignment]
+    remedy: str = "",
+) -> Artifact[Config]:
+    """Read an artifact's configuration, and check both files against the manifest.
+
+    Args:
+        schema: a dataclass that the configuration must fit, with the ranges of
+            :mod:`melodyconstraints.storage.schema`.
+        remedy: what the user can do about a folder of another version, for errors.
 
     Raises:
-        ArtifactError: the folder is missing, unfinished, damaged, or of another kind or format.
+        ArtifactError: the folder is missing, unfinished, damaged, or of another kind, format or
+            version.
     """
     hashes = _read_json(folder, MANIFEST, kind)
-    data = {}
     for name in (CONFIG, WEIGHTS):
         try:
-            data[name] = (folder / name).read_bytes()
+            with _open(folder / name) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ArtifactError(f"{folder} is damaged: {name} cannot be read") from error
-        if _sha256(data[name]) != hashes.get(name):
+        if found != hashes.get(name):
             raise ArtifactError(
                 f"{folder} is damaged: {name} does not match {MANIFEST}; make or copy it again"
             )
-    config = _read_json(folder, CONFIG, kind)
-    found = (config.pop("format", None), config.pop("kind", None))
-    if found != (FORMAT, kind):
+    values = _read_json(folder, CONFIG, kind)
+    told = [printable(str(values.pop(key, None))) for key in ("format", "kind")]
+    if told != [FORMAT, kind]:
         raise ArtifactError(
-            f"{folder} is of kind {found[1]}, format {found[0]}; "
+            f"{folder} is of kind {shortened(told[1])}, format {shortened(told[0])}; "
             f"kind {kind}, format {FORMAT} is wanted"
         )
-    tensors = safetensors.torch.load(data[WEIGHTS])
-    return Artifact(config, tensors, _fingerprint(hashes))
+    try:
+        config = from_json(schema, values)
+    except ValidationError as error:
+        raise _misfit(folder, _first(error), remedy) from error
+    return Artifact(folder, config, _fingerprint(hashes), remedy)
 
 
-@contextmanager
-def fits_this_version(folder: Path, remedy: str = "") -> Iterator[None]:
-    """What goes wrong inside, with a folder's contents, is an error of that folder.
+def halved(module: nn.Module) -> dict[str, Tensor]:
+    """A module's tensors in half precision."""
+    return {name: tensor.half() for name, tensor in module.state_dict().items()}
 
-    Args:
-        remedy: added to the error, such as ``; train it again``.
+
+def from_json(schema: type[Config], values: Mapping[str, Any]) -> Config:
+    """JSON values as a dataclass, checked against its types and ranges.
 
     Raises:
-        ArtifactError: the contents are whole, but not what this version makes sense of.
+        ValidationError: they do not fit.
     """
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        raise ArtifactError(f"{folder} does not fit this version: {error}{remedy}") from error
+    # As JSON again, where lists are tuples; in a list, since pydantic takes no settings for a
+    # dataclass alone.
+    adapter = TypeAdapter(tuple[schema], config=_STRICT)  # type: ignore[valid-type]
+    text = pydantic_core.to_json([values], inf_nan_mode="constants")
+    (value,) = adapter.validate_json(text, strict=True)
+    return value
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, and where."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"][1:])) or "configuration"
+    found = "" if isinstance(first["input"], dict | list) else f", got {first['input']!r}"
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{shortened(printable(place))}: {shortened(printable(why), 200)}{shortened(found)}"
+
+
+def _misfit(folder: Path, why: str, remedy: str) -> ArtifactError:
+    return ArtifactError(f"{folder} does not fit this version: {why}{remedy and '; '}{remedy}")
+
+
+def _line(error: Exception) -> str:
+    return shortened(printable(str(error)), 200)
 
 
 def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:
@@ -161,21 +264,33 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[s
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
+def _open(path: Path) -> BufferedReader:
+    """A file, but no device and no pipe, which have no end."""
+    if not path.is_file():
+        raise OSError(f"{path} is no file")
+    return path.open("rb")
+
+
 def _read_json(folder: Path, name: str, kind: str) -> dict[str, Any]:
+    path = folder / name
     try:
-        value = json.loads((folder / name).read_text(encoding="utf-8"))
+        with _open(path) as file:
+            text = file.read(_LARGEST_JSON + 1)
+        if len(text) > _LARGEST_JSON:
+            raise ArtifactError(f"{path} is damaged: it has more than {_LARGEST_JSON:,} bytes")
+        value = pydantic_core.from_json(text)
     except OSError as error:
         raise ArtifactError(
             f"{folder} is not a finished {kind} folder: {name} cannot be read"
         ) from error
     except ValueError as error:
-        raise ArtifactError(f"{folder / name} is damaged: {error}") from error
+        raise ArtifactError(f"{path} is damaged: {_line(error)}") from error
     if not isinstance(value, dict):
-        raise ArtifactError(f"{folder / name} is damaged: it holds no JSON object")
+        raise ArtifactError(f"{path} is damaged: it holds no JSON object")
     return value
 
 
-def _fingerprint(hashes: Mapping[str, str]) -> str:
+def _fingerprint(hashes: Mapping[str, Any]) -> str:
     return _sha256("".join(hashes[name] for name in (CONFIG, WEIGHTS)).encode())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from melodyconstraints.errors import (
     UsageError,
 )
 from melodyconstraints.latent.networks import ConditionedActor
-from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
+from melodyconstraints.latent.pair import ActorCritic, PairConfig, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.events import Melodies
@@ -35,13 +35,17 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
-from melodyconstraints.rules.loading import places_of
-from melodyconstraints.storage.artifacts import fits_this_version
+from melodyconstraints.rules.loading import code_only_where, name_of, places_of
+from melodyconstraints.rules.registry import distinct
+from melodyconstraints.storage.consents import consent, is_consented
+from melodyconstraints.storage.schema import Weight
+from melodyconstraints.storage.text import printable
 from melodyconstraints.workflows.generate import prior_sampler
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
     derived_generator,
+    next_points,
     prior_points,
 )
 
@@ -59,13 +63,44 @@ SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
 """Searches in an actor's place: each point is moved by itself, in training too. The noise of the
 Langevin steps is 2 * step_size * prior_weight: without a critic they would walk through the prior.
 """
-METHODS = ("refined", "actor", *SEARCHES)
+Method = Literal["refined", "actor", "gradient", "langevin"]
+METHODS = get_args(Method)
 """How points are moved: by a network that has learned it, with or without a few steps of search
 after it, or by a search alone."""
 _FEWEST_DRAWN = 32
 """Melodies drawn at a time, at least, while satisfying ones are looked for."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
+
+
+@dataclass(frozen=True)
+class RuleReference:
+    """What a folder says of a rule."""
+
+    name: str
+    spec: str
+
+
+@dataclass(kw_only=True)
+class ActorConfig(PairConfig):
+    """The configuration of an actor's folder; the defaults stand for what older ones lack."""
+
+    method: Method
+    rules: list[RuleReference]
+    temperature: Weight
+    form: str = AUTO
+    examples: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Sampling(self.temperature, form=self.form)
+        count = sum(map(len, self.heads))
+        if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
+            raise ValueError(f"{count} heads do not fit its rules or records")
+
+    @property
+    def has_actor(self) -> bool:  # noqa: D102 (as of the base)
+        return self.method not in SEARCHES
 
 
 @dataclass(kw_only=True, repr=False)
@@ -91,16 +126,20 @@ class MelodyActor(ActorCritic):
         names = ", ".join([*self.names, *self.learned]) or "no rule"
         return f"MelodyActor({names}; {self.method}, model {self.model.fingerprint[:12]})"
 
-    def shift(self, z: Tensor) -> Tensor:
-        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied."""
+    def shift(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied.
+
+        Args:
+            generator: source of a Langevin search's noise; that of seed 0 if not given.
+        """
         search = search_of(self.method, self.weights)
         if self.method not in SEARCHES:
             with torch.no_grad():
                 z = self.require_actor()(z)
         if search is None:
             return z
-        noise = derived_generator(SEARCH, 0)
-        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=noise)
+        generator = generator or derived_generator(SEARCH, 0)
+        return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies: prior points, shifted, decoded.
@@ -113,12 +152,13 @@ class MelodyActor(ActorCritic):
         """
         sampling = self.sampling(options)
         z = prior_points(self.model, n, sampling.seed)
-        return self.sampler(sampling).decode(self.shift(z))
+        noise = derived_generator(SEARCH, sampling.seed)
+        return self.sampler(sampling).decode(self.shift(z, noise))
 
     def generate_satisfying(
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
-        """Draw until ``n`` melodies satisfy every rule.
+        """Draw until ``n`` melodies satisfy every rule whose weight is not 0.
 
         Args:
             options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
@@ -130,8 +170,9 @@ class MelodyActor(ActorCritic):
             TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
         """
         check_count(n)
-        self.require_rules()
+        self.require_rules(self.asked)
         sampling = self.sampling(options)
+        noise = derived_generator(SEARCH, sampling.seed)
         generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
         satisfying, drawn, count = [], 0, 0
         while count < n:
@@ -140,9 +181,9 @@ class MelodyActor(ActorCritic):
                     f"{count} of {drawn} melodies satisfy every rule, {n} were wanted; "
                     "train the actor longer or ask for less"
                 )
-            z = torch.randn(max(n, _FEWEST_DRAWN), self.model.latent_dim, generator=generator)
-            melodies = sampler.decode(self.shift(z))
-            rows = np.flatnonzero(satisfies_all(self.rules, melodies))
+            z = next_points(self.model, max(n, _FEWEST_DRAWN), generator)
+            melodies = sampler.decode(self.shift(z, noise))
+            rows = np.flatnonzero(satisfies_all(self.asked, melodies))
             last = rows[n - count - 1] + 1 if len(rows) >= n - count else len(melodies)
             rows = rows[: n - count]
             satisfying.append(melodies.events[rows])
@@ -164,18 +205,29 @@ class MelodyActor(ActorCritic):
         return [rule.name for rule in self.rules]
 
     @property
+    def is_asked(self) -> NDArray[np.bool_]:
+        """``(R,)`` whether a rule has a weight other than 0; others are measured only."""
+        return np.array(self.weights[: len(self.rules)] or (1.0,) * len(self.rules)) > 0
+
+    @property
+    def asked(self) -> list[Rule]:
+        """The rules whose weight is not 0."""
+        return [rule for rule, asked in zip(self.rules, self.is_asked, strict=True) if asked]
+
+    @property
     def missing_rules(self) -> list[MissingRule]:
         """Rules that were not found when the actor was read: they have no rewards."""
         return [rule for rule in self.rules if isinstance(rule, MissingRule)]
 
-    def require_rules(self) -> None:
-        """Make sure that all rules have rewards.
+    def require_rules(self, rules: Sequence[Rule] | None = None) -> None:
+        """Make sure that rules, all if not given, have rewards.
 
         Raises:
             RuleNotFoundError: one is missing.
         """
-        for rule in self.missing_rules:
-            raise RuleNotFoundError(rule.why)
+        for rule in self.rules if rules is None else rules:
+            if isinstance(rule, MissingRule):
+                raise RuleNotFoundError(rule.why)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -185,13 +237,13 @@ class MelodyActor(ActorCritic):
     @property
     def pitch_classes(self) -> frozenset[int] | None:
         """Pitch classes that every rule with a set allows; None without such a rule."""
-        sets = [rule.pitch_classes for rule in self.rules if rule.pitch_classes is not None]
+        sets = [rule.pitch_classes for rule in self.asked if rule.pitch_classes is not None]
         return frozenset.intersection(*sets) if sets else None
 
     @property
     def key(self) -> str | None:
         """The key signature that the rules imply, if any."""
-        return next((rule.key for rule in self.rules if rule.key), None)
+        return next((rule.key for rule in self.asked if rule.key), None)
 
     @property
     def shortcoming(self) -> str | None:
@@ -250,16 +302,20 @@ def load_actor(
     model: MelodyVAE | None = None,
     rules: Sequence[str | Rule | Callable[..., Any]] | None = None,
     rules_from: Sequence[Path | str] = (),
+    allow_code: bool = False,
 ) -> MelodyActor:
     """Read an actor folder, and the model and the rules that it names.
 
-    An actor needs its rules for rewards only: those that are not there any more are its
-    :attr:`~MelodyActor.missing_rules`.
+    An actor needs its rules for rewards only: those that are not there any more, or are code that
+    the user has not consented to run, are its :attr:`~MelodyActor.missing_rules`. The user has
+    consented by training with a file as it is, by ``rules_from`` or by ``allow_code``, now or
+    before; see :mod:`melodyconstraints.storage.consents`.
 
     Args:
         model: in place of the one that it names; must be the same weights.
         rules: in place of those that it names, for instance functions that have no file.
         rules_from: files of rules that have moved, and for ``novelty`` of melodies.
+        allow_code: whether to run the Python files that its rules name.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.
@@ -267,25 +323,33 @@ def load_actor(
         UsageError: another number of ``rules`` than it was trained for.
     """
     folder = Path(folder)
-    saved = load_pair(folder, KIND, {m: m not in SEARCHES for m in METHODS}, _REMEDY)
-    with fits_this_version(folder):
-        named = [(str(rule["name"]), str(rule["spec"])) for rule in saved.config["rules"]]
-        temperature = float(saved.config["temperature"])
-        form = str(saved.config.get("form", AUTO))
-        examples = frozenset(map(str, saved.config.get("examples", ())))
-    model = saved.model(model, load_model)
+    config, pair = load_pair(folder, KIND, ActorConfig, _REMEDY, model, load_model)
     if rules is None:
-        found = [_find_named(name, spec, rules_from) for name, spec in named]
+        given = {Path(path).resolve() for path in rules_from}
+
+        def may_run(path: Path) -> bool:
+            if allow_code or path in given:
+                consent(path)
+                return True
+            return is_consented(path)
+
+        with code_only_where(may_run):
+            found = distinct(_find_named(rule.spec, rules_from) for rule in config.rules)
     else:
         found = find_rules(rules)
-        if len(found) != len(named):
-            raise UsageError(f"{folder} was trained for {len(named)} rules, got {len(found)}")
-    own: dict[str, Any] = {"temperature": temperature, "form": form, "examples": examples}
-    return MelodyActor(model=model, rules=found, **own, **saved.pair)
+        if len(found) != len(config.rules):
+            count = len(config.rules)
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+    own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
+    return MelodyActor(rules=found, **own, **pair)
 
 
-def _find_named(name: str, spec: str, files: Sequence[Path | str]) -> Rule:
-    """The rule of a specification, its file perhaps in a new place; a missing rule without any."""
+def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
+    """The rule of a specification, its file perhaps in a new place; a missing rule without any.
+
+    It is named by its specification, not by what the folder calls it.
+    """
+    name = printable(name_of(spec))
     errors: dict[str, Exception] = {}
     for place in places_of(spec, files):
         try:

@@ -35,6 +35,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
+from melodyconstraints.storage.schema import Weight
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies
@@ -89,6 +90,13 @@ class Bank:
             None if self.encodings is None else self.encodings[:size],
             None if self.reconstructions is None else self.reconstructions[:size],
         )
+
+
+@dataclass
+class _Folder:
+    model: str
+    temperature: Weight
+    first_point: list[float]
 
 
 def load_bank(
@@ -267,22 +275,23 @@ def _read(folder: Path | None, model: MelodyVAE) -> Bank | None:
     if folder is None:
         return None
     try:
-        artifact = load_artifact(folder, KIND)
-        config, tensors = artifact.config, artifact.tensors
+        artifact = load_artifact(folder, KIND, _Folder)
+        config, tensors = artifact.config, artifact.tensors()
         melodies = Melodies(tensors["melodies"].numpy())
         points = _prior_points(model, len(melodies))
-        same_points = torch.tensor(config["first_point"])
-        if config["model"] != model.fingerprint or not torch.allclose(
+        same_points = torch.tensor(config.first_point)
+        if config.model != model.fingerprint or not torch.allclose(
             same_points, points[0, :4], atol=1e-4
         ):
             return None
-        temperature = float(config["temperature"])
         if "encodings" not in tensors:
-            return Bank(temperature, points, melodies)
+            return Bank(config.temperature, points, melodies)
         encodings = tensors["encodings"].float() * STEP
         reconstructions = Melodies(tensors["reconstructions"].numpy())
-        return Bank(temperature, points, melodies, encodings, reconstructions)
-    except (ArtifactError, KeyError, TypeError, ValueError, RuntimeError):
+        if encodings.shape != (len(reconstructions), model.latent_dim):
+            return None
+        return Bank(config.temperature, points, melodies, encodings, reconstructions)
+    except (ArtifactError, KeyError, UsageError, RuntimeError):
         return None
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.loading import rule_files
 from melodyconstraints.storage.cache import ACTORS, cache_place
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.bank import load_bank
 
 _TRIED = 64
 """Melodies of the bank whose rewards tell a rule from its earlier versions."""
-_RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
-"""A file in a specification, which may combine rules: ``not:/home/ann/mine.py:f``."""
 
 
 def cached_actor(
@@ -51,5 +48,4 @@ def cached_actor(
 
 def _files_of(spec: str) -> list[bytes]:
     """Contents of the rule files that a specification names."""
-    paths = map(Path, _RULE_FILE.findall(spec))
-    return [path.read_bytes() for path in paths if path.is_file()]
+    return [path.read_bytes() for path in rule_files(spec) if path.is_file()]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,13 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
-from melodyconstraints.latent.pair import ActorCritic, RoundRecord, load_pair, save_pair
+from melodyconstraints.latent.pair import (
+    ActorCritic,
+    PairConfig,
+    RoundRecord,
+    load_pair,
+    save_pair,
+)
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -34,8 +40,9 @@ from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import MelodyActor
-from melodyconstraints.workflows.knobs import KNOBS, Knobs
+from melodyconstraints.workflows.actor import MelodyActor, satisfies_all
+from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.knobs import FREQUENT, Knobs, is_knob, scale_rules
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -44,7 +51,6 @@ from melodyconstraints.workflows.train_actor import (
 )
 
 KIND = "knob-actor"
-METHODS = {"actor": True}
 _REMEDY = (
     "train it again with: mc train-actor --knobs; or an actor for your rules with: mc train-actor"
 )
@@ -144,6 +150,18 @@ def draw_conditions(count: int, generator: torch.Generator) -> Tensor:
 
 
 @dataclass(kw_only=True)
+class KnobsConfig(PairConfig):
+    """The configuration of the folder of a conditional actor, which has no critic."""
+
+    method: Literal["actor"]
+    heads: tuple[()]
+
+    @property
+    def condition_dim(self) -> int:  # noqa: D102 (as of the base)
+        return CONDITION
+
+
+@dataclass(kw_only=True)
 class ConditionalActor(ActorCritic):
     """A conditional actor for scale and density; :meth:`at` sets them. It needs no critic.
 
@@ -158,6 +176,7 @@ class ConditionalActor(ActorCritic):
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
         *others: str,
+        tonic: bool = False,
     ) -> MelodyActor:
         """The actor at one setting of the knobs; it draws like one trained for these rules.
 
@@ -165,22 +184,22 @@ class ConditionalActor(ActorCritic):
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
                 or numbers in [0, 11]; None for all notes.
             density: at least so many notes in 16 bars; None for any number.
-            others: none; a staff generator has more knobs, see :mod:`.knobs`.
+            others, tonic: none; these knobs are about notes alone. See :mod:`.knobs`.
 
         Raises:
             UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
-        specs = [*knob_specs(scale, density), *others]
-        rules = find_rules(specs)
+        rules = scale_rules(scale, tonic=False)
+        rules += find_rules([*others, *([] if density is None else [f"density:{density}"])])
+        wanted = " ".join(f"--rule {rule.spec}" for rule in rules)
         if others or not str(density or 0).isdecimal():
             raise UsageError(
-                "the knobs of this model are a scale and a least density, got "
-                f"{', '.join(specs)}; take those of --model staff, or train: mc train-actor"
+                "the knobs of this model are the notes of a scale and a least density, got "
+                f"{wanted}; take those of --model staff, or train: mc train-actor {wanted}"
             )
         density = int(density or 0)
         allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
         if len(allowed) < FEWEST_PITCH_CLASSES or density > HIGHEST_DENSITY:
-            wanted = " ".join(f"--rule {spec}" for spec in specs)
             raise UsageError(
                 f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
                 f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density}; train an actor "
@@ -194,23 +213,6 @@ class ConditionalActor(ActorCritic):
             critic=Critics([]),
             settings=self.settings,
         )
-
-
-def knob_specs(scale: str | Collection[int] | None, density: int | str | None) -> list[str]:
-    """A setting of the knobs as specifications of rules.
-
-    >>> knob_specs("D-dorian", 96), knob_specs("0,2,E", None), knob_specs([7, 0, 4], None)
-    (['scale:D-dorian', 'density:96'], ['pitch-classes:0,2,E'], ['pitch-classes:0,4,7'])
-    """
-    specs = []
-    if isinstance(scale, str):
-        is_set = "," in scale or scale.isdecimal()
-        specs.append(f"{'pitch-classes' if is_set else 'scale'}:{scale}")
-    elif scale is not None:
-        specs.append("pitch-classes:" + ",".join(map(str, sorted(scale))))
-    if density is not None:
-        specs.append(f"density:{density}")
-    return specs
 
 
 def train_knobs(
@@ -245,9 +247,10 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
 
 
 def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
-    """Whether a model has a knob for every rule."""
+    """Whether a model has a knob for every rule, or its prior satisfies them often enough."""
     if isinstance(model, StaffGenerator):
-        return all(spec.partition(":")[0] in KNOBS for spec in specs)
+        others = find_rules([spec for spec in specs if not is_knob(spec)])
+        return bool(satisfies_all(others, load_bank(model).melodies).mean() >= FREQUENT)
     home = home_of(model)
     least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
     return (
@@ -278,5 +281,5 @@ def load_knobs(
         home = home_of(model) or BUNDLED
         own = home / FOLDER_OF_KNOBS
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
-    saved = load_pair(folder, KIND, METHODS, _REMEDY)
-    return ConditionalActor(model=saved.model(model, load_model), **saved.pair)
+    _, pair = load_pair(folder, KIND, KnobsConfig, _REMEDY, model, load_model)
+    return ConditionalActor(**pair)

@@ -31,10 +31,10 @@ from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
-from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.seeds import derived_generator, prior_points
 from melodyconstraints.workflows.train_actor import LIKE
 
 _ACTOR_SEED_OFFSET = 1
@@ -157,7 +157,8 @@ def evaluate_actor(
     """Draw ``n`` melodies from the prior and ``n`` from the actor and measure both.
 
     Args:
-        also: rules to measure besides the actor's own, such as the density of a C major actor.
+        also: rules to measure besides the actor's own, such as the density of a C major actor;
+            its own among them are measured once.
         held_out: real melodies, to measure realism by.
         like, unlike: examples of both kinds, for an actor that learned from examples; those that
             it learned from are left out.
@@ -171,11 +172,14 @@ def evaluate_actor(
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
     examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
     actor.require_rules()
-    own = len(actor.rules)
-    rules = find_rules([*actor.rules, *also])
+    asked = np.flatnonzero(actor.is_asked)
+    known = {rule.spec for rule in actor.rules}
+    rules = find_rules(
+        [*actor.rules, *(rule for rule in find_rules(also) if rule.spec not in known)]
+    )
     sampling = actor.sampling(options)
     z = prior_points(actor.model, n, sampling.seed)
-    shifted = actor.shift(z)
+    shifted = actor.shift(z, derived_generator(SEARCH, sampling.seed))
     prior = actor.sampler(sampling).decode(z)
     other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
     drawn = actor.sampler(other).decode(shifted)
@@ -186,8 +190,8 @@ def evaluate_actor(
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
-        prior_all_satisfied=all_satisfied(prior_rewards[:, :own]) if own else None,
-        all_satisfied=all_satisfied(rewards[:, :own]) if own else None,
+        prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
+        all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
         z_mse=z_mse(shifted, z, actor.model.sigma_bar),
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),

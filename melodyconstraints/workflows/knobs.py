@@ -2,7 +2,9 @@
 
 The staff generator draws a melody from its number of notes, its range, its share of steps and
 others, and writes it on a staff that any scale may be read into. So a scale holds for every note;
-and rules about those numbers are asked for in z itself, and the best of a few draws is kept.
+rules about those numbers are asked for in z itself, and the best of a few draws is kept. Any other
+rule is satisfied by drawing until it is: exactly the prior's melodies that satisfy it, for as long
+as there are enough of them.
 
 >>> import melodyconstraints as mc
 >>> knobs = mc.load_knobs(model=mc.load_model("staff"))
@@ -12,13 +14,12 @@ and rules about those numbers are asked for in z itself, and the best of a few d
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
 import numpy as np
 from torch import Tensor, nn
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import Melodies
@@ -28,10 +29,12 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
-from melodyconstraints.rules.scales import SCALES, parse_scale
+from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.seeds import prior_points
 
+FREQUENT = 1 / 256
+"""Least share of the prior's melodies that satisfies rules without an actor: a few seconds."""
 CANDIDATES = 8
 """Draws of which the one with the highest rewards is kept."""
 _STEPS_PER_SEMITONE = 7 / 12
@@ -87,9 +90,15 @@ class Request(nn.Module):
 
 @dataclass(kw_only=True, repr=False)
 class RequestActor(MelodyActor):
-    """One setting of the knobs; it draws like an actor that was trained for its rules."""
+    """One setting of the knobs; it draws like an actor that was trained for its rules.
+
+    Args:
+        candidates: draws of which the best is kept.
+        rejects: whether it draws until every rule is satisfied.
+    """
 
     candidates: int = CANDIDATES
+    rejects: bool = False
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies, each the one with the highest rewards of a few.
@@ -100,6 +109,8 @@ class RequestActor(MelodyActor):
         Raises:
             UsageError: n below 1, or an option outside its range.
         """
+        if self.rejects:
+            return self.generate_satisfying(n, **options)[0]
         sampling = self.sampling(options)
         z = prior_points(self.model, n * self.candidates, sampling.seed)
         drawn = self.sampler(sampling).decode(self.shift(z))
@@ -119,6 +130,7 @@ class Knobs:
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
         *others: str,
+        tonic: bool = True,
     ) -> RequestActor:
         """The generator at one setting.
 
@@ -126,51 +138,83 @@ class Knobs:
             scale: as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as in
                 ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
             density: at least so many notes in 16 bars, or a range such as ``40..60``.
-            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``.
+            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``; and
+                any others, for which melodies are drawn until they are satisfied.
+            tonic: whether a scale's rule is about its tonic as well, or its notes alone.
 
         Raises:
-            UsageError: no such scale, knob or range.
+            UsageError: no such scale, rule or range.
         """
         specs = [*others, *([] if density is None else [f"density:{density}"])]
-        ranges = dict(map(_asked, specs))
-        wanted, tonic_first = ([], ()) if scale is None else _scale(scale)
-        rules = find_rules([*wanted, *specs])
-        choosing = bool(specs)
+        knobs = [spec for spec in specs if is_knob(spec)]
+        tonic_first = () if scale is None else pitch_classes_of(scale)
+        rules = [*scale_rules(scale, tonic=tonic), *find_rules(specs)]
         facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
-        request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
+        request = Request(
+            self.model, dict(map(_asked, knobs)), mode_of(tonic_first) if tonic_first else None
+        )
         return RequestActor(
             model=self.model,
             rules=rules,
             actor=cast(Actor, request),
             method="actor",
             scale=tonic_first,
-            candidates=CANDIDATES if choosing else 1,
+            candidates=CANDIDATES if rules else 1,
+            rejects=len(knobs) < len(specs),
             **facts,
         )
+
+
+def is_knob(spec: str) -> bool:
+    """Whether a rule is asked for by value."""
+    return spec.partition(":")[0] in KNOBS
 
 
 def _asked(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")
-    if name not in KNOBS:
-        raise UsageError(
-            f"a knob is one of {', '.join(KNOBS)} with a range, such as ambitus:10..14, got "
-            f"{spec!r}; for other rules train an actor: mc train-actor --rule {spec}"
-        )
     return KNOBS[name].attribute, KNOBS[name].range_of(argument)
 
 
-def _scale(scale: str | Collection[int]) -> tuple[list[str | Rule], tuple[int, ...]]:
-    """The rule of a scale or set, and its pitch classes, the tonic first."""
-    named = parse_scale(scale) if isinstance(scale, str) else None
-    if named:
-        steps = SCALES[named.name]
-        return [f"scale:{scale}"], tuple((named.tonic + step) % 12 for step in steps)
-    text = scale if isinstance(scale, str) else ",".join(map(str, scale))
-    if isinstance(scale, str) and "," not in scale and not scale.isdecimal():
-        find_rules([f"scale:{scale}"])  # says which scales are near
-    (rule,) = find_rules([f"pitch-classes:{text}"])
-    first = find_rules([f"pitch-classes:{text.split(',')[0]}"])[0].pitch_classes or frozenset()
+def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:
+    """The rule of a scale, or of its notes alone, in the key signature of the scale.
+
+    Raises:
+        UsageError: no such scale or pitch class.
+    """
+    if scale is None:
+        return []
+    if _is_set(scale):
+        return find_rules([f"pitch-classes:{_text(scale)}"])
+    (rule,) = find_rules([f"scale:{scale}"])
+    if tonic:
+        return [rule]
+    (notes,) = find_rules([f"pitch-classes:{','.join(map(str, pitch_classes_of(scale)))}"])
+    return [replace(notes, key=rule.key)]
+
+
+def pitch_classes_of(scale: str | Collection[int]) -> tuple[int, ...]:
+    """Pitch classes of a scale or a set, the tonic, or what is named first, before the others.
+
+    >>> pitch_classes_of("D-dorian"), pitch_classes_of("G,C,E")
+    ((2, 4, 5, 7, 9, 11, 0), (7, 0, 4))
+    """
+    if not _is_set(scale):
+        named = parse_scale(str(scale))
+        if named is None:
+            find_rules([f"scale:{scale}"])  # says which are near
+        return () if named is None else named.from_tonic
+    first, every = (
+        find_rules([f"pitch-classes:{text}"])[0].pitch_classes or frozenset()
+        for text in (_text(scale).split(",")[0], _text(scale))
+    )
     (tonic,) = first
-    others = sorted((rule.pitch_classes or first) - first, key=lambda pc: (pc - tonic) % 12)
-    return [f"pitch-classes:{text}"], (tonic, *others)
+    return tuple(sorted(every, key=lambda pitch_class: (pitch_class - tonic) % 12))
+
+
+def _is_set(scale: str | Collection[int]) -> bool:
+    return not isinstance(scale, str) or "," in scale or scale.isdecimal()
+
+
+def _text(scale: str | Collection[int]) -> str:
+    return scale if isinstance(scale, str) else ",".join(map(str, scale))

@@ -56,7 +56,7 @@ def vary(model: MelodyVAE, melody: Melody, n: int, **options: Unpack[SamplingOpt
     posterior = encode(model, [melody])
     sampling = Sampling.of(options, temperature=0.0)
     generator = torch.Generator().manual_seed(sampling.seed)
-    noise = torch.randn(n, model.latent_dim, generator=generator).to(model.device)
+    noise = torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
     decoder_seed = int(torch.randint(2**31, (), generator=generator))
     sampler = MelodySampler(model, sampling.with_seed(decoder_seed))
     return sampler.decode(posterior.mean + posterior.scale * noise)

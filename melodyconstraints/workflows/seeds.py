@@ -26,13 +26,18 @@ def derived_generator(purpose: str, seed: int) -> torch.Generator:
 
 
 def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` points of the prior N(0, I).
+    """``(n, Z)`` points of the prior N(0, I), on the model's device and in its precision.
 
     Raises:
         UsageError: n below 1.
     """
     check_count(n)
-    return torch.randn(n, model.latent_dim, generator=derived_generator(POINTS, seed))
+    return next_points(model, n, derived_generator(POINTS, seed))
+
+
+def next_points(model: MelodyVAE, n: int, generator: torch.Generator) -> Tensor:
+    """The next ``(n, Z)`` points of a generator on the CPU; see :func:`prior_points`."""
+    return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
 
 
 def check_count(n: int) -> None:

@@ -36,6 +36,8 @@ from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
+from melodyconstraints.rules.loading import rule_files
+from melodyconstraints.storage.consents import consent
 from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
@@ -100,6 +102,8 @@ def train_actor(
         TrainingError: a rule gives every melody the same reward.
     """
     settings, found = _check(preset, method, settings), find_rules(rules)
+    for path in (path for rule in found for path in rule_files(rule.spec)):
+        consent(path)  # to run it where the actor is loaded
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     with ExitStack() as stack:
         if progress:

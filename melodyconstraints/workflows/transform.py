@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from types import EllipsisType
 from typing import Any, cast
 
 import numpy as np
@@ -71,6 +72,7 @@ class Transformation:
         before, after: ``(R,)`` rewards.
         distance: mean over dimensions of the squared shift over the posterior's scale.
         decoded: melodies that were decoded in the search.
+        asked: ``(R,)`` whether a rule's weight is not 0; all if not given.
     """
 
     original: Melody
@@ -79,11 +81,12 @@ class Transformation:
     after: NDArray[np.float64]
     distance: float
     decoded: int
+    asked: NDArray[np.bool_] | EllipsisType = ...
 
     @property
     def satisfied(self) -> bool:
-        """Whether every rule is satisfied."""
-        return bool((self.after >= SATISFIED).all())
+        """Whether every rule whose weight is not 0 is satisfied."""
+        return bool((self.after[self.asked] >= SATISFIED).all())
 
     @property
     def notes_kept(self) -> float:
@@ -119,8 +122,9 @@ def transform(
     """
     _check(actor, strength, keep_bars, variations)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
     if len(set(keep_bars)) == BARS:
-        return [Transformation(melody, melody, before, before, 0.0, 0)] * variations
+        return [unchanged] * variations
     knobs = not actor.heads
     if knobs and strength == variations == 1:
         nearest = keep(melody, Melodies.stack([in_scale(melody, actor.pitch_classes)]), keep_bars)
@@ -129,14 +133,14 @@ def transform(
             z, moved = invert(actor.model, [melody, nearest[0]])
             distance = float(((moved - z) / actor.model.sigma_bar).square().mean())
             return [Transformation(melody, nearest[0], before, after, distance, 0)]
-    if knobs and not (before >= SATISFIED).all():
+    if knobs and not unchanged.satisfied:
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)
     transformed = []
     for number in range(variations):
-        if number == 0 and (before >= SATISFIED).all():
-            transformed.append(Transformation(melody, melody, before, before, 0.0, 0))
+        if number == 0 and unchanged.satisfied:
+            transformed.append(unchanged)
             continue
         z = start
         if number:  # a variation begins beside the melody's point
@@ -150,7 +154,11 @@ def transform(
             result = search.decode(moved)[0]
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
-        transformed.append(Transformation(melody, result, before, after, distance, search.decoded))
+        transformed.append(
+            replace(
+                unchanged, melody=result, after=after, distance=distance, decoded=search.decoded
+            )
+        )
     return transformed
 
 
@@ -186,7 +194,7 @@ def _check(
         raise UsageError(f"strength must be a number of at least 0, got {strength}")
     if variations < 1:
         raise UsageError(f"variations must be at least 1, got {variations}")
-    if not actor.rules:
+    if not actor.asked:
         raise UsageError("a transformation needs an actor with rules; train one with rules")
 
 
@@ -322,7 +330,7 @@ class _Neighbourhood:
 
     def project(self, candidate: _Candidate) -> Tensor:
         """The point of a candidate with all of the original that the rules allow."""
-        target = restore(self.original, candidate.melody, self.actor.rules)
+        target = restore(self.original, candidate.melody, self.actor.asked)
         return invert(self.actor.model, [target])
 
     def around(self, point: Tensor, spread: float) -> Tensor:
@@ -359,10 +367,11 @@ class _Neighbourhood:
         self.constraint.keep(points, measured, None)
         shifts = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
         candidates = [] if self.best is None else [self.best]
+        of_asked = rewards[:, self.actor.is_asked]
         for row, melody in enumerate(melodies):
-            satisfied = bool((rewards[row] >= SATISFIED).all())
+            satisfied = bool((of_asked[row] >= SATISFIED).all())
             kept = onset_recall(melody.events[None], self.original.events[None])
-            quality = kept if satisfied else float(rewards[row].mean())
+            quality = kept if satisfied else float(of_asked[row].mean())
             score = (satisfied, quality, -shifts[row])
             candidates.append(_Candidate(score, points[row : row + 1], melody))
         self.best = max(candidates, key=lambda one: one.score)

@@ -11,7 +11,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.train_actor import train_actor
 
 pytestmark = pytest.mark.usefixtures("quick_recipe", "quick_search")
-MISSING = "rewards of rules/mine.py:f are missing: there is no rule file"
+MISSING = "rewards of mine.py:f are missing: there is no rule file"
 REMEDY = "where its file has moved, give it with --rules-from FILE"
 
 
@@ -38,7 +38,7 @@ def test_an_actor_generates_without_its_rule_file(mc, actor, tmp_path):
     assert REMEDY in result.stderr
     assert "satisfy every rule" not in result.stderr
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["rules"] == ["density:252", "rules/mine.py:f"]
+    assert manifest["rules"] == ["density:252", "mine.py:f"]
     for entry in manifest["melodies"]:
         assert entry["rewards"].keys() == {"density:252"}
         assert "satisfied" not in entry
@@ -51,11 +51,11 @@ def test_with_the_file_in_its_new_place_rewards_are_there(mc, actor, tmp_path):
     assert "0 of 2 satisfy every rule" in result.stderr
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     for entry in manifest["melodies"]:
-        assert entry["rewards"]["rules/mine.py:f"] == entry["notes"] / 512
+        assert entry["rewards"]["mine.py:f"] == entry["notes"] / 512
     result = mc("evaluate", *told, "-n", 4, "--json")
-    assert json.loads(result.stdout)["rules"].keys() == {"density:252", "rules/mine.py:f"}
+    assert json.loads(result.stdout)["rules"].keys() == {"density:252", "mine.py:f"}
     result = mc("transform", "tune.mid", *told, "-o", "done.mid", "--json")
-    assert json.loads(result.stdout)["rules"] == ["density:252", "rules/mine.py:f"]
+    assert json.loads(result.stdout)["rules"] == ["density:252", "mine.py:f"]
 
 
 @pytest.mark.parametrize(

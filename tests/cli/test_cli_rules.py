@@ -59,7 +59,8 @@ def test_show_explains_a_rule_of_the_library(mc):
     [
         (
             "scale:D-dorian",
-            "scale:D-dorian\nshare of notes in {0, 2, 4, 5, 7, 9, 11}\nkey signature: C\n",
+            "scale:D-dorian\nnotes in {0, 2, 4, 5, 7, 9, 11}, of which {5, 11} sound and none "
+            "fits better as the tonic than 2\nkey signature: C\n",
         ),
         ("density:9", "density:9\nat least 9 notes in 16 bars\n"),
     ],

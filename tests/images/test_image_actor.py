@@ -357,7 +357,7 @@ def test_a_damaged_folder_is_refused(make_actor, tmp_path):
 def test_an_actor_of_another_version_is_refused(make_actor, tmp_path, change):
     save_actor(make_actor(), tmp_path / "actor")
     artifact = load_artifact(tmp_path / "actor", KIND)
-    save_artifact(tmp_path / "actor", KIND, artifact.config | change, artifact.tensors, "")
+    save_artifact(tmp_path / "actor", KIND, artifact.config | change, artifact.tensors(), "")
     with pytest.raises(ArtifactError, match="does not fit this version: "):
         load_actor(tmp_path / "actor")
 

@@ -8,8 +8,7 @@ from melodyconstraints.melody.events import REST, Melodies, Melody
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.rules import all_of, any_of, find_rules, library
 from melodyconstraints.rules.rhythm import density_rule
-from melodyconstraints.rules.scales import Scale
-from melodyconstraints.rules.tonality import in_scale_rule, in_set_rule
+from melodyconstraints.rules.tonality import cmajor_rule, in_set_rule, scale_rule
 
 EMPTY = Melody(np.full(256, REST))
 C_D_E_FSHARP = Melody.from_notes([(0, 4, 60), (4, 4, 62), (8, 1, 64), (16, 32, 66)])
@@ -28,8 +27,8 @@ def test_share_of_notes_in_a_set():
 
 
 def test_share_of_notes_in_a_scale():
-    c_major = in_scale_rule("cmajor", Scale(0, "major"))
-    g_major = in_scale_rule("gmajor", Scale(7, "major"))
+    c_major = cmajor_rule("cmajor", "")
+    g_major = in_set_rule("G major", {7, 9, 11, 0, 2, 4, 6})
     assert reward(c_major, C_D_E_FSHARP, LOW_C_HIGH_G, EMPTY) == [0.75, 1.0, 0.0]
     assert reward(g_major, C_D_E_FSHARP, LOW_C_HIGH_G, EMPTY) == [1.0, 1.0, 0.0]
 
@@ -70,9 +69,14 @@ def test_density_at_most_and_between(argument, rewards):
 
 
 def test_rules_carry_what_piano_rolls_and_midi_files_need():
-    scale = in_scale_rule("scale:A-minor", Scale(9, "minor"))
+    scale = scale_rule("scale:A-minor", "A-minor")
     assert (scale.key, scale.pitch_classes) == ("Am", frozenset({9, 11, 0, 2, 4, 5, 7}))
-    assert scale.description == "share of notes in {0, 2, 4, 5, 7, 9, 11}"
+    assert scale.description == (
+        "notes in {0, 2, 4, 5, 7, 9, 11}, of which {5, 11} sound and none fits better as the "
+        "tonic than 9"
+    )
+    c_major = cmajor_rule("cmajor", "")
+    assert (c_major.key, c_major.description) == ("C", "share of notes in {0, 2, 4, 5, 7, 9, 11}")
     assert in_set_rule("x", {7}).key is None
     density = density_rule("density:9", "9")
     assert (density.key, density.pitch_classes) == (None, None)

@@ -95,6 +95,34 @@ def test_another_name_means_the_same_scale(other, name):
     assert parse_scale(f"Eb-{other}") == parse_scale(f"Eb-{name}") == Scale(3, name)
 
 
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("C-major", "F B"),
+        ("A-minor", "F B"),
+        ("D-dorian", "F B"),
+        ("E-phrygian", "F B"),
+        ("G-mixolydian", "F B"),
+        ("F-lydian", "B"),
+        ("B-locrian", "F"),
+        ("A-harmonic-minor", "G#"),
+        ("A-melodic-minor", "C G#"),
+        ("E-phrygian-dominant", "G#"),
+        ("C-major-pentatonic", "E"),
+        ("A-blues", "D# E"),
+        ("C-double-harmonic", "Db E Ab B"),
+    ],
+)
+def test_the_notes_that_set_a_scale_apart_from_the_nearest_modes(text, letters):
+    assert parse_scale(text).characteristic == {TONICS[letter] for letter in letters.split()}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_a_scale_has_no_tonic_where_it_is_itself_on_another_note(name):
+    symmetric = {"half-whole", "whole-half", "augmented", "whole-tone", "chromatic"}
+    assert Scale(3, name).has_tonic == (name not in symmetric)
+
+
 def test_all_scales_stand_on_their_own_tonic():
     assert all(steps[0] == 0 and sorted(set(steps)) == list(steps) for steps in SCALES.values())
 

@@ -5,7 +5,9 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.metrics.modes import STABILITY
 from melodyconstraints.rules import find_rule
+from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.rules.tonality import CHORDS, KRUMHANSL_KESSLER, parse_chord
 
 NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -23,6 +25,74 @@ def lasting(weights):
     """Pitch classes that last so many steps."""
     ends = np.cumsum(weights)
     return Melody.from_notes([(ends[p] - weights[p], weights[p], 60 + p) for p in range(12)])
+
+
+def test_a_scale_by_hand():
+    """C, F, B and D last a quarter each; D ends the melody and the only phrase, E never sounds."""
+    weights = {0: 0.25, 5: 0.25, 11: 0.25, 2: 0.55}
+    c_major = (0, 2, 4, 5, 7, 9, 11)
+
+    def fit(tonic):
+        all_notes = sum(STABILITY[(note - tonic) % 12] for note in c_major)
+        return sum(
+            weight / 1.3 * np.log(STABILITY[(note - tonic) % 12] / all_notes)
+            for note, weight in weights.items()
+        )
+
+    melody, with_fsharp = line(60, 65, 71, 62), line(60, 65, 71, 66, 62)
+    best = max(map(fit, c_major))
+    expected = [np.exp(-4 * (best - fit(tonic))) for tonic in (0, 2, 9)]
+    specs = ("C-major", "D-dorian", "A-minor")
+    assert [reward(spec, melody)[0] for spec in specs] == pytest.approx(expected)
+    assert fit(2) == best
+    # a fifth note, outside the scale: its time and place do not count, that it is there does
+    assert reward("D-dorian", with_fsharp) == [0.8]
+    # without B, and with it for a sixteenth of the two that it asks for
+    without_b = Melody.from_notes([(0, 5, 62), (5, 5, 65), (16, 16, 62)])
+    short_b = Melody.from_notes([(0, 5, 62), (5, 5, 65), (10, 1, 71), (16, 16, 62)])
+    assert reward("D-dorian", without_b, short_b) == [0.5, 0.75]
+
+
+def test_a_melody_satisfies_one_tonic_of_its_scale_that_it_rests_on():
+    white = ("C-major", "D-dorian", "E-phrygian", "F-lydian", "G-mixolydian", "Am", "B-locrian")
+    even = [60, 62, 64, 65, 67, 69, 71] * 4
+    endings = [line(*even, last) for last in (60, 62, 64, 65, 67, 69, 71)]
+    satisfied = np.array([reward(spec, *endings) for spec in white]) == 1
+    assert np.array_equal(satisfied, np.eye(7))
+    assert reward("cmajor", *endings) == [1] * 7
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_scale_can_be_satisfied_on_every_tonic(name):
+    for tonic in range(12):
+        steps = SCALES[name]
+        melody = line(*(60 + tonic + step for step in (*steps, *steps[::-1])))
+        outside = line(*(60 + tonic + step for step in (*steps, *range(12), *steps[::-1])))
+        once, again = reward(f"scale:{NAMES[tonic]}-{name}", melody, outside)
+        assert once == 1
+        assert again < 1 or name == "chromatic"
+
+
+@pytest.mark.parametrize(
+    ("pitches", "expected"),
+    [
+        ([67, 64, 62], 1),  # from the step above
+        ([67, 60, 62, 74, 62], (1 + 1 / 6) / 2),  # from an octave above: five from the fifth
+        ([67, 60, 62, 62], 1),  # from below, then repeated
+        ([69, 62], 1),  # from the fifth above
+        ([57, 62], 1),  # from the fifth below
+        ([67, 62], (1 + 2 / 3) / 2),  # a fourth above: two semitones from the fifth
+        ([62, 64], (2 / 3 + 1) / 2),  # ends two semitones from the tonic
+        ([62, 62], 0.5),  # not approached
+        ([], 0),
+    ],
+)
+def test_cadences_by_hand(pitches, expected):
+    assert reward("cadence:D-dorian", line(*pitches)) == [pytest.approx(expected)]
+
+
+def test_a_scale_without_a_fifth_has_no_cadence_from_it():
+    assert reward("cadence:B-locrian", line(66, 59), line(60, 59)) == [0.5, 1]
 
 
 @pytest.mark.parametrize("tonic", range(12))

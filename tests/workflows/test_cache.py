@@ -8,9 +8,10 @@ import torch
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rules, rule
+from melodyconstraints.rules.loading import rule_files
 from melodyconstraints.storage.cache import CACHE, cache_entries
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.cache import _RULE_FILE, cached_actor
+from melodyconstraints.workflows.cache import cached_actor
 from melodyconstraints.workflows.train_actor import train_actor
 
 
@@ -102,4 +103,4 @@ def test_an_edit_that_changes_no_reward_of_the_bank_makes_another_rule_too(train
     ],
 )
 def test_files_in_specifications_by_hand(spec, names):
-    assert _RULE_FILE.findall(spec) == names
+    assert [str(path) for path in rule_files(spec)] == names

@@ -19,7 +19,13 @@ from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
 from melodyconstraints.workflows.train_actor import train_actor
-from melodyconstraints.workflows.transform import Transformation, keep, restore, transform
+from melodyconstraints.workflows.transform import (
+    Transformation,
+    in_scale,
+    keep,
+    restore,
+    transform,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -319,6 +325,14 @@ def knobs(tiny_model, tiny_recipe, monkeypatch, tmp_path):
     return train_knobs(tiny_model, tiny_recipe).at("D-dorian", 60)
 
 
+def test_notes_in_the_scale_need_no_search(knobs, tune, monkeypatch):
+    monkeypatch.setattr(module, "_critic_of_bank", None)
+    (found,) = transform(knobs, tune)
+    assert found.satisfied
+    assert found.melody == in_scale(tune, knobs.pitch_classes)
+    assert (found.distance > 0, found.decoded) == (True, 0)
+
+
 def test_knobs_learn_a_critic_from_the_bank_and_the_actors_own_point_is_tried(
     knobs, tune, monkeypatch
 ):
@@ -329,9 +343,10 @@ def test_knobs_learn_a_critic_from_the_bank_and_the_actors_own_point_is_tried(
         return whole(search, points)
 
     monkeypatch.setattr(module._Neighbourhood, "_try", watch)
+    monkeypatch.setattr(module, "in_scale", lambda melody, _: melody)  # which would be enough
     (found,) = transform(knobs, tune)
     search, first = tried[0]
-    assert search.actor.heads == (("scale:D-dorian", "density:60"),)
+    assert search.actor.heads == (tuple(knobs.names),)
     with torch.no_grad():
         shifted = knobs.shift(search.start)
     assert any(torch.allclose(point, shifted[0]) for point in first)

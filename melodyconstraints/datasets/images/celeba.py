@@ -65,6 +65,10 @@ PAPER_ATTRIBUTES = (
 """The ten attributes of *Latent Constraints*; facial hair is the opposite of ``No_Beard``."""
 
 
+_LARGEST_IMAGE = 1 << 24
+"""Bytes of an image in a zip file at most, decompressed."""
+
+
 class ZipFiles(ImageFiles):
     """The image files in a zip file, by their names without folders.
 
@@ -85,7 +89,16 @@ class ZipFiles(ImageFiles):
 
     def read(self, name: str) -> bytes:  # noqa: D102 (as of the base)
         try:
-            return self._zip.read(self._members[name])
+            member = self._zip.getinfo(self._members[name])
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile(f"{printable(name)} is not packed by deflate")
+            with self._zip.open(member) as file:
+                data = file.read(_LARGEST_IMAGE + 1)
+            if len(data) > _LARGEST_IMAGE:
+                raise zipfile.BadZipFile(
+                    f"{printable(name)} has more than {_LARGEST_IMAGE:,} bytes"
+                )
+            return data
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
             raise self._damaged(error) from error
 

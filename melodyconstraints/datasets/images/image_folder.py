@@ -360,6 +360,8 @@ class _Table:
         for row, file in enumerate(self.column(FILE)):
             if not file:
                 raise self.error(row, "no file; name one in every line")
+            if Path(file).is_absolute() or ".." in Path(file).parts:
+                raise self.error(row, f"{printable(file)} is outside the folder")
             if file in seen:
                 raise self.error(row, f"{printable(file)} a second time; keep one of the lines")
             seen.add(file)

@@ -51,6 +51,10 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_find(folder, name) for name in ORIGINAL_MD5)
 
 
+_MOST_BYTES = 600_000_000
+"""Bytes that are read of a file at most, decompressed; the largest of EMNIST has 547 million."""
+
+
 def is_original(contents: Mapping[str, bytes]) -> bool:
     """Whether files are MNIST itself, not another data set under the same names.
 
@@ -184,7 +188,10 @@ def _contents(folder: Path, name: str) -> bytes:
             f"{folder} has no {name}, raw or .gz; MNIST is four files: {', '.join(ORIGINAL_MD5)}"
         )
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data: bytes = file.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ImageDataError(f"{path} cannot be read: {error}; download it again") from error
+    if len(data) > _MOST_BYTES:
+        raise ImageDataError(f"{path} has more than {_MOST_BYTES:,} bytes; take fewer images")
+    return data

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.datasets.melodies.splits import SPLITS
 from melodyconstraints.errors import StoreError, UsageError
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import VOCABULARY, Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.files import write_atomically
 
@@ -104,8 +104,9 @@ class StoredMelodies:
 
     @property
     def sources(self) -> NDArray[np.object_]:
-        """``(B,)`` first folder of each melody's path: the collection it belongs to."""
-        return np.array([str(file).split("/")[0] for file in self.files], dtype=object)
+        """``(B,)`` first folder of each melody's path, its collection; "" for a flat folder's."""
+        first = (str(file).partition("/") for file in self.files)
+        return np.array([folder if slash else "" for folder, slash, _ in first], dtype=object)
 
     @property
     def melodies(self) -> Melodies:
@@ -127,6 +128,8 @@ def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
         UsageError: ``split`` is unknown.
     """
     table = read_table(folder, split, columns=["events", "file"])
+    if table["file"].null_count:
+        raise StoreError(f"{folder} is damaged, extract it again: melodies without a file's name")
     events = table["events"].combine_chunks()
     return StoredMelodies(events_of(events), table["file"].to_numpy())
 
@@ -183,11 +186,21 @@ def arrow_dataset(folder: Path | str) -> Dataset:
 
 
 def events_of(column: pa.FixedSizeBinaryArray) -> NDArray[np.uint8]:
-    """View a column of events as ``(B, 256)``, without a copy."""
+    """View a column of events as ``(B, 256)``, without a copy.
+
+    Raises:
+        StoreError: a row without events, or what is no event.
+    """
     if not len(column):
         return np.zeros((0, STEPS), np.uint8)
     data = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, STEPS)
-    return data[column.offset : column.offset + len(column)]
+    events = data[column.offset : column.offset + len(column)]
+    if column.null_count or events.max() >= VOCABULARY:
+        raise StoreError(
+            f"a melody store is damaged, extract it again: {column.null_count} melodies are "
+            f"missing, the largest event is {events.max()} of {VOCABULARY - 1}"
+        )
+    return events
 
 
 def read_summary(folder: Path | str) -> dict[str, Any]:
@@ -203,7 +216,7 @@ def read_summary(folder: Path | str) -> dict[str, Any]:
             f"{folder} is not a finished melody store ({SUMMARY} cannot be read); "
             "make one with: mc extract-melodies MIDI_DIR -o " + str(folder)
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{Path(folder) / SUMMARY} is damaged: {error}") from error
     if not isinstance(summary, dict) or summary.get("format") != FORMAT:
         raise StoreError(f"{folder} is not a melody store of format {FORMAT}")

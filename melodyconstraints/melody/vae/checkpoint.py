@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Discriminator, Tag
 
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
-from melodyconstraints.storage.artifacts import fits_this_version, load_artifact, save_artifact
+from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -23,6 +24,19 @@ PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff"
 staff generator, and a hierarchical VAE of the preset ``small``."""
 DEFAULT_NAME = STAFF_NAME
 """Of the model that is taken where none is named."""
+
+
+def _architecture(config: Any) -> str:
+    return "staff" if isinstance(config, dict) and "flow_layers" in config else "hierarchical"
+
+
+@dataclass(kw_only=True)
+class _Folder:
+    model: Annotated[
+        Annotated[MelodyVAEConfig, Tag("hierarchical")] | Annotated[StaffConfig, Tag("staff")],
+        Discriminator(_architecture),
+    ]
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def home_of(model: MelodyVAE) -> Path | None:
@@ -48,9 +62,8 @@ def save_model(
     Returns:
         The fingerprint by which actors know the model.
     """
-    tensors = {name: tensor.half() for name, tensor in model.state_dict().items()}
     config = {"model": asdict(model.config), "training": dict(training or {})}
-    model.fingerprint = save_artifact(Path(folder), KIND, config, tensors, card)
+    model.fingerprint = save_artifact(Path(folder), KIND, config, halved(model), card)
     model.folder = str(Path(folder).resolve())
     return model.fingerprint
 
@@ -65,18 +78,16 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
-    artifact = load_artifact(folder, KIND)
-    with fits_this_version(folder):
-        model = model_of(artifact.config["model"])
-        model.load_state_dict({name: t.float() for name, t in artifact.tensors.items()})
+    artifact = load_artifact(folder, KIND, _Folder)
+    model = artifact.fill(lambda: model_of(artifact.config.model))
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]
     model.folder = names[0] if names else str(folder.resolve())
     model.fingerprint = artifact.fingerprint
-    return model.to(torch.device(device)).eval()
+    return model.to(torch.device(device))
 
 
-def model_of(config: Mapping[str, Any]) -> MelodyVAE:
-    """A model of random weights; its configuration's names tell its kind."""
-    if "flow_layers" in config:
-        return StaffGenerator(StaffConfig(**config))
-    return HierarchicalVAE(MelodyVAEConfig(**config))
+def model_of(config: MelodyVAEConfig | StaffConfig) -> MelodyVAE:
+    """A model of random weights."""
+    if isinstance(config, StaffConfig):
+        return StaffGenerator(config)
+    return HierarchicalVAE(config)

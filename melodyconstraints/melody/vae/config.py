@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.schema import Depth, Size
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,16 @@ class MelodyVAEConfig:
             bar embeddings; needs the hierarchical encoder.
     """
 
-    latent_dim: int
+    latent_dim: Size
     encoder: Literal["flat", "hierarchical"]
-    encoder_units: int
-    bar_code: int
-    conductor_units: int
-    conductor_layers: int
-    bar_embedding: int
-    decoder_units: int
-    decoder_layers: int
-    event_embedding: int | None
+    encoder_units: Size
+    bar_code: Annotated[int, Interval(ge=0, le=1 << 16)]
+    conductor_units: Size
+    conductor_layers: Depth
+    bar_embedding: Size
+    decoder_units: Size
+    decoder_layers: Depth
+    event_embedding: Size | None
     first_input: Literal["carry", "fresh"]
     residual: bool
 

@@ -262,6 +262,29 @@ def test_a_zip_that_is_damaged_at_an_image_is_refused(folder):
         read_images(folder, ATTRIBUTES, size=4)
 
 
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (zipfile.ZIP_DEFLATED, "b.png has more than 16,777,216 bytes"),
+        (zipfile.ZIP_LZMA, "b.png is not packed by deflate"),
+    ],
+)
+def test_a_zip_that_would_fill_the_memory_is_refused(folder, method, message):
+    path = folder / "img_align_celeba.zip"
+    with zipfile.ZipFile(path, "w", method) as packed:
+        for name, data in (FILES | {"b.png": bytes(1 << 25)}).items():
+            how = method if name == "b.png" else zipfile.ZIP_STORED
+            packed.writestr(name, data, how)
+    lie = (1 << 25).to_bytes(4, "little")  # it says itself how much there is: less
+    path.write_bytes(path.read_bytes().replace(lie, (100).to_bytes(4, "little")))
+    told = message if method == zipfile.ZIP_LZMA else "is truncated or damaged"
+    with pytest.raises(ImageDataError, match=told):
+        read_images(folder, ATTRIBUTES, size=4)
+    path.write_bytes(path.read_bytes().replace((100).to_bytes(4, "little"), lie))
+    with pytest.raises(ImageDataError, match=message):
+        read_images(folder, ATTRIBUTES, size=4)
+
+
 def test_the_reading_is_announced(folder):
     said = []
     read_images(folder, ATTRIBUTES, size=4, announce=said.append)

@@ -192,6 +192,8 @@ def test_an_image_that_cannot_be_opened_is_named(tmp_path):
         ("file,x,\na.png,1,1\n", "every column needs a name of its own"),
         ("file,x\na.png,1\nb.png\n", "line 3: 1 columns, not 2"),
         ("file,x\na.png,1\n,1\n", "line 3: no file; name one in every line"),
+        ("file,x\na.png,1\n../a.png,1\n", "line 3: ../a.png is outside the folder"),
+        ("file,x\na.png,1\n/a.png,1\n", "line 3: /a.png is outside the folder"),
         ("file,x\na.png,1\na.png,0\n", "line 3: a.png a second time; keep one of the lines"),
         ("file,caption,x\na.png,Ann,1\nb.png,,0\n", "line 3: no caption; give one to every"),
         ("file,x\na.png,1\nb.png,maybe\n", "line 3: x is 'maybe'; an attribute is 0 or 1"),

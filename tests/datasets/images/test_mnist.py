@@ -162,6 +162,14 @@ def test_a_damaged_gzip_is_refused(folder, damage):
         read_images(folder)
 
 
+def test_a_gzip_is_unpacked_up_to_a_limit(folder, monkeypatch):
+    monkeypatch.setattr(mnist, "_MOST_BYTES", len(IMAGES) - 1)
+    (folder / "train-images-idx3-ubyte").unlink()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(IMAGES))
+    with pytest.raises(ImageDataError, match=r"ubyte.gz has more than \d+ bytes; take fewer"):
+        read_images(folder)
+
+
 def test_the_small_digits_are_scaled_to_full_range_and_split_without_overlap():
     data = read_digits()
     assert data.train.images.shape == (1438, 8, 8, 1)

@@ -102,7 +102,7 @@ def test_a_store_reads_back_in_order_with_its_files_and_sources(store):
     assert stored.events.dtype == np.uint8
     assert stored.events.tobytes() == b"".join(entry["events"] for entry in ROWS)
     assert stored.files.tolist() == [entry["file"] for entry in ROWS]
-    assert stored.sources.tolist() == ["a", "b", "b", "four.mid"]
+    assert stored.sources.tolist() == ["a", "b", "b", ""]
     assert stored.melodies.pitches[:, 0].tolist() == [60, 61, 62, 63]
 
 
@@ -253,6 +253,20 @@ def test_a_damaged_part_is_not_read(store, damage, number):
         part.write_bytes(part.read_bytes()[: 100 if damage == "cut" else 0])
     with pytest.raises(StoreError, match="store is damaged, extract it again: "):
         read_store(store)
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        ({"events": bytes([255]) * STEPS}, "the largest event is 255 of 129"),
+        ({"events": None}, "1 melodies are missing"),
+        ({"file": None}, "melodies without a file's name"),
+    ],
+)
+def test_a_part_that_others_wrote_is_refused(tmp_path, lie, message):
+    folder = write(tmp_path / "store", [ROWS[0], ROWS[1] | lie])
+    with pytest.raises(StoreError, match=f"is damaged, extract it again: .*{message}"):
+        read_store(folder)
 
 
 def test_no_byte_turns_into_another_melody(store):

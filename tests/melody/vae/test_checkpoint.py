@@ -106,7 +106,7 @@ def test_a_model_of_another_version_is_refused(tiny_model, tmp_path, change):
 
 def test_a_folder_without_a_configuration_is_refused(tmp_path):
     save_artifact(tmp_path, KIND, {}, {}, "")
-    with pytest.raises(ArtifactError, match="does not fit this version: 'model'"):
+    with pytest.raises(ArtifactError, match="does not fit this version: model: Field required"):
         load_model(tmp_path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.schema import Depth, Size, Weight
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,18 @@ class StaffConfig:
             the likeliest.
     """
 
-    bar_code: int = 24
-    token_embedding: int = 32
-    bar_units: int = 512
-    bar_hidden: int = 384
-    step_features: int = 48
-    decoder_units: int = 192
-    units: int = 256
-    layers: int = 4
-    heads: int = 8
-    flow_units: int = 256
-    flow_layers: int = 8
-    code_noise: float = 0.7
+    bar_code: Size = 24
+    token_embedding: Size = 32
+    bar_units: Size = 512
+    bar_hidden: Size = 384
+    step_features: Size = 48
+    decoder_units: Size = 192
+    units: Size = 256
+    layers: Depth = 4
+    heads: Size = 8
+    flow_units: Size = 256
+    flow_layers: Depth = 8
+    code_noise: Weight = 0.7
     spread: float = 1.0
 
     def __post_init__(self) -> None:

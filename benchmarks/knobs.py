@@ -1,0 +1,120 @@
+"""What the knobs of the staff generator reach without training, as two tables.
+
+::
+
+    python benchmarks/knobs.py STORE
+
+*Scales*: of each mode on two tonics, melodies of ``load_knobs().at(...)`` beside held-out melodies
+of STORE that lie in one major scale, on whatever tonic. *Values*: each rule with a range is asked
+for the values of the held-out melodies' deciles; the correlation of asked and obtained, for one
+draw and for the best of eight. A seed that played no part in any choice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+from melodyconstraints.melody.metrics.modes import MODES, find_modes
+from melodyconstraints.melody.metrics.structure import (
+    common_pitch_classes,
+    leaps,
+    repeated_bars,
+    steps,
+    two_commonest_pitch_classes,
+)
+from rich.console import Console
+from rich.table import Table
+
+from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, pitch_range
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows.actor import satisfies_all
+from melodyconstraints.workflows.knobs import Knobs
+
+SEED = 301
+TONICS = ("D", "A")
+MEASURES = {
+    "entropy, bits": pitch_class_entropy,
+    "two commonest": two_commonest_pitch_classes,
+    "degrees": common_pitch_classes,
+    "steps": steps,
+    "leaps": leaps,
+    "repeated bars": repeated_bars,
+}
+VALUES = {
+    "density": lambda melodies: melodies.note_counts,
+    "ambitus": pitch_range,
+    "steps": steps,
+    "off-beat": lambda melodies: melodies.notes.mean(melodies.notes.onsets % 4 != 0),
+    "rests": lambda melodies: (melodies.events == 129).mean(axis=1),
+}
+"""What each knob asks for, of ``B`` melodies."""
+DECILES = np.arange(0.1, 0.95, 0.1)
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path, exists=True))
+@click.option("-n", "count", default=128, show_default=True, help="Melodies a scale.")
+def main(store: Path, count: int) -> None:
+    """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
+    knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
+    console = Console(width=120)
+    console.print(scales(knobs, real, count))
+    console.print(values(knobs, real, count // 4))
+
+
+def scales(knobs: Knobs, real: Melodies, count: int) -> Table:
+    """A line for each mode and tonic, and one for real melodies."""
+    table = Table("scale", *MEASURES, "satisfied", "mode named right", title="Scales")
+    one_scale = real[satisfies_all([], real) & in_one_major_scale(real)]
+    table.add_row("held-out melodies", *_means(one_scale), "", "")
+    named = []
+    for mode in MODES:
+        for tonic in TONICS:
+            actor = knobs.at(f"{tonic}-{mode}")
+            drawn = actor.generate(count, seed=SEED)
+            wanted = ("C_D_EF_G_A_B".index(tonic), mode)
+            right = np.mean([found == wanted for found in find_modes(drawn)])
+            named.append(right)
+            satisfied = satisfies_all(actor.rules, drawn).mean()
+            table.add_row(f"{tonic}-{mode}", *_means(drawn), f"{satisfied:.1%}", f"{right:.0%}")
+    table.add_row("mean", *[""] * (len(MEASURES) + 1), f"{np.mean(named):.0%}")
+    return table
+
+
+def values(knobs: Knobs, real: Melodies, count: int) -> Table:
+    """A line for each rule with a range."""
+    table = Table("knob", "values", "one draw", "best of eight", title="Correlation")
+    for name, measure in VALUES.items():
+        asked = np.unique(np.quantile(measure(real), DECILES).round(2))
+        found = []
+        for candidates in (1, 8):
+            obtained = []
+            for value in asked:
+                actor = knobs.at(None, None, f"{name}:{value:g}..{value:g}")
+                actor.candidates = candidates
+                obtained.append(measure(actor.generate(count, seed=SEED)))
+            of_each = np.repeat(asked, count)
+            found.append(np.corrcoef(of_each, np.concatenate(obtained))[0, 1])
+        table.add_row(name, f"{asked[0]:g} to {asked[-1]:g}", *(f"{one:.3f}" for one in found))
+    return table
+
+
+def in_one_major_scale(melodies: Melodies) -> np.ndarray:
+    """``(B,)`` whether all pitch classes of a melody lie in one major scale."""
+    used = np.zeros((len(melodies), 12), bool)
+    notes = melodies.notes
+    used[notes.rows, notes.pitches % 12] = True
+    major = np.isin(np.arange(12), MODES["ionian"])
+    return np.any([~(used & ~np.roll(major, tonic)).any(axis=1) for tonic in range(12)], axis=0)
+
+
+def _means(melodies: Melodies) -> list[str]:
+    return [f"{float(measure(melodies).mean()):.3g}" for measure in MEASURES.values()]
+
+
+if __name__ == "__main__":
+    main()
