@@ -168,7 +168,7 @@ def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     def transform(asked: schemas.TransformRequest) -> Answer:
         """Start to change a melody as little as rules need; the job's result has the melodies."""
         for wish in asked.rules:
-            find_wish(wish.spec, settings.rules)
+            find_wish(wish.spec, settings)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.generate import transformed
@@ -184,7 +184,7 @@ def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     def train(asked: schemas.TrainRequest) -> Answer:
         """Start to train an actor for rules; it is used from then on wherever they are asked."""
         for wish in asked.rules:
-            find_wish(wish.spec, settings.rules)
+            find_wish(wish.spec, settings)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.sources import actor_folder
@@ -256,7 +256,7 @@ def _history(history: History) -> APIRouter:
 
 def _checked_spec(spec: str, settings: Settings) -> Answer:
     try:
-        rule = find_wish(spec, settings.rules)
+        rule = find_wish(spec, settings)
     except MelodyConstraintsError as error:
         return {"spec": spec, "error": printable(str(error))}
     allowed = None if rule.pitch_classes is None else sorted(rule.pitch_classes)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, supervise
-from melodyconstraints.errors import MelodyConstraintsError, UsageError
+from melodyconstraints.errors import MelodyConstraintsError
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer
 from melodyconstraints.studio.wishes import find_wish, keep_code
@@ -16,13 +15,9 @@ _LIMITS = Limits(seconds=60, memory_bytes=4 * 2**30)
 _CHECKED, _REWARDED = 64, 512
 """Melodies on which the contract is checked, and of which rewards are computed."""
 _CALL_SECONDS = 5.0
-REFUSAL = (
-    "Python rules are off; start the studio with --allow-code, after which whoever reaches the "
-    "page can run programs as you"
-)
 
-Task = tuple[str, Path]
-"""Specification, and folder of the rules."""
+Task = tuple[str, Settings]
+"""Specification, and where rules are."""
 
 
 def check_code(text: str, settings: Settings) -> Answer:
@@ -31,10 +26,8 @@ def check_code(text: str, settings: Settings) -> Answer:
     Raises:
         UsageError: the studio runs no code.
     """
-    if not settings.allow_code:
-        raise UsageError(REFUSAL)
-    spec, _ = keep_code(text, settings.rules)
-    found: Answer = next(iter(supervise(_check, [(spec, settings.rules)], jobs=1, limits=_LIMITS)))
+    spec = keep_code(text, settings)
+    found: Answer = next(iter(supervise(_check, [(spec, settings)], jobs=1, limits=_LIMITS)))
     return {"spec": spec, **found}
 
 

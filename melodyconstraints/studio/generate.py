@@ -22,7 +22,7 @@ from melodyconstraints.studio.sources import (
     colours,
     find_source,
     rewarded,
-    transforming_actor,
+    transforming_source,
 )
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows import generate as prior
@@ -71,8 +71,7 @@ def transformed(
         report: told the share that is done.
         cancelled: asked before every variation but the first.
     """
-    actor = transforming_actor(models, asked.rules, settings)
-    rules = find_wishes(asked.rules, settings.rules)
+    actor, rules = transforming_source(models, asked.rules, settings)
     melody, found = melody_of(asked.melody), []
     for number in range(asked.variations):
         if number and cancelled():
@@ -101,7 +100,7 @@ def transformed(
 
 def scored(asked: ScoreRequest, settings: Settings) -> Answer:
     """Answer of ``POST /score``."""
-    rules = find_wishes(asked.rules, settings.rules)
+    rules = find_wishes(asked.rules, settings)
     melodies = Melodies.stack([melody_of(notes) for notes in asked.melodies])
     own = rewarded(melodies, rewards_of(rules, melodies))
     return {"rules": [rule.name for rule in rules], "melodies": own, **colours(rules)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_data_path
+
+from melodyconstraints.storage.consents import DATA
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -49,4 +52,5 @@ class Settings:
 
 def default_folder() -> Path:
     """The user's own folder for a studio, which need not exist."""
-    return user_data_path("melodyconstraints") / "studio"
+    chosen = os.environ.get(DATA)
+    return (Path(chosen) if chosen else user_data_path("melodyconstraints")) / "studio"

@@ -22,7 +22,7 @@ from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
-from melodyconstraints.workflows.knobs import KNOBS, Knobs, RequestActor
+from melodyconstraints.workflows.knobs import KNOBS, Knobs, RequestActor, scale_rules
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
@@ -93,7 +93,7 @@ def find_source(
     Raises:
         MelodyConstraintsError: a rule is not there, or its argument is wrong.
     """
-    rules, weights = find_wishes(wishes, settings.rules), [wish.weight for wish in wishes]
+    rules, weights = find_wishes(wishes, settings), [wish.weight for wish in wishes]
     if not wishes:
         return Source(models.model, None, rules, weights, True, "the model, under no rule")
     trained = _trained(
@@ -109,12 +109,21 @@ def find_source(
     return Source(actor.model, actor, rules, weights, knows_all, how)
 
 
-def transforming_actor(models: Models, wishes: Sequence[Wish], settings: Settings) -> MelodyActor:
-    """An actor whose rules are those of the wishes, at least one: trained for them, or knobs."""
-    actor = find_source(models, wishes, settings).actor
-    if actor is None:
-        raise UsageError("a transformation needs rules")
-    return actor
+def transforming_source(
+    models: Models, wishes: Sequence[Wish], settings: Settings
+) -> tuple[MelodyActor, list[Rule]]:
+    """An actor for wishes, trained for them or with knobs, and rules in the order of the wishes.
+
+    As in ``mc transform``, of a scale the notes alone are asked for where no actor was trained.
+    """
+    trained = _trained(
+        actor_folder(models.model, wishes, None, settings), models, wishes, settings
+    )
+    rules = find_wishes(wishes, settings)
+    if trained is not None:
+        return trained, rules
+    rules = [_of_notes(wish, rule) for wish, rule in zip(wishes, rules, strict=True)]
+    return replace(_turned(models.knobs, wishes)[0], rules=rules), rules
 
 
 def actor_folder(
@@ -152,7 +161,7 @@ def _trained(
 ) -> MelodyActor | None:
     ordered = sorted(wishes, key=lambda wish: wish.spec)
     try:
-        rules = find_wishes(ordered, settings.rules)
+        rules = find_wishes(ordered, settings)
         return load_actor(folder, model=models.model, rules=rules)
     except ArtifactError:
         return None
@@ -177,3 +186,12 @@ def _turned(knobs: ConditionalActor | Knobs, wishes: Sequence[Wish]) -> tuple[Me
         return knobs.at(scale, density, *others.values()), not unknown
     except UsageError:  # beyond what the knobs reach
         return knobs.at(None, None), False
+
+
+def _of_notes(wish: Wish, rule: Rule) -> Rule:
+    """A rule about the notes alone where it is of a scale, under the same name."""
+    name, _, argument = wish.spec.partition(":")
+    scale = argument if name == "scale" else wish.spec
+    if parse_scale(scale) is None:
+        return rule
+    return replace(scale_rules(scale, tonic=False)[0], name=rule.name)

@@ -96,7 +96,7 @@ def train(
     from melodyconstraints.workflows.train_actor import train_actor
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
-    rules = find_wishes(ordered, settings.rules)
+    rules = find_wishes(ordered, settings)
     recipe, ends = recipe or PRESETS["default"], list[float]()
 
     def callback(record: RoundRecord) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
@@ -20,6 +19,7 @@ from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.registry import library
 from melodyconstraints.rules.scales import SCALES, parse_scale
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Wish
 
 CODE = "code:"
@@ -46,29 +46,26 @@ def catalogue() -> dict[str, Any]:
     return {"rules": rows, "scales": {name: list(steps) for name, steps in SCALES.items()}}
 
 
-def find_wishes(wishes: Sequence[Wish], code: Path) -> list[Rule]:
+def find_wishes(wishes: Sequence[Wish], settings: Settings) -> list[Rule]:
     """The rules of wishes, in their order.
 
-    Args:
-        code: folder of the checked Python rules.
-
     Raises:
-        UsageError: a wrong argument, or the same rule twice.
+        UsageError: a wrong argument, the same rule twice, or code where none is run.
         RuleNotFoundError: there is no such rule.
     """
     specs = [wish.spec for wish in wishes]
     if len(set(specs)) < len(specs):
         raise UsageError(f"each rule may be given once, got {', '.join(map(shown, specs))}")
-    return [find_wish(spec, code) for spec in specs]
+    return [find_wish(spec, settings) for spec in specs]
 
 
-def find_wish(spec: str, code: Path) -> Rule:
+def find_wish(spec: str, settings: Settings) -> Rule:
     """The rule of one specification; see this module."""
     plain = spec
     while plain.startswith(_NOT):
         plain = plain.removeprefix(_NOT)
     if plain.startswith(CODE) and plain == spec:
-        return _checked(spec, code)
+        return _checked(spec, settings)
     names = {row.name for row in library()} - _FILES
     if plain.partition(":")[0] in names or parse_scale(plain) is not None:
         return find_rule(spec)
@@ -77,13 +74,17 @@ def find_wish(spec: str, code: Path) -> Rule:
     )
 
 
-def keep_code(text: str, code: Path) -> tuple[str, Path]:
-    """Write the text of a rule; its specification and file."""
+def keep_code(text: str, settings: Settings) -> str:
+    """Write the text of a rule; its specification.
+
+    Raises:
+        UsageError: the studio runs no code.
+    """
+    _require_code(settings)
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-    code.mkdir(parents=True, exist_ok=True)
-    file = code / f"{digest}.py"
-    write_atomically(file, text.encode())
-    return f"{CODE}{digest}", file
+    settings.rules.mkdir(parents=True, exist_ok=True)
+    write_atomically(settings.rules / f"{digest}.py", text.encode())
+    return f"{CODE}{digest}"
 
 
 def specs_of(wishes: Iterable[Wish]) -> str:
@@ -91,9 +92,18 @@ def specs_of(wishes: Iterable[Wish]) -> str:
     return ", ".join(wish.spec for wish in wishes)
 
 
-def _checked(spec: str, code: Path) -> Rule:
+def _require_code(settings: Settings) -> None:
+    if not settings.allow_code:
+        raise UsageError(
+            "Python rules are off; start the studio with --allow-code, after which whoever "
+            "reaches the page can run programs as you"
+        )
+
+
+def _checked(spec: str, settings: Settings) -> Rule:
+    _require_code(settings)
     digest = spec.removeprefix(CODE)
-    if not re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", digest) or not code.is_dir():
+    if not re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", digest):
         raise RuleNotFoundError(f"there is no rule {shown(spec)} here; check its text first")
-    rule = load_rule_file(str(code / f"{digest}.py"), None)
+    rule = load_rule_file(str(settings.rules / f"{digest}.py"), None)
     return replace(rule, name=rule.name.rpartition(":")[2], spec=spec)

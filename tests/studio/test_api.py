@@ -220,7 +220,12 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
 ):
     text = "def high(melody):\n    return float(len(melody) and melody.pitches.mean() / 127)\n"
     assert "--allow-code" in post("/rules/code", {"text": text}, 422)["error"]
+    assert (
+        "--allow-code" in post("/score", {"melodies": [], "rules": wishes("code:0")}, 422)["error"]
+    )
     object.__setattr__(settings, "allow_code", True)
+    for spec in ("code:../../etc/passwd", "code:0123456789abcdef"):
+        assert "there is no rule" in post("/rules", {"rules": [spec]})["rules"][0]["error"]
     monkeypatch.setattr("melodyconstraints.melody.vae.checkpoint.load_model", lambda: models.model)
     report = post("/rules/code", {"text": text})
     assert report["passed"]
