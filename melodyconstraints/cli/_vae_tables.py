@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.workflows.evaluate_vae import Feature, Quality
 
@@ -23,6 +25,7 @@ def print_quality(quality: Quality) -> None:
     """All that was measured, question by question, on stdout."""
     _print_reconstruction(quality)
     _print_features(quality)
+    print_structure(quality.structure, "Are they built like real ones?")
     both = quality.novelty, quality.held_out_novelty
     print_table(
         ["", "samples", "held out"],
@@ -31,6 +34,22 @@ def print_quality(quality: Quality) -> None:
             for label, name in _NOVELTY.items()
         ],
         "Are they new? Compared in any key; held-out melodies are of other tunes",
+    )
+
+
+def print_structure(built: Mapping[str, Mapping[str, float]], question: str) -> None:
+    """A row a measure, a column a set of melodies, the held-out ones first."""
+    names = list(dict.fromkeys(name for one in built.values() for name in one))
+    print_table(
+        ["mean", *(name.replace("_", " ") for name in built)],
+        [
+            [
+                name.replace("_", " ") if name != "auc" else "AUC of a classifier",
+                *(f"{one[name]:.3f}" if name in one else "" for one in built.values()),
+            ]
+            for name in names
+        ],
+        f"{question} Best are the values of the held-out melodies, similarity error 0, AUC 1/2",
     )
 
 
