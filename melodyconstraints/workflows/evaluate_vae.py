@@ -40,7 +40,8 @@ from melodyconstraints.workflows.train_vae import choose
 HELD_OUT = ("validation", "test")
 _POSTERIOR = "posterior points"
 _MATCHING_SEED = 1
-_PICTURED_INPUTS, _PICTURED_PAIRS = 3, 5
+_PICTURED, _PICTURED_INPUT_EVERY = 8, 3
+"""Held-out melodies drawn, and of these each third beside its reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -281,29 +282,28 @@ def plot_quality(quality: Quality, path: Path | str) -> None:
     """Draw held-out melodies beside what came back of them, then samples beside real melodies.
 
     Of a melody and its reconstruction, the notes that the other does not have are red. Of a sample
-    and a real melody, which is which is told by a line upside down below.
+    and a real melody, a line upside down below tells the real ones, left or right.
     """
     rolls: list[tuple[str, Melody, Melody | None]] = []
     true, decoded = quality.held_out.melodies, Melodies(quality.decoded)
-    shown = _PICTURED_INPUTS + _PICTURED_PAIRS
-    rows = np.linspace(0, quality.n - 1, min(shown, quality.n)).astype(int).tolist()
-    for number, row in enumerate(rows[:_PICTURED_INPUTS], 1):
+    rows = np.linspace(0, quality.n - 1, min(_PICTURED, quality.n)).astype(int).tolist()
+    inputs = rows[::_PICTURED_INPUT_EVERY]
+    for number, row in enumerate(inputs, 1):
         given, back = true[row], decoded[row]
         right = (given.events == back.events).mean()
         file = str(quality.held_out.files[row])
         rolls.append((f"input {number}: {_short(file)}", given, back))
         rolls.append((f"reconstruction {number}, {right:.0%} of events; red differs", back, given))
-    real_left = np.random.default_rng(quality.seed).random(_PICTURED_PAIRS) < 0.5
-    answers = []
-    for number, row in enumerate(rows[_PICTURED_INPUTS:], 1):
+    answer = "real:"
+    generator = np.random.default_rng(quality.seed)
+    for number, row in enumerate((row for row in rows if row not in inputs), 1):
         pair = [true[row], quality.samples[row]]
-        left = bool(real_left[number - 1])
+        left = generator.random() < 0.5
         first, second = pair if left else pair[::-1]
         rolls.append((f"pair {number}: one is real, one a sample", first, None))
         rolls.append(("", second, None))
-        answers.append(f"{number} {'left' if left else 'right'}")
+        answer += f" {number}{'L' if left else 'R'}"
     titles, melodies, others = zip(*rolls, strict=True)
-    answer = f"real: {', '.join(answers)}" if answers else ""
     plot_melodies(melodies, path, titles=titles, others=others, upside_down=answer)
 
 

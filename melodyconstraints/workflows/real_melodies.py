@@ -49,7 +49,7 @@ def one_of_each_tune(stored: StoredMelodies, generator: np.random.Generator) -> 
 def matched(
     stored: StoredMelodies, sources: NDArray[np.object_], generator: np.random.Generator
 ) -> StoredMelodies:
-    """As many melodies of each collection as there are in ``sources``, fewer where there are fewer.
+    """As many melodies of each collection as there are in ``sources``, at most all there are.
 
     Where there is none of these collections, as many melodies as there are ``sources``.
     """
@@ -93,9 +93,9 @@ def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
     left, found = melodies.events, []
     for shift in _SHIFTS:
         moved = np.where(left < PITCHES, left.astype(np.int64) + shift, left)
-        inside = ((moved >= 0) & (moved < PITCHES) | (left >= PITCHES)).all(axis=1)
-        shifted = Melodies(np.where(inside[:, None], moved, left))
-        satisfied = inside & satisfies_all(rules, shifted)
-        found.append(shifted.events[satisfied])
-        left = left[~satisfied]
+        outside = (left < PITCHES) & ((moved < 0) | (moved >= PITCHES))
+        rows = np.flatnonzero(~outside.any(axis=1))
+        rows = rows[satisfies_all(rules, Melodies(moved[rows]))]
+        found.append(moved[rows])
+        left = np.delete(left, rows, axis=0)
     return Melodies(np.concatenate(found))

@@ -39,7 +39,7 @@ LARGEST_STEP, LEAST_LEAP = 2, 5
 def bar_similarities(melodies: Melodies) -> Numbers:
     """``(B, 15)`` L_t of each melody: how similar its bars t = 1, ..., 15 apart are, in [0, 1].
 
-    The notes that two bars share, by place and pitch, over the notes in either; mean over the bars.
+    The notes that two bars share, by place and pitch, over those in either; mean over the bars.
     """
     bars = melodies.bars
     notes = bars < PITCHES
@@ -163,5 +163,7 @@ STRUCTURE: dict[str, Callable[[Melodies], Numbers]] = {
 
 def structure(melodies: Melodies, reference: Melodies | None = None) -> dict[str, float]:
     """Means of all measures by name, and with a reference ``similarity_error``."""
-    error = {} if reference is None else {"similarity_error": similarity_error(reference, melodies)}
+    error = (
+        {} if reference is None else {"similarity_error": similarity_error(reference, melodies)}
+    )
     return {name: float(measure(melodies).mean()) for name, measure in STRUCTURE.items()} | error

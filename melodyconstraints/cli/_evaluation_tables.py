@@ -1,10 +1,14 @@
-"""The tables of ``mc evaluate --data``."""
+"""The tables of ``mc evaluate``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import click
+
 from melodyconstraints.cli._common import print_table
+from melodyconstraints.latent.evaluation import RewardStatistics
+from melodyconstraints.workflows.evaluate_actor import Evaluation, ExampleLikeness
 from melodyconstraints.workflows.evaluate_vae import Feature, Quality
 
 _SHARES = {
@@ -22,7 +26,7 @@ _NOVELTY = {
 
 
 def print_quality(quality: Quality) -> None:
-    """All that was measured, question by question, on stdout."""
+    """All that was measured of a model, question by question, on stdout."""
     _print_reconstruction(quality)
     _print_features(quality)
     print_structure(quality.structure, "Are they built like real ones?")
@@ -116,3 +120,101 @@ def _feature_row(name: str, feature: Feature) -> list[str]:
         f"{feature.compared.distance:.3f}",
         f"{feature.ceiling.overlapping_area:.3f}",
     ]
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """All that was measured of an actor, on stdout."""
+    rows = []
+    for name in evaluation.actor:
+        rows.append([name, "prior", *_cells(evaluation.prior[name])])
+        rows.append(["", "actor", *_cells(evaluation.actor[name])])
+    if evaluation.prior_all_satisfied is not None:
+        rows.append(["all its rules", "prior", "", "", f"{evaluation.prior_all_satisfied:.1%}"])
+        rows.append(["", "actor", "", "", f"{evaluation.all_satisfied:.1%}"])
+    title = f"n = {evaluation.n}, temperature {evaluation.temperature:g}"
+    if rows:
+        rows = [[*row, *[""] * (6 - len(row))] for row in rows]
+        columns = ["rule", "from", "mean", "95%", "satisfied", "95%"]
+        print_table(columns, rows, title, text_columns=2)
+    else:
+        click.echo(title)
+    print_table(
+        ["", "actor", "unrelated prior point"],
+        [
+            _moved_row("z_MSE", evaluation, "z_mse", ".3f"),
+            _moved_row(
+                "notes of the prior's melodies that stay", evaluation, "surviving_notes", ".1%"
+            ),
+            ["distinct melodies", f"{evaluation.distinct:.1%}", ""],
+            ["pairwise edit distance, actor / prior", _diversity(evaluation), ""],
+        ],
+        "Notes that stay: of those in the rules' pitch classes already, where rules have any",
+    )
+    if evaluation.examples is not None:
+        _print_examples(evaluation.examples)
+    if evaluation.likeness:
+        _print_likeness(evaluation)
+
+
+def _moved_row(label: str, evaluation: Evaluation, name: str, form: str) -> list[str]:
+    both = evaluation.moved, evaluation.unrelated
+    return [label, *(format(getattr(one, name), form) for one in both)]
+
+
+def _print_likeness(evaluation: Evaluation) -> None:
+    rows = [
+        [
+            name.removesuffix("_histogram").replace("_", " ") + " *" * one.touched,
+            *(f"{area:.3f}" for area in (one.prior, one.actor, *(one.satisfying or {}).values())),
+        ]
+        for name, one in evaluation.likeness.items()
+    ]
+    if evaluation.realism is not None:
+        rows.append(["mean of the untouched", *(f"{area:.3f}" for area in evaluation.realism)])
+    print_table(
+        ["overlap with", "all: prior", "all: actor", "satisfying: prior", "satisfying: actor"],
+        rows,
+        f"Are they like held-out melodies, and like the {evaluation.n_satisfying:,} of these that "
+        "satisfy the rules in some key? Overlapping area, best is 1; * touched by a rule",
+    )
+    if evaluation.structure:
+        print_structure(
+            evaluation.structure, "Are they built like held-out melodies that satisfy the rules?"
+        )
+    else:
+        click.echo("Fewer than two held-out melodies satisfy the rules: no structure to compare")
+
+
+def _print_examples(found: ExampleLikeness) -> None:
+    print_table(
+        ["like the examples", "predicted", "overlapping area with the liked"],
+        [
+            [f"{found.liked} liked, held out", f"{found.predicted['liked']:.1%}", ""],
+            *(
+                [label, f"{found.predicted[name]:.1%}", f"{found.overlapping_area[name]:.3f}"]
+                for label, name in (
+                    (f"{found.unliked} unliked, held out", "unliked"),
+                    ("prior", "prior"),
+                    ("actor", "actor"),
+                )
+            ),
+        ],
+    )
+
+
+def _cells(statistics: RewardStatistics) -> list[str]:
+    (low, high), (fewest, most) = statistics.mean_interval, statistics.satisfied_interval
+    return [
+        f"{statistics.mean:.4f}",
+        f"{low:.4f}-{high:.4f}",
+        f"{statistics.satisfied:.1%}",
+        f"{fewest:.1%}-{most:.1%}",
+    ]
+
+
+def _diversity(evaluation: Evaluation) -> str:
+    ratio = evaluation.diversity_ratio
+    return (
+        f"{'-' if ratio is None else f'{ratio:.2f}'}  "
+        f"({evaluation.diversity:.0f} / {evaluation.prior_diversity:.0f} events)"
+    )
