@@ -16,8 +16,9 @@ from melodyconstraints.melody.metrics.classifier import auc
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import satisfies_all
 
-FEWEST_TUNES = 20
-"""Held-out tunes below which a classifier learns nothing that could be told of others."""
+FEWEST = 20
+"""Held-out tunes, and others, below which a classifier learns nothing that could be told of more.
+"""
 DRAWS = 3
 """Times that the classifier is trained, each time on another melody of each tune."""
 _SHIFTS = sorted(range(-6, 6), key=abs)
@@ -69,17 +70,17 @@ def told_apart(
     and as many as there are samples; mean over :data:`DRAWS`.
 
     Returns:
-        of the samples and of the training melodies; None below :data:`FEWEST_TUNES` held out.
+        of the samples and of the training melodies; None below :data:`FEWEST`.
     """
     areas = []
     for seed in range(DRAWS):
         generator = np.random.default_rng(seed)
         real = one_of_each_tune(held_out, generator)
-        if len(real) < FEWEST_TUNES:
-            return None
         sources = np.repeat(real.sources, max(len(samples) // len(real), 1))
         known = matched(one_of_each_tune(training, generator), sources, generator)
         drawn = samples[generator.permutation(len(samples))[: len(known)]]
+        if min(len(real), len(drawn)) < FEWEST:
+            return None
         areas.append([auc(real.melodies, others, seed) for others in (drawn, known.melodies)])
     of_samples, of_training = np.mean(areas, axis=0).tolist()
     return of_samples, of_training
