@@ -198,7 +198,7 @@ def test_either_a_near_copy_or_a_quotation_is_left_out(model, tiny_store, monkey
 
 
 def test_a_store_without_training_melodies_gives_no_encodings(model):
-    nothing = StoredMelodies(np.zeros((0, 256), np.uint8), np.zeros(0, object))
+    nothing = StoredMelodies(np.zeros((0, 256), np.uint8), *np.zeros((2, 0), object))
     assert sample_encodings(model, nothing, 5) is None
 
 
