@@ -78,8 +78,8 @@ Handle = Callable[[Task, Mapping[int, Fault], Callable[[int | None], None]], Res
 
 It calls ``begin(i)`` before it works on item ``i``, from 0 to 2**32 - 1, and ``begin(None)`` after
 the last; what it does until the next call is charged to ``i``. It skips the items in ``faults``,
-which only get their entry in the result. Workers import it by its name, so it is a function of a module, or a
-``partial`` of one. What it prints is discarded.
+which only get their entry in the result. Workers import it by its name, so it is a function of a
+module, or a ``partial`` of one. What it prints is discarded.
 """
 
 
