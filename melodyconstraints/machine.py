@@ -34,9 +34,8 @@ def _quota() -> int:
 def share_processors() -> None:
     """Choose how OpenMP's threads wait and how many there are, before torch loads.
 
-    By default they spin for a hundredth of a second and longer for one that a busy machine has put
-    aside, and a training beside two other programs stands almost still. The user's own settings
-    stay as they are.
+    By default they spin for long, also for a thread that a busy machine has put aside, and a
+    training beside other programs stands almost still. The user's own settings stay as they are.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         for name, value in _SPINS.items():
