@@ -212,7 +212,7 @@ class _Supervisor:
     def _assign_tasks(self) -> None:
         """Give queued tasks to the workers with the fewest; start workers as they are needed."""
         while self._queue:
-            if len(self._workers) < self._jobs:
+            if len(self._workers) < self._jobs and all(one.assignments for one in self._workers):
                 self._workers.append(self._new_worker(deque()))
             worker = min(self._workers, key=lambda worker: len(worker.assignments))
             if worker.is_full:
