@@ -19,6 +19,7 @@ PACKAGE = ROOT / "melodyconstraints"
 ABOVE_MELODIES = {"errors", "storage", "latent", "vae", "melody", "melody.midi", "melody.metrics"}
 MAY_IMPORT = {
     "errors": set(),
+    "machine": set(),
     "storage": {"errors"},
     "latent": {"errors", "storage"},
     "vae": {"errors", "storage"},
@@ -34,12 +35,21 @@ MAY_IMPORT = {
     },
     "datasets": set(),
     "datasets.melodies": {"errors", "storage", "melody", "melody.midi"},
-    "datasets.images": {"errors", "storage"},
+    "datasets.images": {"errors", "machine", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
     "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
-    "": {"melody", "melody.midi", "melody.vae", "rules", "datasets.melodies", "workflows"},
-    "cli": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
+    "": {
+        "machine",
+        "melody",
+        "melody.midi",
+        "melody.vae",
+        "rules",
+        "datasets.melodies",
+        "workflows",
+    },
+    "cli": ABOVE_MELODIES
+    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "cli.images": {
         *("errors", "storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),
