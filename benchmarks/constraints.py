@@ -151,13 +151,13 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
         reward = float(np.mean([one.mean for one in measured.actor.values()]))
         prior, realism = measured.realism or (float("nan"), float("nan"))
         satisfied = measured.all_satisfied or 0.0
-        points.append((weight, reward, satisfied, measured.z_mse, realism))
+        points.append((weight, reward, satisfied, measured.moved.z_mse, realism))
         rows.append(
             [
                 f"{weight:g}",
                 f"{reward:.4f}",
                 f"{satisfied:.1%}",
-                f"{measured.z_mse:.1f}",
+                f"{measured.moved.z_mse:.1f}",
                 f"{realism:.3f} (prior {prior:.3f})",
                 f"{measured.diversity_ratio:.2f}",
             ]
@@ -238,7 +238,7 @@ def users(names: Sequence[str], count: int) -> None:
                 f"{prior.mean:.3f} ({prior.satisfied:.1%})",
                 f"{own.mean:.4f} ({own.satisfied:.1%})",
                 f"{measured.distinct:.1%}",
-                f"{measured.z_mse:.1f}",
+                f"{measured.moved.z_mse:.1f}",
             ]
         )
         click.echo(rows[-1], err=True)

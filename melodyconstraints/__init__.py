@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from melodyconstraints.machine import share_processors
+
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.extract_store import extract_store
     from melodyconstraints.datasets.melodies.extraction import extract_melodies
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.transform import transform
 
 __version__ = "0.1.0"
+
+share_processors()
 
 _HOMES = {
     "Melodies": "melody.events",

@@ -113,9 +113,10 @@ def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.
 
 
 def write_store(folder: Path, events: np.ndarray, splits: list[str], files: list[str]) -> Path:
-    """A melody store of one part, with these columns and nothing in the others."""
+    """A melody store of one part, with these columns, each row its own tune, and nothing else."""
     folder.mkdir()
     given = {"events": [row.tobytes() for row in events], "split": splits, "file": files}
+    given["tune"] = range(len(splits))
     empty = {name: [None] * len(splits) for name in SCHEMA.names if name not in given}
     write_part(folder, 0, pa.table(given | empty, schema=SCHEMA))
     write_summary(folder, 1, {"settings": {}, "counts": {}})

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "melodyconstraints"
 ABOVE_MELODIES = {"errors", "storage", "latent", "vae", "melody", "melody.midi", "melody.metrics"}
 MAY_IMPORT = {
     "errors": set(),
+    "machine": set(),
     "storage": {"errors"},
     "latent": {"errors", "storage"},
     "vae": {"errors", "storage"},
@@ -34,14 +35,28 @@ MAY_IMPORT = {
     },
     "datasets": set(),
     "datasets.melodies": {"errors", "storage", "melody", "melody.midi"},
-    "datasets.images": {"errors", "storage"},
+    "datasets.images": {"errors", "machine", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
     "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
     "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
+<<<<<<< HEAD
     "": {"melody", "melody.midi", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "cli": ABOVE_MELODIES
     | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
+=======
+    "": {
+        "machine",
+        "melody",
+        "melody.midi",
+        "melody.vae",
+        "rules",
+        "datasets.melodies",
+        "workflows",
+    },
+    "cli": ABOVE_MELODIES
+    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows"},
+>>>>>>> main
     "cli.images": {
         *("errors", "storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),

@@ -93,12 +93,15 @@ class ActorSource:
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(self, form: str | None = None, *, tonic: bool = True) -> MelodyActor | None:
+    def find(
+        self, form: str | None = None, *, tonic: bool = True, knobs: bool = True
+    ) -> MelodyActor | None:
         """The actor; trained now if the cache has none for its rules; None without any rules.
 
         Args:
             form: which an actor that is trained now is trained in.
             tonic: whether a scale is about its tonic as well, or its notes alone.
+            knobs: whether the model's own knobs will do, where it has them.
         """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
@@ -117,7 +120,7 @@ class ActorSource:
                 allow_code=self.allow_code,
             )
         model = load_model(self.model_folder)
-        if self.scale is not None or need_no_training(model, self.specs):
+        if self.scale is not None or (knobs and need_no_training(model, self.specs)):
             return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
         return _trained_actor(model, self.specs, form or AUTO)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from melodyconstraints.datasets.melodies.extraction import FileLimits
 from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
 from melodyconstraints.datasets.melodies.store import FOLDERS
+from melodyconstraints.machine import processors
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
 from melodyconstraints.storage.text import printable, shortened
@@ -62,7 +62,7 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @click.option(
     "--jobs",
     type=click.IntRange(0),
-    default=os.cpu_count() or 1,
+    default=processors(),
     show_default=True,
     help="Worker processes; 0 works in this one, where a crash is a crash.",
 )

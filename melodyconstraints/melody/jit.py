@@ -14,13 +14,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import local
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import numpy as np
+
+from melodyconstraints.storage.places import cache_root
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,11 +80,16 @@ class _Loops:
     def compiled(self) -> Any:
         """The function as numba's dispatcher."""
         config: Any = _numba().config
-        folder, config.CACHE_DIR = config.CACHE_DIR, str(_cache_folder())
+        folder, config.CACHE_DIR = config.CACHE_DIR, _cache_folder()
         try:
-            return _numba().njit(cache=True, **self._options)(self._function)
+            kept = config.CACHE_DIR is not None
+            compiled = _numba().njit(cache=kept, **self._options)(self._function)
         finally:
             config.CACHE_DIR = folder
+        if kept:  # a full disk costs the time of compiling again, and nothing else
+            cache, save = compiled._cache, compiled._cache.save_overload
+            cache.save_overload = lambda *arguments: _unless_full(save, *arguments)
+        return compiled
 
 
 def _plain(result: Any) -> Any:
@@ -103,11 +112,26 @@ def _numba() -> Any:
     return numba
 
 
+def _unless_full(save: Callable[..., object], *arguments: Any) -> None:
+    with suppress(OSError):
+        save(*arguments)
+
+
 @cache
-def _cache_folder() -> Path:
-    """Beside the package's byte code, or in the user's cache where that is read-only."""
+def _cache_folder() -> str | None:
+    """The first place that can be written, or None.
+
+    ``NUMBA_CACHE_DIR`` alone, if it is set; else beside the package's byte code, or in the user's
+    cache.
+    """
     sources = sorted([*_PACKAGE.glob("melody/**/*.py"), *_PACKAGE.glob("datasets/**/*.py")])
     fingerprint = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
-    beside = _PACKAGE / "__pycache__"
-    home = beside if os.access(_PACKAGE, os.W_OK) else Path.home() / ".cache" / "melodyconstraints"
-    return home / f"numba-{fingerprint[:16]}"
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(chosen)] if chosen else [_PACKAGE / "__pycache__", cache_root()]
+    for place in places:
+        folder = place / f"numba-{fingerprint[:16]}"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                return str(folder)
+    return None

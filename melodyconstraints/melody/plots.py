@@ -87,11 +87,13 @@ def plot_melodies(
     pitch_classes: Collection[int] | None = None,
     others: Sequence[Melody | None] | None = None,
     columns: int = 2,
+    upside_down: str = "",
 ) -> list[Path]:
     """Write piano rolls, ``columns`` side by side, at most 16 to a picture.
 
     Args:
         others: for each melody one to compare it with, or None; see :func:`draw_piano_roll`.
+        upside_down: a line at the foot of each picture that is not read by accident.
 
     Returns:
         The pictures: ``path`` itself, or ``path`` with -001, -002, ... before its suffix.
@@ -110,6 +112,7 @@ def plot_melodies(
             pitch_classes,
             others[part] if others else [None] * len(whole[part]),
             columns,
+            upside_down,
         )
     return paths
 
@@ -121,6 +124,7 @@ def _plot_page(
     pitch_classes: Collection[int] | None,
     others: Sequence[Melody | None],
     columns: int,
+    upside_down: str,
 ) -> None:
     columns = min(columns, max(len(melodies), 1))
     rows = max(-(-len(melodies) // columns), 1)
@@ -134,6 +138,7 @@ def _plot_page(
         draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes, other=others[index])
         if titles:
             axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
+    figure.text(0.995, 0.002, upside_down, fontsize=6, rotation=180, ha="right", va="bottom")
     write_atomically(path, _png(figure), durable=False)
 
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from melodyconstraints.storage.artifacts import CONFIG, FORMAT
+from melodyconstraints.storage.places import CACHE, cache_root
 
-CACHE = "MELODYCONSTRAINTS_CACHE"
+__all__ = ["CACHE", "cache_root"]
+
 ACTORS, BANKS = "actors", "banks"
 _KEY_DIGITS = 32
 
@@ -34,12 +33,6 @@ class CacheEntry:
     folder: Path
     config: dict[str, Any]
     size: int
-
-
-def cache_root() -> Path:
-    """Folder of the cache, which need not exist."""
-    chosen = os.environ.get(CACHE)
-    return Path(chosen) if chosen else user_cache_path("melodyconstraints")
 
 
 def cache_place(group: str, key: str) -> Path:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from melodyconstraints.errors import UsageError
+from filelock import FileLock, Timeout
+
+from melodyconstraints.errors import StoreError, UsageError
 
 
 def check_writable(place: Path) -> None:
@@ -26,6 +30,20 @@ def check_writable(place: Path) -> None:
         raise UsageError(
             f"{place} cannot be written: {above}: {error.strerror}; choose another place"
         ) from error
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold a file's lock, which the system frees when the process dies; the file stays.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise StoreError(f"another process is at work in {lock.parent}") from error
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:

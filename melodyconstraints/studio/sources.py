@@ -100,7 +100,11 @@ def find_source(
         actor_folder(models.model, wishes, form, settings), models, wishes, settings
     )
     if trained is not None:
-        return Source(trained.model, trained, rules, weights, True, "an actor trained for this")
+        is_whole = trained.shortcoming is None
+        how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
+        # A generator that writes any scale writes this one, whatever its actor has learned.
+        trained = replace(trained, scale=_turned(models.knobs, wishes)[0].scale)
+        return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, knows_all = _turned(models.knobs, wishes)
     actor = replace(actor, rules=rules)
     if isinstance(actor, RequestActor) and not knows_all:

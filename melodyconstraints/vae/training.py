@@ -13,21 +13,25 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
+from melodyconstraints.storage.files import locked
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.precision import products, require_precision
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
+_LOCK = "lock"
 Metrics = dict[str, float]
 _ADAM, _EMA = "adam.", "average."
 """Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
@@ -183,27 +187,39 @@ def train(
         ArtifactError: the checkpoint cannot be read or belongs to another model.
     """
     processes = processes or Processes()
-    run = _Run(model, objective, settings, processes)
-    if resume and folder is not None:
-        run.state = load_checkpoint(folder, model, run.optimizer, run.ema_model) or run.state
-    state = run.state
-    state.progress = processes.agree(settings.progress(state.step, state.elapsed_seconds))
-    processes.share(model)
-    if run.ema_model is not None:
-        processes.share(run.ema_model)
-    began = time.monotonic() - state.elapsed_seconds
-    while state.progress < 1.0:
-        run.step(batch_at(state.step))
-        state.elapsed_seconds = time.monotonic() - began
-        progress = settings.progress(state.step, state.elapsed_seconds)
-        state.progress = progress if settings.steps else processes.agree(progress)
-        run.update_ema()
-        if processes.first:
-            run.report(folder, evaluate, callback)
-    processes.wait()
-    if run.ema_model:
-        model.load_state_dict(run.ema_model.state_dict())
-    return state
+    with _held(folder if processes.first else None):
+        run = _Run(model, objective, settings, processes)
+        if resume and folder is not None:
+            run.state = load_checkpoint(folder, model, run.optimizer, run.ema_model) or run.state
+        state = run.state
+        state.progress = processes.agree(settings.progress(state.step, state.elapsed_seconds))
+        processes.share(model)
+        if run.ema_model is not None:
+            processes.share(run.ema_model)
+        began = time.monotonic() - state.elapsed_seconds
+        while state.progress < 1.0:
+            run.step(batch_at(state.step))
+            state.elapsed_seconds = time.monotonic() - began
+            progress = settings.progress(state.step, state.elapsed_seconds)
+            state.progress = progress if settings.steps else processes.agree(progress)
+            run.update_ema()
+            if processes.first:
+                run.report(folder, evaluate, callback)
+        processes.wait()
+        if run.ema_model:
+            model.load_state_dict(run.ema_model.state_dict())
+        return state
+
+
+@contextmanager
+def _held(folder: Path | None) -> Iterator[None]:
+    """Hold a folder of checkpoints, so that no other training writes there."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / _LOCK):
+        yield
 
 
 class _Run:
@@ -295,12 +311,13 @@ def save_checkpoint(
     state: TrainingState,
     ema_model: nn.Module | None = None,
 ) -> None:
-    """Write the checkpoint ``step-N`` completely or not at all, and remove the older ones."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the checkpoint ``step-N`` completely or not at all, and remove the older ones.
+
+    Raises:
+        TrainingError: it cannot be written, as where the disk is full; the last one stays.
+    """
     target = folder / f"step-{state.step:09d}"
     partial = folder / f".{target.name}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     tensors = dict(model.state_dict())
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
@@ -308,10 +325,20 @@ def save_checkpoint(
     if ema_model is not None:
         for name, parameter in ema_model.named_parameters():
             tensors[f"{_EMA}{name}"] = parameter.detach()
-    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, partial / STATE)
-    (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        safetensors.torch.save_file(tensors, partial / STATE)
+        (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainingError(
+            f"the checkpoint {target} cannot be written: {error}; the last one before it stays, "
+            "make room and go on with --resume"
+        ) from error
     for old in folder.glob("step-*"):
         if old != target:
             shutil.rmtree(old)

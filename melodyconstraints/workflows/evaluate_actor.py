@@ -1,14 +1,15 @@
 """The paper's Table 2 for any rules: prior against actor, satisfaction, distance, diversity.
 
-And beyond it, realism: how much the actor's melodies are like held-out ones, in all features that
-the rules do not ask to change, against the prior's.
+And beyond it, realism: how much the actor's melodies are like held-out ones in all features that
+the rules do not ask to change; and how much they are like those held-out ones that satisfy the
+rules, in all features. The prior's melodies are measured the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -25,19 +26,25 @@ from melodyconstraints.latent.evaluation import (
     z_mse,
 )
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import PITCHES, REST, Melodies
+from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
+from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
+from melodyconstraints.workflows.real_melodies import satisfying
 from melodyconstraints.workflows.seeds import derived_generator, prior_points
 from melodyconstraints.workflows.train_actor import LIKE
+from melodyconstraints.workflows.train_vae import choose
 
 _ACTOR_SEED_OFFSET = 1
+_ROUNDING = 1e-9
+"""Of a feature's value."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,29 @@ class Likeness:
     Args:
         prior, actor: of melodies drawn from each.
         touched: whether a rule asks for other values of it.
+        satisfying: the same with held-out melodies that satisfy the rules, of ``prior`` and
+            ``actor``; None where fewer than two do, or all of these have the same value.
     """
 
     prior: float
     actor: float
     touched: bool
+    satisfying: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far points are from those of the prior that they are compared with.
+
+    Args:
+        z_mse: mean square difference in posterior scales.
+        surviving_notes: of the notes of the melodies decoded before, those that are in the ones
+            decoded after, pitch and step, by the same draws. Where rules have pitch classes, of
+            the notes in them alone, which the rules do not ask to change.
+    """
+
+    z_mse: float
+    surviving_notes: float
 
 
 @dataclass(frozen=True)
@@ -81,10 +106,17 @@ class Evaluation:
         prior, actor: statistics of each rule by its name.
         prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules;
             None for an actor without any.
-        z_mse: shift of the latent points in posterior scales.
+        moved: by the actor.
+        unrelated: the same between a point of the prior and another one: of what has nothing in
+            common any more.
         distinct: share of distinct melodies among the actor's.
         diversity, prior_diversity: mean edit distance of random pairs, in events of 256.
         likeness: to held-out melodies, by feature; empty where none were given.
+        n_satisfying: held-out melodies that satisfy the rules as they are or transposed; see
+            :func:`.real_melodies.satisfying`.
+        structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, of
+            ``held_out`` melodies that satisfy the rules, ``prior`` and ``actor``, the last two
+            with their ``similarity_error``; empty where fewer than two do.
         examples: likeness to held-out examples; None where none were given.
     """
 
@@ -94,12 +126,15 @@ class Evaluation:
     actor: dict[str, RewardStatistics]
     prior_all_satisfied: float | None
     all_satisfied: float | None
-    z_mse: float
+    moved: Moved
+    unrelated: Moved
     distinct: float
     diversity: float
     prior_diversity: float
-    likeness: dict[str, Likeness] = field(default_factory=dict)
-    examples: ExampleLikeness | None = None
+    likeness: dict[str, Likeness]
+    n_satisfying: int
+    structure: dict[str, dict[str, float]]
+    examples: ExampleLikeness | None
 
     @property
     def realism(self) -> tuple[float, float] | None:
@@ -135,11 +170,14 @@ class Evaluation:
             "rules": rules,
             "all_satisfied": self.all_satisfied,
             "prior_all_satisfied": self.prior_all_satisfied,
-            "z_mse": self.z_mse,
+            **asdict(self.moved),
+            "unrelated": asdict(self.unrelated),
             "distinct": self.distinct,
             "diversity_ratio": self.diversity_ratio,
             "realism": self.realism,
             "likeness": {name: asdict(one) for name, one in self.likeness.items()},
+            "n_satisfying": self.n_satisfying,
+            "structure": self.structure,
             "examples": self.examples and asdict(self.examples),
         }
 
@@ -159,7 +197,8 @@ def evaluate_actor(
     Args:
         also: rules to measure besides the actor's own, such as the density of a C major actor;
             its own among them are measured once.
-        held_out: real melodies, to measure realism by.
+        held_out: real melodies, to measure realism by: ``n`` of them, always the same ones, and
+            those of all that satisfy the actor's rules, ``n`` at most.
         like, unlike: examples of both kinds, for an actor that learned from examples; those that
             it learned from are left out.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
@@ -192,11 +231,12 @@ def evaluate_actor(
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
         prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
         all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
-        z_mse=z_mse(shifted, z, actor.model.sigma_bar),
+        moved=_moved(actor, (z, shifted), (prior, actor.sampler(sampling).decode(shifted))),
+        unrelated=_moved(actor, (z, z.roll(1, 0)), (prior, prior[np.roll(np.arange(n), 1)])),
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
-        likeness={} if held_out is None else _likeness(held_out, prior, drawn, actor.rules),
+        **_realism(held_out, (prior, drawn), actor.rules, n),
         examples=examples and _example_likeness(actor, examples, (z, shifted), (prior, drawn)),
     )
 
@@ -228,32 +268,68 @@ def _example_likeness(
         with torch.no_grad():
             values = torch.sigmoid(actor.critic(z, None)[:, head])
         predicted[name] = float((values >= PREDICTED_SATISFIED).float().mean())
-    areas = {}
-    for name, melodies in zip(("unliked", "prior", "actor"), (unliked, *drawn), strict=True):
-        areas[name] = float(
-            np.mean(
-                [
-                    compare(feature(liked), feature(melodies)).overlapping_area
-                    for feature in FEATURES.values()
-                ]
-            )
-        )
+    others = dict(zip(("unliked", "prior", "actor"), (unliked, *drawn), strict=True))
+    by_feature = [_areas(feature, liked, others) for feature in FEATURES]
+    areas = {name: float(np.mean([one[name] for one in by_feature])) for name in others}
     return ExampleLikeness(len(liked), len(unliked), predicted, areas)
 
 
-def _likeness(
-    held_out: Melodies, prior: Melodies, drawn: Melodies, rules: Iterable[Rule]
-) -> dict[str, Likeness]:
+def _moved(
+    actor: MelodyActor, points: tuple[Tensor, Tensor], melodies: tuple[Melodies, Melodies]
+) -> Moved:
+    """From the first of each to the second."""
+    (z, other), (before, after) = points, melodies
+    notes = before.events
+    if actor.pitch_classes is not None:
+        asked = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
+        notes = np.where(asked, REST, notes)
+    return Moved(z_mse(other, z, actor.model.sigma_bar), onset_recall(after.events, notes))
+
+
+class _Realism(TypedDict):
+    """Of an evaluation."""
+
+    likeness: dict[str, Likeness]
+    n_satisfying: int
+    structure: dict[str, dict[str, float]]
+
+
+def _realism(
+    held_out: Melodies | None, drawn: tuple[Melodies, Melodies], rules: Sequence[Rule], n: int
+) -> _Realism:
+    """Of melodies drawn from the prior and from the actor, beside held-out ones if there are."""
+    if held_out is None:
+        return {"likeness": {}, "n_satisfying": 0, "structure": {}}
+    both = dict(zip(("prior", "actor"), drawn, strict=True))
+    everything = Melodies(choose(held_out.events, n))
+    real = satisfying(held_out, rules)
+    chosen = Melodies(choose(real.events, n)) if len(real) > 1 else None
     touched = frozenset[str]().union(*(rule.affected_features for rule in rules))
     likeness = {}
-    for name, feature in FEATURES.items():
-        reference = feature(held_out)
-        likeness[name] = Likeness(
-            prior=compare(reference, feature(prior)).overlapping_area,
-            actor=compare(reference, feature(drawn)).overlapping_area,
-            touched=name in touched,
-        )
-    return likeness
+    for name in FEATURES:
+        areas = _areas(name, everything, both)
+        fixed = chosen is None or _constant(name, chosen)
+        among = None if chosen is None or fixed else _areas(name, chosen, both)
+        likeness[name] = Likeness(areas["prior"], areas["actor"], name in touched, among)
+    built = {}
+    if chosen is not None:
+        built = {name: structure(melodies, chosen) for name, melodies in both.items()}
+        built = {"held_out": structure(chosen), **built}
+    return {"likeness": likeness, "n_satisfying": len(real), "structure": built}
+
+
+def _constant(feature: str, melodies: Melodies) -> bool:
+    """Whether all melodies have the same value, so that no distances can be compared."""
+    return bool(np.ptp(FEATURES[feature](melodies), axis=0).max() <= _ROUNDING)
+
+
+def _areas(feature: str, reference: Melodies, others: Mapping[str, Melodies]) -> dict[str, float]:
+    """Overlapping areas of one feature, by the names of the others."""
+    values = FEATURES[feature](reference)
+    return {
+        name: compare(values, FEATURES[feature](melodies)).overlapping_area
+        for name, melodies in others.items()
+    }
 
 
 def _mean_edit_distance(melodies: Melodies) -> float:

@@ -1,8 +1,9 @@
 """Measures of a melody model: ``mc evaluate --data``.
 
 Three questions. Does it give back melodies that it has not seen? Are melodies drawn from its prior
-like real ones? And are they new, or copies of what it was trained on? Each answer comes with what
-real melodies score: held-out melodies against training melodies.
+like real ones, one by one and in how they are built? And are they new, or copies of what it was
+trained on? Each answer comes with what real melodies score: held-out melodies against training
+melodies of the same collections.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
-from melodyconstraints.errors import StoreError, UsageError
+from melodyconstraints.datasets.melodies.store import StoredMelodies
+from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events, Melodies, Melody
 from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
 from melodyconstraints.melody.metrics.distances import Comparison, compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
-from melodyconstraints.melody.plots import ROLLS_PER_PICTURE, plot_melodies
+from melodyconstraints.melody.metrics.structure import structure
+from melodyconstraints.melody.plots import plot_melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import (
     Accuracy,
@@ -31,12 +33,15 @@ from melodyconstraints.melody.vae.reconstruction import (
 )
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.real_melodies import matched, read_split, told_apart
 from melodyconstraints.workflows.seeds import derived_seed
 from melodyconstraints.workflows.train_vae import choose
 
 HELD_OUT = ("validation", "test")
 _POSTERIOR = "posterior points"
-_PICTURED_INPUTS = 5
+_MATCHING_SEED = 1
+_PICTURED, _PICTURED_INPUT_EVERY = 8, 3
+"""Held-out melodies drawn, and of these each third beside its reconstruction."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Feature:
     Args:
         held_out, samples: mean over the melodies; of a histogram, the mean histogram.
         compared: samples against held-out melodies.
-        ceiling: as many training melodies against held-out melodies.
+        ceiling: training melodies of the same collections against held-out melodies.
     """
 
     held_out: float | list[float]
@@ -95,6 +100,10 @@ class Quality:
         sampled: of held-out melodies by a sample from the posterior, drawn events.
         collections: by name.
         features: by name.
+        structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, of
+            ``held_out``, ``samples`` and ``training`` melodies; of the last two also their
+            ``similarity_error`` and the ``auc`` of a classifier, see
+            :func:`.real_melodies.told_apart`, where there are tunes enough for one.
         novelty, held_out_novelty: of the samples and of the held-out melodies.
         held_out, decoded, samples: the melodies themselves, and what came back of the first.
     """
@@ -108,6 +117,7 @@ class Quality:
     sampled: Accuracy
     collections: dict[str, Collection]
     features: dict[str, Feature]
+    structure: dict[str, dict[str, float]]
     novelty: Novelty
     held_out_novelty: Novelty
     held_out: StoredMelodies = field(repr=False)
@@ -150,6 +160,7 @@ class Quality:
                 }
                 for name, one in self.features.items()
             },
+            "structure": self.structure,
             "held_out_novelty": asdict(self.held_out_novelty),
         }
 
@@ -169,7 +180,8 @@ def evaluate_model(
         store: the melody store that the model was trained on; of another one, what is held out
             may be known to the model, and copies of what it was trained on may go unnoticed.
         n: held-out melodies, always the same ones; all of them if there are fewer. As many are
-            drawn from the prior, and as many training melodies set the ceiling.
+            drawn from the prior, and as many training melodies, of each collection as many as
+            are held out, set the ceiling.
         split: ``validation`` or ``test``.
         announce: called with each step of the work.
         options: of samples of the prior and of the posterior; see
@@ -186,14 +198,23 @@ def evaluate_model(
     sampling = Sampling.of(options)
     say = announce or (lambda _: None)
     say("reading the store")
-    training, held_out = _read(Path(store), "train"), _some(_read(Path(store), split), n)
+    training, tunes = read_split(store, "train"), read_split(store, split)
+    held_out = tunes[choose(np.arange(len(tunes)), n)]
     n = len(held_out)
     say(f"encoding and decoding {n:,} held-out melodies, twice")
     decoded, sampled = _decoded(model, held_out, sampling)
     say(f"drawing {n:,} melodies from the prior")
     samples = generate(model, n, **options)
     say("comparing them with the held-out melodies")
-    features = _features(held_out.melodies, samples, _some(training, n).melodies)
+    known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
+    features = _features(held_out.melodies, samples, known)
+    built = {"held_out": structure(held_out.melodies)}
+    for name, melodies in (("samples", samples), ("training", known)):
+        built[name] = structure(melodies, held_out.melodies)
+    say("training classifiers that tell them apart: half a minute for 1,024 melodies")
+    areas = told_apart(tunes, training, samples)
+    if areas is not None:
+        built["samples"]["auc"], built["training"]["auc"] = areas
     say(f"looking for copies of {len(training):,} training melodies")
     originals = Originals(training.events)
     return Quality(
@@ -206,6 +227,7 @@ def evaluate_model(
         sampled=sampled.accuracy(),
         collections=_by_collection(decoded, held_out),
         features=features,
+        structure=built,
         novelty=_novelty(originals, samples.events),
         held_out_novelty=_novelty(originals, held_out.events),
         held_out=held_out,
@@ -224,21 +246,6 @@ def _decoded(
         model, held_out.events, temperature=sampling.temperature, generator=generator
     )
     return encode_and_decode(model, held_out.events), sampled
-
-
-def _read(store: Path, split: str) -> StoredMelodies:
-    stored = read_store(store, split)
-    if len(stored) < 2:
-        raise StoreError(
-            f"{store} holds too few melodies of the split {split}: {len(stored)}, at least 2 are "
-            "needed; extract more files"
-        )
-    return stored
-
-
-def _some(stored: StoredMelodies, n: int) -> StoredMelodies:
-    rows = choose(np.arange(len(stored)), n)
-    return StoredMelodies(stored.events[rows], stored.files[rows])
 
 
 def _by_collection(decoded: Decoded, held_out: StoredMelodies) -> dict[str, Collection]:
@@ -272,23 +279,32 @@ def _novelty(originals: Originals, events: Events) -> Novelty:
 
 
 def plot_quality(quality: Quality, path: Path | str) -> None:
-    """Draw held-out melodies beside what came back of them, then samples of the prior.
+    """Draw held-out melodies beside what came back of them, then samples beside real melodies.
 
-    Of a melody and its reconstruction, the notes that the other does not have are red.
+    Of a melody and its reconstruction, the notes that the other does not have are red. Of a sample
+    and a real melody, a line upside down below tells the real ones, left or right.
     """
     rolls: list[tuple[str, Melody, Melody | None]] = []
     true, decoded = quality.held_out.melodies, Melodies(quality.decoded)
-    rows = np.linspace(0, quality.n - 1, min(_PICTURED_INPUTS, quality.n)).astype(int).tolist()
-    for number, row in enumerate(rows, 1):
+    rows = np.linspace(0, quality.n - 1, min(_PICTURED, quality.n)).astype(int).tolist()
+    inputs = rows[::_PICTURED_INPUT_EVERY]
+    for number, row in enumerate(inputs, 1):
         given, back = true[row], decoded[row]
         right = (given.events == back.events).mean()
         file = str(quality.held_out.files[row])
         rolls.append((f"input {number}: {_short(file)}", given, back))
         rolls.append((f"reconstruction {number}, {right:.0%} of events; red differs", back, given))
-    for row in range(min(ROLLS_PER_PICTURE - len(rolls), quality.n)):
-        rolls.append((f"sample {row + 1}", quality.samples[row], None))
+    answer = "real:"
+    generator = np.random.default_rng(quality.seed)
+    for number, row in enumerate((row for row in rows if row not in inputs), 1):
+        pair = [true[row], quality.samples[row]]
+        left = generator.random() < 0.5
+        first, second = pair if left else pair[::-1]
+        rolls.append((f"pair {number}: one is real, one a sample", first, None))
+        rolls.append(("", second, None))
+        answer += f" {number}{'L' if left else 'R'}"
     titles, melodies, others = zip(*rolls, strict=True)
-    plot_melodies(melodies, path, titles=titles, others=others)
+    plot_melodies(melodies, path, titles=titles, others=others, upside_down=answer)
 
 
 def _short(file: str) -> str:

@@ -1,6 +1,7 @@
 """``mc evaluate``."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -12,6 +13,7 @@ from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.workflows import cache
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.evaluate_vae import evaluate_model
@@ -55,13 +57,18 @@ def test_the_table_shows_prior_and_actor_rule_by_rule(evaluate, table, tiny_acto
         ["", "actor", *cells(found.actor["density:252"])],
         ["all its rules", "prior", "", "", "0.0%", ""],
         ["", "actor", "", "", "0.0%", ""],
-        ["", "actor"],
-        ["z_MSE", f"{found.z_mse:.3f}"],
-        ["distinct melodies", "100.0%"],
+        ["", "actor", "unrelated prior point"],
+        ["z_MSE", f"{found.moved.z_mse:.3f}", f"{found.unrelated.z_mse:.3f}"],
+        [
+            "notes of the prior's melodies that stay",
+            *(f"{one.surviving_notes:.1%}" for one in (found.moved, found.unrelated)),
+        ],
+        ["distinct melodies", "100.0%", ""],
         [
             "pairwise edit distance, actor / prior",
             f"{found.diversity_ratio:.2f}  "
             f"({found.diversity:.0f} / {found.prior_diversity:.0f} events)",
+            "",
         ],
     ]
 
@@ -73,20 +80,47 @@ def test_with_a_store_it_is_told_how_like_held_out_melodies_they_are(
     assert result.exit_code == 0
     held_out = Melodies(read_store(store, "test").events)
     found = evaluate_actor(load_actor(tiny_actor_folder), 20, held_out=held_out)
-    rows = table(result.stdout)[11:]
-    assert rows[0] == ["overlapping area with held-out melodies", "prior", "actor"]
+    rows = table(result.stdout)[12:]
+    columns = ["all: prior", "all: actor", "satisfying: prior", "satisfying: actor"]
+    assert rows[0] == ["overlap with", *columns]
     assert rows[1:3] == [
         [
             label,
             *(f"{area:.3f}" for area in (found.likeness[name].prior, found.likeness[name].actor)),
+            "",
+            "",
         ]
         for name, label in (
-            ("pitch_class_histogram", "pitch class histogram (touched by a rule)"),
-            ("interval_histogram", "interval histogram"),
+            ("pitch_class_histogram", "pitch class *"),
+            ("interval_histogram", "interval"),
         )
     ]
     assert len(rows) == 1 + len(found.likeness) + 1
-    assert rows[-1] == ["mean of the untouched", *(f"{area:.3f}" for area in found.realism)]
+    assert rows[-1][:3] == ["mean of the untouched", *(f"{area:.3f}" for area in found.realism)]
+    assert "the 0 of these that satisfy the rules in some key" in result.stdout
+    assert "Fewer than two held-out melodies satisfy the rules: no structure" in result.stdout
+
+
+def test_an_actor_for_rules_is_compared_with_real_melodies_that_satisfy_them(
+    mc, table, tiny_model_folder, tiny_actor_folder, store, monkeypatch
+):
+    trained = []
+
+    def cached_actor(model, rules, train):
+        trained.append([rule.name for rule in rules])
+        actor = load_actor(tiny_actor_folder, model=model)
+        return replace(actor, rules=rules, heads=(("density:50",),))
+
+    monkeypatch.setattr(cache, "cached_actor", cached_actor)
+    result = mc(
+        *("evaluate", "--model", tiny_model_folder, "--rule", "density:50"),
+        *("--data", store, "-n", 4, "--json"),
+    )
+    assert result.exit_code == 0
+    assert trained == [["density:50"]]
+    flat = json.loads(result.stdout)
+    assert (list(flat["rules"]), flat["n_satisfying"]) == (["density:50"], 4)
+    assert list(flat["structure"]) == ["held_out", "prior", "actor"]
 
 
 def test_a_store_with_one_held_out_melody_is_refused(evaluate, make_store, tmp_path):
@@ -94,7 +128,9 @@ def test_a_store_with_one_held_out_melody_is_refused(evaluate, make_store, tmp_p
     make_store(tmp_path / "store", events, ["train", "test"], ["a/b.mid"] * 2)
     result = evaluate("--data", "store")
     assert result.exit_code == 1
-    assert "store holds 1 melodies of the split test; two are needed" in result.stderr
+    assert (
+        "store holds too few melodies of the split test: 1, at least 2 are needed" in result.stderr
+    )
 
 
 def test_melodies_that_are_all_alike_have_no_ratio(mc, table, tiny_model, tiny_recipe, tmp_path):
@@ -104,7 +140,7 @@ def test_melodies_that_are_all_alike_have_no_ratio(mc, table, tiny_model, tiny_r
     actor.save(tmp_path / "actor")
     result = mc("evaluate", "--actor", "actor", "-n", 4, "--temperature", 0)
     assert result.exit_code == 0
-    assert table(result.stdout)[-1][1] == "-  (0 / 0 events)"
+    assert table(result.stdout)[-1][1:] == ["-  (0 / 0 events)", ""]
 
 
 def test_another_model_is_refused(evaluate, tiny_model_folder, tmp_path):
@@ -218,7 +254,16 @@ def test_the_tables_of_a_model_answer_three_questions(measure, quality, table):
         shares(one, "near_copies", "quotations", "similarity")
         for one in (flat, flat["held_out_novelty"])
     ]
-    assert rows[29:] == [
+    assert rows[29:32] == [
+        ["mean", "held out", "samples", "training"],
+        *(
+            [name.replace("_", " "), *(f"{one[name]:.3f}" for one in flat["structure"].values())]
+            for name in ("repeated_bars", "repeated_rhythms")
+        ),
+    ]
+    errors = [flat["structure"][name]["similarity_error"] for name in ("samples", "training")]
+    assert rows[42] == ["similarity error", "", *(f"{error:.3f}" for error in errors)]
+    assert rows[43:] == [
         ["", "samples", "held out"],
         ["near-copies of a training melody", novelty[0][0], novelty[1][0]],
         ["quote 17 notes of a training melody", novelty[0][1], novelty[1][1]],
@@ -231,8 +276,8 @@ def test_the_picture_of_a_model_is_written_and_named_on_stderr(measure, tmp_path
     assert result.exit_code == 0
     assert json.loads(result.stdout)["n"] == 2
     assert "piano rolls in rolls.png" in result.stderr
-    # 2 pairs and 2 samples: 3 rows of 1.7 inches, at 110 dots an inch
-    assert matplotlib.image.imread(tmp_path / "rolls.png").shape[:2] == (561, 1408)
+    # an input and a pair: 2 rows of 1.7 inches, at 110 dots an inch
+    assert matplotlib.image.imread(tmp_path / "rolls.png").shape[:2] == (374, 1408)
 
 
 def test_a_store_that_is_not_there_is_told(mc, tiny_model_folder):
@@ -259,12 +304,12 @@ def test_a_model_that_is_not_there_is_told(mc, tiny_store):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --actor DIR, --data STORE or both"),
+        ([], "give --actor DIR, --rule RULE or --data STORE"),
         (["--actor", "x", "-n", "1"], "1 is not in the range x>=2"),
-        (["--actor", "x", "--split", "test"], "--split goes with --data without --actor only"),
-        (["--actor", "x", "--plot", "x.png"], "--plot goes with --data without --actor only"),
-        (["--data", "x", "--rule", "cmajor"], "--rule goes with --actor only"),
-        (["--data", "x", "--density", "0"], "--density goes with --actor only"),
+        (["--actor", "x", "--split", "test"], "--split goes with --data alone only"),
+        (["--actor", "x", "--plot", "x.png"], "--plot goes with --data alone only"),
+        (["--data", "x", "--rule", "cmajor", "--split", "test"], "--split goes with --data alone"),
+        (["--rule", "cmajor", "--rules-from", __file__], "--rules-from goes with --actor only"),
         (["--data", "x", "--split", "train"], "'train' is not one of 'validation', 'test'"),
         (["--data", "x", "--plot", "x.pdf"], "--plot writes a PNG; x.pdf must end in .png"),
         (["--data", "x", "--plot", "no/x.png"], "--plot: there is no folder no"),

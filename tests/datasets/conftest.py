@@ -1,6 +1,7 @@
 """MIDI files by mido, stages that are small enough to have several, and what a store holds."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +128,11 @@ def plain(music: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
         shrink(patch)
         extract_store(music, output, engine=LocalEngine(0))
     return bytes_in(output)
+
+
+@pytest.fixture(autouse=True)
+def _workers_do_not_import_pytest(monkeypatch):
+    """A new process imports its parent's main module first, here pytest, which is slow."""
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__spec__", None)
+    monkeypatch.delattr(main, "__file__", raising=False)

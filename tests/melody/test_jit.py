@@ -28,7 +28,7 @@ def package(tmp_path, monkeypatch):
 
 
 def cache_folder() -> Path:
-    return _cache_folder.__wrapped__()
+    return Path(_cache_folder.__wrapped__())
 
 
 @pytest.mark.parametrize("room", ["melody", "datasets"])
@@ -42,9 +42,24 @@ def test_a_change_in_any_file_leaves_the_old_code_behind(package, room):
     assert before.parent == package / "__pycache__"
 
 
-def test_a_package_that_cannot_be_written_has_its_code_in_the_users_cache(package, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert cache_folder().parent == Path.home() / ".cache" / "melodyconstraints"
+def test_the_code_is_kept_in_the_first_place_that_can_be_written(package, monkeypatch, tmp_path):
+    (package / "__pycache__").write_text("a file, so no place")
+    monkeypatch.setenv("MELODYCONSTRAINTS_CACHE", str(tmp_path / "cache"))
+    assert cache_folder().parent == tmp_path / "cache"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
+    assert cache_folder().parent == tmp_path / "chosen"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(package / "__pycache__"))
+    assert _cache_folder.__wrapped__() is None
+    monkeypatch.setattr(module, "_cache_folder", lambda: None)
+    assert jit(lambda values: values.sum())(np.ones(LARGE + 1)) == LARGE + 1
+
+
+def test_a_full_disk_costs_no_more_than_compiling_again(monkeypatch):
+    def save(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", save)
+    assert jit(lambda values: values.max())(np.ones(LARGE + 1)) == 1
 
 
 def test_other_peoples_functions_are_kept_where_they_were():

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from scipy import stats
 from torch import nn
 
-from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
+from melodyconstraints.errors import ArtifactError, StoreError, TrainingError, UsageError
 from melodyconstraints.vae import training
 from melodyconstraints.vae.precision import has_bfloat16
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
@@ -90,7 +91,7 @@ def without_time(curves):
 
 
 def folders(path):
-    return sorted(entry.name for entry in path.iterdir())
+    return sorted(entry.name for entry in path.iterdir() if entry.name != "lock")
 
 
 @pytest.mark.parametrize(
@@ -412,6 +413,28 @@ def test_a_loss_that_is_no_number_ends_the_training(value, shown):
 def weights(model):
     """All weights in one vector."""
     return torch.cat([one.detach().flatten() for one in model.parameters()])
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_last_one(tmp_path, monkeypatch):
+    with pytest.raises(KilledError):
+        run(folder=tmp_path, callback=kill_at(8))
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def fill(*_):
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", fill)
+    with pytest.raises(TrainingError, match=r"step-\d+ cannot be written: I/O error: No space"):
+        run(folder=tmp_path, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_second_training_in_a_folder_is_refused(tmp_path):
+    def begin_another(state):
+        run(folder=tmp_path, resume=True)
+
+    with pytest.raises(StoreError, match=f"another process is at work in {tmp_path}"):
+        run(folder=tmp_path, callback=begin_another)
 
 
 def stored(folder, step):

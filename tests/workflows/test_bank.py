@@ -15,7 +15,7 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
-from melodyconstraints.storage import cache as cache_module
+from melodyconstraints.storage import places
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import bank as banks
@@ -198,7 +198,7 @@ def test_either_a_near_copy_or_a_quotation_is_left_out(model, tiny_store, monkey
 
 
 def test_a_store_without_training_melodies_gives_no_encodings(model):
-    nothing = StoredMelodies(np.zeros((0, 256), np.uint8), np.zeros(0, object))
+    nothing = StoredMelodies(np.zeros((0, 256), np.uint8), *np.zeros((2, 0), object))
     assert sample_encodings(model, nothing, 5) is None
 
 
@@ -251,7 +251,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(model, tmp_path, monkeyp
 
 def test_the_cache_is_the_users_where_no_other_is_chosen(model, tmp_path, monkeypatch):
     monkeypatch.delenv(CACHE)
-    monkeypatch.setattr(cache_module, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(places, "user_cache_path", lambda name: tmp_path / name)
     load_bank(model, size=2)
     assert len(entries(tmp_path / "melodyconstraints")) == 1
 

@@ -1,5 +1,7 @@
 """Prior against actor: every number against its direct computation."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,16 @@ from rapidfuzz.distance import Levenshtein
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evaluation import reward_statistics
 from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
+from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.train_vae import choose
 
 NOTES = {"notes_per_bar", "note_length_histogram", "empty_bars", "empty_beats"}
 """What follows from how many notes there are."""
@@ -78,7 +83,16 @@ def test_every_number_is_what_its_definition_gives(actor):
     satisfied = (drawn.events < 128).sum(1) >= 252
     assert found.actor["density:252"].satisfied == satisfied.mean()
     moved = ((shifted - z) / (torch.arange(1, 9) / 10)) ** 2
-    assert found.z_mse == pytest.approx(moved.mean().item())
+    assert found.moved.z_mse == pytest.approx(moved.mean().item())
+    between = ((z.roll(1, 0) - z) / (torch.arange(1, 9) / 10)) ** 2
+    assert found.unrelated.z_mse == pytest.approx(between.mean().item())
+    by_the_same_draws = actor.sampler(Sampling(0.8, seed=seed)).decode(shifted).events
+    white = np.isin(prior.events % 12, [0, 2, 4, 5, 7, 9, 11]) & (prior.events < 128)
+    for melodies, one in (
+        (by_the_same_draws, found.moved),
+        (np.roll(prior.events, 1, axis=0), found.unrelated),
+    ):
+        assert one.surviving_notes == (melodies == prior.events)[white].mean()
     assert found.distinct == len({row.tobytes() for row in drawn.events}) / n
 
 
@@ -112,7 +126,17 @@ def test_the_diversity_of_two_melodies_is_their_edit_distance(actor):
 def test_an_actor_that_stays_where_it_is_moves_nothing(actor):
     torch.nn.init.constant_(actor.actor.layers[-1].bias[8:], -100.0)
     torch.nn.init.zeros_(actor.actor.layers[-1].weight)
-    assert evaluate_actor(actor, 4).z_mse == 0
+    found = evaluate_actor(actor, 4)
+    assert asdict(found.moved) == {"z_mse": 0, "surviving_notes": 1}
+    assert found.unrelated.surviving_notes < 0.5
+
+
+def test_without_pitch_classes_all_notes_may_survive(actor):
+    actor.rules = find_rules(["density:252"])
+    found = evaluate_actor(actor, 4, seed=7)
+    prior = actor.sampler(Sampling(0.5, seed=7)).decode(prior_points(actor.model, 4, 7)).events
+    same = (np.roll(prior, 1, axis=0) == prior)[prior < 128]
+    assert found.unrelated.surviving_notes == same.mean()
 
 
 def test_the_same_seed_gives_the_same_evaluation(actor):
@@ -130,10 +154,14 @@ def test_the_dictionary_has_the_promised_names(actor):
         "all_satisfied",
         "prior_all_satisfied",
         "z_mse",
+        "surviving_notes",
+        "unrelated",
         "distinct",
         "diversity_ratio",
         "realism",
         "likeness",
+        "n_satisfying",
+        "structure",
         "examples",
     }
     assert list(told["rules"]) == ["cmajor", "density:252"]
@@ -147,9 +175,10 @@ def test_the_dictionary_has_the_promised_names(actor):
         "satisfied_interval": drawn.satisfied_interval,
     }
     assert (told["n"], told["temperature"]) == (4, 0.5)
-    assert told["z_mse"] == found.z_mse
+    assert told["z_mse"] == found.moved.z_mse
+    assert told["unrelated"] == asdict(found.unrelated)
     assert told["diversity_ratio"] == found.diversity_ratio
-    assert (told["realism"], told["likeness"]) == (None, {})
+    assert (told["realism"], told["likeness"], told["structure"]) == (None, {}, {})
 
 
 def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
@@ -178,7 +207,37 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
         "prior": found.likeness["pitch_range"].prior,
         "actor": found.likeness["pitch_range"].actor,
         "touched": False,
+        "satisfying": None,
     }
+    assert (found.n_satisfying, found.structure) == (0, {})
+
+
+def test_all_features_are_compared_with_real_melodies_that_satisfy_the_rules(actor, rng):
+    actor.rules = find_rules(["cmajor"])
+    white = rng.choice([0, 2, 4, 5, 7, 9, 11], (9, 256)) + 60
+    real = np.where(rng.random((9, 256)) < 0.4, white, 129)
+    held_out = np.concatenate([np.where(real < 128, real + 3, 129), np.full((1, 256), 61)])
+    held_out[9, :128] = 60  # C and C sharp: in no key is it in C major
+    held_out[9, 1:9] = 62
+    found = evaluate_actor(actor, 6, seed=5, held_out=Melodies(held_out))
+    assert found.n_satisfying == 9
+    z, rows = prior_points(actor.model, 6, 5), choose(np.arange(9), 6)
+    drawn = {
+        "prior": actor.sampler(Sampling(seed=5)).decode(z),
+        "actor": actor.sampler(Sampling(seed=6)).decode(actor.actor(z).detach()),
+    }
+    chosen = Melodies(real[rows])
+    for name in ("interval_histogram", "pitch_class_histogram", "repeated_bars"):
+        value = FEATURES[name]
+        expected = {
+            key: compare(value(chosen), value(one)).overlapping_area for key, one in drawn.items()
+        }
+        assert found.likeness[name].satisfying == (None if name == "repeated_bars" else expected)
+    assert found.likeness["scale_consistency"].satisfying is None  # it is 1 for all of these
+    assert found.structure["held_out"] == structure(chosen)
+    for name, melodies in drawn.items():
+        assert found.structure[name] == structure(melodies, chosen)
+    assert found.as_dict()["structure"] == found.structure
 
 
 @pytest.mark.parametrize(

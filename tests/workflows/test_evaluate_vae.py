@@ -14,11 +14,14 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.copies import Originals
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
+from melodyconstraints.melody.metrics.structure import structure
+from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.reconstruction import encode_and_decode, measure_reconstruction
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.workflows import evaluate_vae
 from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
+from melodyconstraints.workflows.real_melodies import matched
 from melodyconstraints.workflows.seeds import derived_seed, prior_points
 from melodyconstraints.workflows.train_vae import choose
 
@@ -42,10 +45,13 @@ def store(tmp_path_factory, make_store):
     return make_store(folder, Melodies(events).events, splits, files)
 
 
-@pytest.fixture
-def found(tiny_model, store):
+@pytest.fixture(scope="module")
+def found(tiny_config, store):
     """The quality of the tiny model."""
-    return evaluate_model(tiny_model, store, N, temperature=TEMPERATURE, seed=SEED)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = HierarchicalVAE(tiny_config).eval()
+    return evaluate_model(model, store, N, temperature=TEMPERATURE, seed=SEED)
 
 
 def chosen(store, split):
@@ -87,7 +93,11 @@ def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
     )
     samples = sampler.decode(prior_points(tiny_model, N, SEED))
     assert np.array_equal(found.samples.events, samples.events)
-    held_out, training = Melodies(chosen(store, "test")), Melodies(chosen(store, "train"))
+    held_out = Melodies(chosen(store, "test"))
+    training = matched(
+        read_store(store, "train"), found.held_out.sources, np.random.default_rng(1)
+    ).melodies
+    assert len(training) == N
     assert list(found.features) == list(FEATURES)
     for name, feature in FEATURES.items():
         row, true = found.features[name], feature(held_out)
@@ -95,6 +105,24 @@ def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
         assert row.samples == pytest.approx(feature(samples).mean(0))
         assert row.compared == compare(true, feature(samples))
         assert row.ceiling == compare(true, feature(training))
+    assert found.structure == {
+        "held_out": structure(held_out),
+        "samples": structure(samples, held_out),
+        "training": structure(training, held_out),
+    }
+
+
+def test_a_classifier_tells_samples_and_training_melodies_apart(tiny_model, store, monkeypatch):
+    seen = []
+
+    def told_apart(held_out, training, samples):
+        seen.extend([len(held_out), len(training), len(samples)])
+        return 0.9, 0.6
+
+    monkeypatch.setattr(evaluate_vae, "told_apart", told_apart)
+    flat = evaluate_model(tiny_model, store, N).as_dict()
+    assert seen == [16, 30, N]  # of all held-out tunes, not of those chosen
+    assert [one.get("auc") for one in flat["structure"].values()] == [None, 0.9, 0.6]
 
 
 def test_overlapping_areas_are_means_over_the_features(found):
@@ -209,7 +237,7 @@ def test_a_missing_store_is_told(tiny_model, tmp_path):
         evaluate_model(tiny_model, tmp_path / "nowhere")
 
 
-def test_the_picture_shows_inputs_beside_what_came_back_and_then_samples(
+def test_the_picture_shows_what_came_back_and_then_samples_beside_real_melodies(
     found, tmp_path, monkeypatch
 ):
     drawn = {}
@@ -219,19 +247,26 @@ def test_the_picture_shows_inputs_beside_what_came_back_and_then_samples(
 
     monkeypatch.setattr(evaluate_vae, "plot_melodies", draw)
     plot_quality(found, tmp_path / "q.png")
-    rows = [0, 2, 4, 6, 9]
     true, back = found.held_out.melodies, Melodies(found.decoded)
-    pairs = [one for row in rows for one in (true[row], back[row])]
-    swapped = [one for row in rows for one in (back[row], true[row])]
+    inputs, pairs = [0, 3, 7], [1, 2, 5, 6, 9]
     assert drawn["path"] == tmp_path / "q.png"
-    assert list(drawn["melodies"]) == [*pairs, *(found.samples[row] for row in range(6))]
-    assert list(drawn["others"]) == [*swapped, *[None] * 6]
-    right = (true.events[2] == back.events[2]).mean()
+    shown, others = list(drawn["melodies"]), list(drawn["others"])
+    assert shown[:6] == [one for row in inputs for one in (true[row], back[row])]
+    assert others == [*(one for row in inputs for one in (back[row], true[row])), *[None] * 10]
+    right = (true.events[3] == back.events[3]).mean()
     assert drawn["titles"][2:4] == (
-        f"input 2: {found.held_out.files[2]}",
+        f"input 2: {found.held_out.files[3]}",
         f"reconstruction 2, {right:.0%} of events; red differs",
     )
-    assert drawn["titles"][10:] == tuple(f"sample {number}" for number in range(1, 7))
+    answers = []
+    for number, row in enumerate(pairs):
+        left, right = shown[6 + 2 * number : 8 + 2 * number]
+        answers.append("L" if left == true[row] else "R")
+        assert {left, right} == {true[row], found.samples[row]}
+        assert drawn["titles"][6 + 2 * number] == f"pair {number + 1}: one is real, one a sample"
+    assert set(answers) == {"L", "R"}
+    told = " ".join(f"{number}{side}" for number, side in enumerate(answers, 1))
+    assert drawn["upside_down"] == f"real: {told}"
 
 
 def test_the_picture_of_few_melodies_with_strange_names(
@@ -242,5 +277,5 @@ def test_the_picture_of_few_melodies_with_strange_names(
         tmp_path / "store", some_melodies.events, ["test"] * 3 + ["train"] * 9, files
     )
     plot_quality(evaluate_model(tiny_model, store), tmp_path / "q.png")
-    # 3 pairs and 3 samples: 5 rows of 1.7 inches, at 110 dots an inch
-    assert matplotlib.image.imread(tmp_path / "q.png").shape[:2] == (935, 1408)
+    # an input and 2 pairs: 3 rows of 1.7 inches, at 110 dots an inch
+    assert matplotlib.image.imread(tmp_path / "q.png").shape[:2] == (561, 1408)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +41,7 @@ from melodyconstraints.datasets.images.labelled_images import (
     split_rows,
 )
 from melodyconstraints.errors import ImageDataError
+from melodyconstraints.machine import processors
 from melodyconstraints.storage.text import printable
 
 LABELS = "labels.csv"
@@ -233,7 +233,7 @@ def decode_images(
         images[row], is_grey = decode_image(data, names[row], fit)
         return is_grey, hashlib.sha256(data).hexdigest()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for start in range(0, len(names), BATCH):
             rows = range(start, min(start + BATCH, len(names)))
             for row, (is_grey, digest) in zip(rows, pool.map(decode, rows), strict=True):

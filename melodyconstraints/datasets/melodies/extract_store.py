@@ -83,9 +83,17 @@ class Engine(Protocol):
         """Number of processes that read, and of threads that write, on this machine."""
 
     def run(
-        self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
+        self,
+        handle: Handle[Task, Result],
+        tasks: Iterable[Task],
+        limits: Limits,
+        prepare: Callable[[], object],
     ) -> Generator[Result, None, None]:
-        """Yield the results of tasks, in the order of the tasks."""
+        """Yield the results of tasks, in the order of the tasks.
+
+        Args:
+            prepare: called by worker processes before they begin, off the clock.
+        """
 
     def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
         """Yield for each batch of keys which of them occur there for the first time.
@@ -113,10 +121,14 @@ class LocalEngine:
             raise UsageError(f"jobs must be at least 0, got {self.jobs}")
 
     def run(
-        self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
+        self,
+        handle: Handle[Task, Result],
+        tasks: Iterable[Task],
+        limits: Limits,
+        prepare: Callable[[], object],
     ) -> Generator[Result, None, None]:
         """See :class:`Engine`."""
-        return run_tasks(handle, tasks, self.jobs, limits)
+        return run_tasks(handle, tasks, self.jobs, limits, prepare)
 
     def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
         """See :class:`Engine`."""
@@ -281,9 +293,10 @@ class _Extraction:
             unique=inputs.unique,
         )
         unread = [tasks[number] for number in sorted(missing)]
+        prepare = partial(compile_loops, inputs.settings.polyphony, inputs.unique)
         if not inputs.folder.is_small(chain.from_iterable(unread), _INTERPRETED_BYTES):
-            compile_loops(inputs.settings.polyphony, inputs.unique)
-        with closing(self.engine.run(handle, unread, inputs.limits)) as results:
+            prepare()
+        with closing(self.engine.run(handle, unread, inputs.limits, prepare)) as results:
             files = 0
             for number, task in enumerate(tasks):
                 if number in missing:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -157,9 +157,10 @@ def extract_melodies(
         settings=settings or WindowSettings(),
         limits=limits,
     )
+    prepare = partial(compile_loops, (settings or WindowSettings()).polyphony, unique)
     if jobs:
-        compile_loops((settings or WindowSettings()).polyphony, unique)
-    for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits):
+        prepare()
+    for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits, prepare):
         for result in batch:
             yield _without(result, ~seen.add(keys_of(result.events)))
 
@@ -188,8 +189,9 @@ def _without(result: FileMelodies, seen: NDArray[np.bool_]) -> FileMelodies:
     )
 
 
+@cache
 def compile_loops(polyphony: str = "skyline", unique: str = "exact") -> None:
-    """Compile all that reading files takes, so that no file is charged for it."""
+    """Compile all that reading files takes, once, so that no file is charged for it."""
     compile_from_now_on()
     file = BytesIO()
     scale = Melody.from_notes([(8 * note, 8, 60 + note % 7) for note in range(32)])
@@ -202,7 +204,7 @@ def compile_loops(polyphony: str = "skyline", unique: str = "exact") -> None:
 def extract_task(
     names: Sequence[str],
     faults: Mapping[int, Fault],
-    begin: Callable[[int], None],
+    begin: Callable[[int | None], None],
     *,
     folder: Folder,
     settings: WindowSettings,
@@ -216,6 +218,7 @@ def extract_task(
             continue
         begin(number)
         results.append(extract_file(folder, name, settings, limits))
+    begin(None)
     return results
 
 

@@ -11,7 +11,7 @@ All machines must see the files: an object store's folder (``s3://bucket/midi``)
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -53,7 +53,11 @@ class RayEngine:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
 
     def run(
-        self, handle: Handle[Task, Result], tasks: Iterable[Task], limits: Limits
+        self,
+        handle: Handle[Task, Result],
+        tasks: Iterable[Task],
+        limits: Limits,
+        prepare: Callable[[], object],
     ) -> Generator[Result, None, None]:
         """See :class:`~melodyconstraints.datasets.melodies.extract_store.Engine`.
 
@@ -69,7 +73,7 @@ class RayEngine:
         run_share = ray.remote(num_returns="streaming", max_retries=0)(_run_share).options(
             _generator_backpressure_num_objects=_RESULTS_AHEAD
         )
-        streams = [run_share.remote(handle, share, limits) for share in shares]
+        streams = [run_share.remote(handle, share, limits, prepare) for share in shares]
         for number in range(len(all_tasks)):
             try:
                 yield ray.get(next(streams[number % processors]))
@@ -119,7 +123,10 @@ def _first_numbers(tables: Sequence[Any], count: int) -> Iterator[NDArray[np.int
 
 
 def _run_share(
-    handle: Handle[Task, Result], share: Sequence[Task], limits: Limits
+    handle: Handle[Task, Result],
+    share: Sequence[Task],
+    limits: Limits,
+    prepare: Callable[[], object],
 ) -> Iterator[Result]:
     """Run a share of the tasks on a processor of the cluster."""
-    yield from supervise(handle, share, jobs=1, limits=limits)
+    yield from supervise(handle, share, jobs=1, limits=limits, prepare=prepare)

@@ -62,7 +62,7 @@ _CHECKSUM_BYTES = 16
 def extract_to_bytes(
     names: Sequence[str],
     faults: Mapping[int, Fault],
-    begin: Callable[[int], None],
+    begin: Callable[[int | None], None],
     *,
     folder: Folder,
     settings: WindowSettings,

@@ -97,10 +97,12 @@ class StoredMelodies:
     Args:
         events: ``(B, 256)`` uint8, see :mod:`melodyconstraints.melody.events`.
         files: ``(B,)`` path of each melody's file, relative to the extracted folder.
+        tunes: ``(B,)`` number of each melody's tune.
     """
 
     events: NDArray[np.uint8]
     files: NDArray[np.object_]
+    tunes: NDArray[np.int32]
 
     @property
     def sources(self) -> NDArray[np.object_]:
@@ -116,6 +118,9 @@ class StoredMelodies:
     def __len__(self) -> int:
         return len(self.events)
 
+    def __getitem__(self, rows: NDArray[np.intp]) -> StoredMelodies:
+        return StoredMelodies(self.events[rows], self.files[rows], self.tunes[rows])
+
 
 def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
     """Read a store into memory.
@@ -127,11 +132,11 @@ def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
         StoreError: the folder is missing, unfinished, damaged or not a melody store.
         UsageError: ``split`` is unknown.
     """
-    table = read_table(folder, split, columns=["events", "file"])
-    if table["file"].null_count:
+    table = read_table(folder, split, columns=["events", "file", "tune"])
+    if table["file"].null_count or table["tune"].null_count:
         raise StoreError(f"{folder} is damaged, extract it again: melodies without a file's name")
-    events = table["events"].combine_chunks()
-    return StoredMelodies(events_of(events), table["file"].to_numpy())
+    events = events_of(table["events"].combine_chunks())
+    return StoredMelodies(events, table["file"].to_numpy(), table["tune"].to_numpy())
 
 
 def read_table(

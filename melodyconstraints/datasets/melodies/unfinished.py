@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from melodyconstraints.datasets.melodies.store import read_summary
 from melodyconstraints.errors import StoreError, UsageError
-from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.files import locked, write_atomically
 
 _INPUTS, _LOCK = "plan", "lock"
 
@@ -68,7 +66,7 @@ def unfinished_store(
     try:
         _refuse_other_files(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder / _LOCK):
             _prepare(unfinished, inputs, resume=resume, overwrite=overwrite)
             yield unfinished
             read_summary(unfinished.store)  # refuses a store that is not complete
@@ -93,7 +91,7 @@ def remove_leftovers(output: Path) -> None:
     if not folder.exists() or not _is_ours(folder):
         return
     with suppress(StoreError):
-        with _locked(folder):
+        with locked(folder / _LOCK):
             if unfinished.store.exists():
                 return
             _remove_all_but_lock(folder)
@@ -133,19 +131,6 @@ def _refuse_other_files(folder: Path) -> None:
         raise UsageError(f"{folder} is in the way and holds other files; move it away")
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StoreError(f"another process is at work in {folder}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _prepare(
     unfinished: UnfinishedStore, inputs: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> None:
@@ -160,11 +145,19 @@ def _prepare(
                 f"{folder} holds an unfinished extraction; pass --resume to go on with it, or "
                 "--overwrite to begin anew"
             )
-        _check_inputs(folder, json.loads((folder / _INPUTS).read_text()), json.loads(text))
+        _check_inputs(folder, _earlier_inputs(folder), json.loads(text))
     unfinished.spool.mkdir(exist_ok=True)
     shutil.rmtree(unfinished.store, ignore_errors=True)
     unfinished.store.mkdir()
     write_atomically(folder / _INPUTS, text.encode())
+
+
+def _earlier_inputs(folder: Path) -> dict[str, Any]:
+    with suppress(ValueError):
+        earlier = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
+        if isinstance(earlier, dict):
+            return earlier
+    raise StoreError(f"{folder / _INPUTS} is damaged; pass --overwrite to begin anew")
 
 
 def _check_inputs(folder: Path, earlier: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:

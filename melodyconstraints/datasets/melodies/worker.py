@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ctypes import CDLL, c_int64
@@ -33,8 +33,14 @@ _TASKS_PER_WORKER = 2
 """Tasks sent to a worker: the one in progress, and one to begin without waiting for the parent."""
 _MAX_QUEUED_REQUEST_BYTES = 64_000 if sys.platform == "linux" else 8000
 """Largest request sent to a busy worker: a larger one may fill the pipe and block the parent."""
+_MAX_DEATHS = 2
+"""Deaths of workers at one item, or at a limit there, after which the item is given up."""
 _MAX_DEATHS_OUTSIDE_ITEMS = 3
 """Deaths of workers on one task, at no item to give up, after which the run fails."""
+_MAX_KILLS = 8
+"""The same of both for deaths that look like kills from outside, by a user or for memory."""
+_KILLED_FROM_OUTSIDE = {-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM)}
+"""Exit codes of processes that did not end themselves."""
 _ITEMS_PER_TASK = 2**32
 """Base of a position: task number * _ITEMS_PER_TASK + item fits 64 bits."""
 _NO_ITEM = -1
@@ -58,7 +64,8 @@ class Limits:
     """Most time and memory that one item may take.
 
     Attributes:
-        seconds: wall-clock time.
+        seconds: processor time, and time in which the worker waits for something else than a
+            processor. So neither a busy machine nor compiling costs an item.
         memory_bytes: resident memory of the worker above what it holds before its first item.
     """
 
@@ -66,13 +73,13 @@ class Limits:
     memory_bytes: int = 2 * 2**30
 
 
-Handle = Callable[[Task, Mapping[int, Fault], Callable[[int], None]], Result]
+Handle = Callable[[Task, Mapping[int, Fault], Callable[[int | None], None]], Result]
 """``handle(task, faults, begin)`` does a whole task, in a worker, and returns its result.
 
-It calls ``begin(i)`` before it works on item ``i``, from 0 to 2**32 - 1; everything until the next
-call, or until it returns, is charged to ``i``. It skips the items in ``faults``, which only get
-their entry in the result. Workers import it by its name, so it is a function of a module, or a
-``partial`` of one. What it prints is discarded.
+It calls ``begin(i)`` before it works on item ``i``, from 0 to 2**32 - 1, and ``begin(None)`` after
+the last; what it does until the next call is charged to ``i``. It skips the items in ``faults``,
+which only get their entry in the result. Workers import it by its name, so it is a function of a
+module, or a ``partial`` of one. What it prints is discarded.
 """
 
 
@@ -83,15 +90,14 @@ class Assignment:
     Attributes:
         number: place of the task among all.
         faults: items given up.
-        suspects: items at which one worker died; a second death gives them up.
-        deaths_outside_items: workers that died on the task at no item that could be given up.
+        deaths: workers that died, by the item, or None for no item that could be given up, and
+            by whether they were killed from outside.
     """
 
     number: int
     task: Any
     faults: dict[int, Fault] = field(default_factory=dict)
-    suspects: set[int] = field(default_factory=set)
-    deaths_outside_items: int = 0
+    deaths: Counter[tuple[int | None, bool]] = field(default_factory=Counter)
 
 
 class Worker:
@@ -100,12 +106,18 @@ class Worker:
     Args:
         handle: what the process does with a task.
         assignments: its tasks.
+        prepare: called by a new process, not by a copy, before it begins.
         fork: copy this process, in a hundredth of the time that a new one takes to start; only
             where no other thread may hold a lock.
     """
 
     def __init__(
-        self, handle: Handle[Any, Any], assignments: deque[Assignment], *, fork: bool = False
+        self,
+        handle: Handle[Any, Any],
+        assignments: deque[Assignment],
+        prepare: Callable[[], object] | None,
+        *,
+        fork: bool = False,
     ) -> None:
         context: Any = get_context("fork" if fork else "spawn")
         self.assignments = assignments
@@ -113,11 +125,14 @@ class Worker:
         self.fault: Fault | None = None  # the limit it was killed for
         self._sent = 0  # of the assignments, how many the process has
         self._last_position, self._item_seconds = _NO_ITEM, 0.0
+        self._processor_seconds = 0.0  # of the process, at the last check
         self._position = context.RawValue(c_int64, _NO_ITEM)  # written by the process
         self.connection, worker_connection = context.Pipe()
         with worker_connection:
             self._process = context.Process(
-                target=_run_worker, args=(handle, worker_connection, self._position), daemon=True
+                target=_run_worker,
+                args=(handle, None if fork else prepare, worker_connection, self._position),
+                daemon=True,
             )
             self._process.start()
         self._base_bytes = 0
@@ -159,8 +174,9 @@ class Worker:
             seconds: time since the last call.
         """
         position = self._position.value
+        spent = self._spent(seconds)
         same_item = position == self._last_position
-        self._item_seconds = self._item_seconds + seconds if same_item else 0.0
+        self._item_seconds = self._item_seconds + spent if same_item else 0.0
         self._last_position = position
         if self._item_at(position) is None:
             return
@@ -170,6 +186,19 @@ class Worker:
             self.fault = Fault.MEMORY
         if self.fault:
             self._process.kill()
+
+    def _spent(self, seconds: float) -> float:
+        """Processor time since the last check, or all of it where the process waits."""
+        try:
+            process = psutil.Process(self._process.pid)
+            times, runs = process.cpu_times(), process.status() == psutil.STATUS_RUNNING
+        except psutil.Error:  # it is dead
+            return 0.0
+        before, self._processor_seconds = self._processor_seconds, times.user + times.system
+        # Linux alone tells a process that waits for a processor from one that waits otherwise.
+        has_to_wait = runs and sys.platform == "linux"
+        spent = self._processor_seconds - before
+        return spent if spent or has_to_wait else seconds
 
     def stop(self, grace_seconds: float = 0.0) -> int | None:
         """Kill the process, unless it exits by itself before, and return its exit code."""
@@ -188,31 +217,28 @@ class Worker:
         Raises:
             WorkerError: workers do not start, or die too often at no item to give up.
         """
-        assignment = self.assignments[0]
-        item = self._item_at(self._last_position if self.fault else self._position.value)
-        fault = self.fault
-        if fault is None:
-            fault = Fault.MEMORY if exitcode == _MEMORY_ERROR_EXIT_CODE else Fault.CRASHED
-        if item is None or item in assignment.faults:
-            self._record_death_outside_items(assignment, exitcode)
-        elif fault is Fault.TIME or item in assignment.suspects:
-            assignment.faults[item] = fault
-        else:
-            assignment.suspects.add(item)
-
-    def _record_death_outside_items(self, assignment: Assignment, exitcode: int | None) -> None:
-        assignment.deaths_outside_items += 1
         if not self.ready and exitcode == 1:
             raise WorkerError(
                 "a worker process could not start (exit code 1; its traceback is on stderr); a "
                 'script that starts workers does so under `if __name__ == "__main__":`'
             )
-        if assignment.deaths_outside_items == _MAX_DEATHS_OUTSIDE_ITEMS:
+        assignment = self.assignments[0]
+        item = self._item_at(self._last_position if self.fault else self._position.value)
+        if item in assignment.faults:
+            item = None
+        from_outside = self.fault is None and exitcode in _KILLED_FROM_OUTSIDE
+        assignment.deaths[item, from_outside] += 1
+        deaths = assignment.deaths[item, from_outside]
+        most = _MAX_DEATHS_OUTSIDE_ITEMS if item is None else _MAX_DEATHS
+        if deaths < (_MAX_KILLS if from_outside else most):
+            return
+        if item is None:
             raise WorkerError(
-                f"{_MAX_DEATHS_OUTSIDE_ITEMS} workers died on one task while at no item, or at an "
-                f"item that had been given up, the last with exit code {exitcode}; please report "
-                "this"
+                f"{deaths} workers died on one task while at no item, or at an item that had been "
+                f"given up, the last with exit code {exitcode}; please report this"
             )
+        ran_out = exitcode == _MEMORY_ERROR_EXIT_CODE
+        assignment.faults[item] = self.fault or (Fault.MEMORY if ran_out else Fault.CRASHED)
 
     def _item_at(self, position: int) -> int | None:
         """The item of a position in the first assignment; None if it is at none of its items."""
@@ -225,9 +251,16 @@ class Worker:
         return 0
 
 
-def _run_worker(handle: Handle[Any, Any], connection: Connection, position: c_int64) -> None:
+def _run_worker(
+    handle: Handle[Any, Any],
+    prepare: Callable[[], object] | None,
+    connection: Connection,
+    position: c_int64,
+) -> None:
     """Body of a worker process: answer requests until the parent kills it."""
     _isolate_process()
+    if prepare:
+        prepare()
     connection.send_bytes(b"")  # the ready signal
     while True:
         connection.send_bytes(_reply_to(handle, connection.recv_bytes(), position))
@@ -258,8 +291,8 @@ def _reply_to(handle: Handle[Any, Any], request: bytes, position: c_int64) -> by
     try:
         number, task, faults = ForkingPickler.loads(request)
 
-        def begin(item: int) -> None:
-            position.value = number * _ITEMS_PER_TASK + item
+        def begin(item: int | None) -> None:
+            position.value = _NO_ITEM if item is None else number * _ITEMS_PER_TASK + item
 
         result = handle(task, faults, begin)
         position.value = _NO_ITEM

@@ -12,6 +12,7 @@ gives its task to a new process, which leaves that item out::
                 continue
             begin(number)
             result.append(len(read(file)))
+        begin(None)
         return result
 
     for result in supervise(lengths, batches, jobs=2):
@@ -25,7 +26,8 @@ from __future__ import annotations
 import atexit
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -62,12 +64,13 @@ def supervise(
     *,
     jobs: int,
     limits: Limits | None = None,
+    prepare: Callable[[], object] | None = None,
     fork: bool = False,
 ) -> Iterator[Result]:
     """Run tasks in worker processes that may die.
 
-    An item that takes too long is given up at once; one at which a worker dies or holds too much
-    memory gets a second attempt in a new worker, since something else may have been the cause. An
+    An item at which a worker dies or exceeds a limit gets a second attempt in a new worker, since
+    something else may have been the cause, and more where a worker is killed from outside. An
     exception of the handle is raised here in the task's turn, with the worker's traceback as a
     note.
 
@@ -77,6 +80,8 @@ def supervise(
             Linux 64 kB.
         jobs: number of worker processes.
         limits: of each item; None for the defaults.
+        prepare: a function that workers can import, which new ones, but not copies, call before
+            they begin, such as one that compiles what they need: no item is charged for it.
         fork: start the first workers as copies of this process, at once, where that is safe: on
             Linux, if no other Python thread runs and torch, which has threads of its own, was not
             imported. Others are new processes.
@@ -91,7 +96,7 @@ def supervise(
     if jobs < 1:
         raise UsageError(f"`jobs` must be at least 1, got {jobs}")
     source = enumerate(tasks)
-    supervisor = _Supervisor(handle, jobs, limits or Limits())
+    supervisor = _Supervisor(handle, jobs, limits or Limits(), prepare)
     first = list(islice(source, _TASKS_AHEAD_PER_JOB * jobs))
     alone = active_count() == 1 and "torch" not in sys.modules
     if fork and sys.platform == "linux" and alone:
@@ -106,7 +111,11 @@ def supervise(
 
 
 def run_tasks(
-    handle: Handle[Task, Result], tasks: Iterable[Task], jobs: int, limits: Limits
+    handle: Handle[Task, Result],
+    tasks: Iterable[Task],
+    jobs: int,
+    limits: Limits,
+    prepare: Callable[[], object] | None = None,
 ) -> Generator[Result, None, None]:
     """Yield the results of tasks, in the order of the tasks.
 
@@ -114,9 +123,10 @@ def run_tasks(
         handle: a function that workers can import, see :func:`supervise`.
         jobs: number of worker processes, see :func:`supervise`; 0 runs the tasks in this process,
             without limits.
+        prepare: see :func:`supervise`.
     """
     if jobs:
-        yield from supervise(handle, tasks, jobs=jobs, limits=limits, fork=True)
+        yield from supervise(handle, tasks, jobs=jobs, limits=limits, prepare=prepare, fork=True)
     else:
         yield from (handle(task, {}, lambda item: None) for task in tasks)
 
@@ -127,9 +137,16 @@ class _Supervisor:
     So the limits hold while the consumer of the results is busy elsewhere.
     """
 
-    def __init__(self, handle: Handle[Any, Any], jobs: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        handle: Handle[Any, Any],
+        jobs: int,
+        limits: Limits,
+        prepare: Callable[[], object] | None,
+    ) -> None:
         self.submitted = 0
-        self._handle, self._jobs, self._limits = handle, jobs, limits
+        self._jobs, self._limits = jobs, limits
+        self._new_worker = partial(Worker, handle, prepare=prepare)
         self._queue: deque[Assignment] = deque()
         self._messages: SimpleQueue[tuple[int, bytes] | BaseException] = SimpleQueue()
         self._replies: dict[int, bytes] = {}
@@ -153,7 +170,7 @@ class _Supervisor:
 
     def fork_workers(self, count: int) -> None:
         """Start workers as copies of this process; before the thread starts."""
-        self._workers = [Worker(self._handle, deque(), fork=True) for _ in range(count)]
+        self._workers = [self._new_worker(deque(), fork=True) for _ in range(count)]
 
     def submit(self, tasks: Iterable[tuple[int, Any]]) -> None:
         """Queue numbered tasks."""
@@ -195,8 +212,8 @@ class _Supervisor:
     def _assign_tasks(self) -> None:
         """Give queued tasks to the workers with the fewest; start workers as they are needed."""
         while self._queue:
-            if len(self._workers) < self._jobs:
-                self._workers.append(Worker(self._handle, deque()))
+            if len(self._workers) < self._jobs and all(one.assignments for one in self._workers):
+                self._workers.append(self._new_worker(deque()))
             worker = min(self._workers, key=lambda worker: len(worker.assignments))
             if worker.is_full:
                 return
@@ -226,7 +243,7 @@ class _Supervisor:
         exitcode = worker.stop(grace_seconds=1.0)  # a closed pipe comes before the exit code
         if worker.assignments:
             worker.record_death(exitcode)
-            self._workers.append(Worker(self._handle, worker.assignments))
+            self._workers.append(self._new_worker(worker.assignments))
 
     def _enforce_limits(self) -> None:
         seconds = monotonic() - self._last_check

@@ -92,8 +92,7 @@ def scale_consistency(melodies: Melodies) -> Numbers:
 def groove_consistency(melodies: Melodies) -> Numbers:
     """``(B,)`` share of steps at which a bar and the next agree on whether a note starts.
 
-    ``muspy.groove_consistency``; Wu and Yang, "The Jazz Transformer on the front line" (2020),
-    take all pairs of bars instead of neighbours.
+    ``muspy.groove_consistency``; over all pairs of bars: :func:`.structure.groove_similarity`.
     """
     bars = melodies.onsets.reshape(len(melodies), BARS, STEPS_PER_BAR)
     return (bars[:, 1:] == bars[:, :-1]).mean(axis=(1, 2))
@@ -104,7 +103,16 @@ def repeated_bars(melodies: Melodies) -> Numbers:
 
     Equal event for event: pitches, places, holds and rests. MusPy has nothing like it.
     """
-    halves = np.ascontiguousarray(melodies.bars).view(np.uint64)  # (B, 16, 2): a bar is 16 bytes
+    return share_of_repeats(melodies, melodies.bars)
+
+
+def share_of_repeats(melodies: Melodies, bars: NDArray[np.uint8]) -> Numbers:
+    """``(B,)`` of the bars in which a note starts, those whose row equals an earlier bar's.
+
+    Args:
+        bars: ``(B, 16, 16)`` what bars are compared by, such as their events.
+    """
+    halves = np.ascontiguousarray(bars).view(np.uint64)  # (B, 16, 2): a bar is 16 bytes
     same = (halves[:, :, None] == halves[:, None, :]).all(axis=-1)
     repeated = (same & np.tri(BARS, k=-1, dtype=bool)).any(axis=-1)
     starts = melodies.onsets.reshape(len(melodies), BARS, STEPS_PER_BAR).any(axis=-1)

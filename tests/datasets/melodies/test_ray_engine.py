@@ -47,7 +47,7 @@ def die(task, faults, begin):
 
 def test_a_lost_process_of_the_cluster_is_one_clear_error(engine):
     with pytest.raises(WorkerError, match="was lost, go on with --resume"):
-        list(engine.run(die, [["a.mid"]], Limits()))
+        list(engine.run(die, [["a.mid"]], Limits(), dict))
 
 
 def test_without_ray_the_engine_says_how_to_get_it(monkeypatch):

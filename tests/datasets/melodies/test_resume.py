@@ -256,6 +256,15 @@ def test_work_with_other_files_or_settings_is_refused(music, tmp_path, options, 
     assert names(tmp_path) == ["store.unfinished"]
 
 
+def test_a_damaged_plan_is_one_line(music, tmp_path):
+    stop(music, tmp_path / "store", READING[0])
+    for damage in ("", "{", "[]", "\udc80"):
+        plan = tmp_path / "store.unfinished" / "plan"
+        plan.write_bytes(damage.encode("utf-8", "surrogateescape"))
+        with pytest.raises(StoreError, match=r"plan is damaged; pass --overwrite to begin anew"):
+            extract(music, tmp_path / "store", resume=True)
+
+
 def test_unfinished_work_is_not_taken_up_unasked(music, tmp_path, contents, plain, reads):
     stop(music, tmp_path / "store", WRITING[1])
     with pytest.raises(UsageError, match="holds an unfinished extraction; pass --resume to go on"):

@@ -9,6 +9,7 @@ import sys
 import time
 import types
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from itertools import count
 from multiprocessing import resource_tracker
@@ -29,11 +30,25 @@ from pathlib import Path
 
 HOARD = []
 
-def kill_once(flag):
-    if not Path(flag).exists():
-        Path(flag).touch()
+def kill_times(flag, times):
+    with open(flag, "a+") as file:
+        file.write("x")
+        killed = file.tell()
+    if killed <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
+
+def hang_once(flag):
+    if not Path(flag).exists():
+        Path(flag).touch()
+        time.sleep(60)
+    return "alive"
+
+def compute(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return "done"
 
 def eat(megabytes, seconds):
     for _ in range(megabytes):
@@ -72,7 +87,9 @@ DEEDS = dict(
     tell=tell,
     manners=manners,
     expect=expect,
-    kill_once=kill_once,
+    kill_times=kill_times,
+    hang_once=hang_once,
+    compute=compute,
     segfault=lambda: ctypes.string_at(0),
     abort=shout,
     exit=sys.exit,
@@ -95,6 +112,12 @@ def act(task, faults, begin):
         else:
             begin(number)
             became.append(DEEDS[deed](*arguments))
+    begin(None)
+    return became
+
+def act_and_die_while_packing(task, faults, begin):
+    became = act(task, faults, begin)
+    kill_times(became[-1], 3)
     return became
 
 def act_reckless(task, faults, begin):
@@ -243,7 +266,7 @@ def test_each_fault_costs_its_item_only(deeds, capfd):
         ("hang_with_gil",): Fault.TIME,
     }
     tasks = [task for deed in planted for task in ([OK, deed, OK], [OK])]
-    results = list(supervise(deeds.act, tasks, jobs=2, limits=Limits(seconds=2.0)))
+    results = list(supervise(deeds.act, tasks, jobs=2, limits=Limits(seconds=0.5)))
     assert dict(zip(planted, results[::2], strict=True)) == {
         deed: ["fine", fault, "fine"] for deed, fault in planted.items()
     }
@@ -258,15 +281,31 @@ def test_an_item_that_eats_memory_is_given_up(deeds):
 
 
 def test_one_task_may_hold_many_faults(deeds):
-    task = [("kill",), OK, ("hang",), ("strike", MemoryError()), OK, ("kill",)]
-    (result,) = supervise(deeds.act, [task], jobs=1, limits=Limits(seconds=2.0))
+    task = [("exit", 1), OK, ("hang",), ("strike", MemoryError()), OK, ("abort",)]
+    (result,) = supervise(deeds.act, [task], jobs=1, limits=Limits(seconds=0.5))
     assert result == [Fault.CRASHED, "fine", Fault.TIME, Fault.MEMORY, "fine", Fault.CRASHED]
 
 
-def test_an_item_killed_from_outside_once_is_not_lost(deeds, tmp_path):
-    tasks = [[OK, ("kill_once", str(tmp_path / str(number))), OK] for number in range(3)]
-    results = list(supervise(deeds.act, tasks, jobs=1))
-    assert results == [["fine", "alive", "fine"]] * 3
+def test_an_item_killed_from_outside_is_not_lost(deeds, tmp_path):
+    task = [OK, ("kill_times", str(tmp_path / "flag"), 4), OK]
+    assert list(supervise(deeds.act, [task], jobs=1)) == [["fine", "alive", "fine"]]
+
+
+def test_no_item_is_blamed_for_a_kill_while_its_result_is_packed(deeds, tmp_path):
+    flag = str(tmp_path / "flag")
+    assert list(supervise(deeds.act_and_die_while_packing, [[("echo", flag)]], jobs=1)) == [[flag]]
+
+
+def test_an_item_that_took_too_long_gets_a_second_chance(deeds, tmp_path):
+    tasks = [[("hang_once", str(tmp_path / "flag")), OK]]
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=0.5))
+    assert list(results) == [["alive", "fine"]]
+
+
+def test_processor_time_counts_and_preparing_does_not(deeds):
+    limits, prepare = Limits(seconds=0.3), partial(time.sleep, 0.5)
+    results = supervise(deeds.act, [[("compute", 9), OK]], jobs=1, limits=limits, prepare=prepare)
+    assert list(results) == [[Fault.TIME, "fine"]]
 
 
 def test_workers_killed_at_any_moment_lose_nothing(deeds):
@@ -298,7 +337,7 @@ def test_memory_that_others_left_behind_costs_no_item(deeds):
 def test_the_watch_goes_on_while_the_consumer_is_away(deeds, tmp_path):
     told = tmp_path / "pid"
     tasks = [[OK], [("tell", str(told)), ("hang",)], [OK]]
-    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=2.0))
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=0.5))
     assert next(results) == ["fine"]
     wait_until(told.exists)
     wait_until(lambda: is_gone(int(told.read_text())))
@@ -308,7 +347,7 @@ def test_the_watch_goes_on_while_the_consumer_is_away(deeds, tmp_path):
 def test_large_tasks_behind_a_hanging_one_do_not_block_the_watch(deeds):
     load = ("echo", bytes(10**6))
     tasks = [[load, ("hang",)], [load], [load]]
-    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=2.0))
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=0.5))
     assert list(results) == [[load[1], Fault.TIME], [load[1]], [load[1]]]
 
 
@@ -389,8 +428,8 @@ def test_two_deaths_at_no_item_lose_nothing(deeds, tmp_path):
 
 
 def test_a_handle_that_touches_items_given_up_is_found_out(deeds):
-    with pytest.raises(WorkerError, match=r"an item that had been given up, .* exit code -9;"):
-        list(supervise(deeds.act_reckless, [[("kill",)]], jobs=1))
+    with pytest.raises(WorkerError, match=r"an item that had been given up, .* exit code 7;"):
+        list(supervise(deeds.act_reckless, [[("exit", 7)]], jobs=1))
 
 
 def test_a_handle_that_workers_cannot_import_is_an_error(monkeypatch, capfd):

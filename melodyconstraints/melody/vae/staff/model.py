@@ -114,6 +114,7 @@ class StaffGenerator(MelodyVAE):
     config: StaffConfig
     code_mean: Tensor
     code_scale: Tensor
+    offset: Tensor
     place_ranks: Tensor
     mode_ranks: Tensor
 
@@ -127,6 +128,7 @@ class StaffGenerator(MelodyVAE):
         self.register_buffer("sigma_bar", torch.ones(latent_dim))
         self.register_buffer("code_mean", torch.zeros(config.bar_code))
         self.register_buffer("code_scale", torch.ones(config.bar_code))
+        self.register_buffer("offset", torch.zeros(ATTRIBUTES))
         self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
         self.register_buffer("mode_ranks", torch.linspace(0, 1, SCALE + 1))
 
@@ -163,6 +165,7 @@ class StaffGenerator(MelodyVAE):
         low, high = bounds.double().unbind(-1)
         form = _normal(low + (high - low) * _ranks(drawn.form))
         place_and_mode = torch.stack([place, mode], 1)
+        scores = scores - self.offset
         return torch.cat([keys, place_and_mode, scores, form, bars.flatten(1)], -1)
 
     def codes(self, tokens: Ints, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,11 +203,9 @@ class StaffGenerator(MelodyVAE):
         choices = torch.special.ndtr(parts.form)
         if form is not None:
             form = form.to(z.device).expand(len(z), BARS)
-        degrees = place_degrees(keys, places, modes)
-        bars = self.prior.write(
-            parts.bars, choices, Whole.of(parts.attributes, degrees, modes), form
-        )
-        return Score(keys, places, modes, *bars)
+        degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
+        whole = Whole.of(scores, degrees, modes)
+        return Score(keys, places, modes, *self.prior.write(parts.bars, choices, whole, form))
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""

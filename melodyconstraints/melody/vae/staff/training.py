@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
-from melodyconstraints.melody.vae.staff.attributes import attributes, equal_bars
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes, equal_bars
 from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
@@ -60,6 +61,8 @@ _SCORE_NOISE = 0.1
 """Deviation of what is added to scores, so that the bars follow them smoothly."""
 _ANY = 1e-3
 """Share of melodies that may have any place or mode, so that each can be encoded."""
+_OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
+"""Attributes of which more is asked for than is wanted, see :func:`measure_offset`."""
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
 
@@ -181,6 +184,24 @@ def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> 
     return torch.stack(drawn).std(0).mean(0).clamp(min=0.02)
 
 
+@torch.no_grad()
+def measure_offset(model: StaffGenerator, count: int = 1024) -> Tensor:
+    """``(G,)`` what to add to scores so that on the mean the attributes come that are asked for.
+
+    Melodies drawn have fewer notes, and others, than their scores say: likely tokens are drawn
+    more often than they occur. The attributes of :data:`_OFFSET` are raised by what is missing.
+    """
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(count, model.latent_dim, generator=generator).to(model.device)
+    drawn = model.decode(z, Sampling(seed=0)).cpu().numpy().astype(np.uint8)
+    numbers = attributes(to_staff(canonical_events(drawn)))
+    obtained = model.scores(numbers, np.full(numbers.shape, 0.5))
+    missing = (model.parts(z).attributes - obtained).mean(0)
+    chosen = torch.tensor([name in _OFFSET for name in NAMES], device=model.device)
+    rotation = model.scores.rotation
+    return torch.where(chosen, missing @ torch.linalg.inv(rotation), 0.0) @ rotation
+
+
 def train_staff_generator(
     config: StaffConfig,
     events: Events,
@@ -229,6 +250,7 @@ def train_staff_generator(
     model.bars.encoder.requires_grad_(False)
     share = 1.0 if start is not None else 1 - BARS_SHARE
     state = stage("prior", model, PriorObjective(model), share)
+    model.offset.copy_(model.offset + measure_offset(model))
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
 

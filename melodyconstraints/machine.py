@@ -1,0 +1,44 @@
+"""The processors that this process may use, and how threads share them with other programs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_UNLIMITED = 1_000_000
+_VERSION_1 = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+"""Files of control groups of version 1."""
+_SPINS = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
+"""How long a thread that waits for others spins before it sleeps, by OpenMP's library."""
+
+
+def processors() -> int:
+    """Number of processors, of those that affinity and a container's quota allow; at least 1."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(min(count or 1, _quota()), 1)
+
+
+def _quota() -> int:
+    """Processors' worth of time that the control group may take, rounded up."""
+    with suppress(OSError, ValueError):
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        return -(-int(quota) // int(period))
+    with suppress(OSError, ValueError):  # version 1; -1 is no quota
+        quota, period = ((_CGROUP / "cpu" / name).read_text() for name in _VERSION_1)
+        return -(-int(quota) // int(period)) if int(quota) > 0 else _UNLIMITED
+    return _UNLIMITED
+
+
+def share_processors() -> None:
+    """Choose how OpenMP's threads wait and how many there are, before torch loads.
+
+    By default they spin for long, also for a thread that a busy machine has put aside, and a
+    training beside other programs stands almost still. The user's own settings stay as they are.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        for name, value in _SPINS.items():
+            os.environ.setdefault(name, value)
+    if _quota() < _UNLIMITED:
+        os.environ.setdefault("OMP_NUM_THREADS", str(processors()))

@@ -1,0 +1,102 @@
+"""Real melodies that those of models and actors are compared with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
+from melodyconstraints.errors import StoreError
+from melodyconstraints.melody.events import PITCHES, Melodies
+from melodyconstraints.melody.metrics.classifier import auc
+from melodyconstraints.rules import Rule
+from melodyconstraints.workflows.actor import satisfies_all
+
+FEWEST = 20
+"""Held-out tunes, and others, below which a classifier learns nothing that could be told of more.
+"""
+DRAWS = 3
+"""Times that the classifier is trained, each time on another melody of each tune."""
+_SHIFTS = sorted(range(-6, 6), key=abs)
+"""Transpositions in semitones to all keys, the nearest first."""
+
+
+def read_split(store: Path | str, split: str) -> StoredMelodies:
+    """Melodies of one split of a store.
+
+    Raises:
+        StoreError: ``store`` is no finished melody store, or has fewer than 2 of the split.
+    """
+    stored = read_store(store, split)
+    if len(stored) < 2:
+        raise StoreError(
+            f"{store} holds too few melodies of the split {split}: {len(stored)}, at least 2 are "
+            "needed; extract more files"
+        )
+    return stored
+
+
+def one_of_each_tune(stored: StoredMelodies, generator: np.random.Generator) -> StoredMelodies:
+    """One melody of each tune, drawn at random."""
+    order = generator.permutation(len(stored))
+    _, first = np.unique(stored.tunes[order], return_index=True)
+    return stored[order[first]]
+
+
+def matched(
+    stored: StoredMelodies, sources: NDArray[np.object_], generator: np.random.Generator
+) -> StoredMelodies:
+    """As many melodies of each collection as there are in ``sources``, at most all there are.
+
+    Where there is none of these collections, as many melodies as there are ``sources``.
+    """
+    order = generator.permutation(len(stored))
+    own = stored.sources[order]
+    rows = [order[own == name][:count] for name, count in sorted(Counter(sources).items())]
+    chosen = np.concatenate(rows)
+    return stored[chosen if len(chosen) else order[: len(sources)]]
+
+
+def told_apart(
+    held_out: StoredMelodies, training: StoredMelodies, samples: Melodies
+) -> tuple[float, float] | None:
+    """AUC of classifiers that tell samples, and training melodies, from held-out ones.
+
+    Of each tune one melody; training melodies of the held-out ones' collections, in their shares
+    and as many as there are samples; mean over :data:`DRAWS`.
+
+    Returns:
+        of the samples and of the training melodies; None below :data:`FEWEST`.
+    """
+    areas = []
+    for seed in range(DRAWS):
+        generator = np.random.default_rng(seed)
+        real = one_of_each_tune(held_out, generator)
+        sources = np.repeat(real.sources, max(len(samples) // len(real), 1))
+        known = matched(one_of_each_tune(training, generator), sources, generator)
+        drawn = samples[generator.permutation(len(samples))[: len(known)]]
+        if min(len(real), len(drawn)) < FEWEST:
+            return None
+        areas.append([auc(real.melodies, others, seed) for others in (drawn, known.melodies)])
+    of_samples, of_training = np.mean(areas, axis=0).tolist()
+    return of_samples, of_training
+
+
+def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
+    """Those that satisfy all rules as they are or transposed, in the nearest key in which they do.
+
+    A rule that does not depend on the key is satisfied in all keys or in none.
+    """
+    left, found = melodies.events, []
+    for shift in _SHIFTS:
+        moved = np.where(left < PITCHES, left.astype(np.int64) + shift, left)
+        outside = (left < PITCHES) & ((moved < 0) | (moved >= PITCHES))
+        rows = np.flatnonzero(~outside.any(axis=1))
+        rows = rows[satisfies_all(rules, Melodies(moved[rows]))]
+        found.append(moved[rows])
+        left = np.delete(left, rows, axis=0)
+    return Melodies(np.concatenate(found))
