@@ -38,13 +38,9 @@ MAY_IMPORT = {
     "datasets.images": {"errors", "machine", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
     "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
-    "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
+    "studio": ABOVE_MELODIES
+    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
-<<<<<<< HEAD
-    "": {"melody", "melody.midi", "melody.vae", "rules", "datasets.melodies", "workflows"},
-    "cli": ABOVE_MELODIES
-    | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
-=======
     "": {
         "machine",
         "melody",
@@ -55,8 +51,7 @@ MAY_IMPORT = {
         "workflows",
     },
     "cli": ABOVE_MELODIES
-    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows"},
->>>>>>> main
+    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
     "cli.images": {
         *("errors", "storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),

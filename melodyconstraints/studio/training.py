@@ -12,6 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
+from melodyconstraints.machine import processors
 from melodyconstraints.studio.jobs import Job
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, TrainRequest
@@ -146,7 +147,7 @@ def _run(
     Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    torch.set_num_threads(max(1, processors() - 1))
     stopped: Event = stop
     try:
         result = train(

@@ -7,8 +7,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.rules import find_rule
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.schemas import melody_of
 from melodyconstraints.studio.security import MOST_BYTES
 from melodyconstraints.studio.server import check_settings, serve
 
@@ -47,7 +49,9 @@ def test_the_page_has_no_inline_script_or_style_and_loads_nothing_from_elsewhere
     assert "http" not in page.replace("http-equiv", "").replace("by HTTP", "")
     assert page.count("<script") == 2  # the module, and the first melody, which is data
     first = json.loads(page.partition('id="first">')[2].partition("</script>")[0])
-    assert len(first["melodies"][0]["notes"]) == 64
+    melody = melody_of(first["melodies"][0]["notes"])
+    assert len(melody) == 64
+    assert [find_rule(name)(melody) for name in first["rules"]] == first["melodies"][0]["rewards"]
 
 
 @pytest.mark.parametrize(
