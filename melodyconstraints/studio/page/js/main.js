@@ -131,16 +131,20 @@ async function generate(seed, kind = "generate") {
   }
 }
 
-let moved = false;
+let [moved, waits] = [false, false];
 
-// Draw again with the same seed; a knob that moves meanwhile has it done once more.
+// Draw again with the same seed, after whatever is being drawn; a knob that moves meanwhile has it
+// done once more.
 async function regenerate() {
   moved = true;
-  if ($("generate").getAttribute("aria-busy") === "true") return;
+  if (waits) return;
+  waits = true;
   while (moved) {
+    while ($("generate").getAttribute("aria-busy") === "true") await new Promise((resolve) => setTimeout(resolve, 40));
     moved = false;
     await busy($("generate"), () => generate(Number($("seed").value) || 1, "knobs"));
   }
+  waits = false;
 }
 
 const nextSeed = () => (Number($("seed").value) % MOST_SEED) + 1;
