@@ -35,8 +35,9 @@ figures: $(READY)
 	  $(BIN)/mc evaluate --actor $(FIGURES)/both --seed 301 --temperature $$temperature || exit 1; \
 	done
 
+# Test files side by side, each process with one thread of its own.
 test: lint types
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check

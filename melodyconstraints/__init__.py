@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from melodyconstraints.machine import share_processors
+from melodyconstraints.storage.machine import share_processors
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.extract_store import extract_store

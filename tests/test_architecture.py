@@ -19,7 +19,6 @@ PACKAGE = ROOT / "melodyconstraints"
 ABOVE_MELODIES = {"errors", "storage", "latent", "vae", "melody", "melody.midi", "melody.metrics"}
 MAY_IMPORT = {
     "errors": set(),
-    "machine": set(),
     "storage": {"errors"},
     "latent": {"errors", "storage"},
     "vae": {"errors", "storage"},
@@ -35,14 +34,13 @@ MAY_IMPORT = {
     },
     "datasets": set(),
     "datasets.melodies": {"errors", "storage", "melody", "melody.midi"},
-    "datasets.images": {"errors", "machine", "storage"},
+    "datasets.images": {"errors", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
     "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
-    "studio": ABOVE_MELODIES
-    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows"},
+    "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
     "": {
-        "machine",
+        "storage.machine",
         "melody",
         "melody.midi",
         "melody.vae",
@@ -51,7 +49,7 @@ MAY_IMPORT = {
         "workflows",
     },
     "cli": ABOVE_MELODIES
-    | {"", "machine", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
+    | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
     "cli.images": {
         *("errors", "storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),

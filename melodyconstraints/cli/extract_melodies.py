@@ -30,9 +30,9 @@ from melodyconstraints.datasets.melodies.extraction import FileLimits
 from melodyconstraints.datasets.melodies.hashing import KEYS
 from melodyconstraints.datasets.melodies.ledger import ExtractionSummary
 from melodyconstraints.datasets.melodies.store import FOLDERS
-from melodyconstraints.machine import processors
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
+from melodyconstraints.storage.machine import processors
 from melodyconstraints.storage.text import printable, shortened
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
-from melodyconstraints.machine import processors
+from melodyconstraints.storage.machine import processors
 from melodyconstraints.studio.jobs import Job
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, TrainRequest

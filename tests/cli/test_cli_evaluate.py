@@ -106,7 +106,7 @@ def test_an_actor_for_rules_is_compared_with_real_melodies_that_satisfy_them(
 ):
     trained = []
 
-    def cached_actor(model, rules, train):
+    def cached_actor(model, rules, form, train):
         trained.append([rule.name for rule in rules])
         actor = load_actor(tiny_actor_folder, model=model)
         return replace(actor, rules=rules, heads=(("density:50",),))

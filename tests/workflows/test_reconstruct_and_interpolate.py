@@ -20,7 +20,7 @@ class Line:
     Its posterior lies at the first note of the melody, two semitones wide.
     """
 
-    device, latent_dim = torch.device("cpu"), 1
+    device, latent_dim, sigma_bar = torch.device("cpu"), 1, torch.ones(1)
 
     def encode(self, events):
         first = events[:, :1].float()

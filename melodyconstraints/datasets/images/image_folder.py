@@ -41,7 +41,7 @@ from melodyconstraints.datasets.images.labelled_images import (
     split_rows,
 )
 from melodyconstraints.errors import ImageDataError
-from melodyconstraints.machine import processors
+from melodyconstraints.storage.machine import processors
 from melodyconstraints.storage.text import printable
 
 LABELS = "labels.csv"
