@@ -8,7 +8,7 @@ melodies of the same collections.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
@@ -208,13 +208,9 @@ def evaluate_model(
     say("comparing them with the held-out melodies")
     known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
     features = _features(held_out.melodies, samples, known)
-    built = {"held_out": structure(held_out.melodies)}
-    for name, melodies in (("samples", samples), ("training", known)):
-        built[name] = structure(melodies, held_out.melodies)
     say("training classifiers that tell them apart: half a minute for 1,024 melodies")
     areas = told_apart(tunes, training, samples)
-    if areas is not None:
-        built["samples"]["auc"], built["training"]["auc"] = areas
+    built = _structures(held_out.melodies, {"samples": samples, "training": known}, areas)
     say(f"looking for copies of {len(training):,} training melodies")
     originals = Originals(training.events)
     return Quality(
@@ -234,6 +230,17 @@ def evaluate_model(
         decoded=decoded.free,
         samples=samples,
     )
+
+
+def _structures(
+    held_out: Melodies, others: Mapping[str, Melodies], areas: tuple[float, float] | None
+) -> dict[str, dict[str, float]]:
+    """The structure of held-out melodies and others, each of which has its AUC, if any."""
+    built = {"held_out": structure(held_out)}
+    for number, (name, melodies) in enumerate(others.items()):
+        auc = {} if areas is None else {"auc": areas[number]}
+        built[name] = structure(melodies, held_out) | auc
+    return built
 
 
 def _decoded(

@@ -101,23 +101,21 @@ def train_actor(
             round the error has the best actor so far as its attribute ``actor``.
         TrainingError: a rule gives every melody the same reward.
     """
-    settings, found = _check(preset, method, settings), find_rules(rules)
-    for path in (path for rule in found for path in rule_files(rule.spec)):
-        consent(path)  # to run it where the actor is loaded
+    settings, found = _check(preset, method, settings), _consented(rules)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        in_form = form != AUTO  # the bank's melodies are not
-        if bank is None and ((found and settings.bank and not in_form) or realism is True):
+        needs_bank = found and settings.bank and form == AUTO
+        if bank is None and (needs_bank or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
-        decoded = None if in_form else decoded
+        decoded = decoded if form == AUTO else None  # the bank's melodies are in no form
         _announce(found, decoded, announce)
         learned = {"rules": found, "method": method, "form": form, "examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
@@ -133,6 +131,14 @@ def train_actor(
             callback=callback,
         )
     return MelodyActor(model=model, **(vars(pair) | learned))
+
+
+def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
+    """The rules; their files may run where the actor is loaded from now on."""
+    found = find_rules(rules)
+    for path in (path for rule in found for path in rule_files(rule.spec)):
+        consent(path)
+    return found
 
 
 def _check(preset: str, method: str, settings: ActorCriticSettings | None) -> ActorCriticSettings:

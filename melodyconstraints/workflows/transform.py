@@ -127,12 +127,9 @@ def transform(
         return [unchanged] * variations
     knobs = not actor.heads
     if knobs and strength == variations == 1:
-        nearest = keep(melody, Melodies.stack([in_scale(melody, actor.pitch_classes)]), keep_bars)
-        after = rewards_of(actor.rules, nearest)[0]
-        if (after >= SATISFIED).all():
-            z, moved = invert(actor.model, [melody, nearest[0]])
-            distance = float(((moved - z) / actor.model.sigma_bar).square().mean())
-            return [Transformation(melody, nearest[0], before, after, distance, 0)]
+        at_once = _in_scale(actor, unchanged, keep_bars)
+        if at_once.satisfied:
+            return [at_once]
     if knobs and not unchanged.satisfied:
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
@@ -160,6 +157,19 @@ def transform(
             )
         )
     return transformed
+
+
+def _in_scale(
+    actor: MelodyActor, unchanged: Transformation, keep_bars: Collection[int]
+) -> Transformation:
+    """The melody with its notes at the nearest ones of the scale, but for bars to keep."""
+    original = unchanged.original
+    moved = Melodies.stack([in_scale(original, actor.pitch_classes)])
+    (melody,) = keep(original, moved, keep_bars)
+    after = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    z, z_moved = invert(actor.model, [original, melody])
+    distance = float(((z_moved - z) / actor.model.sigma_bar).square().mean())
+    return replace(unchanged, melody=melody, after=after, distance=distance)
 
 
 def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
