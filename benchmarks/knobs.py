@@ -52,6 +52,7 @@ VALUES = {
     "rests": lambda melodies: (melodies.events == 129).mean(axis=1),
 }
 """What each knob asks for, of ``B`` melodies."""
+SHARES = {"steps", "off-beat", "rests"}
 DECILES = np.arange(0.1, 0.95, 0.1)
 
 
@@ -89,7 +90,7 @@ def values(knobs: Knobs, real: Melodies, count: int) -> Table:
     """A line for each rule with a range."""
     table = Table("knob", "values", "one draw", "best of eight", title="Correlation")
     for name, measure in VALUES.items():
-        asked = np.unique(np.quantile(measure(real), DECILES).round(2))
+        asked = np.unique(np.quantile(measure(real), DECILES).round(2 if name in SHARES else 0))
         found = []
         for candidates in (1, 8):
             obtained = []
