@@ -68,7 +68,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
 @click.option("--method", "chosen", multiple=True, default=METHODS)
 def methods(rules: Sequence[str], count: int, temperature: float, chosen: Sequence[str]) -> None:
     """Satisfaction by method, and decodings; best-of-n may decode as many as the most costly."""
-    model, found = load_model(), find_rules(rules)
+    model, found = load_model("bundled"), find_rules(rules)
     rows, most = [], 0
     for method in chosen:
         rounds = SEARCH_ROUNDS if method in SEARCHES else PRESETS["default"].rounds
@@ -141,7 +141,7 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
     """Reward and satisfaction against latent distance and realism, over lambda_dist."""
     from melodyconstraints.latent.curves import plot_tradeoff
 
-    model = load_model()
+    model = load_model("bundled")
     held_out = Melodies(read_store(store, "test").events[::37][:count])
     rows, points = [], []
     for weight in (0.0, 0.02, 0.2, 0.8):
@@ -178,7 +178,7 @@ def presets(patience: float, count: int) -> None:
 
     The paper's preset is stopped after that time, and after ``patience`` times that.
     """
-    model = load_model()
+    model = load_model("bundled")
     rows: list[list[str]] = []
 
     def trained(preset: str, method: str, rounds: int, limit: float) -> tuple[float, float]:
@@ -226,7 +226,7 @@ USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"
 @click.option("-n", "count", default=1024)
 def users(names: Sequence[str], count: int) -> None:
     """Each of five rules of a user's, alone, at default settings."""
-    model = load_model()
+    model = load_model("bundled")
     rows = []
     for name in names or USERS_RULES:
         actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=1)
@@ -250,7 +250,7 @@ def users(names: Sequence[str], count: int) -> None:
 @click.option("--temperature", default=0.5)
 def knobs(count: int, temperature: float) -> None:
     """84 modes and as many arbitrary sets of 5 to 9 pitch classes, at four densities."""
-    actor = load_knobs()
+    actor = load_knobs(model=load_model("bundled"))
     modes = [[(tonic + s) % 12 for s in SCALES[mode]] for mode in MODES for tonic in range(12)]
     rng = np.random.default_rng(0)
     sets = [rng.permutation(12)[: rng.integers(5, 10)].tolist() for _ in modes]
@@ -330,7 +330,7 @@ def _cmajor(folder: Path | None) -> MelodyActor:
         from melodyconstraints.workflows.actor import load_actor
 
         return load_actor(folder)
-    model = load_model()
+    model = load_model("bundled")
     return train_actor(model, ["cmajor"], bank=bank_of(model), seed=1)
 
 

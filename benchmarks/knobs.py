@@ -16,7 +16,13 @@ from pathlib import Path
 
 import click
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.modes import MODES, find_modes
+from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, pitch_range
 from melodyconstraints.melody.metrics.structure import (
     common_pitch_classes,
     leaps,
@@ -24,12 +30,6 @@ from melodyconstraints.melody.metrics.structure import (
     steps,
     two_commonest_pitch_classes,
 )
-from rich.console import Console
-from rich.table import Table
-
-from melodyconstraints.datasets.melodies.store import read_store
-from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, pitch_range
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows.actor import satisfies_all
 from melodyconstraints.workflows.knobs import Knobs
@@ -48,7 +48,7 @@ VALUES = {
     "density": lambda melodies: melodies.note_counts,
     "ambitus": pitch_range,
     "steps": steps,
-    "off-beat": lambda melodies: melodies.notes.mean(melodies.notes.onsets % 4 != 0),
+    "off-beat": lambda melodies: melodies.notes.share(melodies.notes.onsets % 4 != 0),
     "rests": lambda melodies: (melodies.events == 129).mean(axis=1),
 }
 """What each knob asks for, of ``B`` melodies."""
