@@ -35,9 +35,9 @@ figures: $(READY)
 	  $(BIN)/mc evaluate --actor $(FIGURES)/both --seed 301 --temperature $$temperature || exit 1; \
 	done
 
-# Test files side by side, each process with one thread of its own.
+# Test files side by side, each process with one thread of its own; all see sets in the same order.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
