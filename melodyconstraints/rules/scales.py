@@ -126,7 +126,7 @@ class Scale:
         empty: B and F in D dorian, which D aeolian and D mixolydian lack.
 
         >>> sorted(Scale(2, "dorian").characteristic), sorted(Scale(9, "blues").characteristic)
-        ([5, 11], [3])
+        ([5, 11], [3, 4])
         """
         lacking = [set(SCALES[self.name]) - set(mode) for mode in MODES.values()]
         fewest = min(len(steps) for steps in lacking if steps)

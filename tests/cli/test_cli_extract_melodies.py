@@ -114,7 +114,7 @@ def test_json_counts_the_same(mc, midi, tmp_path):
         (["--max-notes", 33], {OTHER}),
         (["--polyphony", "onset"], {TUNE, OTHER}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )
 def test_options_decide_what_is_a_melody(mc, midi, tmp_path, options, melodies):
     assert extract(mc, "-o", "store", *options).exit_code == 0

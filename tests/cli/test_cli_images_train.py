@@ -255,7 +255,7 @@ def test_without_a_model_it_is_the_bundled_one(mc, monkeypatch):
     asked = []
     monkeypatch.setattr(
         "melodyconstraints.images.checkpoint.load_artifact",
-        lambda folder, kind: asked.append(folder) or (_ for _ in ()).throw(OSError("no")),
+        lambda folder, kind, schema: asked.append(folder) or (_ for _ in ()).throw(OSError("no")),
     )
     assert mc("images", "train-actor", "digits", "-o", "actor").exit_code == 1
     assert asked == [BUNDLED]

@@ -232,14 +232,14 @@ WITHIN_THEIR_SIGNATURE = (
 )
 
 
-@pytest.mark.parametrize("name", WITHIN_THEIR_SIGNATURE)
+@pytest.mark.parametrize("name", sorted(WITHIN_THEIR_SIGNATURE))
 def test_no_note_of_a_diatonic_scale_lies_outside_its_key_signature(name):
     for tonic in range(12):
         scale = Scale(tonic, name)
         assert scale.pitch_classes <= signature(scale).pitch_classes
 
 
-@pytest.mark.parametrize("name", set(SCALES) - set(WITHIN_THEIR_SIGNATURE))
+@pytest.mark.parametrize("name", sorted(set(SCALES) - set(WITHIN_THEIR_SIGNATURE)))
 def test_of_other_scales_no_more_than_three_notes_do(name):
     for tonic in range(12):
         scale = Scale(tonic, name)
