@@ -157,7 +157,7 @@ def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyA
 
     def train() -> MelodyActor:
         talk().print(
-            f"training an actor for {', '.join(specs)}: one to three minutes on two cores; it is "
+            f"training an actor for {', '.join(specs)}: about five minutes on two cores; it is "
             "kept for the next time (mc cache lists and empties)"
         )
         return train_actor(model, specs, form=form, progress=True)

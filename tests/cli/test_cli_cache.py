@@ -9,7 +9,7 @@ def test_an_actor_that_a_command_trains_is_kept_and_listed(mc, quick_recipe, tin
     command = (*GENERATE, "--model", tiny_model_folder)
     first, second = mc(*command), mc(*command, "-o", "again")
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert "training an actor for density:1: one to three minutes" in first.stderr
+    assert "training an actor for density:1: about five minutes" in first.stderr
     assert "training" not in second.stderr
     listed = json.loads(mc("cache", "--json").stdout)
     assert {entry["kind"] for entry in listed["entries"]} == {"actor", "bank"}
