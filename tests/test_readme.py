@@ -18,12 +18,12 @@ COMMANDS = sorted(set(re.findall(r"^mc .+?(?=\s{2,}#|$)", README, flags=re.MULTI
 SNIPPETS = re.findall(r"```python\n(.+?)```", README, flags=re.DOTALL)
 
 
-def parse(group: click.Group, words: list[str]) -> None:
+def parse(group: click.Group, words: list[str], parent: click.Context | None = None) -> None:
     """Parse a command line without running it; an unknown option or command raises."""
-    context = group.make_context("mc", list(words), resilient_parsing=False)
+    context = group.make_context("mc", list(words), parent=parent, resilient_parsing=False)
     name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
     if isinstance(command, click.Group):
-        parse(command, rest)
+        parse(command, rest, context)
     elif command is not None:
         command.make_context(name, rest, parent=context)
 
