@@ -107,7 +107,7 @@ def command(
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)
-    elif only_satisfying or getattr(actor, "rejects", False):
+    elif only_satisfying or actor.rejects:
         melodies, drawn = actor.generate_satisfying(count, **sampling)
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:

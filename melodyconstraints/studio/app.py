@@ -7,7 +7,7 @@ import mimetypes
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -307,8 +307,7 @@ def _toolkit_error(_: Request, error: Exception) -> JSONResponse:
 
 def _wrong_request(_: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with a request, in one line; its values are not repeated."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 (as it was registered)
-    first = error.errors()[0]
+    first = cast(RequestValidationError, error).errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     text = f"{where}: {first['msg']}" if where else str(first["msg"])
     return JSONResponse({"error": printable(text)}, HTTPStatus.UNPROCESSABLE_ENTITY)

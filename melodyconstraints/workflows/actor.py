@@ -112,6 +112,8 @@ class MelodyActor(ActorCritic):
         rules: those of the critic's first heads.
         temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
+        rejects: whether :meth:`generate` draws until every rule is satisfied, as
+            :meth:`generate_satisfying` does.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
 
@@ -120,6 +122,7 @@ class MelodyActor(ActorCritic):
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
     scale: tuple[int, ...] = ()
+    rejects: bool = False
     examples: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:

@@ -94,11 +94,9 @@ class RequestActor(MelodyActor):
 
     Args:
         candidates: draws of which the best is kept.
-        rejects: whether it draws until every rule is satisfied.
     """
 
     candidates: int = CANDIDATES
-    rejects: bool = False
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies, each the one with the highest rewards of a few.

@@ -127,7 +127,7 @@ def transform(
         return [unchanged] * variations
     knobs = not actor.heads
     if knobs and strength == variations == 1:
-        at_once = _in_scale(actor, unchanged, keep_bars)
+        at_once = _without_search(actor, unchanged, keep_bars)
         if at_once.satisfied:
             return [at_once]
     if knobs and not unchanged.satisfied:
@@ -159,7 +159,7 @@ def transform(
     return transformed
 
 
-def _in_scale(
+def _without_search(
     actor: MelodyActor, unchanged: Transformation, keep_bars: Collection[int]
 ) -> Transformation:
     """The melody with its notes at the nearest ones of the scale, but for bars to keep."""

@@ -66,8 +66,8 @@ def test_no_path_reaches_the_disk(client, path):
     [
         "novelty:/etc/passwd",
         "not:novelty:/etc/passwd",
-        "/root/rule.py:f",
-        "not:/root/rule.py",
+        "/home/ann/rule.py:f",
+        "not:/home/ann/rule.py",
         "not:code:0123456789abcdef",
         "not:not:sing",
     ],

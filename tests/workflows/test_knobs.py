@@ -10,7 +10,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import LINES, TOKEN_HOLD, events_in_scale
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.conditional import load_knobs, need_no_training
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS
 
@@ -110,6 +110,11 @@ def test_any_other_rule_is_drawn_for_until_it_is_satisfied(knobs):
     melodies = actor.generate(3, seed=2)
     assert [melody.pitches[-1] % 12 for melody in melodies] == [0, 0, 0]
     assert melodies[0] == actor.generate_satisfying(3, seed=2)[0][0]
+
+
+def test_rules_that_the_prior_often_satisfies_need_no_training(knobs):
+    assert need_no_training(knobs.model, ["final-note:C", "density:40..80"])
+    assert not need_no_training(knobs.model, ["pitch-classes:0"])
 
 
 def test_each_knob_is_an_attribute():

@@ -117,7 +117,9 @@ def find_keys(events: Events) -> Ints:
 def find_modes(events: Events, keys: Ints) -> Ints:
     """``(B,)`` degree of the major scale on ``keys`` that fits ``(B, T)`` events best as tonic.
 
-    Notes weigh as long as they last, a bar at most, and the last one more.
+    Notes weigh as long as they last, a bar at most, and the last one more. Within a key signature
+    that is given, unlike :func:`melodyconstraints.melody.metrics.modes.find_modes`; the packaged
+    weights know melodies by these modes.
 
     >>> of_d_dorian = np.array([[62, 65, 69, 67, 65, 64, 60, 62, 128, 128]], np.uint8)
     >>> find_modes(of_d_dorian, np.array([0]))

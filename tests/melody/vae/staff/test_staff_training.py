@@ -1,14 +1,20 @@
 """Training in two stages that can be resumed, and what is measured for it."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes
 from melodyconstraints.melody.vae.staff.model import LINES
 from melodyconstraints.melody.vae.staff.notation import to_staff
 from melodyconstraints.melody.vae.staff.training import (
+    _OFFSET,
     BarObjective,
     PriorObjective,
+    _resigned,
+    measure_offset,
     measure_sigma_bar,
     measure_tables,
     part_of,
@@ -92,10 +98,36 @@ def test_tables_are_those_of_the_melodies(generator, some_melodies):
     assert codes.mean(dim=(0, 1)).abs().max() < 0.5
 
 
-def test_sigma_bar_is_above_zero_and_far_wider_for_bars_than_for_the_key(generator, some_melodies):
+def test_sigma_bar_is_above_zero_and_a_key_may_lie_at_any_length(generator, some_melodies):
     sigma_bar = measure_sigma_bar(generator, some_melodies.events)
     assert sigma_bar.shape == (generator.latent_dim,)
     assert (sigma_bar > 0).all()
+    key = generator.encode(torch.from_numpy(some_melodies.events.astype(np.int64)).repeat(40, 1))
+    lengths = key.sample(torch.Generator().manual_seed(1))[:, :2].norm(dim=1)
+    # the length of two normal numbers (Rayleigh), of variance 2 - pi / 2
+    assert lengths.var().item() == pytest.approx(2 - math.pi / 2, rel=0.25)
+
+
+def test_a_tenth_of_the_melodies_is_learned_as_those_of_another_mode():
+    ranks = torch.tensor([0.001, 0.05, 0.099, 0.101, 0.9], dtype=torch.float64)
+    modes = _resigned(np.full(5, 5), torch.special.ndtri(ranks))
+    assert modes.tolist() == [0, 3, 6, 5, 5]
+
+
+def test_the_offset_asks_for_what_is_missing_of_six_attributes(generator):
+    missing = measure_offset(generator, 64) @ torch.linalg.inv(generator.scores.rotation)
+    asked = torch.tensor([name in _OFFSET for name in NAMES])
+    torch.testing.assert_close(missing[~asked], torch.zeros(6), atol=1e-4, rtol=0)
+    assert (missing[asked].abs() > 1e-3).any()
+
+
+def test_an_encoding_takes_the_offset_back(generator, batch):
+    """Melodies are conditioned on their own attributes, whatever the offset."""
+    generator.offset.normal_()
+    staff = to_staff(batch.numpy().astype(np.uint8))
+    own = generator.scores(attributes(staff), np.full((len(batch), len(NAMES)), 0.5))
+    found = generator.parts(generator.encode(batch).mean).attributes + generator.offset
+    torch.testing.assert_close(found, own, atol=1e-5, rtol=1e-5)
 
 
 def test_a_training_learns_and_is_the_same_when_resumed(train_tiny, tmp_path):
