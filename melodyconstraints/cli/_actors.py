@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from melodyconstraints.cli._common import (
     RULE_OPTIONS,
     model_option,
     option_group,
+    progress_bar,
     rule_specs,
     talk,
 )
@@ -93,15 +95,14 @@ class ActorSource:
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(
-        self, form: str | None = None, *, tonic: bool = True, knobs: bool = True
-    ) -> MelodyActor | None:
-        """The actor; trained now if the cache has none for its rules; None without any rules.
+    def find(self, form: str | None = None, *, tonic: bool = True) -> MelodyActor | None:
+        """The actor, or the model's knobs; None without any rules.
+
+        Where the model has no knob for a rule, an actor is trained now, if the cache has none.
 
         Args:
             form: which an actor that is trained now is trained in.
             tonic: whether a scale is about its tonic as well, or its notes alone.
-            knobs: whether the model's own knobs will do, where it has them.
         """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
@@ -120,7 +121,7 @@ class ActorSource:
                 allow_code=self.allow_code,
             )
         model = load_model(self.model_folder)
-        if self.scale is not None or (knobs and need_no_training(model, self.specs)):
+        if self.scale is not None or need_no_training(model, self.specs):
             return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
         return _trained_actor(model, self.specs, form or AUTO)
 
@@ -147,6 +148,25 @@ source_options = option_group(
         "allow_code": allow_code_option,
     },
 )
+
+
+@contextmanager
+def search_shown(actor: MelodyActor, wanted: int) -> Iterator[MelodyActor]:
+    """The actor; where it searches for its melodies, a bar on stderr counts satisfying ones."""
+    from melodyconstraints.workflows.knobs import RequestActor
+
+    if not isinstance(actor, RequestActor) or not actor.asked:
+        with talk().status(f"drawing {wanted} melodies"):
+            yield actor
+        return
+    with progress_bar("satisfy every rule") as bar:
+        task = bar.add_task("", total=wanted)
+
+        def show(satisfied: int, drawn: int) -> None:
+            found = min(satisfied, wanted)
+            bar.update(task, completed=found, description=f"{drawn:,} melodies drawn")
+
+        yield replace(actor, callback=show)
 
 
 def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyActor:

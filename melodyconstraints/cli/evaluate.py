@@ -13,6 +13,7 @@ from melodyconstraints.cli._actors import (
     allow_code_option,
     example_options,
     rules_from_option,
+    search_shown,
 )
 from melodyconstraints.cli._common import (
     FOLDER,
@@ -144,11 +145,11 @@ def _evaluate_actor(
     from melodyconstraints.workflows.train_actor import LIKE
 
     held_out = None if store is None else read_split(store, "test").melodies
-    actor = source.find(knobs=False)
+    actor = source.find()
     if actor is None:
         raise click.UsageError("give --actor, --rule or --density")
-    with talk().status(f"drawing 2 x {count} melodies"):
-        evaluation = evaluate_actor(actor, count, held_out=held_out, **options)
+    with search_shown(actor, count) as shown:
+        evaluation = evaluate_actor(shown, count, held_out=held_out, **options)
     if as_json:
         print_json(evaluation.as_dict())
     else:

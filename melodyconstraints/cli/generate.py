@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import ActorSource, source_options
+from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
 from melodyconstraints.cli._common import (
     FOLDER,
     option_group,
@@ -88,10 +88,10 @@ def command(
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
-    --scale, --density and rules of ambitus, steps, off-beat and rests are knobs: no training. For
-    other rules melodies are drawn until they satisfy them, where enough do, or else an actor is
-    trained first. With --actor, rules are those of the actor. With none of these, melodies come
-    from the prior, under no rule.
+    No rule needs a training: --scale, --density and rules of ambitus, steps, off-beat and rests
+    are the model's own knobs, and melodies are searched for others, in seconds to a minute. (A
+    model without knobs trains an actor first.) With --actor, rules are those of the actor. With
+    none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
     if only_satisfying:
@@ -107,11 +107,14 @@ def command(
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:
         melodies = generate(model, count, **sampling)
-    elif only_satisfying or actor.rejects:
-        melodies, drawn = actor.generate_satisfying(count, **sampling)
-        talk().print(f"{count} satisfying melodies among {drawn} drawn")
     else:
-        melodies = actor.generate(count, **sampling)
+        with search_shown(actor, count) as shown:
+            if only_satisfying:
+                melodies, drawn = shown.generate_satisfying(count, **sampling)
+            else:
+                melodies = shown.generate(count, **sampling)
+    if only_satisfying:
+        talk().print(f"{count} satisfying melodies among {drawn} drawn")
     facts = {
         "model": model.fingerprint,
         "rules": actor.names if actor else [],
@@ -132,10 +135,10 @@ def _say_satisfied(satisfied: int, count: int, allow_none: bool) -> bool:
     """Say on stderr how many melodies satisfy every rule; false where that is an error."""
     text = f"{satisfied} of {count} satisfy every rule"
     if satisfied or allow_none:
-        more = "" if satisfied == count else "; --only-satisfying draws until all do"
+        more = "" if satisfied == count else "; --only-satisfying goes on until all do"
         talk().print(f"{text}{more}")
         return True
-    remedy = "try --only-satisfying or a longer training; --allow-none makes this no error"
+    remedy = "ask for less or try --only-satisfying; --allow-none makes this no error"
     click.echo(f"Error: {text}: {remedy}", err=True)
     return False
 

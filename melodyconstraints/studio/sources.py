@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -22,10 +23,12 @@ from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
-from melodyconstraints.workflows.knobs import KNOBS, Knobs, RequestActor, scale_rules
+from melodyconstraints.workflows.knobs import Knobs, scale_rules
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
+DRAWS = 100
+"""The same of a search, at most: some seconds for all that a page shows."""
 BEST = "not trained for this: the best"
 
 
@@ -103,13 +106,10 @@ def find_source(
         is_whole = trained.shortcoming is None
         how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
         # A generator that writes any scale writes this one, whatever its actor has learned.
-        trained = replace(trained, scale=_turned(models.knobs, wishes)[0].scale)
+        trained = replace(trained, scale=_turned(models.knobs, wishes, rules)[0].scale)
         return Source(trained.model, trained, rules, weights, is_whole, how)
-    actor, knows_all = _turned(models.knobs, wishes)
-    actor = replace(actor, rules=rules)
-    if isinstance(actor, RequestActor) and not knows_all:
-        actor = replace(actor, candidates=1)  # the best are chosen here, by weights
-    how = "the knobs, no training" if knows_all else BEST
+    actor, knows_all = _turned(models.knobs, wishes, rules)
+    how = "no training" if knows_all else BEST
     return Source(actor.model, actor, rules, weights, knows_all, how)
 
 
@@ -127,7 +127,7 @@ def transforming_source(
     if trained is not None:
         return trained, rules
     rules = [_of_notes(wish, rule) for wish, rule in zip(wishes, rules, strict=True)]
-    return replace(_turned(models.knobs, wishes)[0], rules=rules), rules
+    return _turned(models.knobs, wishes, rules)[0], rules
 
 
 def actor_folder(
@@ -171,10 +171,15 @@ def _trained(
         return None
 
 
-def _turned(knobs: ConditionalActor | Knobs, wishes: Sequence[Wish]) -> tuple[MelodyActor, bool]:
-    """The knobs as wished, and whether they know every wish."""
-    known = KNOBS.keys() - {"density"} if isinstance(knobs, Knobs) else set()
-    scale, density, others, unknown = None, None, {}, False
+def _turned(
+    knobs: ConditionalActor | Knobs, wishes: Sequence[Wish], rules: list[Rule]
+) -> tuple[MelodyActor, bool]:
+    """The knobs as wished, for the rules of the wishes, and whether they know every one."""
+    if isinstance(knobs, Knobs):
+        weights = tuple(wish.weight for wish in wishes)
+        search = EvolutionSearch(draws=DRAWS)
+        return replace(knobs.at(None, None, *rules), weights=weights, search=search), True
+    scale, density, unknown = None, None, False
     for wish in wishes:
         name, _, argument = wish.spec.partition(":")
         bare = wish.spec if not argument and parse_scale(wish.spec) else None
@@ -182,14 +187,13 @@ def _turned(knobs: ConditionalActor | Knobs, wishes: Sequence[Wish]) -> tuple[Me
             scale = bare or argument
         elif density is None and name == "density":
             density = argument
-        elif name in known and name not in others:
-            others[name] = wish.spec
         else:
             unknown = True
     try:
-        return knobs.at(scale, density, *others.values()), not unknown
+        actor = knobs.at(scale, density)
     except UsageError:  # beyond what the knobs reach
-        return knobs.at(None, None), False
+        actor, unknown = knobs.at(None, None), True
+    return replace(actor, rules=rules), not unknown
 
 
 def _of_notes(wish: Wish, rule: Rule) -> Rule:

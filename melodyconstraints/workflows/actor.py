@@ -112,8 +112,6 @@ class MelodyActor(ActorCritic):
         rules: those of the critic's first heads.
         temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
-        rejects: whether :meth:`generate` draws until every rule is satisfied, as
-            :meth:`generate_satisfying` does.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
     """
 
@@ -122,7 +120,6 @@ class MelodyActor(ActorCritic):
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
     scale: tuple[int, ...] = ()
-    rejects: bool = False
     examples: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -155,8 +152,26 @@ class MelodyActor(ActorCritic):
         """
         sampling = self.sampling(options)
         z = prior_points(self.model, n, sampling.seed)
-        noise = derived_generator(SEARCH, sampling.seed)
-        return self.sampler(sampling).decode(self.shift(z, noise))
+        return self.draw_from(z, sampling, derived_generator(SEARCH, sampling.seed))[1]
+
+    def draw_from(
+        self,
+        z: Tensor,
+        sampling: Sampling,
+        generator: torch.Generator,
+        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+    ) -> tuple[Tensor, Melodies]:
+        """Move ``(B, Z)`` points and decode them.
+
+        Args:
+            generator: source of a search's noise.
+            finish: changes what is decoded, such as bars that are kept.
+
+        Returns:
+            The moved points and their melodies.
+        """
+        shifted = self.shift(z, generator)
+        return shifted, finish(self.sampler(sampling).decode(shifted))
 
     def generate_satisfying(
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]

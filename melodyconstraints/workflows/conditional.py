@@ -40,9 +40,8 @@ from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import MelodyActor, satisfies_all
-from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.knobs import FREQUENT, Knobs, is_knob, scale_rules
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.knobs import Knobs, scale_rules
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -247,10 +246,9 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
 
 
 def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
-    """Whether a model has a knob for every rule, or its prior satisfies them often enough."""
+    """Whether a model has a knob for every rule."""
     if isinstance(model, StaffGenerator):
-        others = find_rules([spec for spec in specs if not is_knob(spec)])
-        return bool(satisfies_all(others, load_bank(model).melodies).mean() >= FREQUENT)
+        return True
     home = home_of(model)
     least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
     return (

@@ -218,10 +218,9 @@ def evaluate_actor(
     )
     sampling = actor.sampling(options)
     z = prior_points(actor.model, n, sampling.seed)
-    shifted = actor.shift(z, derived_generator(SEARCH, sampling.seed))
     prior = actor.sampler(sampling).decode(z)
     other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
-    drawn = actor.sampler(other).decode(shifted)
+    shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
     names = [rule.name for rule in rules]
     return Evaluation(

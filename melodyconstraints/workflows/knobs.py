@@ -1,42 +1,43 @@
-"""Knobs of a generator that knows its attributes: asked for by value, without any training.
+"""Knobs of a generator that knows its attributes: any rule asked for without any training.
 
 The staff generator draws a melody from its number of notes, its range, its share of steps and
-others, and writes it on a staff that any scale may be read into. So a scale holds for every note;
-rules about those numbers are asked for in z itself, and the best of a few draws is kept. Any other
-rule is satisfied by drawing until it is: exactly the prior's melodies that satisfy it, for as long
-as there are enough of them.
+others, and writes it on a staff that any scale may be read into. So a scale holds for every note,
+and rules about those numbers are asked for in z itself. What that does not settle, and any other
+rule, is left to draws and a search by rewards alone
+(:class:`melodyconstraints.latent.evolution.EvolutionSearch`).
 
 >>> import melodyconstraints as mc
 >>> knobs = mc.load_knobs(model=mc.load_model("staff"))
->>> melodies = knobs.at("D-dorian", "40..60", "ambitus:10..14").generate(2)
+>>> melodies = knobs.at("D-dorian", "40..60", "ambitus:10..14", "final-note:A").generate(2)
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Unpack, cast
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Unpack, cast
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
+from melodyconstraints.errors import TrainingError
+from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.sampling import SamplingOptions
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of
-from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
+from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
 
-FREQUENT = 1 / 256
-"""Least share of the prior's melodies that satisfies rules without an actor: a few seconds."""
-CANDIDATES = 8
-"""Draws of which the one with the highest rewards is kept."""
+SPARE = 4
+"""Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
+left out."""
 _STEPS_PER_SEMITONE = 7 / 12
 """Scale steps."""
 
@@ -93,13 +94,16 @@ class RequestActor(MelodyActor):
     """One setting of the knobs; it draws like an actor that was trained for its rules.
 
     Args:
-        candidates: draws of which the best is kept.
+        search: what goes on from melodies that do not satisfy every rule.
+        callback: called, while it searches, with the number of melodies that satisfy every rule
+            and with how many were drawn.
     """
 
-    candidates: int = CANDIDATES
+    search: EvolutionSearch = field(default_factory=EvolutionSearch)
+    callback: Callable[[int, int], None] | None = None
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
-        """Draw ``n`` melodies, each the one with the highest rewards of a few.
+        """Draw ``n`` melodies and search on from those that do not satisfy every rule.
 
         Args:
             options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
@@ -107,14 +111,68 @@ class RequestActor(MelodyActor):
         Raises:
             UsageError: n below 1, or an option outside its range.
         """
-        if self.rejects:
-            return self.generate_satisfying(n, **options)[0]
-        sampling = self.sampling(options)
-        z = prior_points(self.model, n * self.candidates, sampling.seed)
-        drawn = self.sampler(sampling).decode(self.shift(z))
-        rewards = rewards_of(self.rules, drawn).mean(1).reshape(n, self.candidates)
-        best = np.arange(n) * self.candidates + rewards.argmax(1)
-        return drawn[best]
+        return self._evolved(n, self.sampling(options), self.search).melodies
+
+    def generate_satisfying(
+        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+    ) -> tuple[Melodies, int]:
+        """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
+        self.require_rules(self.asked)
+        search = replace(self.search, draws=max(1, max_draws // n))
+        found = self._evolved(n, self.sampling(options), search)
+        count = int(satisfies_all(self.asked, found.melodies).sum())
+        if count < n:
+            raise TrainingError(
+                f"{count} of {n} melodies satisfy every rule after {found.drawn} were drawn; ask "
+                "for less, or grade a rule so that a melody that comes closer has a higher reward"
+            )
+        return found.melodies, found.drawn
+
+    def draw_from(
+        self,
+        z: Tensor,
+        sampling: Sampling,
+        generator: torch.Generator,
+        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+    ) -> tuple[Tensor, Melodies]:
+        """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`."""
+        found = self._evolve(z, len(z), sampling, self.search, generator, finish)
+        return self.shift(found.points), found.melodies
+
+    def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
+        check_count(n)
+        count = n + (max(SPARE, n // 4) if self.asked else 0)
+        z = prior_points(self.model, count, sampling.seed)
+        return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
+
+    def _evolve(
+        self,
+        z: Tensor,
+        n: int,
+        sampling: Sampling,
+        search: EvolutionSearch,
+        generator: torch.Generator,
+        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+    ) -> _Found:
+        sampler = self.sampler(sampling)
+        found = replace(search, weights=tuple(self.weights))(
+            lambda points: finish(sampler.decode(self.shift(points))),
+            lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
+            z,
+            self.model.blocks,
+            wanted=n,
+            generator=generator,
+            callback=self.callback if self.asked else None,
+        )
+        return _Found(found.points, Melodies.stack(found.samples), found.drawn)
+
+
+class _Found(NamedTuple):
+    """Points ``(B, Z)`` before they are shifted, their melodies, and how many were drawn."""
+
+    points: Tensor
+    melodies: Melodies
+    drawn: int
 
 
 @dataclass(frozen=True)
@@ -127,7 +185,7 @@ class Knobs:
         self,
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
-        *others: str,
+        *others: str | Rule | Callable[..., Any],
         tonic: bool = True,
     ) -> RequestActor:
         """The generator at one setting.
@@ -136,29 +194,29 @@ class Knobs:
             scale: as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as in
                 ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
             density: at least so many notes in 16 bars, or a range such as ``40..60``.
-            others: rules of :data:`KNOBS`, each with its range, such as ``ambitus:10..14``; and
-                any others, for which melodies are drawn until they are satisfied.
+            others: rules, as :func:`.find_rules` takes them. Those of :data:`KNOBS` are knobs, and
+                so is the first of a scale or of pitch classes where no scale is given.
             tonic: whether a scale's rule is about its tonic as well, or its notes alone.
 
         Raises:
             UsageError: no such scale, rule or range.
         """
-        specs = [*others, *([] if density is None else [f"density:{density}"])]
-        knobs = [spec for spec in specs if is_knob(spec)]
-        tonic_first = () if scale is None else pitch_classes_of(scale)
-        rules = [*scale_rules(scale, tonic=tonic), *find_rules(specs)]
+        rules = find_rules([*others, *([] if density is None else [f"density:{density}"])])
+        ranges = dict(_asked(rule.spec) for rule in rules if is_knob(rule.spec))
+        tonic_first: tuple[int, ...] = ()
+        if scale is not None:
+            rules = [*scale_rules(scale, tonic=tonic), *rules]
+            tonic_first = pitch_classes_of(scale)
+        elif any(rule.pitch_classes for rule in rules):
+            tonic_first = next(filter(None, map(_scale_of, rules)), ())
+        mode = mode_of(tonic_first) if tonic_first else None
         facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
-        request = Request(
-            self.model, dict(map(_asked, knobs)), mode_of(tonic_first) if tonic_first else None
-        )
         return RequestActor(
             model=self.model,
             rules=rules,
-            actor=cast(Actor, request),
+            actor=cast(Actor, Request(self.model, ranges, mode)),
             method="actor",
             scale=tonic_first,
-            candidates=CANDIDATES if rules else 1,
-            rejects=len(knobs) < len(specs),
             **facts,
         )
 
@@ -172,6 +230,14 @@ def _asked(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")
     return KNOBS[name].attribute, KNOBS[name].range_of(argument)
+
+
+def _scale_of(rule: Rule) -> tuple[int, ...]:
+    """Pitch classes of a rule that is of a scale or of a set and of nothing else, or none."""
+    name, _, argument = rule.spec.partition(":")
+    if name in ("scale", "pitch-classes"):
+        return pitch_classes_of(argument)
+    return pitch_classes_of(rule.spec) if parse_scale(rule.spec) else ()
 
 
 def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:

@@ -11,6 +11,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Unpack
 
 import torch
@@ -23,9 +24,10 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
-from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.generate import prior_sampler
-from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.knobs import RequestActor
+from melodyconstraints.workflows.seeds import derived_generator, prior_points
 from melodyconstraints.workflows.transform import keep
 
 
@@ -56,17 +58,24 @@ def reroll(
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
     if not 0 <= strength <= 1:
         raise UsageError(f"strength must be from 0 to 1, got {strength}")
-    if isinstance(source, MelodyActor):
-        model, sampling = source.model, source.sampling(options)
-    else:
-        model, sampling = source, Sampling.of(options)
+    sampling = (
+        source.sampling(options) if isinstance(source, MelodyActor) else Sampling.of(options)
+    )
+    model = source.model if isinstance(source, MelodyActor) else source
     start, share = encode(model, [melody]).mean[0], torch.tensor([strength])
     ends = prior_points(model, n, sampling.seed).to(start.device)
     points = torch.cat([slerp(start, end, share) for end in ends])
-    shifted = source.shift(points) if isinstance(source, MelodyActor) else points
-    kept = keep(melody, prior_sampler(model, sampling).decode(shifted), keep_bars)
-    form = form_of(sampling.form)
-    return kept if form is None else _with_repeats(kept, form.tolist(), keep_bars)
+
+    def kept(melodies: Melodies) -> Melodies:
+        kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
+        return kept if form is None else _with_repeats(kept, form.tolist(), keep_bars)
+
+    if isinstance(source, RequestActor) and strength < 1:  # it stays near the melody
+        source = replace(source, search=replace(source.search, fresh=0))
+    if isinstance(source, MelodyActor):
+        noise = derived_generator(SEARCH, sampling.seed)
+        return source.draw_from(points, sampling, noise, kept)[1]
+    return kept(prior_sampler(model, sampling).decode(points))
 
 
 def _with_repeats(melodies: Melodies, form: list[int], keep_bars: Collection[int]) -> Melodies:

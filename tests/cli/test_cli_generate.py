@@ -296,14 +296,14 @@ def test_a_rule_of_weight_0_is_measured_and_not_asked(mc, tiny_actor_folder, tmp
             "density:256",
             (),
             1,
-            "Error: 0 of 4 satisfy every rule: try --only-satisfying or a longer training; "
+            "Error: 0 of 4 satisfy every rule: ask for less or try --only-satisfying; "
             "--allow-none makes this no error\n",
         ),
         (
             "density:256",
             ("--allow-none",),
             0,
-            "0 of 4 satisfy every rule; --only-satisfying draws until all do\n",
+            "0 of 4 satisfy every rule; --only-satisfying goes on until all do\n",
         ),
     ],
     ids=["all", "none", "none, as allowed"],

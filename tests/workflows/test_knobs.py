@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import LINES, TOKEN_HOLD, events_in_scale
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.conditional import load_knobs, need_no_training
+from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS
 
@@ -105,16 +106,56 @@ def test_a_model_without_a_staff_draws_in_no_scale():
         Sampling(scale=(0, 0, 12))
 
 
-def test_any_other_rule_is_drawn_for_until_it_is_satisfied(knobs):
-    actor = knobs.at("C-major", None, "final-note:C")
+def test_any_other_rule_is_searched_for(knobs):
+    """A function, and a rule that none of 2,048 of the prior's melodies satisfies."""
+
+    def ends_high(melody):
+        return float(len(melody) > 0 and melody.pitches[-1] == melody.pitches.max())
+
+    told = []
+    actor = knobs.at("C-major", None, "final-note:C", ends_high)
+    actor.callback = lambda *counts: told.append(counts)
     melodies = actor.generate(3, seed=2)
     assert [melody.pitches[-1] % 12 for melody in melodies] == [0, 0, 0]
-    assert melodies[0] == actor.generate_satisfying(3, seed=2)[0][0]
+    assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
+    assert told[-1][0] >= 3
+    assert told[-1][1] > told[0][1] == 7  # four to spare
+    again, drawn = actor.generate_satisfying(3, seed=2)
+    assert np.array_equal(again.events, melodies.events)
+    assert drawn == told[-1][1]
 
 
-def test_rules_that_the_prior_often_satisfies_need_no_training(knobs):
-    assert need_no_training(knobs.model, ["final-note:C", "density:40..80"])
-    assert not need_no_training(knobs.model, ["pitch-classes:0"])
+@pytest.mark.parametrize(
+    ("spec", "scale"),
+    [
+        ("cmajor", (0, 2, 4, 5, 7, 9, 11)),
+        ("scale:D-dorian", (2, 4, 5, 7, 9, 11, 0)),
+        ("pitch-classes:G,C", (7, 0)),
+        ("not:cmajor", ()),
+        ("final-note:C", ()),
+    ],
+)
+def test_a_rule_of_a_scale_is_one_in_which_the_staff_is_read(knobs, spec, scale):
+    assert knobs.at(None, None, spec).scale == scale
+    assert knobs.at("C-major", None, spec).scale == (0, 2, 4, 5, 7, 9, 11)
+
+
+def test_what_no_melody_satisfies_ends_the_search(knobs):
+    """No offspring is better than its parent: 128 at a time, until each member had 100."""
+    actor = knobs.at(None, None, lambda melody: 0.0)
+    actor.search = EvolutionSearch(patience=32, batch=1000)
+    told = []
+    actor.callback = lambda *counts: told.append(counts)
+    assert len(actor.generate(1, seed=1)) == 1
+    assert told[-1] == (0, 5 + 395)  # 400 draws for the one that is wanted
+    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 1005 were"):
+        actor.generate_satisfying(1, seed=1)
+
+
+def test_every_dimension_is_in_one_block(knobs):
+    for model in (knobs.model, load_model("bundled")):
+        dimensions = [range(model.latent_dim)[block] for block in model.blocks]
+        assert [number for block in dimensions for number in block] == [*range(model.latent_dim)]
 
 
 def test_each_knob_is_an_attribute():

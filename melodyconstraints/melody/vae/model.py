@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -158,6 +159,12 @@ class MelodyVAE(nn.Module, ABC):
     def latent_dim(self) -> int:
         """Z, the dimensions of z."""
         return len(self.sigma_bar)
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Dimensions of z that say one thing together: a sixteenth each if nothing is known."""
+        bounds = [self.latent_dim * number // BARS for number in range(BARS + 1)]
+        return [slice(low, high) for low, high in pairwise(bounds) if low < high]
 
     @property
     def device(self) -> torch.device:

@@ -31,6 +31,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -131,6 +132,13 @@ class StaffGenerator(MelodyVAE):
         self.register_buffer("offset", torch.zeros(ATTRIBUTES))
         self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
         self.register_buffer("mode_ranks", torch.linspace(0, 1, SCALE + 1))
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Key, place, mode, each attribute, what each bar repeats, and each bar."""
+        code = self.config.bar_code
+        ends = np.cumsum([KEY, PLACE, MODE, *[1] * (ATTRIBUTES + FORM), *[code] * BARS]).tolist()
+        return [slice(low, high) for low, high in pairwise([0, *ends])]
 
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
