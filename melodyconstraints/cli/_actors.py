@@ -150,23 +150,33 @@ source_options = option_group(
 )
 
 
+@dataclass
+class Shown:
+    """An actor whose search, if it has one, shows a bar, and how many melodies it drew."""
+
+    actor: MelodyActor
+    drawn: int
+
+
 @contextmanager
-def search_shown(actor: MelodyActor, wanted: int) -> Iterator[MelodyActor]:
-    """The actor; where it searches for its melodies, a bar on stderr counts satisfying ones."""
+def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
+    """Where an actor searches for its melodies, a bar on stderr counts satisfying ones."""
     from melodyconstraints.workflows.knobs import RequestActor
 
+    shown = Shown(actor, wanted)
     if not isinstance(actor, RequestActor) or not actor.asked:
         with talk().status(f"drawing {wanted} melodies"):
-            yield actor
+            yield shown
         return
     with progress_bar("satisfy every rule") as bar:
         task = bar.add_task("", total=wanted)
 
         def show(satisfied: int, drawn: int) -> None:
-            found = min(satisfied, wanted)
-            bar.update(task, completed=found, description=f"{drawn:,} melodies drawn")
+            shown.drawn, found = drawn, min(satisfied, wanted)
+            bar.update(task, completed=found, description=f"{drawn:,} drawn")
 
-        yield replace(actor, callback=show)
+        shown.actor = replace(actor, callback=show)
+        yield shown
 
 
 def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyActor:

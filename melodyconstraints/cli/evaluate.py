@@ -149,7 +149,7 @@ def _evaluate_actor(
     if actor is None:
         raise click.UsageError("give --actor, --rule or --density")
     with search_shown(actor, count) as shown:
-        evaluation = evaluate_actor(shown, count, held_out=held_out, **options)
+        evaluation = evaluate_actor(shown.actor, count, held_out=held_out, **options)
     if as_json:
         print_json(evaluation.as_dict())
     else:

@@ -110,9 +110,10 @@ def command(
     else:
         with search_shown(actor, count) as shown:
             if only_satisfying:
-                melodies, drawn = shown.generate_satisfying(count, **sampling)
+                melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
             else:
-                melodies = shown.generate(count, **sampling)
+                melodies = shown.actor.generate(count, **sampling)
+                drawn = shown.drawn
     if only_satisfying:
         talk().print(f"{count} satisfying melodies among {drawn} drawn")
     facts = {
