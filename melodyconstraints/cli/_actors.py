@@ -1,4 +1,4 @@
-"""What commands that need an actor have in common: it is read, or trained first."""
+"""What commands that need an actor have in common: it is read, or melodies are searched for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from melodyconstraints.cli._common import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.workflows.actor import MelodyActor
 
 actor_option = click.option(
@@ -66,7 +65,7 @@ def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class ActorSource:
-    """What moves latent points: an actor, knobs, rules to train for; or nothing."""
+    """What moves latent points: an actor, knobs, rules to search for; or nothing."""
 
     actor_folder: Path | None
     model_folder: Path | None
@@ -95,21 +94,18 @@ class ActorSource:
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
 
-    def find(self, form: str | None = None, *, tonic: bool = True) -> MelodyActor | None:
-        """The actor, or the model's knobs; None without any rules.
-
-        Where the model has no knob for a rule, an actor is trained now, if the cache has none.
+    def find(self, *, tonic: bool = True) -> MelodyActor | None:
+        """The actor, or what searches the model's melodies for rules; None without any rules.
 
         Args:
-            form: which an actor that is trained now is trained in.
             tonic: whether a scale is about its tonic as well, or its notes alone.
         """
         if self.actor_folder is None and self.scale is None and not self.specs:
             return None
 
-        from melodyconstraints.melody.form import AUTO
         from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import load_knobs, need_no_training
+        from melodyconstraints.workflows.conditional import has_knobs_for, load_knobs
+        from melodyconstraints.workflows.knobs import searching
 
         if self.actor_folder is not None:
             from melodyconstraints.workflows.actor import load_actor
@@ -121,9 +117,9 @@ class ActorSource:
                 allow_code=self.allow_code,
             )
         model = load_model(self.model_folder)
-        if self.scale is not None or need_no_training(model, self.specs):
+        if self.scale is not None or has_knobs_for(model, self.specs):
             return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
-        return _trained_actor(model, self.specs, form or AUTO)
+        return searching(model, self.specs)
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed; a scale's notes alone."""
@@ -161,10 +157,10 @@ class Shown:
 @contextmanager
 def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
     """Where an actor searches for its melodies, a bar on stderr counts satisfying ones."""
-    from melodyconstraints.workflows.knobs import RequestActor
+    from melodyconstraints.workflows.search import SearchActor
 
     shown = Shown(actor, wanted)
-    if not isinstance(actor, RequestActor) or not actor.asked:
+    if not isinstance(actor, SearchActor) or not actor.asked:
         with talk().status(f"drawing {wanted} melodies"):
             yield shown
         return
@@ -177,19 +173,3 @@ def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
 
         shown.actor = replace(actor, callback=show)
         yield shown
-
-
-def _trained_actor(model: MelodyVAE, specs: Sequence[str], form: str) -> MelodyActor:
-    """The cache's actor for rules, or one that is trained for them now."""
-    from melodyconstraints.rules import find_rules
-    from melodyconstraints.workflows.cache import cached_actor
-    from melodyconstraints.workflows.train_actor import train_actor
-
-    def train() -> MelodyActor:
-        talk().print(
-            f"training an actor for {', '.join(specs)}: about five minutes on two cores; it is "
-            "kept for the next time (mc cache lists and empties)"
-        )
-        return train_actor(model, specs, form=form, progress=True)
-
-    return cached_actor(model, find_rules(specs), form, train)

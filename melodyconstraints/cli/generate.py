@@ -89,8 +89,8 @@ def command(
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
     No rule needs a training: --scale, --density and rules of ambitus, steps, off-beat and rests
-    are the model's own knobs, and melodies are searched for others, in seconds to a minute. (A
-    model without knobs trains an actor first.) With --actor, rules are those of the actor. With
+    are the model's own knobs, and melodies are searched for others, in seconds to a minute. With
+    --actor, rules are those of the actor, which has learned them: its melodies come at once. With
     none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
@@ -102,7 +102,7 @@ def command(
     from melodyconstraints.melody.vae.sampling import Sampling
     from melodyconstraints.workflows.generate import generate
 
-    actor = source.find(sampling.get("form"))
+    actor = source.find()
     model = actor.model if actor else load_model(source.model_folder)
     how, drawn = actor.sampling(sampling) if actor else Sampling.of(sampling), count
     if actor is None:

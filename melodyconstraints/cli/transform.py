@@ -123,9 +123,9 @@ def command(
     mc transform my_tune.mid --rule cmajor --rule my_rules.py:my_rule -o out.mid
     mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
 
-    --scale and --density need no training. With --actor, rules are those of the actor. With
-    --rule, an actor is trained for them first, and kept for the next time. The 16 bars that were
-    taken are written as well, as ...-original.mid, and piano rolls, as a picture.
+    No training is needed: a critic learns the rules from melodies that come with the model. With
+    --actor, rules and critic are those of the actor. The 16 bars that were taken are written as
+    well, as ...-original.mid, and piano rolls, as a picture.
     """  # noqa: D301 (click wants the character)
     source.check()
     source.require_rules()

@@ -17,7 +17,7 @@ from melodyconstraints.storage.places import CACHE, cache_root
 
 __all__ = ["CACHE", "cache_root"]
 
-ACTORS, BANKS = "actors", "banks"
+BANKS = "banks"
 _KEY_DIGITS = 32
 
 
@@ -39,7 +39,7 @@ def cache_place(group: str, key: str) -> Path:
     """Folder of the artifact of a key, which need not exist.
 
     Args:
-        group: :data:`ACTORS` or :data:`BANKS`.
+        group: of its kind, such as :data:`BANKS`.
         key: all that tells the artifact from others.
     """
     return cache_root() / group / hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]
@@ -48,7 +48,7 @@ def cache_place(group: str, key: str) -> Path:
 def cache_entries() -> list[CacheEntry]:
     """The artifacts in the cache, the newest last; other files in its place are passed over."""
     found = []
-    for folder in (path for group in (ACTORS, BANKS) for path in (cache_root() / group).glob("*")):
+    for folder in cache_root().glob("*/*"):
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             if config["format"] != FORMAT:

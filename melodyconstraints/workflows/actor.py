@@ -40,13 +40,13 @@ from melodyconstraints.rules.registry import distinct
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.schema import Weight
 from melodyconstraints.storage.text import printable
-from melodyconstraints.workflows.generate import prior_sampler
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
     derived_generator,
     next_points,
     prior_points,
+    prior_sampler,
 )
 
 KIND = "actor"

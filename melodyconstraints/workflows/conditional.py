@@ -245,10 +245,8 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
     save_pair(knobs, Path(folder), KIND, knobs.model, config={}, card=card, half=True)
 
 
-def need_no_training(model: MelodyVAE, specs: Sequence[str]) -> bool:
-    """Whether a model has a knob for every rule."""
-    if isinstance(model, StaffGenerator):
-        return True
+def has_knobs_for(model: MelodyVAE, specs: Sequence[str]) -> bool:
+    """Whether a model comes with a conditional actor for every rule."""
     home = home_of(model)
     least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
     return (

@@ -1,34 +1,44 @@
-"""Melodies from a model's prior, under no rule; an actor's: :meth:`.actor.MelodyActor.generate`.
+"""Melodies from a model, under any rules or none; an actor's: :meth:`.actor.MelodyActor.generate`.
 
 >>> import melodyconstraints as mc
->>> len(mc.generate(mc.load_model(), 2, seed=3))
+>>> len(mc.generate(mc.load_model(), 2, ["cmajor"], seed=3))
 2
 """
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Callable, Iterable
+from typing import Any, Unpack
 
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
-from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
+from melodyconstraints.rules import Rule
+from melodyconstraints.workflows.knobs import searching
+from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
 
-def generate(model: MelodyVAE, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
-    """Draw ``n`` melodies from a model's prior, under no rule.
+def generate(
+    model: MelodyVAE,
+    n: int,
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    **options: Unpack[SamplingOptions],
+) -> Melodies:
+    """Draw ``n`` melodies from a model's prior, and search on until they satisfy rules.
+
+    The search needs no training; it ends after some hundred draws for each melody, and those that
+    do not satisfy every rule by then are the nearest that were found.
 
     Args:
+        rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
+            one melody.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
-        UsageError: n below 1, or an option outside its range.
+        UsageError: n below 1, an option outside its range, or no such rule.
     """
+    rules = list(rules)
+    if rules:
+        return searching(model, rules).generate(n, **options)
     sampling = Sampling.of(options)
     return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed))
-
-
-def prior_sampler(model: MelodyVAE, sampling: Sampling) -> MelodySampler:
-    """The model's decoder, with draws of its own for generated melodies."""
-    return MelodySampler(model, sampling.with_seed(derived_seed(EVENTS, sampling.seed)))

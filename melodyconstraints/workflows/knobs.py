@@ -13,31 +13,21 @@ rule, is left to draws and a search by rewards alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Unpack, cast
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from melodyconstraints.errors import TrainingError
-from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.latent.networks import Actor, Critics
-from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
-from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
+from melodyconstraints.workflows.search import SearchActor, search_actor
 
-SPARE = 4
-"""Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
-left out."""
 _STEPS_PER_SEMITONE = 7 / 12
 """Scale steps."""
 
@@ -89,92 +79,6 @@ class Request(nn.Module):
         return self.generator.asked(z, self.ranges, self.mode)
 
 
-@dataclass(kw_only=True, repr=False)
-class RequestActor(MelodyActor):
-    """One setting of the knobs; it draws like an actor that was trained for its rules.
-
-    Args:
-        search: what goes on from melodies that do not satisfy every rule.
-        callback: called, while it searches, with the number of melodies that satisfy every rule
-            and with how many were drawn.
-    """
-
-    search: EvolutionSearch = field(default_factory=EvolutionSearch)
-    callback: Callable[[int, int], None] | None = None
-
-    def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
-        """Draw ``n`` melodies and search on from those that do not satisfy every rule.
-
-        Args:
-            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
-
-        Raises:
-            UsageError: n below 1, or an option outside its range.
-        """
-        return self._evolved(n, self.sampling(options), self.search).melodies
-
-    def generate_satisfying(
-        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
-    ) -> tuple[Melodies, int]:
-        """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
-        self.require_rules(self.asked)
-        search = replace(self.search, draws=max(1, max_draws // n))
-        found = self._evolved(n, self.sampling(options), search)
-        count = int(satisfies_all(self.asked, found.melodies).sum())
-        if count < n:
-            raise TrainingError(
-                f"{count} of {n} melodies satisfy every rule after {found.drawn} were drawn; ask "
-                "for less, or grade a rule so that a melody that comes closer has a higher reward"
-            )
-        return found.melodies, found.drawn
-
-    def draw_from(
-        self,
-        z: Tensor,
-        sampling: Sampling,
-        generator: torch.Generator,
-        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
-    ) -> tuple[Tensor, Melodies]:
-        """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`."""
-        found = self._evolve(z, len(z), sampling, self.search, generator, finish)
-        return self.shift(found.points), found.melodies
-
-    def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
-        check_count(n)
-        count = n + (max(SPARE, n // 4) if self.asked else 0)
-        z = prior_points(self.model, count, sampling.seed)
-        return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
-
-    def _evolve(
-        self,
-        z: Tensor,
-        n: int,
-        sampling: Sampling,
-        search: EvolutionSearch,
-        generator: torch.Generator,
-        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
-    ) -> _Found:
-        sampler = self.sampler(sampling)
-        found = replace(search, weights=tuple(self.weights))(
-            lambda points: finish(sampler.decode(self.shift(points))),
-            lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
-            z,
-            self.model.blocks,
-            wanted=n,
-            generator=generator,
-            callback=self.callback if self.asked else None,
-        )
-        return _Found(found.points, Melodies.stack(found.samples), found.drawn)
-
-
-class _Found(NamedTuple):
-    """Points ``(B, Z)`` before they are shifted, their melodies, and how many were drawn."""
-
-    points: Tensor
-    melodies: Melodies
-    drawn: int
-
-
 @dataclass(frozen=True)
 class Knobs:
     """The knobs of a staff generator; :meth:`at` sets them."""
@@ -187,7 +91,7 @@ class Knobs:
         density: int | str | None = None,
         *others: str | Rule | Callable[..., Any],
         tonic: bool = True,
-    ) -> RequestActor:
+    ) -> SearchActor:
         """The generator at one setting.
 
         Args:
@@ -210,15 +114,19 @@ class Knobs:
         elif any(rule.pitch_classes for rule in rules):
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         mode = mode_of(tonic_first) if tonic_first else None
-        facts: dict[str, Any] = {"settings": ActorCriticSettings(), "critic": Critics([])}
-        return RequestActor(
-            model=self.model,
-            rules=rules,
-            actor=cast(Actor, Request(self.model, ranges, mode)),
-            method="actor",
-            scale=tonic_first,
-            **facts,
-        )
+        request = Request(self.model, ranges, mode)
+        return search_actor(self.model, rules, move=request, scale=tonic_first)
+
+
+def searching(model: MelodyVAE, rules: Iterable[str | Rule | Callable[..., Any]]) -> SearchActor:
+    """What searches a model's melodies for rules; where it has knobs for them, those are turned.
+
+    Raises:
+        UsageError: no such rule.
+    """
+    if isinstance(model, StaffGenerator):
+        return Knobs(model).at(None, None, *rules)
+    return search_actor(model, find_rules(rules))
 
 
 def is_knob(spec: str) -> bool:

@@ -25,9 +25,8 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
-from melodyconstraints.workflows.generate import prior_sampler
-from melodyconstraints.workflows.knobs import RequestActor
-from melodyconstraints.workflows.seeds import derived_generator, prior_points
+from melodyconstraints.workflows.search import SearchActor
+from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
 from melodyconstraints.workflows.transform import keep
 
 
@@ -70,7 +69,7 @@ def reroll(
         kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
         return kept if form is None else _with_repeats(kept, form.tolist(), keep_bars)
 
-    if isinstance(source, RequestActor) and strength < 1:  # it stays near the melody
+    if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody
         source = replace(source, search=replace(source.search, fresh=0))
     if isinstance(source, MelodyActor):
         noise = derived_generator(SEARCH, sampling.seed)

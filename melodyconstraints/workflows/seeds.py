@@ -9,6 +9,8 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
 
 POINTS, EVENTS = "points", "events"
 """Of the latent points and the events of melodies that are generated."""
@@ -38,6 +40,11 @@ def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
 def next_points(model: MelodyVAE, n: int, generator: torch.Generator) -> Tensor:
     """The next ``(n, Z)`` points of a generator on the CPU; see :func:`prior_points`."""
     return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
+
+
+def prior_sampler(model: MelodyVAE, sampling: Sampling) -> MelodySampler:
+    """The model's decoder, with draws of its own for generated melodies."""
+    return MelodySampler(model, sampling.with_seed(derived_seed(EVENTS, sampling.seed)))
 
 
 def check_count(n: int) -> None:

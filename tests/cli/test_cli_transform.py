@@ -202,7 +202,7 @@ def test_a_melody_that_keeps_the_rules_is_written_as_it_is(
     assert read_melody(tmp_path / "out.mid").melody == read_melody(song).melody
 
 
-def test_rules_train_an_actor_first(mc, song, tiny_model_folder, quick_recipe, tmp_path):
+def test_rules_need_no_actor(mc, song, tiny_model_folder, quick_recipe, tmp_path):
     result = mc(
         *("transform", "song.mid", "--model", tiny_model_folder, "--density", 200),
         *("-o", "out.mid", "--seed", 6),

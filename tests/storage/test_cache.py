@@ -4,7 +4,6 @@ import pytest
 
 from melodyconstraints.storage.artifacts import save_artifact
 from melodyconstraints.storage.cache import (
-    ACTORS,
     BANKS,
     CACHE,
     cache_entries,
@@ -31,16 +30,16 @@ def test_without_a_choice_the_cache_is_the_systems(monkeypatch):
 
 
 def test_places_differ_by_group_and_key(cache):
-    places = {cache_place(group, key) for group in (ACTORS, BANKS) for key in ("one", "two")}
+    places = {cache_place(group, key) for group in ("others", BANKS) for key in ("one", "two")}
     assert len(places) == 4
-    assert cache_place(ACTORS, "one") == cache_place(ACTORS, "one")
-    assert cache_place(ACTORS, "one").parent == cache / ACTORS
+    assert cache_place("others", "one") == cache_place("others", "one")
+    assert cache_place("others", "one").parent == cache / "others"
 
 
 def test_artifacts_are_listed_and_removed_and_other_files_stay(cache):
-    for group, key in ((ACTORS, "a"), (BANKS, "b")):
+    for group, key in (("others", "a"), (BANKS, "b")):
         save_artifact(cache_place(group, key), "toy", {"key": key}, {}, "card")
-    for foreign in (cache / ACTORS / "mine", cache / "elsewhere"):
+    for foreign in (cache / "others" / "mine", cache / "elsewhere"):
         foreign.mkdir()
         (foreign / "config.json").write_text("{}")
     entries = cache_entries()
@@ -49,5 +48,5 @@ def test_artifacts_are_listed_and_removed_and_other_files_stay(cache):
         assert entry.size == sum(path.stat().st_size for path in entry.folder.iterdir())
     assert clear_cache() == entries
     assert sorted(path.name for path in cache.rglob("*") if path.is_dir()) == [
-        *("actors", "banks", "elsewhere", "mine")
+        *("banks", "elsewhere", "mine", "others")
     ]

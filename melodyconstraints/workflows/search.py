@@ -1,0 +1,144 @@
+"""Melodies for any rules without any training: they are searched for.
+
+>>> import melodyconstraints as mc
+>>> from melodyconstraints.rules import find_rules
+>>> actor = search_actor(mc.load_model(), find_rules(["final-note:C"]))
+>>> [int(melody.pitches[-1]) % 12 for melody in actor.generate(2, seed=1)]
+[0, 0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Unpack, cast
+
+import torch
+from torch import Tensor, nn
+
+from melodyconstraints.errors import TrainingError
+from melodyconstraints.latent.evolution import EvolutionSearch
+from melodyconstraints.latent.networks import Actor, Critics
+from melodyconstraints.latent.settings import ActorCriticSettings
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.rules import Rule
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
+from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
+
+SPARE = 4
+"""Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
+left out."""
+
+
+@dataclass(kw_only=True, repr=False)
+class SearchActor(MelodyActor):
+    """Finds melodies for rules by a search of rewards, where an actor has learned to.
+
+    What it does not know, it need not be trained for.
+
+    Args:
+        search: what goes on from melodies that do not satisfy every rule.
+        callback: called, while it searches, with the number of melodies that satisfy every rule
+            and with how many were drawn.
+    """
+
+    search: EvolutionSearch = field(default_factory=EvolutionSearch)
+    callback: Callable[[int, int], None] | None = None
+
+    def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
+        """Draw ``n`` melodies and search on from those that do not satisfy every rule.
+
+        Args:
+            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
+
+        Raises:
+            UsageError: n below 1, or an option outside its range.
+        """
+        return self._evolved(n, self.sampling(options), self.search).melodies
+
+    def generate_satisfying(
+        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+    ) -> tuple[Melodies, int]:
+        """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
+        self.require_rules(self.asked)
+        search = replace(self.search, draws=max(1, max_draws // n))
+        found = self._evolved(n, self.sampling(options), search)
+        count = int(satisfies_all(self.asked, found.melodies).sum())
+        if count < n:
+            raise TrainingError(
+                f"{count} of {n} melodies satisfy every rule after {found.drawn} were drawn; ask "
+                "for less, or grade a rule so that a melody that comes closer has a higher reward"
+            )
+        return found.melodies, found.drawn
+
+    def draw_from(
+        self,
+        z: Tensor,
+        sampling: Sampling,
+        generator: torch.Generator,
+        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+    ) -> tuple[Tensor, Melodies]:
+        """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`."""
+        found = self._evolve(z, len(z), sampling, self.search, generator, finish)
+        return self.shift(found.points), found.melodies
+
+    def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
+        check_count(n)
+        count = n + (max(SPARE, n // 4) if self.asked else 0)
+        z = prior_points(self.model, count, sampling.seed)
+        return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
+
+    def _evolve(
+        self,
+        z: Tensor,
+        n: int,
+        sampling: Sampling,
+        search: EvolutionSearch,
+        generator: torch.Generator,
+        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+    ) -> _Found:
+        sampler = self.sampler(sampling)
+        found = replace(search, weights=tuple(self.weights))(
+            lambda points: finish(sampler.decode(self.shift(points))),
+            lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
+            z,
+            self.model.blocks,
+            wanted=n,
+            generator=generator,
+            callback=self.callback if self.asked else None,
+        )
+        return _Found(found.points, Melodies.stack(found.samples), found.drawn)
+
+
+class _Found(NamedTuple):
+    """Points ``(B, Z)`` before they are shifted, their melodies, and how many were drawn."""
+
+    points: Tensor
+    melodies: Melodies
+    drawn: int
+
+
+def search_actor(
+    model: MelodyVAE,
+    rules: Sequence[Rule],
+    *,
+    move: nn.Module | None = None,
+    scale: tuple[int, ...] = (),
+) -> SearchActor:
+    """What searches a model's melodies for rules.
+
+    Args:
+        move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.
+        scale: in which a staff is read; see :class:`.Sampling`.
+    """
+    return SearchActor(
+        model=model,
+        rules=list(rules),
+        actor=cast(Actor, move or nn.Identity()),
+        critic=Critics([]),
+        settings=ActorCriticSettings(),
+        method="actor",
+        scale=scale,
+    )
