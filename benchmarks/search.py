@@ -1,6 +1,9 @@
-"""From a new rule to melodies on disk, without a training: docs/constraints.md.
+"""Rules without a training: the time to melodies on disk, and what a rule costs in realism.
 
-python benchmarks/search.py [-n 16] [--seed 301]
+::
+
+    python benchmarks/search.py time
+    python benchmarks/search.py realism STORE
 """
 
 import json
@@ -8,9 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from math import nan
 from pathlib import Path
 
 import click
+
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.knobs import searching
+from melodyconstraints.workflows.real_melodies import read_split
 
 USERS = Path(__file__).with_name("users_rules.py")
 RULES = [
@@ -29,10 +38,15 @@ RULES = [
 ]
 
 
-@click.command()
+@click.group()
+def main() -> None:
+    """Search for melodies under the rules of docs/constraints.md."""
+
+
+@main.command("time")
 @click.option("-n", "count", default=16, show_default=True)
 @click.option("--seed", default=301, show_default=True)
-def main(count: int, seed: int) -> None:
+def time_commands(count: int, seed: int) -> None:
     """Run ``mc generate`` for each list of rules; whole commands, from the start to the end."""
     print("| rules | seconds | satisfied | melodies drawn |\n|---|---|---|---|")
     for rules in RULES:
@@ -45,11 +59,39 @@ def main(count: int, seed: int) -> None:
             seconds = time.perf_counter() - start
             manifest = json.loads(Path(folder, "out", "manifest.json").read_text())
         satisfied = sum(melody["satisfied"] for melody in manifest["melodies"])
-        name = ", ".join(rule.removeprefix(f"{USERS}:") for rule in rules)
-        print(
-            f"| {name} | {seconds:.1f} | {satisfied} of {count} | {manifest['drawn']} |",
-            flush=True,
-        )
+        row = f"| {seconds:.1f} | {satisfied} of {count} | {manifest['drawn']} |"
+        print(f"| {_title(rules)} {row}", flush=True)
+
+
+@main.command("realism")
+@click.argument("store", type=click.Path(path_type=Path, exists=True))
+@click.option("-n", "count", default=128, show_default=True)
+@click.option("--seed", default=301, show_default=True)
+def measure_realism(store: Path, count: int, seed: int) -> None:
+    """``mc evaluate --rule ... --data STORE`` for each list of rules, a line each."""
+    held_out, model = read_split(store, "test").melodies, load_model()
+    columns = [
+        "rules",
+        "under no rule",
+        "satisfied",
+        "overlapping area, untouched",
+        "and under no",
+    ]
+    columns += ["similarity error", "repeated bars", "real ones", "diversity"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    for rules in RULES:
+        found = evaluate_actor(searching(model, rules), count, held_out=held_out, seed=seed)
+        prior, actor = found.realism or (float("nan"), float("nan"))
+        built, real = found.structure.get("actor", {}), found.structure.get("held_out", {})
+        cells = [_title(rules), f"{found.prior_all_satisfied:.1%}", f"{found.all_satisfied:.1%}"]
+        cells += [f"{actor:.3f}", f"{prior:.3f}", f"{built.get('similarity_error', nan):.3f}"]
+        cells += [f"{one.get('repeated_bars', nan):.3f}" for one in (built, real)]
+        cells += [f"{found.diversity_ratio:.2f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _title(rules: list[str]) -> str:
+    return ", ".join(rule.removeprefix(f"{USERS}:") for rule in rules)
 
 
 if __name__ == "__main__":
