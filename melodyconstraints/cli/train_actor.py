@@ -140,6 +140,7 @@ def _train(
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.actor import KIND
+    from melodyconstraints.workflows.search import FEW
     from melodyconstraints.workflows.train_actor import train_actor
 
     check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
@@ -156,6 +157,12 @@ def _train(
         failed.args = (f"{failed}; the best actor of the rounds before is kept in {folder}",)
         raise failed
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
+    if actor.rules and actor.best < FEW:
+        asked = " ".join(f"--rule {rule.spec}" for rule in actor.rules)
+        talk().print(
+            f"{actor.best:.0%} of its melodies satisfy every rule; a search without an actor may "
+            f"find more: mc generate {asked}"
+        )
     return actor.shortcoming
 
 

@@ -24,6 +24,7 @@ from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
 from melodyconstraints.workflows.knobs import Knobs, scale_rules
+from melodyconstraints.workflows.search import FEW
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
@@ -102,7 +103,8 @@ def find_source(
     trained = _trained(
         actor_folder(models.model, wishes, form, settings), models, wishes, settings
     )
-    if trained is not None:
+    searches = isinstance(models.knobs, Knobs)
+    if trained is not None and not (searches and trained.best < FEW):
         is_whole = trained.shortcoming is None
         how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
         # A generator that writes any scale writes this one, whatever its actor has learned.

@@ -218,7 +218,7 @@ def evaluate_actor(
     )
     sampling = actor.sampling(options)
     z = prior_points(actor.model, n, sampling.seed)
-    prior = actor.sampler(replace(sampling, scale=options.get("scale", ()))).decode(z)
+    prior = actor.sampler(replace(sampling, scale=options.get("scale") or ())).decode(z)
     other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)

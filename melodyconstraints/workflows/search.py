@@ -30,6 +30,8 @@ from melodyconstraints.workflows.seeds import check_count, derived_generator, pr
 SPARE = 4
 """Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
 left out."""
+FEW = 0.5
+"""Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
 
 @dataclass(kw_only=True, repr=False)
