@@ -21,15 +21,17 @@ from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
-from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
+from melodyconstraints.workflows.seeds import EVENTS, check_count, derived_generator, prior_points
 
 SPARE = 4
 """Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
 left out."""
+_BELOW_1 = 1 - 1e-6
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
@@ -38,7 +40,8 @@ FEW = 0.5
 class SearchActor(MelodyActor):
     """Finds melodies for rules by a search of rewards, where an actor has learned to.
 
-    What it does not know, it need not be trained for.
+    What the decoder draws is part of the points: an offspring differs from its parent in the
+    blocks that were changed and in what follows from them, and in nothing else.
 
     Args:
         search: what goes on from melodies that do not satisfy every rule.
@@ -101,17 +104,34 @@ class SearchActor(MelodyActor):
         generator: torch.Generator,
         finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
     ) -> _Found:
-        sampler = self.sampler(sampling)
+        events = torch.randn(len(z), STEPS, generator=derived_generator(EVENTS, sampling.seed))
+
+        def decode(points: Tensor) -> Melodies:
+            drawn = []
+            for part in points.split(DECODE_BATCH):
+                z, events = part.tensor_split([self.model.latent_dim], 1)
+                noise = torch.special.ndtr(events).clamp(max=_BELOW_1)
+                drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
+            return finish(Melodies(torch.cat(drawn).cpu().numpy()))
+
         found = replace(search, weights=tuple(self.weights))(
-            lambda points: finish(sampler.decode(self.shift(points))),
+            decode,
             lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
-            z,
-            self.model.blocks,
+            torch.cat([z, events.to(z)], 1),
+            [*self.model.blocks, *_of_bars(self.model.latent_dim)],
             wanted=n,
             generator=generator,
             callback=self.callback if self.asked else None,
         )
-        return _Found(found.points, Melodies.stack(found.samples), found.drawn)
+        points = found.points[:, : self.model.latent_dim]
+        return _Found(points, Melodies.stack(found.samples), found.drawn)
+
+
+def _of_bars(first: int) -> list[slice]:
+    """The events of each bar, in dimensions from ``first`` on."""
+    return [
+        slice(first + bar, first + bar + STEPS_PER_BAR) for bar in range(0, STEPS, STEPS_PER_BAR)
+    ]
 
 
 class _Found(NamedTuple):

@@ -186,18 +186,20 @@ class MelodyVAE(nn.Module, ABC):
         sampling: Sampling | None = None,
         *,
         generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
         precision: str = "auto",
     ) -> Tensor:
         """Draw one melody for each latent point.
 
-        One draw of ``generator`` decides each event, and on CPUs a point's logits do not depend
+        One number of ``noise`` decides each event, and on CPUs a point's logits do not depend
         on the points beside it, to the bit: the same points give the same melodies however they
         are split into batches.
 
         Args:
             z: ``(B, Z)``.
             sampling: how events are drawn.
-            generator: source of the draws, in place of the sampling's seed.
+            generator: source of the noise, in place of the sampling's seed.
+            noise: ``(B, T)`` uniform in [0, 1); drawn if not given.
             precision: of the products. With ``auto`` they are in bfloat16 where the processor
                 multiplies it, so another kind of processor may draw another event now and then.
 
@@ -216,8 +218,9 @@ class MelodyVAE(nn.Module, ABC):
                 f"this model draws in no form or scale, got {sampling.form} and "
                 f"{sampling.scale}; take --model staff, or train one with --preset staff"
             )
-        generator = generator or torch.Generator().manual_seed(sampling.seed)
-        noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
+        if noise is None:
+            generator = generator or torch.Generator().manual_seed(sampling.seed)
+            noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
         with products("float32" if self.inverts else precision, z.device):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
