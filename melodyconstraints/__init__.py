@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.torch_dataset import MelodyDataset
     from melodyconstraints.melody.events import Melodies, Melody
     from melodyconstraints.melody.midi.selection import read_melody
+    from melodyconstraints.melody.midi.sound import write_wav
     from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
@@ -70,6 +71,7 @@ _HOMES = {
     "transform": "workflows.transform",
     "vary": "workflows.reconstruct",
     "write_melody": "melody.midi.writing",
+    "write_wav": "melody.midi.sound",
 }
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "transform",
     "vary",
     "write_melody",
+    "write_wav",
 ]
 
 

@@ -57,8 +57,11 @@ MAY_IMPORT = {
 }
 """Room to the rooms, or single modules, that it may import besides itself; "" is the catalogue."""
 
-ONLY_CIRCLE = {"melody.events", "melody.interop", "melody.plots", "melody.quantising"}
-"""A melody draws itself and turns into other libraries' objects: methods that import when called,
+ONLY_CIRCLE = {
+    *("melody.events", "melody.interop", "melody.quantising"),
+    *("melody.plots", "melody.sound", "melody.notebook"),
+}
+"""A melody shows itself and turns into other libraries' objects: methods that import when called,
 since a notebook looks for them on the melody."""
 
 

@@ -1,4 +1,4 @@
-"""Results of a command as MIDI files, with a picture of their piano rolls."""
+"""Results of a command as MIDI files, with a picture of their piano rolls and their sound."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ def write_results(
     picture: Path | None = None,
     *,
     pitch_classes: Collection[int] | None = None,
+    wav: bool = False,
 ) -> None:
     """Write MIDI files and, where a path is given, the picture of all piano rolls.
 
     Args:
         pitch_classes: notes outside them are drawn in another colour.
+        wav: write a WAV file beside every MIDI file.
     """
     from melodyconstraints.melody.midi.writing import write_melody
 
@@ -71,6 +73,17 @@ def write_results(
             titles=[result.title for result in results],
             pitch_classes=pitch_classes,
         )
+    if wav:
+        _write_sound(results)
+
+
+def _write_sound(results: Sequence[MidiResult]) -> None:
+    from melodyconstraints.melody.midi.sound import write_wav
+
+    for result in results:
+        if result.path is not None:
+            wav = result.path.with_suffix(".wav")
+            write_wav(result.melody, wav, tempo=result.tempo, program=result.program)
 
 
 def source_facts(file: Path, found: FoundMelody) -> dict[str, Any]:

@@ -12,11 +12,31 @@ import click
 from melodyconstraints.storage.files import check_writable, write_atomically
 from melodyconstraints.storage.text import json_text
 
+MIDI_SUFFIXES = {".mid", ".midi"}
+"""Of MIDI files that are written."""
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
 _PICTURES = "melodies*.png"
 
 plot_option = click.option("--plot", is_flag=True, help="Write piano rolls beside the MIDI files.")
+
+
+def _check_sound(context: click.Context, option: click.Parameter, wav: bool) -> bool:
+    """Refuse, before any work, a SoundFont that is none."""
+    from melodyconstraints.melody.midi.sound import find_soundfont
+
+    if wav:
+        find_soundfont()
+    return wav
+
+
+wav_option = click.option(
+    "--wav",
+    is_flag=True,
+    callback=_check_sound,
+    help="Write a WAV file beside every MIDI file: by fluidsynth with the SoundFont that "
+    "MELODYCONSTRAINTS_SOUNDFONT names or that is installed, else as a plucked string.",
+)
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in OUTPUT."
 )
@@ -38,17 +58,25 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
     try:
         manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
         names = [Path(name).name for entry in manifest[entries] for name in _files(entry)]
+        files = with_wav((output / name for name in names), manifest.get("wav", False))
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{output} holds other files; choose an empty or new folder"
         raise click.UsageError(message) from error
     if not overwrite:
         raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
-    return [*(output / name for name in names), *output.glob(_PICTURES), output / MANIFEST]
+    return [*files, *output.glob(_PICTURES), output / MANIFEST]
 
 
 def _files(entry: dict[str, Any]) -> list[str]:
     """The files of an entry of a manifest; it may have an original and a picture of its own."""
     return [entry["file"], *(entry[key] for key in ("original", "picture") if key in entry)]
+
+
+def with_wav(files: Iterable[Path], wav: bool) -> list[Path]:
+    """Files of a run, and of a run with ``--wav`` the WAV file beside every MIDI file."""
+    files = list(files)
+    midi = [file for file in files if file.suffix.lower() in MIDI_SUFFIXES]
+    return [*files, *(file.with_suffix(".wav") for file in midi if wav)]
 
 
 def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
@@ -83,7 +111,8 @@ def remove_earlier(earlier: Iterable[Path], written: Iterable[Path]) -> None:
 def write_manifest(output: Path, facts: dict[str, Any]) -> None:
     """Say how the folder's melodies were made; ``melodies`` names their files.
 
-    It is written before them: a later run knows by it what a run that failed has left.
+    ``wav`` says whether each MIDI file has a WAV file beside it. The manifest is written before
+    them: a later run knows by it what a run that failed has left.
     """
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / MANIFEST, (json_text(facts) + "\n").encode(), durable=False)

@@ -23,6 +23,8 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
     remove_earlier,
+    wav_option,
+    with_wav,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -51,6 +53,7 @@ playback_options = option_group(
             show_default=True,
             help="General MIDI instrument; 0 is a piano.",
         ),
+        "wav": wav_option,
     },
 )
 
@@ -181,10 +184,12 @@ def _write(
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
         results.append(MidiResult(melody, path, title, **played))
     write_manifest(output, {**facts, "melodies": entries})
-    remove_earlier(replaced, [output / entry["file"] for entry in entries])
+    files = (output / entry["file"] for entry in entries)
+    remove_earlier(replaced, with_wav(files, facts["wav"]))
     write_results(
         results,
         output / PICTURE if plot else None,
         pitch_classes=actor.pitch_classes if actor else None,
+        wav=facts["wav"],
     )
     return sum(entry["satisfied"] for entry in entries) if counts else None

@@ -22,6 +22,8 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
     remove_earlier,
+    wav_option,
+    with_wav,
     write_manifest,
 )
 
@@ -72,6 +74,7 @@ Value = TypeVar("Value")
 )
 @likeliest_options
 @plot_option
+@wav_option
 @overwrite_option
 def command(
     start: Path,
@@ -86,6 +89,7 @@ def command(
     program: int | None,
     sampling: SamplingOptions,
     plot: bool,
+    wav: bool,
     overwrite: bool,
 ) -> None:
     """Write melodies on the way from A to B as MIDI files, and print how like both they are.
@@ -118,13 +122,14 @@ def command(
     whole = {
         "model": model.fingerprint,
         **sampling,
+        "wav": wav,
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
         "melodies": steps,
     }
     write_manifest(output, whole)
-    remove_earlier(earlier, [output / step["file"] for step in steps])
-    write_results(results, output / PICTURE if plot else None)
+    remove_earlier(earlier, with_wav((output / step["file"] for step in steps), wav))
+    write_results(results, output / PICTURE if plot else None, wav=wav)
     _print(steps)
 
 

@@ -25,12 +25,15 @@ from melodyconstraints.cli._inputs import (
 )
 from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
 from melodyconstraints.cli._output import (
+    MIDI_SUFFIXES,
     check_inputs,
     earlier_files,
     earlier_run,
     overwrite_option,
     plot_option,
     remove_earlier,
+    wav_option,
+    with_wav,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.vae.sampling import SamplingOptions
 
 RECONSTRUCTED = "reconstructed"
-_MIDI_SUFFIXES = {".mid", ".midi"}
 
 
 @click.command("reconstruct")
@@ -63,6 +65,7 @@ _MIDI_SUFFIXES = {".mid", ".midi"}
 )
 @likeliest_options
 @plot_option
+@wav_option
 @overwrite_option
 @json_option
 def command(
@@ -73,6 +76,7 @@ def command(
     variations: int | None,
     sampling: SamplingOptions,
     plot: bool,
+    wav: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -91,7 +95,11 @@ def command(
     files, unlisted = files_of(paths)
     files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
-    earlier = _replaced(files, targets, output, plot=plot, overwrite=overwrite)
+    written = with_wav((path for one in targets.values() for path in one.files(plot)), wav)
+    earlier = (
+        earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
+    )
+    check_inputs(files, [*earlier, *written])
     melodies, failed = melodies_of(files, choice, tell=True)
     failed += unlisted
     if melodies:
@@ -101,38 +109,20 @@ def command(
             _rows(file, found, results, targets[file], plot=plot)
             for (file, found), results in zip(melodies, decoded, strict=True)
         ]
-        facts = {"model": model.fingerprint, **sampling, "variations": variations}
+        facts = {"model": model.fingerprint, **sampling, "variations": variations, "wav": wav}
         whole: dict[str, Any] = {**facts, "melodies": [row for own in rows for row in own]}
         if not _is_midi(output):
             write_manifest(output, whole)
-        remove_earlier(earlier, [path for target in targets.values() for path in target.midi])
+        remove_earlier(earlier, written)
         for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
             picture = targets[file].picture if plot else None
-            write_results(_results(found, results, targets[file], own), picture)
+            write_results(_results(found, results, targets[file], own), picture, wav=wav)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
             _print(whole["melodies"])
     if failed:
         click.get_current_context().exit(1)
-
-
-def _replaced(
-    files: Sequence[Path],
-    targets: dict[Path, _Target],
-    output: Path,
-    *,
-    plot: bool,
-    overwrite: bool,
-) -> list[Path]:
-    """Files of an earlier run that go; refuses those that must not."""
-    written = [path for target in targets.values() for path in target.midi]
-    written += [target.picture for target in targets.values() if plot]
-    earlier = (
-        earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
-    )
-    check_inputs(files, [*earlier, *written])
-    return earlier
 
 
 @dataclass(frozen=True)
@@ -143,13 +133,12 @@ class _Target:
     results: dict[str, Path]
     picture: Path
 
-    @property
-    def midi(self) -> list[Path]:
-        return [self.original, *self.results.values()]
+    def files(self, plot: bool) -> list[Path]:
+        return [self.original, *self.results.values(), *([self.picture] if plot else [])]
 
 
 def _is_midi(output: Path) -> bool:
-    return output.suffix.lower() in _MIDI_SUFFIXES and not output.is_dir()
+    return output.suffix.lower() in MIDI_SUFFIXES and not output.is_dir()
 
 
 def _targets(files: Sequence[Path], output: Path, variations: int | None) -> dict[Path, _Target]:

@@ -22,7 +22,14 @@ from melodyconstraints.cli._common import (
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, melodies_of
 from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
-from melodyconstraints.cli._output import check_inputs, earlier_files, overwrite_option
+from melodyconstraints.cli._output import (
+    MIDI_SUFFIXES,
+    check_inputs,
+    earlier_files,
+    overwrite_option,
+    wav_option,
+    with_wav,
+)
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -103,6 +110,7 @@ change_options = option_group(
 )
 @change_options
 @choice_options
+@wav_option
 @overwrite_option
 @json_option
 @click.pass_context
@@ -113,6 +121,7 @@ def command(
     output: Path,
     change: dict[str, Any],
     choice: dict[str, Any],
+    wav: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -130,8 +139,9 @@ def command(
     source.check()
     source.require_rules()
     target = _target(output, change["variations"])
-    earlier_files(target.files, overwrite)
-    check_inputs([file], target.files)
+    written = with_wav(target.files, wav)
+    earlier_files(written, overwrite)
+    check_inputs([file], written)
     melodies, _ = melodies_of([file], choice, tell=True)
     if not melodies:
         context.exit(1)
@@ -144,7 +154,7 @@ def command(
         transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
-    write_results(results, target.picture, pitch_classes=actor.pitch_classes)
+    write_results(results, target.picture, pitch_classes=actor.pitch_classes, wav=wav)
     if as_json:
         print_json(_facts(actor, change) | _source(file, found, target) | {"melodies": rows})
     else:
@@ -170,7 +180,7 @@ class _Target:
 
 
 def _target(output: Path, variations: int) -> _Target:
-    if output.suffix.lower() not in {".mid", ".midi"}:
+    if output.suffix.lower() not in MIDI_SUFFIXES:
         raise click.UsageError(f"{output} must end in .mid")
     numbered = [output.with_stem(f"{output.stem}-{n}") for n in range(2, variations + 1)]
     original = output.with_stem(f"{output.stem}-original")

@@ -168,6 +168,12 @@ class Melody:
 
         return piano_roll_png(self)
 
+    def _repr_html_(self) -> str:
+        """A piano roll and a player, for notebooks."""
+        from melodyconstraints.melody.notebook import melodies_html
+
+        return melodies_html([self])
+
     def to_pretty_midi(
         self, *, tempo: float = DEFAULT_TEMPO, program: int = 0
     ) -> pretty_midi.PrettyMIDI:
@@ -292,6 +298,12 @@ class Melodies:
 
     def __repr__(self) -> str:
         return f"Melodies({len(self)})"
+
+    def _repr_html_(self) -> str:
+        """Piano rolls and players of the first eight, for notebooks."""
+        from melodyconstraints.melody.notebook import melodies_html
+
+        return melodies_html(self)
 
 
 def _durations(events: Events) -> NDArray[np.int16]:

@@ -18,6 +18,7 @@ from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
+from melodyconstraints.melody.midi.sound import SOUNDFONT
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows.bank import load_bank
 
@@ -26,6 +27,7 @@ from melodyconstraints.workflows.bank import load_bank
 def mc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a command line in an empty folder; an exception that is no exit fails the test."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SOUNDFONT, "")  # a plucked string, whatever is installed
     runner = CliRunner(env={"COLUMNS": "250", "FORCE_COLOR": None})
 
     def run(*arguments: object, env: dict[str, str] | None = None) -> Result:

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.sound import sample_count
 from melodyconstraints.melody.vae.checkpoint import (
     DEFAULT_NAME,
     PACKAGED,
@@ -102,6 +104,7 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "scale": [],
         "tempo": 96.0,
         "program": 40,
+        "wav": False,
         "drawn": 1,
         "key": "C",
     }
@@ -199,9 +202,12 @@ def test_a_plot_is_written_on_demand(generate, tmp_path):
 
 
 def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):
-    generate("-n", 3, "--plot")
+    generate("-n", 3, "--plot", "--wav", "--tempo", 1000)
     (tmp_path / "out" / "mine.txt").write_text("kept")
     before = contents(tmp_path / "out")
+    for number in (1, 2, 3):
+        with wave.open(str(tmp_path / "out" / f"melody-00{number}.wav")) as sound:
+            assert sound.getnframes() == sample_count(1000)
     refused = generate("-n", 1)
     assert refused.exit_code == 2
     assert "out holds an earlier run; pass --overwrite to replace it" in refused.stderr

@@ -84,6 +84,7 @@ def test_the_table_and_the_manifest_say_how_like_both_ends_each_step_is(
         "model": load_model(tiny_model_folder).fingerprint,
         "seed": 1,
         "temperature": 0.0,
+        "wav": False,
         "from": {"source": "a.mid", "track": "Flute", "bars": [1, 16]},
         "to": {"source": "b.mid", "track": "Melody", "bars": [5, 20]},
     }
@@ -166,8 +167,9 @@ def test_piano_rolls_are_written_on_demand(interpolate, tmp_path):
 
 
 def test_an_earlier_run_is_replaced_only_on_demand(interpolate, tmp_path):
-    interpolate("-n", 4)
+    interpolate("-n", 4, "--wav", "--tempo", 1000)
     before = contents(tmp_path / "out")
+    assert {f"step-00{number}.wav" for number in (1, 2, 3, 4)} < set(before)
     refused = interpolate("-n", 2)
     assert refused.exit_code == 2
     assert "out holds an earlier run; pass --overwrite to replace it" in refused.stderr

@@ -100,6 +100,7 @@ def test_several_files_go_to_a_folder_with_a_manifest(
         "seed": 1,
         "temperature": 0.0,
         "variations": None,
+        "wav": False,
     }
     assert set(contents(tmp_path / "out")) == {
         *(first["file"], first["original"], second["file"], second["original"]),
@@ -191,8 +192,8 @@ def test_names_that_no_font_and_no_encoding_knows_are_no_trouble(
 
 
 def test_an_earlier_run_is_replaced_only_on_demand(reconstruct, song, tmp_path):
-    reconstruct("song.mid", "-o", "out", "--variations", 1, "--plot")
-    (tmp_path / "out" / "mine.txt").write_text("kept")
+    reconstruct("song.mid", "-o", "out", "--variations", 1, "--plot", "--wav")
+    (tmp_path / "out" / "song.wav").write_text("kept, though a picture has this name")
     before = contents(tmp_path / "out")
     refused = reconstruct("song.mid", "-o", "out")
     assert refused.exit_code == 2
@@ -200,20 +201,22 @@ def test_an_earlier_run_is_replaced_only_on_demand(reconstruct, song, tmp_path):
     assert contents(tmp_path / "out") == before
     assert reconstruct("song.mid", "-o", "out", "--overwrite").exit_code == 0
     assert set(contents(tmp_path / "out")) == {
-        *("song-original.mid", "song-reconstructed.mid", "manifest.json", "mine.txt")
+        *("song-original.mid", "song-reconstructed.mid", "manifest.json", "song.wav")
     }
 
 
 def test_a_file_is_replaced_only_on_demand(reconstruct, song, tmp_path):
-    reconstruct("song.mid", "-o", "again.mid")
+    reconstruct("song.mid", "-o", "again.mid", "--wav")
     before = contents(tmp_path)
-    options = ("song.mid", "-o", "again.mid", "--temperature", 1)
+    assert {"again.wav", "again-original.wav"} < set(before)
+    options = ("song.mid", "-o", "again.mid", "--temperature", 1, "--wav")
     refused = reconstruct(*options)
     assert refused.exit_code == 2
     assert "again-original.mid exists; pass --overwrite to replace it" in refused.stderr
     assert contents(tmp_path) == before
     assert reconstruct(*options, "--overwrite").exit_code == 0
-    assert contents(tmp_path)["again.mid"] != before["again.mid"]
+    for name in ("again.mid", "again.wav"):
+        assert contents(tmp_path)[name] != before[name]
 
 
 def test_a_picture_of_the_users_own_is_kept(reconstruct, song, tmp_path):

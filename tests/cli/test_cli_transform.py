@@ -13,6 +13,7 @@ from melodyconstraints.cli import transform as module
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.sound import pluck_melody, wav_bytes
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows import transform as transform_workflow
 from melodyconstraints.workflows.actor import load_actor
@@ -79,13 +80,17 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_melody_the_original_and_a_picture_are_written(
+def test_the_melody_the_original_their_sound_and_a_picture_are_written(
     transform, table, song, dense_folder, tmp_path
 ):
-    result = transform("song.mid", "-o", "new/out.mid", "--seed", 3)
+    result = transform("song.mid", "-o", "new/out.mid", "--seed", 3, "--wav")
     assert (result.exit_code, result.stderr) == (0, TOLD)
-    assert set(contents(tmp_path / "new")) == {"out.mid", "out-original.mid", "out.png"}
+    written = contents(tmp_path / "new")
+    midi, sound = {"out.mid", "out-original.mid"}, {"out.wav", "out-original.wav"}
+    assert set(written) == {*midi, *sound, "out.png"}
     before = read_melody(song).melody
+    plucked = pluck_melody(before, tempo=read_melody(song).tempo)
+    assert written["out-original.wav"] == wav_bytes(plucked) != written["out.wav"]
     assert read_melody(tmp_path / "new" / "out-original.mid").melody == before
     (expected,) = transform_workflow.transform(load_actor(dense_folder), before, seed=3)
     assert read_melody(tmp_path / "new" / "out.mid").melody == expected.melody
@@ -344,6 +349,13 @@ def test_wrong_usage_without_an_actor_is_told(mc, song, arguments, message):
     result = mc("transform", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_sound_replaces_no_file_unasked(transform, song, tmp_path):
+    (tmp_path / "out-original.wav").touch()
+    refused = transform("song.mid", "-o", "out.mid", "--wav")
+    assert refused.exit_code == 2
+    assert "out-original.wav exists; pass --overwrite to replace it" in refused.stderr
 
 
 def test_a_hard_link_of_the_input_is_not_replaced(transform, song, tmp_path):
