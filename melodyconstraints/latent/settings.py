@@ -64,9 +64,10 @@ class ActorCriticSettings:
         validation: prior points on which the averaged actor is evaluated to keep the best; 0
             keeps the last.
         validate_every: rounds from one validation to the next.
-        plain: whether what the paper does not have is left out: refinement after the actor, a
-            threshold and the shell's pull in a search by gradient, and for images mirror images,
-            rare labels drawn more often and encodings under the labels of others.
+        plain: whether what the paper does not have is left out: refinement after the actor where
+            no method is named, a threshold and the shell's pull in a search by gradient, and of
+            labelled encodings mirrored ones, rare ones drawn more often and those under the labels
+            of others.
     """
 
     actor_hidden: Widths = (512, 512, 512)
@@ -139,4 +140,4 @@ PRESETS: dict[str, ActorCriticSettings] = {
     ),
 }
 """``paper`` is appendix 9.2: ten critic steps to an actor step, one prior point to ten of the
-actor's. Batch size, rounds and, for melodies, lambda_dist are not in the paper."""
+actor's. Batch size, rounds and, for rewards, lambda_dist are not in the paper."""

@@ -150,7 +150,8 @@ def _check(
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     settings = settings or PRESETS[preset]
-    method = method or ("actor" if settings.plain else "refined")
+    if method is None:
+        method = "actor" if settings.plain else "refined"
     if method not in METHODS:
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     return settings, method
