@@ -48,10 +48,8 @@ _LONGEST_NAME = 100
 @click.option(
     "--method",
     type=click.Choice(["refined", "actor", "gradient", "langevin"]),
-    default="refined",
-    show_default=True,
     help="actor: a network learns to move points. refined: and a few steps of search after it. "
-    "gradient, langevin: a search alone.",
+    "gradient, langevin: a search alone.  [default: actor for paper, else refined]",
 )
 @click.option(
     "--knobs",

@@ -35,6 +35,7 @@ from melodyconstraints.latent.pair import (
 )
 from melodyconstraints.latent.protocols import Conditions, Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
+from melodyconstraints.latent.settings import PRESETS as CORE_PRESETS
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.storage.schema import Count
@@ -99,8 +100,10 @@ PRESETS: dict[str, ActorCriticSettings] = {
         rounds=800,
         final_learning_rate_fraction=1.0,
     ),
+    "paper": CORE_PRESETS["paper"],
 }
-"""Sizes of actor and critic as in section 4; the other settings are ours, see ``docs/images.md``.
+"""Sizes of actor and critic as in section 4. ``paper`` is the appendix; the other settings of the
+others are ours, see ``docs/images.md``.
 
 ``digits`` learns more slowly and starts closer to the identity, which is enough for classes and
 keeps their images diverse. Ten attributes at once need the other presets, whose learning rate must
@@ -183,7 +186,8 @@ class ImageActor(ActorCritic):
                 shifted: Tensor = self.actor(z, y)
             return shifted
         generator = torch.Generator().manual_seed(_NOISE + seed)
-        search = search or default_search(self.method, len(self.names))
+        plain = self.settings.plain
+        search = search or default_search(self.method, len(self.names), plain=plain)
         critic = signed(self.critic) if self.names and self.actor is None else self.critic
         return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
 
@@ -207,13 +211,15 @@ class ImageActor(ActorCritic):
 
 
 def preset_settings(preset: str, method: str) -> ActorCriticSettings:
-    """Settings of a preset for a method; critics of a search are trained in fewer rounds.
+    """Settings of a preset for a method.
+
+    Critics of a search are trained in fewer rounds, but for those of ``paper``.
 
     >>> preset_settings("small", "gradient").rounds
     400
     """
     settings = PRESETS[preset]
-    if method == "actor":
+    if method == "actor" or settings.plain:
         return settings
     return replace(
         settings,
@@ -224,16 +230,22 @@ def preset_settings(preset: str, method: str) -> ActorCriticSettings:
     )
 
 
-def default_search(method: str, labels: int) -> GradientSearch | LangevinSearch:
-    """Search of a method for a number of labels, 0 for realism alone."""
+def default_search(
+    method: str, labels: int, *, plain: bool = False
+) -> GradientSearch | LangevinSearch:
+    """Search of a method for a number of labels, 0 for realism alone.
+
+    Args:
+        plain: without thresholds; :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
+    """
     if method == "langevin":
         return LANGEVIN
+    of_realism = REALISM_THRESHOLD if labels else LABEL_THRESHOLD
     return GradientSearch(
         steps=100,
         learning_rate=0.1,
         weights=(1.0,) * labels + (REALISM_WEIGHT if labels else 1.0,),
-        thresholds=(LABEL_THRESHOLD,) * labels
-        + (REALISM_THRESHOLD if labels else LABEL_THRESHOLD,),
+        thresholds=None if plain else (LABEL_THRESHOLD,) * labels + (of_realism,),
     )
 
 
@@ -315,7 +327,8 @@ def train_image_actor(
     if names and encodings.labels.shape[1] != len(names):
         count = encodings.labels.shape[1]
         raise UsageError(f"encodings need {len(names)} labels each, found {count}")
-    constraints, conditions, search = _learned(encodings, names, method)
+    settings = settings or preset_settings("small", method)
+    constraints, conditions, search = _learned(encodings, names, method, settings)
     unused_heads = 0 if method == "actor" else len(names)
 
     def report(record: RoundRecord) -> None:
@@ -325,7 +338,7 @@ def train_image_actor(
     with products("auto", model.sigma_bar.device, weights_change=True):
         pair = train_actor_critic(
             model,
-            settings=settings or preset_settings("small", method),
+            settings=settings,
             constraints=constraints,
             conditions=conditions,
             search=search,
@@ -338,20 +351,26 @@ def train_image_actor(
 
 
 def _learned(
-    encodings: Encodings, names: Sequence[str], method: str
+    encodings: Encodings, names: Sequence[str], method: str, settings: ActorCriticSettings
 ) -> tuple[list[Constraint], Conditions | None, GradientSearch | None]:
     """Constraints, conditions, and the search that takes an actor's place in the training."""
     unlabelled = Encodings(encodings.means, encodings.scales)
+    realism = RealismConstraint(
+        encodings if names and method == "actor" else unlabelled,
+        replay_size=settings.replay_size,
+        mislabelled=not settings.plain,
+    )
     if method == "actor":
         conditions = (lambda n, generator: encodings.draw(n, generator)[1]) if names else None
-        return [RealismConstraint(encodings if names else unlabelled)], conditions, None
+        return [realism], conditions, None
     constraints: list[Constraint] = [AttributeConstraint(encodings, names)] if names else []
     if method == "langevin":  # its critic learns from encodings alone
         return constraints, None, GradientSearch(steps=0)
     # In the training no attribute is wanted: points move to where realism is satisfied.
     unused = (0.0,) * len(names)
-    search = GradientSearch(weights=(*unused, 1.0), thresholds=(*unused, REALISM_THRESHOLD))
-    return [*constraints, RealismConstraint(unlabelled)], None, search
+    thresholds = None if settings.plain else (*unused, REALISM_THRESHOLD)
+    search = GradientSearch(weights=(*unused, 1.0), thresholds=thresholds)
+    return [*constraints, realism], None, search
 
 
 def _without_heads(record: RoundRecord, count: int) -> RoundRecord:

@@ -57,7 +57,7 @@ class ClassifierConfig:
 class ImageClassifier(nn.Module):
     """Images to logits of their labels."""
 
-    def __init__(self, config: ClassifierConfig) -> None:
+    def __init__(self, config: ClassifierConfig, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.config = config
         self.trunk = Trunk(config.trunk)
@@ -67,7 +67,7 @@ class ImageClassifier(nn.Module):
             if config.hidden
             else nn.Identity()
         )
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, len(config.names))
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -185,6 +185,7 @@ def train_classifier(
     *,
     flip: bool = False,
     shift: int = 0,
+    dropout: float = DROPOUT,
     device: str = "cpu",
     evaluate: Callable[[ImageClassifier], Metrics] | None = None,
     callback: Callable[[TrainingState], None] | None = None,
@@ -194,10 +195,11 @@ def train_classifier(
     Args:
         flip: mirror half of the images.
         shift: largest shift of each image up or down, left or right, in pixels.
+        dropout: share of the features dropped, in [0, 1].
         evaluate, callback: see :func:`melodyconstraints.vae.training.train`.
     """
     torch.manual_seed(settings.seed)
-    model = ImageClassifier(config).to(device)
+    model = ImageClassifier(config, dropout).to(device)
     batches = ImageBatches(images, settings.batch_size, settings.seed, flip=flip)
     objective = _Labelled(model, labels, batches)
 

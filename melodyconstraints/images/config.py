@@ -114,5 +114,8 @@ PRESETS: dict[str, Preset] = {
     "small": Preset("convolutional", (256, 128, 64, 32), 1024, "an eighth of its channels"),
 }
 """The paper, appendix 9.2.1 and 9.2.2, and what trains on two CPU cores."""
+PAPER_PRESETS = ("paper", "paper-digits")
+"""Presets, and sizes of classifiers, that are trained as in the appendix: see
+:data:`melodyconstraints.vae.training.PAPER`; without mirror images, shifts or dropout."""
 GREY_PRESET, COLOUR_PRESET = "digits", "small"
 """Presets for grey images and for those in colour, where none is named."""

@@ -27,7 +27,9 @@ DECODE_BATCH = 256
 _NEWEST_SHARE = 0.2
 """Weight of the newest points in the share of satisfied ones, which only rises."""
 _PRIOR_SHARE = 1 / 11
-"""Of the negatives of realism: one point of the prior to ten of the actor (appendix 9.2.3)."""
+"""Of the negatives of realism: one point of the prior to ten of the actor (appendix 9.2)."""
+_REALISM_REPLAY_SIZE = 2_000
+"""Newest points of the actor, at most, that a critic of realism learns from."""
 
 
 class Rewards:
@@ -76,8 +78,8 @@ class RewardConstraint:
     Args:
         model: decodes.
         rewards: measures samples once and rewards them under conditions.
-        conditions: draws conditions; half of the examples have new ones.
-        replay_size: newest decodings to learn from; 0 for those of the last round alone.
+        conditions: draws conditions; with a replay half of the examples have new ones.
+        replay_size: newest decodings to learn from; 0 for those of the last round, as decoded.
         sharpness: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
         weights: of the heads in the actor's loss; ones if not given.
     """
@@ -160,16 +162,17 @@ class RewardConstraint:
         self.keep(bank, measured, y)
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
-        """Decodings at random with their rewards, sharpened."""
+        """Decodings with their rewards, sharpened: at random, or each once without a replay."""
         if self.measured is None:
             raise UsageError(
                 "a reward constraint gives examples of observed points; call observe first"
             )
-        rows = torch.randint(len(self.points), (count,), generator=generator)
+        rows = _rows(count, len(self.points), self.replay_size, generator)
         y = None
         if self.conditions is not None and self.y is not None:
             y = self.y[rows]
-            y[::2] = self.conditions(len(y[::2]), generator)
+            if self.replay_size:
+                y[::2] = self.conditions(len(y[::2]), generator)
         values = self.rewards.compute(self.measured[rows], y)
         sharpness = self.sharpness * self.satisfied
         targets = torch.lerp(values, (values >= SATISFIED).float(), sharpness)
@@ -271,20 +274,29 @@ class RealismConstraint:
     """Points that could be encodings: q(z) against prior and actor (the paper, equation 2).
 
     Conditional where the encodings have labels (section 4): then an encoding under the labels of
-    another is a negative too, so that the critic tells realistic points *with these attributes*.
+    another can be a negative too, so that the critic tells realistic points *with these
+    attributes*.
 
     Args:
         encodings: of the data.
         weight: in the actor's loss.
-        replay_size: newest points of the actor to learn from; 0 for those of the last round alone.
+        replay_size: newest points of the actor to learn from, of which the newest 2,000 are kept;
+            0 for those of the last round alone.
+        mislabelled: whether encodings under the labels of others are negatives.
     """
 
     names = ("realism",)
 
     def __init__(
-        self, encodings: Encodings, *, weight: float = 1.0, replay_size: int = 2_000
+        self,
+        encodings: Encodings,
+        *,
+        weight: float = 1.0,
+        replay_size: int = _REALISM_REPLAY_SIZE,
+        mislabelled: bool = True,
     ) -> None:
-        self.encodings, self.replay_size = encodings, replay_size
+        self.encodings, self.mislabelled = encodings, mislabelled
+        self.replay_size = min(replay_size, _REALISM_REPLAY_SIZE)
         self.weights = _weights([weight], self.names)
         self.conditional = encodings.labels.shape[1] > 0
         self.shifted, self.y = encodings.means[:0], encodings.labels[:0]
@@ -300,7 +312,7 @@ class RealismConstraint:
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings in the first half; negatives in the second."""
-        half, quarter = count // 2, count // 4 if self.conditional else 0
+        half, quarter = count // 2, count // 4 if self.conditional and self.mislabelled else 0
         real, labels = self.encodings.draw(count - half, generator)
         mislabelled, own = self.encodings.draw(quarter, generator)
         _, other = self.encodings.draw(quarter, generator)
@@ -318,7 +330,7 @@ class RealismConstraint:
         _, y = self.encodings.draw(len(z), generator)
         if not of_actor:
             return z.to(self.encodings.means.device), y
-        rows = torch.randint(len(self.shifted), (of_actor,), generator=generator)
+        rows = _rows(of_actor, len(self.shifted), self.replay_size, generator)
         points = torch.cat([z.to(self.shifted.device), self.shifted[rows]])
         return points, torch.cat([y, self.y[rows]]) if self.conditional else y
 
@@ -326,6 +338,13 @@ class RealismConstraint:
 def _newest(old: Tensor | None, new: Tensor, size: int) -> Tensor:
     """The newest ``size`` rows of ``old``, and after them ``new``."""
     return new if old is None or not size else torch.cat([old[-size:], new])
+
+
+def _rows(count: int, size: int, replay_size: int, generator: torch.Generator) -> Tensor:
+    """``(count,)`` rows of ``size``, at random; without a replay none again before all came."""
+    if replay_size:
+        return torch.randint(size, (count,), generator=generator)
+    return torch.randperm(size, generator=generator)[torch.arange(count) % size]
 
 
 def _are_shares(shares: Tensor) -> bool:

@@ -27,7 +27,7 @@ from melodyconstraints.latent.protocols import CriticFunction
 class GradientSearch:
     """G_opt: gradient descent on -log D, summed over heads (the paper, sections 3 and 5).
 
-    Appendix 9.2.3: 100 iterations of Adam, learning rate 0.1, betas (0.9, 0.999).
+    Appendix 9.2: 100 iterations of Adam, learning rate 0.1, betas (0.9, 0.999).
 
     Args:
         steps: at most.

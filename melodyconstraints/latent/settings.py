@@ -41,7 +41,9 @@ class ActorCriticSettings:
         warmup_steps: critic steps on the bank.
         rounds: rounds of decoding and learning.
         actor_points, prior_points: points decoded each round.
-        replay_size: newest decodings that the critic learns from; 0 for those of the round alone.
+        replay_size: newest decodings that the critic learns from, drawn at random, and at most so
+            many of the actor's points that a critic of realism does; 0 for those of the round,
+            each once before any comes again.
         critic_steps, actor_steps: optimiser steps a round.
         actor_every: rounds from one update of the actor to the next.
         batch_size: latent points an optimiser step.
@@ -62,6 +64,10 @@ class ActorCriticSettings:
         validation: prior points on which the averaged actor is evaluated to keep the best; 0
             keeps the last.
         validate_every: rounds from one validation to the next.
+        plain: whether what the paper does not have is left out: refinement after the actor where
+            no method is named, a threshold and the shell's pull in a search by gradient, and of
+            labelled encodings mirrored ones, rare ones drawn more often and those under the labels
+            of others.
     """
 
     actor_hidden: Widths = (512, 512, 512)
@@ -92,6 +98,7 @@ class ActorCriticSettings:
     ema_decay: Annotated[Share, _formerly("average", "ema_decay")] = 0.995
     validation: Count = 256
     validate_every: Count = 10
+    plain: bool = False
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -111,25 +118,26 @@ PRESETS: dict[str, ActorCriticSettings] = {
         bank=0,
         warmup_steps=0,
         rounds=5000,
-        actor_points=64,
+        actor_points=60,
         prior_points=6,
         replay_size=0,
         critic_steps=1,
         actor_steps=1,
         actor_every=10,
-        batch_size=70,
+        batch_size=66,
         learning_rate=3e-4,
         betas=(0.0, 0.9),
         final_learning_rate_fraction=1.0,
         distance_weight=0.1,
         prior_weight=0.0,
         gradient_penalty=10.0,
-        penalty_points=70,
+        penalty_points=66,
         one_sided=False,
         sharpness=0.0,
         ema_decay=0.0,
         validation=0,
+        plain=True,
     ),
 }
-"""``paper`` follows appendix 9.2 with ten critic steps to an actor step and one prior point to ten
-of the actor's. Batch size, rounds and lambda_dist are not in the paper."""
+"""``paper`` is appendix 9.2: ten critic steps to an actor step, one prior point to ten of the
+actor's. Batch size, rounds and, for rewards, lambda_dist are not in the paper."""

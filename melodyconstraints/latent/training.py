@@ -8,8 +8,9 @@ realism.
 A training begins with a bank of decoded prior samples that warms the critic of the rewards. Then
 come rounds: the constraints observe the actor's points and some of the prior's, the critics learn
 from examples, the actor from the critics. The paper's recipe is the special case without
-bank and replay, one critic step a round and an actor step every tenth round. With a search in
-place of the actor (G_opt or Langevin steps) the critics learn from the points that it finds.
+bank and replay, with one critic step a round, on what the round decoded, and an actor step every
+tenth round. With a search in place of the actor (G_opt or Langevin steps) the critics learn from
+the points that it finds.
 """
 
 from __future__ import annotations

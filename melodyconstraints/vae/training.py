@@ -57,7 +57,7 @@ class TrainingSettings:
         learning_rate: learning rate of Adam after the warm-up; falls along a cosine.
         final_learning_rate_fraction: the rate at the end, divided by ``learning_rate``.
         warmup_steps: steps over which the learning rate rises from zero.
-        gradient_clip: largest norm of the gradient.
+        gradient_clip: largest norm of the gradient; 0 for any.
         ema_decay: decay a step, in [0, 1), of the exponential moving average of the weights, which
             is evaluated and returned. Lower in the first steps; 0 for no average.
         precision: type of matrix products: ``bfloat16``, ``float32``, or ``auto``, which is
@@ -101,6 +101,16 @@ class TrainingSettings:
         final = self.final_learning_rate_fraction
         cosine = final + (1 - final) * fall
         return self.learning_rate * min((step + 1) / max(self.warmup_steps, 1), 1.0) * cosine
+
+
+PAPER: dict[str, float] = {
+    "learning_rate": 3e-4,
+    "final_learning_rate_fraction": 1.0,
+    "warmup_steps": 0,
+    "gradient_clip": 0.0,
+    "ema_decay": 0.0,
+}
+"""Settings of appendix 9.2: Adam with its usual betas at one learning rate, and nothing else."""
 
 
 @dataclass
@@ -265,7 +275,8 @@ class _Run:
             )
         self.optimizer.zero_grad()
         losses["loss"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
+        if settings.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
         self.optimizer.step()
         state.step += 1
         state.latest = {name: float(value.detach()) for name, value in losses.items()}

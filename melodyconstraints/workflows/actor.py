@@ -132,7 +132,7 @@ class MelodyActor(ActorCritic):
         Args:
             generator: source of a Langevin search's noise; that of seed 0 if not given.
         """
-        search = search_of(self.method, self.weights)
+        search = search_of(self.method, self.weights, plain=self.settings.plain)
         if self.method not in SEARCHES:
             with torch.no_grad():
                 z = self.require_actor()(z)
@@ -384,9 +384,17 @@ def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
     return MissingRule(name, len, spec=spec, why=why)
 
 
-def search_of(method: str, weights: Sequence[float]) -> GradientSearch | LangevinSearch | None:
-    """The search of a method, or the one after its actor, with weights of the critic's heads."""
+def search_of(
+    method: str, weights: Sequence[float], *, plain: bool = False
+) -> GradientSearch | LangevinSearch | None:
+    """The search of a method, or the one after its actor, with weights of the critic's heads.
+
+    Args:
+        plain: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
+    """
     search = REFINEMENT if method == "refined" else SEARCHES.get(method)
+    if plain and method == "gradient":
+        search = GradientSearch()
     return None if search is None else replace(search, weights=tuple(weights))
 
 

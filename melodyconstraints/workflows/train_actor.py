@@ -58,7 +58,7 @@ def train_actor(
     *,
     preset: str = "default",
     settings: ActorCriticSettings | None = None,
-    method: str = "refined",
+    method: str | None = None,
     weights: Sequence[float] | None = None,
     realism: bool | Encodings = False,
     like: Examples | None = None,
@@ -78,7 +78,8 @@ def train_actor(
             one melody.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
-        method: one of :data:`.actor.METHODS`.
+        method: one of :data:`.actor.METHODS`; if not given, ``refined``, or ``actor`` with the
+            preset ``paper``.
         weights: weights of the rules' losses, at least 0, in training and in a search. A rule of
             weight 0 is learned and reported, and moves no point.
         realism: the shifted points should be indistinguishable from encodings of real melodies:
@@ -101,7 +102,8 @@ def train_actor(
             round the error has the best actor so far as its attribute ``actor``.
         TrainingError: a rule gives every melody the same reward.
     """
-    settings, found = _check(preset, method, settings), _consented(rules)
+    settings, method = _check(preset, method, settings)
+    found, plain = _consented(rules), settings.plain
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     with ExitStack() as stack:
         if progress:
@@ -111,7 +113,7 @@ def train_actor(
         if bank is None and (needs_bank or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
-        constraints = _learned_constraints(model, examples, realism, bank)
+        constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
@@ -126,7 +128,7 @@ def train_actor(
             constraints=constraints,
             weights=own,
             bank=decoded,
-            search=search_of(method, of_heads) if method in SEARCHES else None,
+            search=search_of(method, of_heads, plain=plain) if method in SEARCHES else None,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
@@ -141,13 +143,18 @@ def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
     return found
 
 
-def _check(preset: str, method: str, settings: ActorCriticSettings | None) -> ActorCriticSettings:
-    """The settings, or the preset's; refuses an unknown preset or method."""
+def _check(
+    preset: str, method: str | None, settings: ActorCriticSettings | None
+) -> tuple[ActorCriticSettings, str]:
+    """Settings and method, as given or the preset's; refuses an unknown preset or method."""
     if preset not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    settings = settings or PRESETS[preset]
+    if method is None:
+        method = "actor" if settings.plain else "refined"
     if method not in METHODS:
         raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    return settings or PRESETS[preset]
+    return settings, method
 
 
 def _examples(
@@ -165,6 +172,7 @@ def _learned_constraints(
     examples: Sequence[Melodies],
     realism: bool | Encodings,
     bank: Bank | tuple[Tensor, Melodies] | None,
+    replay_size: int,
 ) -> list[Constraint]:
     """Constraints learned from encodings: likeness to examples, and realism."""
     constraints: list[Constraint] = []
@@ -177,7 +185,7 @@ def _learned_constraints(
         constraints.append(AttributeConstraint(encodings, [LIKE]))
     if realism:
         encodings = _bank_encodings(bank) if realism is True else realism
-        constraints.append(RealismConstraint(encodings))
+        constraints.append(RealismConstraint(encodings, replay_size=replay_size))
     return constraints
 
 

@@ -3,13 +3,14 @@
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from melodyconstraints.cli.images import train_actor as train_actor_module
+from melodyconstraints.errors import UsageError
 from melodyconstraints.images import actor, config
 from melodyconstraints.images.actor import load_actor, preset_settings
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
@@ -128,6 +129,48 @@ def test_a_training_of_digits_takes_half_an_hour(mc, monkeypatch):
     data, _, settings = asked[0]
     assert data.train.source == "digits"
     assert (settings.time_budget_seconds, settings.steps) == (1800, None)
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "option"),
+    [
+        ("train-vae", train_vae, ("--preset", "paper")),
+        ("train-vae", train_vae, ("--preset", "paper-digits")),
+        ("train-classifier", train_classifier, ("--size", "paper")),
+    ],
+    ids=str,
+)
+def test_the_papers_models_are_trained_as_in_the_appendix(
+    mc, monkeypatch, command, module, option
+):
+    asked = []
+
+    def stop(data, output, settings, **options):
+        asked.append(asdict(settings))
+        raise UsageError("enough")
+
+    monkeypatch.setattr(module, f"{command.replace('-', '_')}_folder", stop)
+    start = ("images", command, "digits", "-o", "model", "--steps", 7, *option)
+    assert mc(*start).stderr.endswith("enough\n")
+    paper = {
+        # appendix 9.2: Adam, whose betas are those of torch, (0.9, 0.999)
+        "learning_rate": 3e-4,
+        "final_learning_rate_fraction": 1.0,
+        "warmup_steps": 0,
+        "gradient_clip": 0.0,
+        "ema_decay": 0.0,
+        # not in the paper
+        "steps": 7,
+        "time_budget_seconds": None,
+        "batch_size": 128,
+        "precision": "auto",
+        "evaluate_every": 2000,
+        "checkpoint_every": 200,
+        "seed": 0,
+    }
+    assert asked == [paper]
+    mc(*start, "--learning-rate", 0.002)
+    assert asked[1] == paper | {"learning_rate": 0.002}
 
 
 def test_a_process_that_only_helps_says_nothing(train, monkeypatch):

@@ -129,6 +129,13 @@ def test_nothing_is_dropped_out_where_images_are_judged():
     assert torch.equal(judged, decided(classifier.eval()(images), exclusive=False))
 
 
+def test_without_dropout_nothing_is_dropped_in_training():
+    config, data = ClassifierConfig(FLAT, AB, exclusive=False), torch.zeros(4, 1, 8, 8).byte()
+    classifier = train_classifier(config, data, torch.ones(4, 2), settings(1), dropout=0.0).train()
+    images = torch.rand(200, 1, 8, 8)
+    assert torch.equal(classifier(images), classifier(images))
+
+
 def test_what_is_not_dropped_out_makes_up_for_what_is():
     classifier = ImageClassifier(ClassifierConfig(FLAT, AB, exclusive=False)).train()
     images = torch.rand(1, 1, 8, 8).expand(20_000, -1, -1, -1)

@@ -14,6 +14,7 @@ from melodyconstraints.images.actor import (
     default_search,
     encode_images,
     load_actor,
+    preset_settings,
     prior_points,
     save_actor,
     train_image_actor,
@@ -22,6 +23,7 @@ from melodyconstraints.images.checkpoint import load_model, save_model
 from melodyconstraints.images.model import as_pixels
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, reached
+from melodyconstraints.latent.settings import PRESETS as CORE_PRESETS
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.vae import precision
 
@@ -157,6 +159,33 @@ def test_a_methods_search_has_a_threshold_for_each_head(method, labels, kind, he
         assert len(search.weights) == len(search.thresholds) == heads
     if heads == 4:
         assert search.weights == (1.0, 1.0, 1.0, REALISM_WEIGHT)
+
+
+def test_the_papers_preset_is_that_of_the_core_for_every_method():
+    for method in METHODS:
+        assert preset_settings("paper", method) == CORE_PRESETS["paper"]
+    search = GradientSearch(100, 0.1, weights=(1.0, 1.0, REALISM_WEIGHT), thresholds=None)
+    assert default_search("gradient", 2, plain=True) == search
+
+
+@pytest.mark.parametrize("method", ["actor", "gradient"])
+def test_the_papers_recipe_reaches_constraints_and_search(
+    bar_model, bar_encodings, quick, monkeypatch, method
+):
+    asked = {}
+
+    def stop(model, **given):
+        asked.update(given)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(actors_module, "train_actor_critic", stop)
+    paper = replace(quick, replay_size=0, plain=True)
+    with pytest.raises(UsageError, match="enough"):
+        train_image_actor(bar_model, bar_encodings, NAMES, method=method, settings=paper)
+    realism = asked["constraints"][-1]
+    assert (realism.replay_size, realism.mislabelled) == (0, False)
+    if method == "gradient":
+        assert asked["search"] == GradientSearch(100, 0.1, weights=(0.0,) * 4 + (1.0,))
 
 
 # What they are given

@@ -77,6 +77,17 @@ def test_examples_are_what_was_met(rewarded, seeded):
     assert torch.equal(targets[:, 0], share(points))
 
 
+@pytest.mark.parametrize("count", [8, 11, 3])
+def test_without_a_replay_examples_are_what_was_decoded(rewarded, disc_around_y, seeded, count):
+    constraint = rewarded(disc_around_y, conditions=count_up, replay_size=0)
+    z = torch.arange(8.0)[:, None].expand(8, 2)
+    constraint.observe(z[:5], z[5:], -z[:5])
+    points, y, _ = constraint.examples(count, seeded())
+    often = points[:, 0].long().bincount(minlength=8)
+    assert set(often.tolist()) <= {count // 8, -(-count // 8)}  # each once before any again
+    assert torch.equal(y, -(points % 5))  # what was asked of each, and nothing new
+
+
 def test_examples_before_anything_was_observed_are_refused(rewarded, seeded):
     with pytest.raises(UsageError, match="gives examples of observed points; call observe first"):
         rewarded().examples(4, seeded())
@@ -312,6 +323,26 @@ def test_the_actors_newest_points_are_remembered(replay_size, expected):
         constraint.observe(part, part, -part[:, :1])
     assert constraint.shifted[:, 0].tolist() == expected
     assert constraint.y[:, 0].tolist() == [-number for number in expected]
+
+
+def test_without_memory_each_of_the_actors_points_is_a_negative_once(seeded):
+    constraint = RealismConstraint(real(), replay_size=0)
+    constraint.observe(1000 + torch.arange(30.0)[:, None].expand(30, 2), torch.zeros(3, 2), None)
+    points, _, targets = constraint.examples(66, seeded())
+    negatives = points[targets[:, 0] == 0]
+    of_actor = negatives[negatives[:, 0] >= 1000]
+    assert (len(negatives), len(of_actor)) == (33, 30)
+    assert len(of_actor.unique(dim=0)) == 30
+
+
+def test_without_the_labels_of_others_negatives_are_of_actor_and_prior(seeded):
+    labels = torch.arange(50.0)[:, None]
+    constraint = RealismConstraint(real(labels=labels), replay_size=0, mislabelled=False)
+    constraint.observe(torch.full((30, 2), 1000.0), torch.zeros(3, 2), torch.full((30, 1), 7.0))
+    points, y, targets = constraint.examples(66, seeded())
+    assert targets[:, 0].tolist() == [1.0] * 33 + [0.0] * 33
+    assert (points[targets[:, 0] == 0, 0] == 1000).sum() == 30
+    assert (y[36:] == 7).all()
 
 
 def test_without_memory_only_the_last_meeting_counts():

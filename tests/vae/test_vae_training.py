@@ -154,15 +154,19 @@ def test_a_training_finds_the_sum_of_its_inputs():
     assert (state.step, state.progress) == (1000, 1.0)
 
 
-def test_gradients_are_clipped():
+STEEP = 1e6 * math.hypot(batch_at(0).sum(0).norm(), 4)  # of weights and bias
+
+
+@pytest.mark.parametrize(("clip", "expected"), [(0.5, 0.5), (0.0, STEEP)])
+def test_gradients_are_clipped_where_there_is_a_limit(clip, expected):
     model = line()
 
     def steep(batch, progress, noise):
         return {"loss": 1e6 * model(batch).sum()}
 
-    train(model, Given(model, steep), batch_at, TrainingSettings(steps=1, gradient_clip=0.5))
+    train(model, Given(model, steep), batch_at, TrainingSettings(steps=1, gradient_clip=clip))
     norm = torch.stack([parameter.grad.norm() for parameter in model.parameters()]).norm()
-    assert norm.item() == pytest.approx(0.5, rel=1e-4)
+    assert norm.item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])

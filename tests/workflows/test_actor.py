@@ -16,6 +16,7 @@ from melodyconstraints.errors import (
 )
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
@@ -128,6 +129,20 @@ def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(mo
     assert cold.temperature == 0.5
     assert actor.records == hot.records
     assert actor.records != cold.records
+
+
+def test_the_papers_recipe_has_no_refinement_and_searches_by_all_steps(model, tiny_recipe):
+    plain = replace(tiny_recipe, plain=True)
+    actor, named, searched = (
+        train_actor(model, ["cmajor"], settings=plain, **options)
+        for options in ({}, {"method": "refined"}, {"method": "gradient"})
+    )
+    assert [found.method for found in (actor, named, searched)] == ["actor", "refined", "gradient"]
+    z = prior_points(model, 3, 0)
+    expected = GradientSearch(steps=100, learning_rate=0.1)(
+        searched.critic, z, sigma_bar=model.sigma_bar
+    )
+    assert torch.equal(searched.shift(z), expected)
 
 
 @pytest.mark.parametrize("method", ["gradient", "langevin"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EDGE = 64
 """Default edge in pixels of the images of a folder."""
+SettingsOf: TypeAlias = "Callable[[str | None], TrainingSettings]"
+"""Name of a preset, if any, to the settings of a training."""
 REMEDY = "pass --overwrite to replace it"
 """Advice of an error about an earlier run's results."""
 
@@ -83,18 +85,26 @@ model_option = click.option(
 
 
 def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -> Decorator:
-    """Options of a training, handed over as ``settings``, a :class:`TrainingSettings`.
+    """Options of a training, handed over as ``settings_of``, a :data:`SettingsOf`.
 
     Args:
         time_budget, learning_rate: defaults of the options.
-        ema_decay: a setting that has no option.
+        ema_decay: a setting that has no option; the paper's presets have other such settings.
     """
 
-    def make(**given: Any) -> TrainingSettings:
-        from melodyconstraints.vae.training import TrainingSettings
-
+    def make(**given: Any) -> SettingsOf:
         seconds = budget(given.pop("time_budget"), given["steps"], time_budget)
-        return TrainingSettings(time_budget_seconds=seconds, ema_decay=ema_decay, **given)
+        named = {name: value for name, value in given.items() if value is not None}
+
+        def settings_of(preset: str | None) -> TrainingSettings:
+            from melodyconstraints.images.config import PAPER_PRESETS
+            from melodyconstraints.vae.training import PAPER, TrainingSettings
+
+            own: dict[str, Any] = {"learning_rate": learning_rate, "ema_decay": ema_decay}
+            defaults = PAPER if preset in PAPER_PRESETS else own
+            return TrainingSettings(time_budget_seconds=seconds, **(defaults | named))
+
+        return settings_of
 
     options: dict[str, Decorator] = {
         **length_choices(time_budget),
@@ -104,14 +114,12 @@ def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -
         "learning_rate": click.option(
             "--learning-rate",
             type=click.FloatRange(0, min_open=True),
-            default=learning_rate,
-            show_default=True,
-            help="Adam's learning rate.",
+            help=f"Adam's learning rate.  [default: 3e-4 for the paper's, else {learning_rate:g}]",
         ),
         "precision": precision_option,
         "seed": click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     }
-    return option_group("settings", make, options)
+    return option_group("settings_of", make, options)
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,10 @@ _OPTIONS = {
     ),
     "preset": click.option(
         "--preset",
-        type=click.Choice(["small", "digits", "large"]),
+        type=click.Choice(["small", "digits", "large", "paper"]),
         help="digits: the same networks, trained more slowly. large: networks of 4 x 2048, as the "
-        "paper's; slow.  [default: digits for classes, small for attributes]",
+        "paper's; slow. paper: its recipe, too.  [default: digits for classes, small for "
+        "attributes]",
     ),
     "distance": click.option(
         "--distance",

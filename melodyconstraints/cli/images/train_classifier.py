@@ -13,6 +13,7 @@ from melodyconstraints.cli._training import TrainingDisplay, device_option, trai
 from melodyconstraints.cli.images._common import (
     REMEDY,
     DataChoice,
+    SettingsOf,
     settings_options,
     sized_data_options,
 )
@@ -20,7 +21,7 @@ from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.images.classifier import ClassifierMetrics
-    from melodyconstraints.vae.training import Metrics, TrainingSettings
+    from melodyconstraints.vae.training import Metrics
 
 
 @click.command("train-classifier")
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 @click.option(
     "--size",
     type=click.Choice(["small", "faces", "paper"]),
-    help="Size of its layers; paper is slow.  [default: small for classes, faces for attributes]",
+    help="Size of its layers; paper is slow, and trained as in the appendix.  [default: small for "
+    "classes, faces for attributes]",
 )
 @settings_options("10m", learning_rate=1e-3, ema_decay=0.99)
 @device_option
@@ -38,7 +40,7 @@ def command(
     choice: DataChoice,
     output: Path,
     size: str | None,
-    settings: TrainingSettings,
+    settings_of: SettingsOf,
     device: str,
     overwrite: bool,
 ) -> None:
@@ -56,7 +58,7 @@ def command(
         metrics = train_classifier_folder(
             data,
             output,
-            settings,
+            settings_of(size),
             size=size,
             overwrite=overwrite,
             device=device,

@@ -14,11 +14,16 @@ from melodyconstraints.cli._training import (
     resume_option,
     training_bar,
 )
-from melodyconstraints.cli.images._common import DataChoice, settings_options, sized_data_options
+from melodyconstraints.cli.images._common import (
+    DataChoice,
+    SettingsOf,
+    settings_options,
+    sized_data_options,
+)
 from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PRESETS
 
 if TYPE_CHECKING:
-    from melodyconstraints.vae.training import Metrics, TrainingSettings
+    from melodyconstraints.vae.training import Metrics
 
 MEASURES = {
     "elbo": "ELBO, nats an image",
@@ -54,7 +59,7 @@ def command(
     output: Path,
     preset: str | None,
     sigma_x: float,
-    settings: TrainingSettings,
+    settings_of: SettingsOf,
     resume: bool,
     device: str,
 ) -> None:
@@ -74,7 +79,7 @@ def command(
         metrics = train_vae_folder(
             data,
             output,
-            settings,
+            settings_of(preset),
             preset=preset,
             sigma_x=sigma_x,
             device=device,

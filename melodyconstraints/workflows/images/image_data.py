@@ -38,11 +38,14 @@ def may_be_mirrored(images: LabelledImages) -> bool:
     return not images.exclusive
 
 
-def encode_labelled(model: ImageVAE, images: LabelledImages) -> Encodings:
-    """Posteriors of images with their labels; rare attributes are sampled more often."""
-    return encode_images(
-        model, *tensors(images), flip=may_be_mirrored(images), balance=not images.exclusive
-    )
+def encode_labelled(model: ImageVAE, images: LabelledImages, *, plain: bool = False) -> Encodings:
+    """Posteriors of images with their labels.
+
+    Args:
+        plain: without mirror images, and with rare attributes sampled no more often than others.
+    """
+    mirrored, balanced = may_be_mirrored(images) and not plain, not (images.exclusive or plain)
+    return encode_images(model, *tensors(images), flip=mirrored, balance=balanced)
 
 
 def read_images_of(

@@ -83,7 +83,7 @@ def train_actor_folder(
     settings = settings or actor_settings(data, method)
     actor = train_image_actor(
         model,
-        encode_labelled(model, data.train),
+        encode_labelled(model, data.train, plain=settings.plain),
         names,
         exclusive=data.train.exclusive,
         method=method,

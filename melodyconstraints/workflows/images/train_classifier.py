@@ -10,12 +10,13 @@ from melodyconstraints.datasets.images.labelled_images import ImageData, Labelle
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import CLASSIFIER_KIND, save_classifier
 from melodyconstraints.images.classifier import (
+    DROPOUT,
     ClassifierConfig,
     ClassifierMetrics,
     ImageClassifier,
     train_classifier,
 )
-from melodyconstraints.images.config import TrunkConfig
+from melodyconstraints.images.config import PAPER_PRESETS, TrunkConfig
 from melodyconstraints.storage.artifacts import check_free
 from melodyconstraints.vae.folders import check_device
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
@@ -78,8 +79,9 @@ def train_classifier_folder(
         config,
         *tensors(data.train),
         settings,
-        flip=may_be_mirrored(data.train),
+        flip=may_be_mirrored(data.train) and size not in PAPER_PRESETS,
         shift=round(config.trunk.shape[1] * LARGEST_SHIFT) if config.hidden else 0,
+        dropout=0.0 if size in PAPER_PRESETS else DROPOUT,
         device=device,
         evaluate=evaluate,
         callback=callback,

@@ -10,7 +10,7 @@ from pathlib import Path
 from melodyconstraints.datasets.images.labelled_images import ImageData
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import KIND, save_model
-from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PRESETS
+from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PAPER_PRESETS, PRESETS
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo, train_image_vae
 from melodyconstraints.latent.curves import plot_learning_curves
@@ -73,7 +73,7 @@ def train_vae_folder(
             images,
             held_out,
             settings,
-            flip=may_be_mirrored(data.train),
+            flip=may_be_mirrored(data.train) and preset not in PAPER_PRESETS,
             device=device,
             processes=place,
             folder=output / CHECKPOINTS,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ from PIL import Image
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.actor import PRESETS as PAIRS
-from melodyconstraints.images.actor import load_actor, preset_settings, train_image_actor
+from melodyconstraints.images.actor import (
+    encode_images,
+    load_actor,
+    preset_settings,
+    train_image_actor,
+)
 from melodyconstraints.images.captions import load_captioner
 from melodyconstraints.images.checkpoint import load_classifier, load_model, save_model
 from melodyconstraints.images.classifier import compare_labels
 from melodyconstraints.images.config import PRESETS, Preset
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.vae.training import TrainingSettings
-from melodyconstraints.workflows.images import train_classifier
+from melodyconstraints.workflows.images import train_classifier, train_vae
 from melodyconstraints.workflows.images.image_data import (
     check_fits,
     encode_labelled,
@@ -250,6 +256,52 @@ def test_to_watch_a_classifier_changes_nothing(data, tmp_path):
     often, once = (load_classifier(tmp_path / name).state_dict() for name in ("often", "once"))
     for name, tensor in once.items():
         assert torch.equal(often[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("module", "core", "folder_of", "expected"),
+    [
+        (
+            *(train_vae, "train_image_vae"),
+            lambda name: partial(train_vae_folder, preset=name),
+            {"small": {"flip": True}, "paper": {"flip": False}},
+        ),
+        (
+            *(train_classifier, "train_classifier"),
+            lambda name: partial(train_classifier_folder, size=name),
+            {
+                "faces": {"flip": True, "shift": 0, "dropout": 0.5},
+                "paper": {"flip": False, "shift": 0, "dropout": 0.0},
+            },
+        ),
+    ],
+    ids=["vae", "classifier"],
+)
+def test_what_is_the_papers_mirrors_and_drops_nothing(
+    bars, tmp_path, monkeypatch, module, core, folder_of, expected
+):
+    data, asked = ImageData(*[labelled(bars, exclusive=False, scale=2)] * 2), {}
+
+    def stop(*given, **options):
+        asked.update(options)
+        raise UsageError("enough")
+
+    monkeypatch.setitem(train_classifier.SIZES, "paper", ((2, 2, 2, 2), 0))
+    monkeypatch.setattr(module, core, stop)
+    for name, options in expected.items():
+        with pytest.raises(UsageError, match="enough"):
+            folder_of(name)(data, tmp_path / name, settings())
+        assert asked.items() >= options.items()
+
+
+def test_what_is_the_papers_has_encodings_of_the_images_alone(bars, bar_model):
+    faces = labelled(bars, exclusive=False)
+    assert len(encode_labelled(bar_model, faces).means) == 2 * len(faces)
+    plain = encode_labelled(bar_model, faces, plain=True)
+    whole = encode_images(bar_model, *tensors(faces))
+    assert torch.equal(plain.means, whole.means)
+    rows = (one.rows(100, torch.Generator().manual_seed(0)) for one in (plain, whole))
+    assert torch.equal(*rows)
 
 
 def test_an_unknown_size_is_refused(data, tmp_path):
