@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -198,6 +199,12 @@ def tiny_config() -> MelodyVAEConfig:
 def tiny_recipe() -> ActorCriticSettings:
     """An actor-critic recipe of three rounds."""
     return TINY_RECIPE
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a megabyte is free, wherever one asks."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=500_000))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,6 @@ from melodyconstraints.vae.precision import products, require_precision
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
-_LOCK = "lock"
 Metrics = dict[str, float]
 _ADAM, _EMA = "adam.", "average."
 """Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
@@ -218,7 +217,7 @@ def _held(folder: Path | None) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / _LOCK):
+    with locked(folder):
         yield
 
 
