@@ -153,7 +153,7 @@ def _prepare(
 
 
 def _earlier_inputs(folder: Path) -> dict[str, Any]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         earlier = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
         if isinstance(earlier, dict):
             return earlier
