@@ -19,7 +19,7 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
-from melodyconstraints.storage.consents import DATA
+from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
