@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -18,7 +19,7 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
-from melodyconstraints.storage.consents import DATA
+from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -198,6 +199,12 @@ def tiny_config() -> MelodyVAEConfig:
 def tiny_recipe() -> ActorCriticSettings:
     """An actor-critic recipe of three rounds."""
     return TINY_RECIPE
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a megabyte is free, wherever one asks."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=500_000))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
 
 CURVES = "training-curves.png"
+_REMEDY = "pass --overwrite to replace it"
 _LONGEST_NAME = 100
 """Characters of a folder's name by default; file systems take 255 bytes."""
 
@@ -136,21 +137,22 @@ def _train(
     from melodyconstraints.errors import MelodyConstraintsError
     from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.storage.artifacts import check_free
+    from melodyconstraints.storage.artifacts import claimed
     from melodyconstraints.workflows.actor import KIND
     from melodyconstraints.workflows.search import FEW
-    from melodyconstraints.workflows.train_actor import train_actor
+    from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
 
-    check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    failed = None
-    try:
-        actor = train_actor(load_model(model_folder), specs, progress=True, **options)
-    except MelodyConstraintsError as error:
-        if error.actor is None:
-            raise
-        failed, actor = error, error.actor
-    actor.save(folder)
-    plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
+    model, failed = load_model(model_folder), None
+    size = size_of_folder(model, len(specs), **options)
+    with claimed(folder, KIND, overwrite=overwrite, remedy=_REMEDY, size=size):
+        try:
+            actor = train_actor(model, specs, progress=True, **options)
+        except MelodyConstraintsError as error:
+            if error.actor is None:
+                raise
+            failed, actor = error, error.actor
+        actor.save(folder)
+        plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
     if failed:
         failed.args = (f"{failed}; the best actor of the rounds before is kept in {folder}",)
         raise failed
@@ -167,11 +169,18 @@ def _train(
 def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: bool) -> None:
     """Train a conditional actor; ``MODEL_DIR/knobs`` is its home."""
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.storage.artifacts import check_free
-    from melodyconstraints.workflows.conditional import KIND, SETTINGS, save_knobs, train_knobs
+    from melodyconstraints.storage.artifacts import claimed
+    from melodyconstraints.workflows.conditional import (
+        KIND,
+        SETTINGS,
+        save_knobs,
+        size_of_folder,
+        train_knobs,
+    )
 
-    check_free(folder, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
-    with progress_bar("rounds") as bar:
+    model = load_model(model_folder)
+    claim = claimed(folder, KIND, overwrite=overwrite, remedy=_REMEDY, size=size_of_folder(model))
+    with claim, progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=SETTINGS.rounds)
 
         def show(record: RoundRecord) -> None:
@@ -179,7 +188,7 @@ def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: 
             text = f"satisfied: scale {scale:.0%}, density {density:.0%}"
             bar.update(task, completed=record.round + 1, description=text)
 
-        save_knobs(train_knobs(load_model(model_folder), seed=seed, callback=show), folder)
+        save_knobs(train_knobs(model, seed=seed, callback=show), folder)
     talk().print(f"actor in {folder}")
 
 

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -28,10 +28,12 @@ from melodyconstraints.latent.constraints import AttributeConstraint, Encodings,
 from melodyconstraints.latent.pair import (
     ActorCritic,
     Measured,
+    ModelReference,
     PairConfig,
     RoundRecord,
     load_pair,
     save_pair,
+    size_on_disk,
 )
 from melodyconstraints.latent.protocols import Conditions, Constraint
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
@@ -383,6 +385,28 @@ def _without_heads(record: RoundRecord, count: int) -> RoundRecord:
         rewards=record.rewards[count:],
         satisfied=satisfied,
         all_satisfied=min(satisfied, default=math.nan),
+    )
+
+
+def size_of_folder(
+    model: ImageVAE, settings: ActorCriticSettings, names: Sequence[str], method: str
+) -> int:
+    """Bytes that an actor's folder takes, at most; for arguments of :func:`train_image_actor`."""
+    config = ImageActorConfig(
+        model=ModelReference("", ""),
+        method=cast(Method, method),
+        names=tuple(names),
+        exclusive=False,
+        settings=settings,
+        records=[],
+    )
+    return size_on_disk(
+        model.latent_dim,
+        settings,
+        config.head_sizes,
+        half=True,
+        condition_dim=config.condition_dim,
+        has_actor=config.has_actor,
     )
 
 

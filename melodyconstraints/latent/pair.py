@@ -17,11 +17,12 @@ and whatever the domain adds; see :class:`PairConfig`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
+import torch
 from pydantic import AllowInfNan
 from torch import nn
 
@@ -43,6 +44,8 @@ from melodyconstraints.storage.schema import Count, Weight
 
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
+_BESIDE_WEIGHTS = 1 << 20
+"""Bytes of a folder beside its weights, at most: records, card and picture of the training."""
 
 Measured = Annotated[float, AllowInfNan(True)]
 """A number that was measured, or NaN where nothing was."""
@@ -239,14 +242,53 @@ def load_pair(
     model = find_model(artifact, config.model, given, load)
 
     def build() -> nn.ModuleDict:
-        sizes, dim = config.head_sizes, config.condition_dim
-        actor, critic = build_networks(
-            model.latent_dim, config.settings, sizes, [dim] * len(sizes), dim
+        return _networks(
+            model.latent_dim,
+            config.settings,
+            config.head_sizes,
+            condition_dim=config.condition_dim,
+            has_actor=config.has_actor,
         )
-        return nn.ModuleDict({"critic": critic} | ({"actor": actor} if config.has_actor else {}))
 
     shared = {one.name: getattr(config, one.name) for one in fields(PairConfig)}
     return config, shared | {"actor": None} | dict(artifact.fill(build).items()) | {"model": model}
+
+
+def _networks(
+    latent_dim: int,
+    settings: ActorCriticSettings,
+    head_sizes: Sequence[int],
+    *,
+    condition_dim: int = 0,
+    has_actor: bool = True,
+) -> nn.ModuleDict:
+    """The networks in a pair's folder, as before a training."""
+    dims = [condition_dim] * len(head_sizes)
+    actor, critic = build_networks(latent_dim, settings, head_sizes, dims, condition_dim)
+    return nn.ModuleDict({"critic": critic} | ({"actor": actor} if has_actor else {}))
+
+
+def size_on_disk(
+    latent_dim: int,
+    settings: ActorCriticSettings,
+    head_sizes: Sequence[int],
+    *,
+    half: bool = False,
+    **options: Any,
+) -> int:
+    """Bytes that a pair's folder takes, at most; nothing is built in memory.
+
+    Args:
+        latent_dim: Z.
+        head_sizes: R of each critic.
+        half: whether it is saved in half precision.
+        options: ``condition_dim`` (Y of actor and critics) and ``has_actor``, as of a
+            :class:`PairConfig`.
+    """
+    with torch.device("meta"):
+        networks = _networks(latent_dim, settings, head_sizes, **options)
+    parameters = sum(parameter.numel() for parameter in networks.parameters())
+    return _BESIDE_WEIGHTS + parameters * (2 if half else 4)
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -33,7 +34,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.storage.files import check_writable, write_atomically
+from melodyconstraints.storage.files import (
+    LOCK,
+    check_room,
+    check_writable,
+    locked,
+    write_atomically,
+)
 from melodyconstraints.storage.text import printable, shortened
 
 Config = TypeVar("Config")
@@ -240,7 +247,9 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
             it cannot be written to.
     """
     check_writable(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (
+        folder.is_dir() and all(path.name == LOCK for path in folder.iterdir())
+    ):
         return
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("kind")
@@ -250,6 +259,33 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
         raise UsageError(f"{folder} holds other files; choose an empty or new folder")
     if not overwrite:
         raise UsageError(f"{folder} already holds the {kind} of an earlier run; {remedy}")
+
+
+@contextmanager
+def claimed(folder: Path, kind: str, *, overwrite: bool, remedy: str, size: int) -> Iterator[None]:
+    """Hold a folder for an artifact that is written at the end of long work.
+
+    Before it: :func:`check_free`, and that ``size`` bytes fit on the disk. Where nothing was
+    written, the folders that were made for it are removed.
+
+    Raises:
+        UsageError: the folder is not free, or its disk too full.
+        StoreError: another process holds it.
+    """
+    check_free(folder, kind, overwrite=overwrite, remedy=remedy)
+    check_room(folder, size)
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder):
+            try:
+                yield
+            finally:
+                (folder / LOCK).unlink()
+    finally:
+        with suppress(OSError):  # not empty
+            for place in missing:
+                place.rmdir()
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

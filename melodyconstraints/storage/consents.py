@@ -12,9 +12,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from platformdirs import user_data_path
+from melodyconstraints.storage.places import data_root
 
-DATA = "MELODYCONSTRAINTS_DATA"
 FILE = "consents.txt"
 
 
@@ -36,8 +35,7 @@ def is_consented(code: Path) -> bool:
 
 
 def _file() -> Path:
-    chosen = os.environ.get(DATA)
-    return (Path(chosen) if chosen else user_data_path("melodyconstraints")) / FILE
+    return data_root() / FILE
 
 
 def _digest(code: Path) -> str:

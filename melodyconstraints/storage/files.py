@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from melodyconstraints.errors import StoreError, UsageError
+
+LOCK = "lock"
+"""The file in a folder that the process at work there holds."""
 
 
 def check_writable(place: Path) -> None:
@@ -22,8 +26,7 @@ def check_writable(place: Path) -> None:
     place = place.absolute()
     above = place
     try:
-        if not place.is_dir():
-            above = next(folder for folder in place.parents if folder.exists())
+        above = _nearest(place)
         with tempfile.TemporaryFile(dir=above):
             pass
     except OSError as error:
@@ -32,18 +35,39 @@ def check_writable(place: Path) -> None:
         ) from error
 
 
+def check_room(place: Path, size: int) -> None:
+    """Check, before any work, that a file or folder of ``size`` bytes fits on its disk.
+
+    Raises:
+        UsageError: it does not.
+    """
+    free = shutil.disk_usage(_nearest(place.absolute())).free
+    if free < size:
+        raise UsageError(
+            f"{place} needs {size / 1e6:,.1f} MB, and its disk has {free / 1e6:,.1f} MB free; "
+            "make room or choose another place"
+        )
+
+
+def _nearest(place: Path) -> Path:
+    """An absolute path's folder: itself, or the nearest one above that exists."""
+    if place.is_dir():
+        return place
+    return next(folder for folder in place.parents if folder.exists())
+
+
 @contextmanager
-def locked(lock: Path) -> Iterator[None]:
-    """Hold a file's lock, which the system frees when the process dies; the file stays.
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, which the system frees when the process dies; its file stays.
 
     Raises:
         StoreError: another process holds it.
     """
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(folder / LOCK, timeout=0):
             yield
     except Timeout as error:
-        raise StoreError(f"another process is at work in {lock.parent}") from error
+        raise StoreError(f"another process is at work in {folder}") from error
 
 
 def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:

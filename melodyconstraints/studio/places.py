@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_data_path
-
-from melodyconstraints.storage.consents import DATA
+from melodyconstraints.storage.places import data_root
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -52,5 +49,4 @@ class Settings:
 
 def default_folder() -> Path:
     """The user's own folder for a studio, which need not exist."""
-    chosen = os.environ.get(DATA)
-    return (Path(chosen) if chosen else user_data_path("melodyconstraints")) / "studio"
+    return data_root() / "studio"

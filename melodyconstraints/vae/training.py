@@ -9,6 +9,7 @@ processes that share the batch.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import shutil
@@ -26,12 +27,14 @@ from torch import Tensor, nn
 
 from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
 from melodyconstraints.storage.files import locked
+from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.precision import products, require_precision
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
-_LOCK = "lock"
+_CHECKSUM = "sha256"
+"""Key in a checkpoint's progress: of its tensors' file and the rest of the progress."""
 Metrics = dict[str, float]
 _ADAM, _EMA = "adam.", "average."
 """Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
@@ -228,7 +231,7 @@ def _held(folder: Path | None) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / _LOCK):
+    with locked(folder):
         yield
 
 
@@ -341,7 +344,9 @@ def save_checkpoint(
     try:
         partial.mkdir(parents=True)
         safetensors.torch.save_file(tensors, partial / STATE)
-        (partial / PROGRESS).write_text(json.dumps(asdict(state)), encoding="utf-8")
+        progress = asdict(state)
+        progress[_CHECKSUM] = _checksum(partial, progress)
+        (partial / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except (OSError, SafetensorError) as error:
@@ -375,9 +380,10 @@ def load_checkpoint(
     if not steps:
         return None
     try:
-        tensors = safetensors.torch.load_file(steps[-1] / STATE)
         progress: dict[str, Any] = json.loads((steps[-1] / PROGRESS).read_text(encoding="utf-8"))
-        progress.setdefault("prepared", progress["progress"])
+        if progress.pop(_CHECKSUM) != _checksum(steps[-1], progress):
+            raise ValueError("its checksum is another")
+        tensors = safetensors.torch.load_file(steps[-1] / STATE)
         prefixes = (_ADAM, _EMA)
         model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(prefixes)})
         for name, parameter in model.named_parameters():
@@ -394,5 +400,13 @@ def load_checkpoint(
     except Exception as error:
         raise ArtifactError(
             f"cannot resume from {steps[-1]}: it is damaged or belongs to another model "
-            f"({error}); delete it to start anew"
+            f"({shortened(printable(str(error)), 200)}); delete it to start anew"
         ) from error
+
+
+def _checksum(checkpoint: Path, progress: Mapping[str, Any]) -> str:
+    """SHA-256 of a checkpoint's tensors and of its progress, without the checksum."""
+    with (checkpoint / STATE).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(json.dumps(progress).encode())
+    return digest.hexdigest()

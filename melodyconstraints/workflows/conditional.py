@@ -28,6 +28,7 @@ from melodyconstraints.latent.pair import (
     RoundRecord,
     load_pair,
     save_pair,
+    size_on_disk,
 )
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
@@ -234,6 +235,11 @@ def train_knobs(
     )
     without_critic = {"critic": Critics([]), "heads": (), "weights": ()}
     return ConditionalActor(model=model, **(vars(pair) | without_critic))
+
+
+def size_of_folder(model: MelodyVAE) -> int:
+    """Bytes that the folder of a model's conditional actor takes, at most."""
+    return size_on_disk(model.latent_dim, SETTINGS, [], half=True, condition_dim=CONDITION)
 
 
 def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> None:

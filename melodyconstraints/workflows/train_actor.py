@@ -21,7 +21,7 @@ from melodyconstraints.latent.constraints import (
     Encodings,
     RealismConstraint,
 )
-from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.latent.pair import RoundRecord, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.satisfaction import SATISFIED
@@ -133,6 +133,27 @@ def train_actor(
             callback=callback,
         )
     return MelodyActor(model=model, **(vars(pair) | learned))
+
+
+def size_of_folder(
+    model: MelodyVAE,
+    rules: int,
+    *,
+    preset: str,
+    method: str | None,
+    realism: bool,
+    like: object | None,
+    **_: Any,
+) -> int:
+    """Bytes that the folder of an actor takes, at most; for keywords of :func:`train_actor`.
+
+    Args:
+        rules: how many there are.
+    """
+    learned = [1] * (bool(like) + realism)
+    heads = [rules, *learned] if rules else learned
+    has_actor = method not in SEARCHES
+    return size_on_disk(model.latent_dim, PRESETS[preset], heads, has_actor=has_actor)
 
 
 def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:

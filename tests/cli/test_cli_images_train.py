@@ -12,7 +12,7 @@ from PIL import Image
 from melodyconstraints.cli.images import train_actor as train_actor_module
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images import actor, config
-from melodyconstraints.images.actor import load_actor, preset_settings
+from melodyconstraints.images.actor import load_actor, preset_settings, size_of_folder
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
 from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -225,6 +225,17 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     assert not actor.exclusive
     assert actor.settings == preset_settings("small", method)
     assert (tmp_path / "actor" / "training-curves.png").is_file()
+    estimate = size_of_folder(actor.model, actor.settings, actor.names, method)
+    weights = (tmp_path / "actor" / "model.safetensors").stat().st_size
+    assert 0 <= weights - (estimate - 2**20) < 4096  # the names of the tensors
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_an_actor_without_room_on_the_disk_is_not_begun(train_actor, tmp_path):
+    result = train_actor()
+    assert result.exit_code == 2
+    assert "actor needs 1.0 MB, and its disk has 0.5 MB free; make room or" in result.stderr
+    assert not (tmp_path / "actor").exists()
 
 
 def test_options_reach_the_training_of_an_actor(train_actor, tmp_path):

@@ -1,5 +1,7 @@
 """``mc train-actor``."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
-from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 
@@ -29,6 +31,15 @@ def train_in_python(tiny_model_folder):
 
 def bytes_of(network: torch.nn.Module) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
+
+
+def check_room(actor, folder, realism=False):
+    """The room that is made sure of before a training is what its weights take, and a megabyte."""
+    options = {"preset": "default", "method": actor.method, "realism": realism, "like": None}
+    estimate = size_of_folder(actor.model, len(actor.rules), **options)
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert 0 <= sizes["model.safetensors"] - (estimate - 2**20) < 4096  # the tensors' names
+    assert sum(sizes.values()) < estimate
 
 
 def test_a_training_writes_the_actor_that_python_trains(train, train_in_python, tmp_path):
@@ -74,6 +85,7 @@ def test_the_method_is_saved(train, train_in_python, tmp_path, method):
     actor = load_actor(tmp_path / "mine")
     same = train_in_python(["density:252"], seed=1, method=method)
     assert actor.method == method
+    check_room(actor, tmp_path / "mine")
     assert np.array_equal(actor.generate(2).events, same.generate(2).events)
 
 
@@ -132,6 +144,7 @@ def test_realism_is_learned_from_the_encodings_of_the_bank(mc, tiny_model, tmp_p
     mc("train-actor", "--model", "model", "--density", 252, "--realism", "-o", "mine")
     actor = load_actor(tmp_path / "mine")
     assert actor.heads == (("density:252",), ("realism",))
+    check_room(actor, tmp_path / "mine", realism=True)
     same = train_actor(model, ["density:252"], realism=True)
     assert actor.records == same.records
 
@@ -201,6 +214,33 @@ def test_an_actor_is_replaced_only_on_demand(train, tmp_path):
     assert load_actor(tmp_path / "mine").rules[0].name == "cmajor"
     assert train("--rule", "density:252", "-o", "mine", "--overwrite").exit_code == 0
     assert load_actor(tmp_path / "mine").rules[0].name == "density:252"
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("options", [["--density", 252], ["--knobs"]], ids=str)
+def test_an_actor_without_room_on_the_disk_is_not_begun(train, tmp_path, options):
+    result = train(*options, "-o", "mine/actor")
+    assert result.exit_code == 2
+    told = r"Error: mine/actor needs \d\.\d MB, and its disk has 0\.5 MB free; make room or choose"
+    assert re.fullmatch(rf"{told} another place\n", result.stderr)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_two_trainings_do_not_share_a_folder(train, tmp_path, monkeypatch):
+    whole, refused = _Trainer.round, []
+
+    def with_another_beside_it(self, number):
+        refused.append(train("--density", 252, "-o", "mine"))
+        return whole(self, number)
+
+    monkeypatch.setattr(_Trainer, "round", with_another_beside_it)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lock").touch()  # as a killed process leaves it
+    assert train("--density", 252, "-o", "mine").exit_code == 0
+    assert [(one.exit_code, one.stderr) for one in refused] == 3 * [
+        (1, "Error: another process is at work in mine\n")
+    ]
+    assert not (tmp_path / "mine" / "lock").exists()
 
 
 def test_a_model_is_never_replaced_by_an_actor(train, tiny_model_folder):

@@ -1,7 +1,11 @@
 """The user's cache: listed and emptied, and nothing else in its place is touched."""
 
+import errno
+import os
+
 import pytest
 
+from melodyconstraints.storage import places
 from melodyconstraints.storage.artifacts import save_artifact
 from melodyconstraints.storage.cache import (
     BANKS,
@@ -11,6 +15,8 @@ from melodyconstraints.storage.cache import (
     cache_root,
     clear_cache,
 )
+from melodyconstraints.storage.consents import consent, is_consented
+from melodyconstraints.storage.places import DATA, data_root
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +35,45 @@ def test_without_a_choice_the_cache_is_the_systems(monkeypatch):
     assert cache_root().name == "melodyconstraints"
 
 
+@pytest.fixture
+def no_home(monkeypatch, tmp_path):
+    """Makes the user one whom the system does not know, and ``tmp_path`` the temporary folder."""
+
+    def unknown(_):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", CACHE, DATA):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(places, "gettempdir", lambda: str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_home")
+def test_without_a_home_the_cache_is_a_temporary_folder_and_no_consent_is_kept(tmp_path):
+    assert cache_root() == tmp_path / f"melodyconstraints-{os.getuid()}"
+    assert cache_root().stat().st_mode & 0o777 == 0o700
+    (tmp_path / "rule.py").touch()
+    consent(tmp_path / "rule.py")
+    assert not is_consented(tmp_path / "rule.py")
+    cache_root().chmod(0o777)  # anybody could put code there
+    assert (cache_root(), cache_entries()) == (data_root(), [])
+    with pytest.raises(OSError, match="Not a directory"):
+        cache_root().mkdir(parents=True)
+
+
+@pytest.mark.usefixtures("no_home")
+def test_a_home_that_is_closed_is_none(monkeypatch, tmp_path):
+    def closed(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setenv("HOME", "/root")
+    monkeypatch.setattr("pathlib.Path.exists", closed)
+    assert cache_root().parent == tmp_path
+
+
 def test_places_differ_by_group_and_key(cache):
-    places = {cache_place(group, key) for group in ("others", BANKS) for key in ("one", "two")}
-    assert len(places) == 4
+    found = {cache_place(group, key) for group in ("others", BANKS) for key in ("one", "two")}
+    assert len(found) == 4
     assert cache_place("others", "one") == cache_place("others", "one")
     assert cache_place("others", "one").parent == cache / "others"
 

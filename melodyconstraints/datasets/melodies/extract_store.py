@@ -45,7 +45,7 @@ from melodyconstraints.datasets.melodies.parquet_parts import (
     write_parquet_part,
 )
 from melodyconstraints.datasets.melodies.spool import LAYOUT, Spool, extract_to_bytes
-from melodyconstraints.datasets.melodies.store import read_summary, write_summary
+from melodyconstraints.datasets.melodies.store import SUMMARY, read_summary, write_summary
 from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unfinished_store
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
@@ -237,6 +237,7 @@ def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSumma
 
     Raises:
         UsageError: the store was made of other inputs.
+        StoreError: its summary is damaged.
     """
     try:
         summary = read_summary(output)
@@ -248,7 +249,12 @@ def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSumma
             f"{output} holds a finished store of other files or settings; pass --overwrite to "
             "replace it, or choose another folder"
         )
-    return ExtractionSummary.from_dict(summary["counts"])
+    try:
+        return ExtractionSummary.from_dict(summary.get("counts"))
+    except ValueError as error:
+        raise StoreError(
+            f"{output / SUMMARY} is damaged; pass --overwrite to extract again"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,13 +65,18 @@ class ExtractionSummary:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ExtractionSummary:
-        """Rebuild a summary from :meth:`as_dict`'s values."""
-        fields: dict[str, Any] = {
-            key: Counter(value) if isinstance(value, dict) else value
-            for key, value in values.items()
-        }
-        return cls(**fields)
+    def from_dict(cls, values: Any) -> ExtractionSummary:
+        """Rebuild a summary from :meth:`as_dict`'s values.
+
+        Raises:
+            ValueError: they are of other names or types.
+        """
+        from pydantic import ConfigDict, TypeAdapter  # 0.1 s, which no worker should take
+
+        # In a tuple, since pydantic takes no settings for a dataclass alone.
+        adapter = TypeAdapter(tuple[cls], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]
+        (summary,) = adapter.validate_python((values,))
+        return summary
 
 
 @dataclass(frozen=True)

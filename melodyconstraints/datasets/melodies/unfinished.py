@@ -20,9 +20,9 @@ from typing import Any
 
 from melodyconstraints.datasets.melodies.store import read_summary
 from melodyconstraints.errors import StoreError, UsageError
-from melodyconstraints.storage.files import locked, write_atomically
+from melodyconstraints.storage.files import LOCK, locked, write_atomically
 
-_INPUTS, _LOCK = "plan", "lock"
+_INPUTS = "plan"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def unfinished_store(
     try:
         _refuse_other_files(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / _LOCK):
+        with locked(folder):
             _prepare(unfinished, inputs, resume=resume, overwrite=overwrite)
             yield unfinished
             read_summary(unfinished.store)  # refuses a store that is not complete
@@ -91,7 +91,7 @@ def remove_leftovers(output: Path) -> None:
     if not folder.exists() or not _is_ours(folder):
         return
     with suppress(StoreError):
-        with locked(folder / _LOCK):
+        with locked(folder):
             if unfinished.store.exists():
                 return
             _remove_all_but_lock(folder)
@@ -123,7 +123,7 @@ def _is_ours(folder: Path) -> bool:
     """Whether a folder is empty or was made by :func:`unfinished_store`."""
     if not folder.is_dir():
         return False
-    return any((folder / name).exists() for name in (_LOCK, _INPUTS)) or not any(folder.iterdir())
+    return any((folder / name).exists() for name in (LOCK, _INPUTS)) or not any(folder.iterdir())
 
 
 def _refuse_other_files(folder: Path) -> None:
@@ -153,7 +153,7 @@ def _prepare(
 
 
 def _earlier_inputs(folder: Path) -> dict[str, Any]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         earlier = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
         if isinstance(earlier, dict):
             return earlier
@@ -173,5 +173,5 @@ def _remove_all_but_lock(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != _LOCK:
+        elif path.name != LOCK:
             path.unlink()

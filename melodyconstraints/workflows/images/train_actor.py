@@ -12,13 +12,14 @@ from melodyconstraints.images.actor import (
     ImageActor,
     preset_settings,
     save_actor,
+    size_of_folder,
     train_image_actor,
 )
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.curves import plot_actor_critic
 from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import check_fits, encode_labelled
 
@@ -74,30 +75,34 @@ def train_actor_folder(
         settings: those of :func:`actor_settings` if not given.
 
     Raises:
-        UsageError: images of another shape than the model's, or a folder that must not be
-            replaced.
+        UsageError: images of another shape than the model's, a folder that must not be replaced,
+            or one that its disk has no room for.
+        StoreError: another training is at work in the folder.
     """
-    check_free(output, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
     check_fits(model, data.train)
     names = data.train.names if labelled else ()
     settings = settings or actor_settings(data, method)
-    actor = train_image_actor(
-        model,
-        encode_labelled(model, data.train, plain=settings.plain),
-        names,
-        exclusive=data.train.exclusive,
-        method=method,
-        settings=settings,
-        seed=seed,
-        callback=callback,
-    )
-    labels = ", ".join(names) or "none: realism alone"
-    card = image_card(
-        "Actor for images",
-        f"For the image model `{model.fingerprint[:12]}`. Measure it with `mc images evaluate`.",
-        data,
-        {"method": method, "labels": labels, **asdict(settings), "seed": seed},
-    )
-    save_actor(actor, output, card=card)
-    plot_actor_critic(actor.records, _PLOTTED_HEADS[method], output / CURVES)
+    remedy = "pass --overwrite to replace it"
+    size = size_of_folder(model, settings, names, method)
+    with claimed(output, KIND, overwrite=overwrite, remedy=remedy, size=size):
+        actor = train_image_actor(
+            model,
+            encode_labelled(model, data.train, plain=settings.plain),
+            names,
+            exclusive=data.train.exclusive,
+            method=method,
+            settings=settings,
+            seed=seed,
+            callback=callback,
+        )
+        labels = ", ".join(names) or "none: realism alone"
+        card = image_card(
+            "Actor for images",
+            f"For the image model `{model.fingerprint[:12]}`. Measure it with "
+            "`mc images evaluate`.",
+            data,
+            {"method": method, "labels": labels, **asdict(settings), "seed": seed},
+        )
+        save_actor(actor, output, card=card)
+        plot_actor_critic(actor.records, _PLOTTED_HEADS[method], output / CURVES)
     return actor

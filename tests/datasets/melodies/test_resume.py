@@ -258,10 +258,21 @@ def test_work_with_other_files_or_settings_is_refused(music, tmp_path, options, 
 
 def test_a_damaged_plan_is_one_line(music, tmp_path):
     stop(music, tmp_path / "store", READING[0])
-    for damage in ("", "{", "[]", "\udc80"):
+    for damage in ("", "{", "[]", "\udc80", 9999 * "["):
         plan = tmp_path / "store.unfinished" / "plan"
         plan.write_bytes(damage.encode("utf-8", "surrogateescape"))
         with pytest.raises(StoreError, match=r"plan is damaged; pass --overwrite to begin anew"):
+            extract(music, tmp_path / "store", resume=True)
+
+
+def test_a_damaged_summary_is_one_line(music, tmp_path):
+    extract(music, tmp_path / "store")
+    path = tmp_path / "store" / "extraction.json"
+    summary = json.loads(path.read_text())
+    counts = (None, [], 1, {"fils": 3}, {"files": "x"}, {"splits": {"train": []}}, {"reasons": 1})
+    for damage in counts:
+        path.write_text(json.dumps(summary | {"counts": damage}))
+        with pytest.raises(StoreError, match=r"extraction.json is damaged; pass --overwrite to"):
             extract(music, tmp_path / "store", resume=True)
 
 
