@@ -111,14 +111,7 @@ def command(
     if actor is None:
         melodies = generate(model, count, **sampling)
     else:
-        with search_shown(actor, count) as shown:
-            if only_satisfying:
-                melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
-            else:
-                melodies = shown.actor.generate(count, **sampling)
-                drawn = shown.drawn
-    if only_satisfying:
-        talk().print(f"{count} satisfying melodies among {drawn} drawn")
+        melodies, drawn = _draw(actor, count, only_satisfying, sampling)
     facts = {
         "model": model.fingerprint,
         "rules": actor.names if actor else [],
@@ -133,6 +126,18 @@ def command(
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
     if satisfied is not None and not only_satisfying:
         context.exit(0 if _say_satisfied(satisfied, count, allow_none) else 1)
+
+
+def _draw(
+    actor: MelodyActor, count: int, only_satisfying: bool, sampling: SamplingOptions
+) -> tuple[Melodies, int]:
+    """An actor's melodies, and how many were drawn for them."""
+    with search_shown(actor, count) as shown:
+        if not only_satisfying:
+            return shown.actor.generate(count, **sampling), shown.drawn
+        melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
+    talk().print(f"{count} satisfying melodies among {drawn} drawn")
+    return melodies, drawn
 
 
 def _say_satisfied(satisfied: int, count: int, allow_none: bool) -> bool:
