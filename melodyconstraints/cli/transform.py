@@ -290,7 +290,8 @@ def shortcoming(
     remedies = [
         *(["--strength 1"] if change["strength"] < 1 else []),
         *(["fewer --keep-bars"] if bars else []),
-        *["more --variations", "another --seed", "an actor that was trained longer"],
+        *["more --variations", "another --seed"],
+        "an actor that was trained longer" if actor.heads else "an actor of mc train-actor",
     ]
     return f"{text}. Try {', '.join(remedies[:-1])} or {remedies[-1]}"
 

@@ -225,7 +225,7 @@ def _describe(melodies: Melodies, index: int) -> str:
 def _fault(error: BaseException) -> str:
     if isinstance(error, OutOfTime):
         return f"gave nothing within {error}"
-    text = f"raised {type(error).__name__}: {error}"
+    text = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, ValueError) and "read-only" in str(error):
         text += " (work on a copy: melody.pitches.copy())"
     return text

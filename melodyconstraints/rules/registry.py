@@ -68,15 +68,15 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
 def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
     """Find the rules of specifications; rules stay, callables of one melody become rules.
 
-    Callables and rules of one name that are not the same, such as two closures, get numbers:
-    ``mine``, ``mine (2)``.
+    One specification alone is a list of one. Callables and rules of one name that are not the
+    same, such as two closures, get numbers: ``mine``, ``mine (2)``.
 
     Raises:
         UsageError: the same rule twice.
     """
     rules: list[Rule] = []
     specs: set[str] = set()
-    for one in wanted:
+    for one in [wanted] if isinstance(wanted, str) else wanted:
         new = _as_rule(one)
         alike = [rule for rule in rules if rule.name == new.name]
         if isinstance(one, str | PathLike):

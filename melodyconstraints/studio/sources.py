@@ -1,11 +1,12 @@
-"""What melodies are drawn from: a trained actor, the conditional actor, or the prior."""
+"""What melodies are drawn from: a trained actor, knobs with a search, or the prior."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,12 @@ from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
 from melodyconstraints.workflows.knobs import Knobs, scale_rules
-from melodyconstraints.workflows.search import FEW
+from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
 DRAWS = 100
 """The same of a search, at most: some seconds for all that a page shows."""
-BEST = "not trained for this: the best"
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Source:
         actor: moves its points; None for the prior.
         rules: of the wishes, in their order.
         weights: of the rules.
-        knows_all: whether the actor was trained for every rule; if not, the best of more melodies
-            are taken.
+        knows_all: whether the actor was trained for every rule, or searches for them; if not, the
+            best of more melodies are taken.
         how: for the user.
+        drawn: a search tells here how many melodies it has drawn so far.
     """
 
     model: MelodyVAE
@@ -53,6 +54,7 @@ class Source:
     weights: list[float]
     knows_all: bool
     how: str
+    drawn: list[int] = field(default_factory=list)
 
     @property
     def drawer(self) -> MelodyActor | MelodyVAE:
@@ -73,16 +75,21 @@ class Source:
         order = np.arange(len(melodies))[:n] if self.knows_all else self._best(rewards)[:n]
         return {
             "rules": [rule.name for rule in self.rules],
-            "melodies": rewarded(melodies[order], rewards[order]),
-            "drawn": len(melodies),
+            "melodies": rewarded(melodies[order], rewards[order], self._asked),
+            "drawn": self.drawn[-1] if self.drawn else len(melodies),
             "how": self.how if self.knows_all else f"{self.how} of {len(melodies)}",
             **colours(self.rules),
         }
 
+    @property
+    def _asked(self) -> NDArray[np.bool_]:
+        """``(R,)`` whether a rule's weight is not 0."""
+        return np.array(self.weights, float) > 0
+
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
         weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
         mean = rewards @ weights / weights.sum()
-        satisfied = (rewards >= SATISFIED).all(axis=1)
+        satisfied = (rewards[:, self._asked] >= SATISFIED).all(axis=1)
         return np.lexsort((-mean, ~satisfied))
 
 
@@ -108,11 +115,12 @@ def find_source(
         is_whole = trained.shortcoming is None
         how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
         # A generator that writes any scale writes this one, whatever its actor has learned.
-        trained = replace(trained, scale=_turned(models.knobs, wishes, rules)[0].scale)
+        trained = replace(trained, scale=_turned(models.knobs, wishes, rules).scale)
         return Source(trained.model, trained, rules, weights, is_whole, how)
-    actor, knows_all = _turned(models.knobs, wishes, rules)
-    how = "no training" if knows_all else BEST
-    return Source(actor.model, actor, rules, weights, knows_all, how)
+    actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
+    if isinstance(actor, SearchActor):
+        actor = replace(actor, callback=lambda _, count: drawn.append(count))
+    return Source(actor.model, actor, rules, weights, True, "no training", drawn)
 
 
 def transforming_source(
@@ -129,7 +137,7 @@ def transforming_source(
     if trained is not None:
         return trained, rules
     rules = [_of_notes(wish, rule) for wish, rule in zip(wishes, rules, strict=True)]
-    return _turned(models.knobs, wishes, rules)[0], rules
+    return _turned(models.knobs, wishes, rules), rules
 
 
 def actor_folder(
@@ -150,13 +158,17 @@ def colours(rules: Sequence[Rule]) -> Answer:
     }
 
 
-def rewarded(melodies: Melodies, rewards: NDArray[np.float64]) -> list[Answer]:
-    """Melodies with ``(B, R)`` rewards, as JSON."""
+def rewarded(
+    melodies: Melodies,
+    rewards: NDArray[np.float64],
+    asked: NDArray[np.bool_] | EllipsisType = ...,
+) -> list[Answer]:
+    """Melodies with ``(B, R)`` rewards, as JSON; satisfied by those ``asked``, ``(R,)``."""
     return [
         {
             "notes": notes_of(melody),
             "rewards": own.round(6).tolist(),
-            "satisfied": bool((own >= SATISFIED).all()) if len(own) else None,
+            "satisfied": bool((own[asked] >= SATISFIED).all()) if len(own) else None,
         }
         for melody, own in zip(melodies, rewards, strict=True)
     ]
@@ -175,14 +187,22 @@ def _trained(
 
 def _turned(
     knobs: ConditionalActor | Knobs, wishes: Sequence[Wish], rules: list[Rule]
-) -> tuple[MelodyActor, bool]:
-    """The knobs as wished, for the rules of the wishes, and whether they know every one."""
+) -> MelodyActor:
+    """The knobs as wished, for the rules of the wishes; what they do not know is searched for."""
+    actor = _knobs_at(knobs, wishes, rules)
+    actor = replace(actor, rules=rules, weights=tuple(wish.weight for wish in wishes))
+    if isinstance(actor, SearchActor):
+        actor = replace(actor, search=EvolutionSearch(draws=DRAWS))
+    return actor
+
+
+def _knobs_at(
+    knobs: ConditionalActor | Knobs, wishes: Sequence[Wish], rules: list[Rule]
+) -> MelodyActor:
     if isinstance(knobs, Knobs):
-        weights = tuple(wish.weight for wish in wishes)
-        search = EvolutionSearch(draws=DRAWS)
-        return replace(knobs.at(None, None, *rules), weights=weights, search=search), True
-    scale, density, unknown = None, None, False
-    for wish in wishes:
+        return knobs.at(None, None, *rules)
+    scale, density, others = None, None, []
+    for wish, rule in zip(wishes, rules, strict=True):
         name, _, argument = wish.spec.partition(":")
         bare = wish.spec if not argument and parse_scale(wish.spec) else None
         if scale is None and (bare or name in ("scale", "pitch-classes")):
@@ -190,12 +210,11 @@ def _turned(
         elif density is None and name == "density":
             density = argument
         else:
-            unknown = True
+            others.append(rule)
     try:
-        actor = knobs.at(scale, density)
+        return knobs.at(scale, density, *others)
     except UsageError:  # beyond what the knobs reach
-        actor, unknown = knobs.at(None, None), True
-    return replace(actor, rules=rules), not unknown
+        return search_actor(knobs.model, rules)
 
 
 def _of_notes(wish: Wish, rule: Rule) -> Rule:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -39,10 +39,11 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
-from melodyconstraints.rules import find_rules
+from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.knobs import Knobs, scale_rules
+from melodyconstraints.workflows.search import search_actor
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
     TRAINING_EVENTS,
@@ -175,7 +176,7 @@ class ConditionalActor(ActorCritic):
         self,
         scale: str | Collection[int] | None = None,
         density: int | str | None = None,
-        *others: str,
+        *others: str | Rule | Callable[..., Any],
         tonic: bool = False,
     ) -> MelodyActor:
         """The actor at one setting of the knobs; it draws like one trained for these rules.
@@ -184,32 +185,32 @@ class ConditionalActor(ActorCritic):
             scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
                 or numbers in [0, 11]; None for all notes.
             density: at least so many notes in 16 bars; None for any number.
-            others, tonic: none; these knobs are about notes alone. See :mod:`.knobs`.
+            others: rules that are searched for from there.
+            tonic: these knobs are about notes alone; see :mod:`.knobs`.
 
         Raises:
             UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
+        is_least = str(density or 0).isdecimal()
         rules = scale_rules(scale, tonic=False)
         rules += find_rules([*others, *([] if density is None else [f"density:{density}"])])
-        wanted = " ".join(f"--rule {rule.spec}" for rule in rules)
-        if others or not str(density or 0).isdecimal():
-            raise UsageError(
-                "the knobs of this model are the notes of a scale and a least density, got "
-                f"{wanted}; take those of --model staff, or train: mc train-actor {wanted}"
-            )
-        density = int(density or 0)
+        least = int(density or 0) if is_least else 0
         allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
-        if len(allowed) < FEWEST_PITCH_CLASSES or density > HIGHEST_DENSITY:
+        if len(allowed) < FEWEST_PITCH_CLASSES or least > HIGHEST_DENSITY:
+            wanted = " ".join(f"--rule {rule.spec}" for rule in rules)
             raise UsageError(
                 f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
-                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {density}; train an actor "
-                f"for that with: mc train-actor {wanted}"
+                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {least}; leave the knobs out: "
+                f"mc generate {wanted}"
             )
-        y = condition(allowed, density)
+        y = condition(allowed, least)
+        actor = ConditionedActor(cast(Actor, self.require_actor()), y)
+        if others or not is_least:
+            return search_actor(self.model, rules, move=actor)
         return MelodyActor(
             model=self.model,
             rules=rules,
-            actor=ConditionedActor(cast(Actor, self.require_actor()), y),
+            actor=actor,
             critic=Critics([]),
             settings=self.settings,
         )

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
-from melodyconstraints.rules import Rule
+from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
@@ -37,7 +37,7 @@ def generate(
     Raises:
         UsageError: n below 1, an option outside its range, or no such rule.
     """
-    rules = list(rules)
+    rules = find_rules(rules)
     if rules:
         return searching(model, rules).generate(n, **options)
     sampling = Sampling.of(options)

@@ -69,8 +69,9 @@ def reroll(
         kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
         return kept if form is None else _with_repeats(kept, form.tolist(), keep_bars)
 
-    if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody
-        source = replace(source, search=replace(source.search, fresh=0))
+    if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody, or there
+        draws = source.search.draws if strength else 1
+        source = replace(source, search=replace(source.search, fresh=0, draws=draws))
     if isinstance(source, MelodyActor):
         noise = derived_generator(SEARCH, sampling.seed)
         return source.draw_from(points, sampling, noise, kept)[1]

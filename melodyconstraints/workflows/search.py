@@ -9,14 +9,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
-from melodyconstraints.errors import TrainingError
+from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -32,6 +34,8 @@ SPARE = 4
 """Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
 left out."""
 _BELOW_1 = 1 - 1e-6
+_HOPELESS_SHARE = 0.1
+"""Share of all draws after which a search without any progress ends."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
@@ -52,6 +56,9 @@ class SearchActor(MelodyActor):
     search: EvolutionSearch = field(default_factory=EvolutionSearch)
     callback: Callable[[int, int], None] | None = None
 
+    def __repr__(self) -> str:
+        return f"SearchActor({', '.join(self.names) or 'no rule'}; {self.model.fingerprint[:12]})"
+
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies and search on from those that do not satisfy every rule.
 
@@ -67,8 +74,10 @@ class SearchActor(MelodyActor):
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
+        check_count(n)
         self.require_rules(self.asked)
-        search = replace(self.search, draws=max(1, max_draws // n))
+        patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
+        search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
         found = self._evolved(n, self.sampling(options), search)
         count = int(satisfies_all(self.asked, found.melodies).sum())
         if count < n:
@@ -77,6 +86,16 @@ class SearchActor(MelodyActor):
                 "for less, or grade a rule so that a melody that comes closer has a higher reward"
             )
         return found.melodies, found.drawn
+
+    def save(self, folder: Path | str) -> None:
+        """Refused: a search has learned nothing.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"a search has learned nothing to save in {folder}; train an actor for these rules"
+        )
 
     def draw_from(
         self,
@@ -89,10 +108,13 @@ class SearchActor(MelodyActor):
         found = self._evolve(z, len(z), sampling, self.search, generator, finish)
         return self.shift(found.points), found.melodies
 
+    def _count(self, n: int) -> int:
+        """Points that are evolved for ``n`` melodies."""
+        return n + (max(SPARE, n // 4) if self.asked else 0)
+
     def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
         check_count(n)
-        count = n + (max(SPARE, n // 4) if self.asked else 0)
-        z = prior_points(self.model, count, sampling.seed)
+        z = prior_points(self.model, self._count(n), sampling.seed)
         return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
 
     def _evolve(

@@ -190,7 +190,7 @@ def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
     return {
         "critic": critics,
         "heads": (tuple(actor.names),),
-        "weights": (1.0,) * len(actor.rules),
+        "weights": actor.weights or (1.0,) * len(actor.rules),
     }
 
 

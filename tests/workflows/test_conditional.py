@@ -33,6 +33,7 @@ from melodyconstraints.workflows.conditional import (
     save_knobs,
     train_knobs,
 )
+from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 
 TINY_MODEL_DENSITY = 190
@@ -244,9 +245,11 @@ def test_settings_are_rules_of_notes(knobs, scale, density, specs):
 
 
 @pytest.mark.parametrize("setting", [(None, "40..60"), (None, None, "ambitus:10..14")], ids=str)
-def test_ranges_are_knobs_of_another_model(knobs, setting):
-    with pytest.raises(UsageError, match="take those of --model staff, or train: mc train-actor"):
-        knobs.at(*setting)
+def test_other_rules_and_ranges_are_searched_for(knobs, setting):
+    actor = knobs.at("D-dorian", *setting[1:])
+    assert isinstance(actor, SearchActor)
+    z = torch.randn(5, 8)
+    assert torch.equal(actor.shift(z), knobs.at("D-dorian").shift(z))
 
 
 @pytest.mark.parametrize("scale", ["D-dorian", "C,D,E,F,G,A,B", [11, 0, 2, 4, 5, 7, 9]])
@@ -302,8 +305,8 @@ def test_only_satisfying_melodies_are_kept(knobs):
         (
             "0,7",
             200,
-            "the knobs reach from 3 pitch classes on and up to 192 notes, got 2 and 200; train an "
-            "actor for that with: mc train-actor --rule pitch-classes:0,7 --rule density:200",
+            "the knobs reach from 3 pitch classes on and up to 192 notes, got 2 and 200; leave "
+            "the knobs out: mc generate --rule pitch-classes:0,7 --rule density:200",
         ),
         ("cmajor", 193, "up to 192 notes, got 7 and 193"),
     ],

@@ -148,7 +148,7 @@ def test_what_no_melody_satisfies_ends_the_search(knobs):
     actor.callback = lambda *counts: told.append(counts)
     assert len(actor.generate(1, seed=1)) == 1
     assert told[-1] == (0, 5 + 395)  # 400 draws for the one that is wanted
-    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 1005 were"):
+    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 5005 were"):
         actor.generate_satisfying(1, seed=1)
 
 
@@ -160,3 +160,32 @@ def test_every_dimension_is_in_one_block(knobs):
 
 def test_each_knob_is_an_attribute():
     assert {knob.attribute for knob in KNOBS.values()} <= set(NAMES)
+
+
+def test_satisfying_melodies_are_searched_for_longer(knobs):
+    """A yes or no that few satisfy: a plain search gives up, since nothing comes nearer."""
+
+    def is_rare(melody):
+        return float(len(melody) > 1 and melody.pitches[0] % 12 == 1 and len(melody) % 7 == 0)
+
+    actor = knobs.at(None, None, is_rare)
+    for patience in (1, 100):
+        actor.search = EvolutionSearch(fresh=1, patience=patience)
+        melodies, _ = actor.generate_satisfying(1, max_draws=3_000, seed=1)
+        assert is_rare(melodies[0]) == 1
+
+
+def test_what_a_search_refuses(knobs, tmp_path):
+    actor = knobs.at("D-dorian")
+    with pytest.raises(UsageError, match="n must be at least 1, got 0"):
+        actor.generate_satisfying(0)
+    with pytest.raises(UsageError, match="a search has learned nothing to save"):
+        actor.save(tmp_path)
+    assert repr(actor).startswith("SearchActor(scale:D-dorian; ")
+
+
+def test_knobs_of_another_model_go_with_a_search():
+    knobs = load_knobs(model=load_model("bundled"))
+    actor = knobs.at("D-dorian", "30..250", "final-note:A")
+    assert actor.names == ["pitch-classes:2,4,5,7,9,11,0", "final-note:A", "density:30..250"]
+    assert actor.generate(1, seed=1)[0].pitches[-1] % 12 == 9
