@@ -171,7 +171,7 @@ def test_satisfying_melodies_are_searched_for_longer(knobs):
     actor = knobs.at(None, None, is_rare)
     for patience in (1, 100):
         actor.search = EvolutionSearch(fresh=1, patience=patience)
-        melodies, _ = actor.generate_satisfying(1, max_draws=3_000, seed=1)
+        melodies, _ = actor.generate_satisfying(1, max_draws=30_000, seed=1)
         assert is_rare(melodies[0]) == 1
 
 
