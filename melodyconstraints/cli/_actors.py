@@ -104,7 +104,7 @@ class ActorSource:
             return None
 
         from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import has_knobs_for, load_knobs
+        from melodyconstraints.workflows.conditional import has_conditional_actor_for, load_knobs
         from melodyconstraints.workflows.knobs import searching
 
         if self.actor_folder is not None:
@@ -117,7 +117,7 @@ class ActorSource:
                 allow_code=self.allow_code,
             )
         model = load_model(self.model_folder)
-        if self.scale is not None or has_knobs_for(model, self.specs):
+        if self.scale is not None or has_conditional_actor_for(model, self.specs):
             return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
         return searching(model, self.specs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,7 @@ def _train(
         raise failed
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
     if actor.rules and actor.best < FEW:
-        asked = " ".join(f"--rule {rule.spec}" for rule in actor.rules)
+        asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
         talk().print(
             f"{actor.best:.0%} of its melodies satisfy every rule; a search without an actor may "
             f"find more: mc generate {asked}"

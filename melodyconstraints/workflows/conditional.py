@@ -252,7 +252,7 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
     save_pair(knobs, Path(folder), KIND, knobs.model, config={}, card=card, half=True)
 
 
-def has_knobs_for(model: MelodyVAE, specs: Sequence[str]) -> bool:
+def has_conditional_actor_for(model: MelodyVAE, specs: Sequence[str]) -> bool:
     """Whether a model comes with a conditional actor for every rule."""
     home = home_of(model)
     least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]

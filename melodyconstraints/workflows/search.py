@@ -60,13 +60,9 @@ class SearchActor(MelodyActor):
         return f"SearchActor({', '.join(self.names) or 'no rule'}; {self.model.fingerprint[:12]})"
 
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
-        """Draw ``n`` melodies and search on from those that do not satisfy every rule.
+        """Draw ``n`` melodies, and search on from those that do not satisfy every rule.
 
-        Args:
-            options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
-
-        Raises:
-            UsageError: n below 1, or an option outside its range.
+        Arguments and errors are those of :meth:`.MelodyActor.generate`.
         """
         return self._evolved(n, self.sampling(options), self.search).melodies
 

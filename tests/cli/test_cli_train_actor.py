@@ -164,6 +164,8 @@ def test_a_rule_that_is_never_satisfied_is_told_with_the_best_that_was_found(tra
     assert f"Error: none of {actor.decoded} melodies satisfied every rule" in result.stderr
     assert f"in the last round: cmajor {reward:.3g} (satisfied by 0%). " in result.stderr
     assert "mc rules check RULE" in result.stderr
+    assert "0% of its melodies satisfy every rule; a search without an actor" in result.stderr
+    assert "may find more: mc generate --rule cmajor\n" in result.stderr
     assert "Traceback" not in result.stderr
 
 
