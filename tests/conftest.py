@@ -1,5 +1,6 @@
 """What all tests share: seeded generators, one thread, small models, and the real data's place."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from hypothesis import settings
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -22,6 +24,10 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
+
+settings.register_profile("same", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+"""Every run sees the same examples; ``HYPOTHESIS_PROFILE=default`` draws new ones."""
 
 REAL_MIDI = Path(__file__).parents[2] / "shared" / "data" / "midi"
 

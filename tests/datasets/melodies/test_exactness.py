@@ -899,22 +899,24 @@ def written(division, signatures, notes):
 def bars_of_4_4(division, signatures, notes):
     """The first ticks of the whole bars, in lists without a gap, as far as the music goes.
 
-    The first step of a bar begins half a step before the bar line.
+    The first step of a bar begins half a step before the bar line, and a change of metre less than
+    half a step off a bar line is meant for it.
     """
+    near = Fraction(division, 8)
     end = max(end for _, _, end, _ in notes)
-    last_start = max(start for _, start, _, _ in notes) + Fraction(division, 8)
-    metres = {0: (4, 2)} | dict(sorted(signatures, key=lambda signature: signature[0]))
-    changes = sorted(metres)
-    stretches, tick, metre = [], 0, metres[0]
+    last_start = max(start for _, start, _, _ in notes) + near
+    changes = dict(sorted(signatures, key=lambda signature: signature[0]))
+    stretches, tick, metre = [], 0, (4, 2)
     while tick < end or tick <= last_start:
+        for change in [change for change in changes if change < tick + near]:
+            metre = changes.pop(change)
         length = Fraction(4 * division * metre[0], 2 ** metre[1])
-        change = next((other for other in changes if tick < other < tick + length), None)
-        following = tick + length if change is None else change
-        if metre in {(4, 2), (2, 1)} and change is None:
+        following = min([tick + length, *(c for c in changes if c <= tick + length - near)])
+        if metre in {(4, 2), (2, 1)} and following == tick + length:
             if not stretches or stretches[-1][-1] + length != tick:
                 stretches.append([])
             stretches[-1].append(tick)
-        tick, metre = following, metres.get(following, metre)
+        tick = following
     return stretches
 
 
