@@ -104,9 +104,14 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "scale": [],
         "tempo": 96.0,
         "program": 40,
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
         "wav": False,
+        "beside": [],
         "drawn": 1,
         "key": "C",
+        "chords": [],
     }
 
 

@@ -139,6 +139,11 @@ def test_json_says_the_same_for_machines(
         "program": 41,
         "original": "out-original.mid",
         "picture": "out.png",
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
+        "wav": False,
+        "beside": [],
     }
     expected = transform_workflow.transform(
         load_actor(tiny_actor_folder),

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from itertools import groupby
+from types import ModuleType
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, fromstring, indent, tostring
 
@@ -138,16 +139,24 @@ def _is_legible(place: int, length: int, note: int | None) -> bool:
     return place % start == 0 and place + length <= STEPS_PER_BAR
 
 
-def _element(tag: str, *content: Any, **attributes: Any) -> Any:
-    """An element of MusicXML; content is other elements or one value."""
+def load_library() -> ModuleType:
+    """The elements of the package ``musicxml``.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
-        library = import_module("musicxml.xmlelement.xmlelement")
+        return import_module("musicxml.xmlelement.xmlelement")
     except ModuleNotFoundError as error:
         raise UsageError(
             f"MusicXML needs {error.name}, which is not installed; "
             "install it with: pip install 'melodyconstraints[notation]'"
         ) from error
-    make = getattr(library, "XML" + "".join(word.capitalize() for word in tag.split("-")))
+
+
+def _element(tag: str, *content: Any, **attributes: Any) -> Any:
+    """An element of MusicXML; content is other elements or one value."""
+    make = getattr(load_library(), "XML" + "".join(word.capitalize() for word in tag.split("-")))
     is_value = len(content) == 1 and isinstance(content[0], str | int)
     made = make(*content if is_value else (), **attributes)
     for child in () if is_value else content:
