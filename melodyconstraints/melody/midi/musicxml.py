@@ -125,7 +125,8 @@ def _cut(start: int, end: int, note: int | None) -> Iterator[Symbol]:
         place = now % STEPS_PER_BAR
         fits = (one for one in _LENGTHS if now + one <= end and _is_legible(place, one, note))
         length = next(fits)
-        yield Symbol(now, length, note, now > start, now + length < end)
+        is_note = note is not None
+        yield Symbol(now, length, note, is_note and now > start, is_note and now + length < end)
         now += length
 
 
