@@ -4,7 +4,8 @@ A staff for each melody, in treble or bass clef by its height, four bars to a li
 symbol within a beat, or from a beat on where it lasts one beat, and from beats 1 and 3 on where it
 lasts one and a half, two or more up to the bar line; longer notes and notes across beats are tied.
 Rests are joined to the longest that starts at a multiple of itself. Short notes of a beat that no
-rest divides are beamed. Without a key, each staff has the signature that its notes fit best.
+rest divides are beamed. Without a key, each staff has the signature that its notes fit best. A
+melody with notes below 13 is written in higher octaves, with the way down to its sound.
 
 The package ``musicxml`` (MIT) checks every element within a bar against the schema while it is
 made, which takes a few milliseconds; equal notes are made once.
@@ -35,8 +36,8 @@ _DOTTED = {12: 8, 6: 4, 3: 2}
 """Sixteenths of a dotted note, and of the same without its dot."""
 _LENGTHS = sorted([*_TYPES, *_DOTTED], reverse=True)
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
-_LOWEST = 12
-"""Lowest pitch of MusicXML's octave 0."""
+_LOWEST, _HIGHEST = 13, 130
+"""Pitches that lie in MusicXML's octaves 0 to 9 by any of their names."""
 _BASS = 57
 """Mean pitch below which a melody stands in bass clef."""
 _BARS_PER_LINE = 4
@@ -68,7 +69,7 @@ def to_musicxml(arrangement: Arrangement) -> bytes:
     """The text of a ``.musicxml`` file.
 
     Raises:
-        UsageError: a pitch below 12, or the package ``musicxml`` is missing.
+        UsageError: a melody of more than ten octaves, or the package ``musicxml`` is missing.
     """
     root = Element("score-partwise", version="4.0")
     names = [f"P{number}" for number in range(1, len(arrangement.tracks) + 1)]
@@ -185,11 +186,6 @@ def _part_head(own: str, track: Track) -> Any:
 def _bars(track: Track, arrangement: Arrangement, *, is_first: bool) -> Iterator[list[Element]]:
     """What stands in each bar of a staff."""
     melody, performance = track.melody, arrangement.performance
-    if len(melody) and melody.pitches.min() < _LOWEST:
-        raise UsageError(
-            f"MusicXML writes pitches from {_LOWEST}, got {melody.pitches.min()} in "
-            f"{printable(track.name)}; transpose the melody"
-        )
     sharps = sharps_for(melody.events) if arrangement.key is None else sharps_of(arrangement.key)
     chords = dict(arrangement.chord_changes()) if is_first else {}
     for bar, symbols in groupby(symbols_of(melody), lambda one: one.start // STEPS_PER_BAR):
@@ -209,13 +205,24 @@ def _bars(track: Track, arrangement: Arrangement, *, is_first: bool) -> Iterator
 def _attributes(melody: Melody, sharps: int) -> Element:
     is_low = len(melody) and melody.pitches.mean() < _BASS
     sign, line = ("F", 4) if is_low else ("G", 2)
+    octaves = [_element("chromatic", 0), _element("octave-change", -_octaves_up(melody))]
     return _checked(
         "attributes",
         _element("divisions", STEPS_PER_QUARTER),
         _element("key", _element("fifths", sharps)),
         _element("time", _element("beats", "4"), _element("beat-type", "4")),
         _element("clef", _element("sign", sign), _element("line", line)),
+        *([_element("transpose", *octaves)] if _octaves_up(melody) else []),
     )
+
+
+def _octaves_up(melody: Melody) -> int:
+    """Octaves by which a melody is written above its sound: MusicXML has none below its 0."""
+    low, high = melody.pitches.min(initial=_LOWEST), melody.pitches.max(initial=_LOWEST)
+    octaves = int(-((low - _LOWEST) // 12))
+    if high + 12 * octaves > _HIGHEST:
+        raise UsageError(f"MusicXML has ten octaves, got a melody of pitches {low} to {high}")
+    return octaves
 
 
 def _tempo(tempo: float, performance: Performance) -> Element:
@@ -255,13 +262,15 @@ def _bar_notes(
 ) -> list[Element]:
     """The notes and rests of a bar."""
     velocities = performance.velocities(melody.onsets) if performance.velocity != FLAT else None
+    up = 12 * _octaves_up(melody)
     letters, shown = altered_letters(sharps), dict[tuple[str, int], int]()
     notes = []
     for symbol, beams in zip(symbols, _beamed(symbols), strict=True):
         if symbol.note is None:
             notes.append(_rest(symbol.length))
             continue
-        spelled = spell(int(melody.pitches[symbol.note]), sharps)
+        pitch = int(melody.pitches[symbol.note]) + up
+        spelled = spell(pitch, sharps)
         line = (spelled.step, spelled.octave)
         in_force = shown.get(line, letters.get(spelled.step, 0))
         sign = ""

@@ -66,8 +66,8 @@ def write_melody(
             :class:`melodyconstraints.melody.performance.Performance`.
 
     Raises:
-        UsageError: no melody; a tempo, program, key or chord that is none; for MusicXML, a pitch
-            below 12 or no package ``musicxml``.
+        UsageError: no melody; a tempo, program, key or chord that is none; for MusicXML,
+            more than ten octaves, or the package ``musicxml`` is missing.
     """
     write_arrangement(Arrangement.of(melodies, name, program, **options), Path(path))
 

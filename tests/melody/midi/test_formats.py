@@ -175,6 +175,7 @@ def in_musicxml(part):
         length = int(note.findtext("duration"))
         if note.find("rest") is None:
             step, octave = note.findtext("pitch/step"), int(note.findtext("pitch/octave"))
+            octave += int(part.findtext(".//octave-change", "0"))
             pitch = NATURALS[step] + int(note.findtext("pitch/alter", "0")) + 12 * octave + 12
             if note.find("tie[@type='stop']") is not None:
                 notes[-1][1] += length
@@ -262,9 +263,17 @@ def test_without_a_key_the_signature_is_the_best_fitting_one_and_low_notes_are_i
     assert [spell(pitch, -2)[:2] for pitch in (46, 51, 54)] == [("B", -1), ("E", -1), ("F", 1)]
 
 
-def test_musicxml_needs_its_package_and_pitches_from_12(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="writes pitches from 12, got 11 in Melody; transpose"):
-        write_melody(Melody.from_notes([(0, 4, 11)]), tmp_path / "a.musicxml")
+def test_musicxml_writes_the_lowest_notes_an_octave_higher(tmp_path):
+    melody = Melody.from_notes([(0, 4, 0), (4, 4, 11), (8, 4, 60)])
+    write_melody(melody, tmp_path / "a.musicxml", key="C#")
+    root = etree.parse(tmp_path / "a.musicxml")
+    musicxml_schema().assertValid(root)
+    assert in_musicxml(root.find("part")) == notes_of(melody)
+    with pytest.raises(UsageError, match="has ten octaves, got a melody of pitches 0 to 120"):
+        write_melody(Melody.from_notes([(0, 4, 0), (4, 4, 120)]), tmp_path / "b.musicxml")
+
+
+def test_musicxml_needs_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "musicxml.xmlelement.xmlelement", None)
     with pytest.raises(UsageError, match=r"pip install 'melodyconstraints\[notation\]'"):
         write_melody(MELODIES[0], tmp_path / "a.musicxml")
