@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.melody.midi import musicxml
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.performance import Performance
@@ -224,11 +225,14 @@ def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):
     assert set(contents(tmp_path / "out")) == {"melody-001.mid", "manifest.json", "mine.txt"}
 
 
-def test_other_formats_stand_beside_the_midi_files_and_go_with_them(mc, tmp_path):
+def test_other_formats_stand_beside_the_midi_files_and_go_with_them(
+    generate, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(musicxml, "to_musicxml", lambda arrangement: b"a score")  # in ten octaves
     formats = [
         word for name in ("mid", "tracks", "dawproject", "musicxml") for word in ("--format", name)
     ]
-    mc("generate", "-n", 2, *formats, "--seed", 5)
+    generate("-n", 2, *formats, "--seed", 5)
     alone = [read_melody(tmp_path / "out" / f"melody-00{number}.mid") for number in (1, 2)]
     together = tmp_path / "out" / "melodies-tracks.mid"
     for track, one in enumerate(alone, 1):
@@ -236,12 +240,13 @@ def test_other_formats_stand_beside_the_midi_files_and_go_with_them(mc, tmp_path
     others = ["melody-001.musicxml", "melody-002.musicxml", together.name, "melodies.dawproject"]
     assert manifest_of(tmp_path / "out")["beside"] == others
     plain = contents(tmp_path / "out")
-    mc("generate", "-n", 2, "--seed", 5, "--velocity", "shaped", "--swing", 60, "--overwrite")
+    assert plain["melody-001.musicxml"] == b"a score"
+    generate("-n", 2, "--seed", 5, "--velocity", "shaped", "--swing", 60, "--overwrite")
     assert set(plain) - set(contents(tmp_path / "out")) == set(others)
     path = tmp_path / "out" / "melody-001.mid"
     assert read_melody(path).melody == alone[0].melody
     performance = Performance("shaped", 60, seed=5)
-    expected = to_midi_file(alone[0].melody, name="melody-001", performance=performance)
+    expected = to_midi_file(alone[0].melody, key="C", name="melody-001", performance=performance)
     assert list(mido.MidiFile(path)) == list(expected)
 
 
