@@ -4,7 +4,7 @@ A MIDI file has format 1, 480 ticks a quarter, a first track with tempo, 4/4, ke
 chords as markers, and a track for each melody. All end on the last bar line, so that a DAW shows
 16 whole bars. A melody that is written and read
 (:func:`melodyconstraints.melody.midi.selection.read_melody`) is the same melody, unless it swings
-by 62.5% or more.
+by more than 62%.
 """
 
 from __future__ import annotations

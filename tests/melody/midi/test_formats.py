@@ -80,7 +80,7 @@ def test_swing_moves_the_second_eighth_and_the_sixteenths_with_it():
     assert played(MELODIES[1], swing=0) == played(MELODIES[1], swing=50) == played(MELODIES[1])
 
 
-def test_a_file_that_swings_reads_back_the_same_below_62_5_percent(tmp_path):
+def test_a_file_that_swings_reads_back_the_same_up_to_62_percent(tmp_path):
     melody = Melody.from_notes([(2 * n, 2, 60 + n) for n in range(16)])
     for swing in (62, 63):
         write_melody(melody, tmp_path / "a.mid", performance=Performance(swing=swing))
