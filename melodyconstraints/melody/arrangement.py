@@ -86,6 +86,8 @@ class Arrangement:
         check_tempo(self.tempo)
         if self.key is not None:
             sharps_of(self.key)
+        if len(self.chords) > BARS:
+            raise UsageError(f"there are {BARS} bars, one a chord, got {len(self.chords)} chords")
         for symbol in self.chords:
             if parse_chord(symbol) is None:
                 raise UsageError(f"{symbol!r} is no chord; write C, F#m7 or Bbmaj7, for example")

@@ -25,6 +25,8 @@ from melodyconstraints.storage.text import printable
 
 _QUARTERS = BARS * QUARTERS_PER_BAR
 _MASTER = "master"
+_WRITER = {"name": "melodyconstraints", "version": "1"}
+"""The version is raised where what is written changes."""
 
 
 def to_dawproject(arrangement: Arrangement) -> bytes:
@@ -46,7 +48,7 @@ def _metadata() -> Element:
 
 def _project(arrangement: Arrangement) -> Element:
     root = Element("Project", version="1.0")
-    SubElement(root, "Application", name="melodyconstraints", version="1")
+    SubElement(root, "Application", _WRITER)
     transport = SubElement(root, "Transport")
     bounds = {"min": f"{MIN_TEMPO:g}", "max": f"{MAX_TEMPO:g}", "unit": "bpm"}
     SubElement(transport, "Tempo", bounds, value=f"{arrangement.tempo:.6f}", id="tempo")

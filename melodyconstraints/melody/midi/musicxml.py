@@ -203,7 +203,7 @@ def _bars(track: Track, arrangement: Arrangement, *, is_first: bool) -> Iterator
 
 
 def _attributes(melody: Melody, sharps: int) -> Element:
-    is_low = len(melody) and melody.pitches.mean() < _BASS
+    is_low = len(melody) > 0 and melody.pitches.mean() < _BASS
     sign, line = ("F", 4) if is_low else ("G", 2)
     octaves = [_element("chromatic", 0), _element("octave-change", -_octaves_up(melody))]
     return _checked(

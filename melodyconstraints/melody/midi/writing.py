@@ -16,6 +16,7 @@ from typing import Unpack
 
 import mido
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.arrangement import Arrangement, ArrangementOptions, Track
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.names import readable_name
@@ -28,6 +29,7 @@ from melodyconstraints.melody.units import (
     steps_to_ticks,
 )
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import printable
 
 _LAST_TICK = steps_to_ticks(STEPS)
 _DRUMS = 9
@@ -57,7 +59,7 @@ def write_melody(
     """Write one melody, or several as tracks of one file.
 
     Args:
-        path: ``.dawproject``, ``.musicxml``; any other ending makes a MIDI file.
+        path: its ending says the format: ``.mid``, ``.midi``, ``.dawproject``, ``.musicxml``.
         name: of the track, numbered where there are several; written as UTF-8, it may come from a
             file's name in any encoding.
         program: General MIDI program in [0, 127].
@@ -66,8 +68,8 @@ def write_melody(
             :class:`melodyconstraints.melody.performance.Performance`.
 
     Raises:
-        UsageError: no melody; a tempo, program, key or chord that is none; for MusicXML,
-            more than ten octaves, or the package ``musicxml`` is missing.
+        UsageError: another ending; no melody; a tempo, program, key or chord that is none; for
+            MusicXML, more than ten octaves, or the package ``musicxml`` is missing.
     """
     write_arrangement(Arrangement.of(melodies, name, program, **options), Path(path))
 
@@ -87,7 +89,12 @@ def _encoder(path: Path) -> Callable[[Arrangement], bytes]:
             from melodyconstraints.melody.midi.musicxml import to_musicxml
 
             return to_musicxml
-    return midi_bytes
+        case ".mid" | ".midi":
+            return midi_bytes
+    raise UsageError(
+        "melodies are written as .mid, .midi, .dawproject or .musicxml, got "
+        f"{printable(path.name)}"
+    )
 
 
 def midi_bytes(arrangement: Arrangement) -> bytes:

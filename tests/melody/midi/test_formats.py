@@ -99,29 +99,25 @@ def test_shaped_velocities_follow_metre_and_phrase():
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
+    ("make", "error"),
     [
-        ({"performance": {"velocity": "loud"}}, "velocity must be flat or shaped, got 'loud'"),
-        ({"performance": {"swing": 25}}, r"swing must be 0 \(straight\) or from 50 .* got 25"),
-        ({"performance": {"swing": 76}}, "to 75 percent .* got 76"),
-        ({"performance": {"swing": float("nan")}}, "got nan"),
-        ({"chords": ["C", "H"]}, "'H' is no chord; write C, F#m7"),
+        (lambda: Performance("loud"), "velocity must be flat or shaped, got 'loud'"),
+        (lambda: Performance(swing=25), r"swing must be 0 \(straight\) or from 50 .* got 25"),
+        (lambda: Performance(swing=76), "to 75 percent .* got 76"),
+        (lambda: Performance(swing=float("nan")), "got nan"),
+        (lambda: to_midi_file([], chords=["C"]), "there is no melody to write"),
+        (lambda: to_midi_file(MELODIES, chords=["C"] * 17), "are 16 bars, .* got 17 chords"),
+        (lambda: to_midi_file(MELODIES, chords=["C", "H"]), "'H' is no chord; write C, F#m7"),
     ],
 )
-def test_what_cannot_be_played_is_refused(options, error):
+def test_what_cannot_be_played_is_refused(make, error):
     with pytest.raises(UsageError, match=error):
-        to_midi_file(
-            MELODIES[0],
-            **{
-                key: Performance(**value) if key == "performance" else value
-                for key, value in options.items()
-            },
-        )
+        make()
 
 
-def test_no_melody_is_no_file(tmp_path):
-    with pytest.raises(UsageError, match="there is no melody to write"):
-        write_melody([], tmp_path / "a.dawproject")
+def test_an_unknown_ending_makes_no_file(tmp_path):
+    with pytest.raises(UsageError, match=r"as .mid, .midi, .dawproject or .musicxml, got a.mxl"):
+        write_melody(MELODIES[0], tmp_path / "a.mxl")
     assert not list(tmp_path.iterdir())
 
 
