@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.midi.selection import read_melody
     from melodyconstraints.melody.midi.sound import write_wav
     from melodyconstraints.melody.midi.writing import write_melody
+    from melodyconstraints.melody.performance import Performance
     from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
     from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -46,6 +47,7 @@ _HOMES = {
     "Melody": "melody.events",
     "MelodyActor": "workflows.actor",
     "MelodyDataset": "datasets.melodies.torch_dataset",
+    "Performance": "melody.performance",
     "Rule": "rules",
     "all_of": "rules",
     "any_of": "rules",
@@ -79,6 +81,7 @@ __all__ = [
     "Melody",
     "MelodyActor",
     "MelodyDataset",
+    "Performance",
     "Rule",
     "all_of",
     "any_of",
