@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count, cycle
@@ -68,11 +68,16 @@ def play(
         PortError: no MIDI port can be had, or it is gone.
     """
     if follow is not None and (clock or tempo is not None):
-        raise UsageError("the clock that is followed sets the tempo: give no tempo, and send no clock")
-    choices = {"tempo": tempo, "program": program, "channel": channel}
-    melody_piece(Melody.from_notes([])).played(**choices)  # refuses before anything sounds
+        raise UsageError(
+            "the clock that is followed sets the tempo: give no tempo, and send no clock"
+        )
+
+    def choose(piece: Piece) -> Piece:
+        return piece.played(tempo=tempo, program=program, channel=channel)
+
+    choose(melody_piece(Melody.from_notes([])))  # refuses before anything sounds
     found = _pieces(source, seed, announce)
-    chosen = (piece.played(**choices) for piece in (cycle(found) if loop else found))
+    chosen = map(choose, cycle(found) if loop else found)
     with ExitStack() as stack:
         stack.enter_context(signals_interrupt())
         opened = open_output(port, virtual=virtual) if isinstance(port, str) else port
@@ -84,7 +89,7 @@ def play(
             raise UsageError(f"{source} holds no MIDI file that can be played")
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     """The same items, each computed in a thread while the one before is in use."""
     waiting = iter(items)
     with ThreadPoolExecutor(1) as pool:

@@ -28,7 +28,7 @@ from melodyconstraints.melody.midi.pieces import (
 from melodyconstraints.melody.midi.ports import Port
 
 _SPIN_SECONDS = 0.001
-"""Before a deadline, in which the time is read over and over: a sleep may last that much longer."""
+"""Before a deadline, in which the time is read over and over; a sleep may last too long by it."""
 _LEAD_SECONDS = 0.05
 """Before the first message of a piece that no other leads to."""
 _SWITCH_SECONDS = 0.0005
