@@ -6,6 +6,7 @@ Ctrl-C too, all that sounds is ended.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ _LEAD_SECONDS = 0.05
 """Before the first message of a piece that no other leads to."""
 _SWITCH_SECONDS = 0.0005
 """For which another Python thread, such as one that draws melodies, keeps the player waiting."""
+_PRIORITY = 1
+"""The lowest of the real-time priorities, any of which goes before all usual processes."""
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 """Controller of the pedal, and the lowest value at which it is down."""
 
@@ -205,7 +208,7 @@ def play_pieces(
         PortError: the port is gone.
     """
     player, count = Player(port), 0
-    with _quick_switches():
+    with _punctual():
         try:
             for piece in pieces:
                 announce(piece.title)
@@ -231,11 +234,26 @@ def _ending(message: bytes) -> tuple[bytes, bool]:
 
 
 @contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let no Python thread keep another waiting for long."""
-    before = sys.getswitchinterval()
+def _punctual() -> Iterator[None]:
+    """Let no Python thread keep another waiting for long, nor, where it is allowed, a process."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    in_front = _set_policy("SCHED_OTHER", "SCHED_RR", _PRIORITY)
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(interval)
+        if in_front:
+            _set_policy("SCHED_RR", "SCHED_OTHER", 0)
+
+
+def _set_policy(before: str, after: str, priority: int) -> bool:
+    """Schedule this thread, not those that it starts, by another policy; false if it may not."""
+    try:
+        alone = os.SCHED_RESET_ON_FORK
+        if os.sched_getscheduler(0) & ~alone != getattr(os, before):
+            return False
+        os.sched_setscheduler(0, getattr(os, after) | alone, os.sched_param(priority))
+    except (AttributeError, OSError):  # not Linux, or no right to it
+        return False
+    return True

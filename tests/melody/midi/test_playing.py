@@ -1,6 +1,8 @@
 """Pieces, and when and in what order their messages are sent, whatever interrupts them."""
 
 import io
+import os
+import sys
 from collections import Counter
 from itertools import repeat
 
@@ -137,6 +139,30 @@ def test_a_port_that_is_gone_ends_the_playing():
     port = FakePort(timer, range(1, 99), error=PortError("gone"))
     with pytest.raises(PortError, match="gone"):
         play_pieces([PIECE], port, InternalClock(timer), pulses=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_RR"), reason="no policies of Linux")
+def test_a_player_goes_before_others_only_while_it_plays(monkeypatch):
+    policy = [os.SCHED_OTHER]
+
+    def schedule(process, new, parameters):
+        assert new & os.SCHED_RESET_ON_FORK
+        policy[0] = new
+
+    monkeypatch.setattr(os, "sched_getscheduler", lambda process: policy[0])
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    timer, interval, seen = FakeTimer(), sys.getswitchinterval(), []
+
+    def announce(title):
+        seen.append((policy[0] & ~os.SCHED_RESET_ON_FORK, sys.getswitchinterval() < interval))
+
+    for _ in range(2):
+        play_pieces([PIECE], FakePort(timer), InternalClock(timer), announce=announce)
+        assert (policy[0], sys.getswitchinterval()) == (
+            os.SCHED_OTHER | os.SCHED_RESET_ON_FORK,
+            interval,
+        )
+    assert seen == [(os.SCHED_RR, True)] * 2
 
 
 def followed(*statuses, seconds=0.02):
