@@ -5,7 +5,7 @@
     python benchmarks/extraction.py MIDI_DIR --hostile HOSTILE_DIR
 
 ``MIDI_DIR`` holds one folder a collection; the ``--song`` ones are read for the speeds (under many
-names where there are more of them), all of it for the kills.
+names where there are more of them), all of it for the kills and the disturbances.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from statistics import median
 from typing import Any
 
 import click
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +40,9 @@ from melodyconstraints.storage.text import unicode_name
 NOT_READ = {Reject.UNREADABLE, Reject.TOO_LARGE, Reject.TOO_MANY_NOTES, Reject.NO_NOTES}
 FAULTS = {Reject.CRASHED, Reject.TIME, Reject.MEMORY}
 MC = (Path(sys.executable).with_name("mc"), "extract-melodies")
+PARTS = ["speed", "scale", "hostile", "kills", "disturbed"]
 PATIENCE_SECONDS = 600
+WORKER_KILLS, BUSY = 6, 6
 REPEATS = 5
 FEW, MANY, VERY_MANY = 5_000, 50_000, 200_000
 
@@ -65,7 +68,7 @@ print(json.dumps({"reading": (last - first) * done / (done - before), "peak": in
 @click.option("--hostile", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--song", "songs", multiple=True, default=["pop909", "nottingham"])
 @click.option("--kills", default=20, show_default=True)
-@click.option("--only", multiple=True, type=click.Choice(["speed", "scale", "hostile", "kills"]))
+@click.option("--only", multiple=True, type=click.Choice(PARTS))
 def main(
     midi_dir: Path, hostile: Path | None, songs: tuple[str, ...], kills: int, only: tuple[str, ...]
 ) -> None:
@@ -78,6 +81,7 @@ def main(
             "scale": lambda: scale([midi_dir / song for song in songs], scratch),
             "hostile": lambda: hostility(hostile, scratch) if hostile else iter(()),
             "kills": lambda: killings(midi_dir, kills, scratch),
+            "disturbed": lambda: disturbances(midi_dir, kills, scratch),
         }
         for part in only or parts:
             for row in parts[part]():
@@ -262,13 +266,7 @@ def _safely(question: Callable[[], bool]) -> bool:
 
 def killings(midi_dir: Path, kills: int, scratch: Path) -> Iterator[tuple[str, str, str]]:
     """``kill -9`` at random moments, ``--resume``, and the bytes of the store."""
-
-    def run(output: Path, *options: str) -> subprocess.Popen[bytes]:
-        command = [*MC, midi_dir, "-o", output, *options]
-        return subprocess.Popen(  # noqa: S603
-            list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
+    run = partial(extraction, midi_dir)
     whole = scratch / "undisturbed"
     duration = seconds(lambda: run(whole).wait())
     generator = random.Random(0)  # noqa: S311
@@ -284,6 +282,55 @@ def killings(midi_dir: Path, kills: int, scratch: Path) -> Iterator[tuple[str, s
             same += contents(output) == contents(whole)
         shutil.rmtree(output)
     yield f"byte-identical stores after {kills} kills", f"{same}", f"{kills}"
+
+
+def extraction(midi_dir: Path, output: Path, *options: str, **environment: str) -> Any:
+    """A running ``mc extract-melodies``."""
+    command = [*MC, midi_dir, "-o", output, *options]
+    return subprocess.Popen(  # noqa: S603
+        list(map(str, command)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+
+
+def disturbances(midi_dir: Path, runs: int, scratch: Path) -> Iterator[tuple[str, str, str]]:
+    """Workers killed by others, and a first run on a busy machine: the bytes of the store."""
+    whole, output = scratch / "undisturbed", scratch / "disturbed"
+    extraction(midi_dir, whole).wait()
+    generator, killed, same = random.Random(0), 0, 0  # noqa: S311
+    for _ in range(runs):
+        process = extraction(midi_dir, output, "--jobs", "2")
+        killed += kill_workers(process, WORKER_KILLS, generator)
+        same += contents(output) == contents(whole)
+        shutil.rmtree(output)
+    yield f"byte-identical stores of {runs} runs, {killed} workers killed", f"{same}", f"{runs}"
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
+    try:
+        cache = str(scratch / "cold")
+        extraction(midi_dir, output, "--jobs", "4", NUMBA_CACHE_DIR=cache).wait()
+    finally:
+        for process in busy:
+            process.kill()
+    yield (
+        f"nothing compiled, four workers beside {BUSY} busy processes: the same bytes",
+        "yes" if contents(output) == contents(whole) else "no",
+        "yes",
+    )
+
+
+def kill_workers(process: Any, most: int, generator: random.Random) -> int:
+    """Kill children of a process, at random moments, until it ends; how many."""
+    parent, killed = psutil.Process(process.pid), 0
+    while process.poll() is None:
+        time.sleep(generator.uniform(0.05, 0.5))
+        with suppress(psutil.Error):
+            workers = [w for w in parent.children() if w.status() != psutil.STATUS_ZOMBIE]
+            if workers and killed < most:
+                generator.choice(workers).kill()
+                killed += 1
+    return killed
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -50,16 +50,19 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_exception_handler(MelodyConstraintsError, _toolkit_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
     engine = engine or Engine()
+    jobs = Jobs(settings.folder / "jobs")
+    app.include_router(_rules(settings, engine))
     app.include_router(_melodies(settings, engine))
     app.include_router(_files(settings))
-    app.include_router(_jobs(settings, engine, Jobs(settings.folder / "jobs")))
+    app.include_router(_work(settings, engine, jobs))
+    app.include_router(_jobs(jobs))
     app.include_router(_history(History(settings.folder / "history")))
     _serve_page(app, _page_files(PAGE))
     return app
 
 
-def _melodies(settings: Settings, engine: Engine) -> APIRouter:
-    """Rules and melodies; what draws them is imported when it is first asked for."""
+def _rules(settings: Settings, engine: Engine) -> APIRouter:
+    """What there is, before a melody is drawn."""
     router = APIRouter(tags=["melodies"])
 
     @router.get("/status")
@@ -87,6 +90,13 @@ def _melodies(settings: Settings, engine: Engine) -> APIRouter:
     def check_rule_code(asked: schemas.CodeRequest) -> Answer:
         """Check a rule in Python, and keep it under the specification that is returned."""
         return check_code(asked.text, settings)
+
+    return router
+
+
+def _melodies(settings: Settings, engine: Engine) -> APIRouter:
+    """Melodies; what draws them is imported when it is first asked for."""
+    router = APIRouter(tags=["melodies"])
 
     @router.post("/generate")
     def generate(asked: schemas.GenerateRequest) -> Answer:
@@ -160,7 +170,7 @@ def _files(settings: Settings) -> APIRouter:
     return router
 
 
-def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
+def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     """Work that takes longer: transformations and trainings."""
     router = APIRouter(tags=["jobs"])
 
@@ -194,6 +204,13 @@ def _jobs(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
             return train_in_process(job, model.folder, asked, folder, settings)
 
         return jobs.start("train", specs_of(asked.rules), work).summary()
+
+    return router
+
+
+def _jobs(jobs: Jobs) -> APIRouter:
+    """What has become of that work."""
+    router = APIRouter(tags=["jobs"])
 
     @router.get("/jobs")
     def all_jobs() -> Answer:

@@ -98,37 +98,42 @@ def train(
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings)
+    names = [rule.name for rule in rules]
     recipe, ends = recipe or PRESETS["default"], list[float]()
 
     def callback(record: RoundRecord) -> None:
         ends.append(time.monotonic())
-        done = len(ends)
-        each = (ends[-1] - ends[0]) / max(done - 1, 1)
-        report(
-            {
-                "progress": done / recipe.rounds,
-                "seconds_left": round(each * (recipe.rounds - done), 1) if done > 1 else None,
-                "rules": [rule.name for rule in rules],
-                "rewards": [round(value, 4) for value in record.rewards],
-                "satisfied": [round(value, 4) for value in record.satisfied],
-                "all_satisfied": round(record.all_satisfied, 4),
-            }
-        )
+        report({"rules": names, **_progress(ends, recipe.rounds), **_curves(record)})
         if stopped():
             raise KeyboardInterrupt
 
-    report({"progress": 0.0, "rules": [rule.name for rule in rules]})
-    weights = [wish.weight for wish in ordered]
+    report({"progress": 0.0, "rules": names})
     actor = train_actor(
         model,
         rules,
         settings=recipe,
-        weights=weights,
+        weights=[wish.weight for wish in ordered],
         form=asked.form or AUTO,
         callback=callback,
     )
     actor.save(folder)
     return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
+
+
+def _progress(ends: list[float], rounds: int) -> Answer:
+    """Share of the rounds that are done, and seconds left, by the times at which they ended."""
+    done = len(ends)
+    each = (ends[-1] - ends[0]) / max(done - 1, 1)
+    left = round(each * (rounds - done), 1) if done > 1 else None
+    return {"progress": done / rounds, "seconds_left": left}
+
+
+def _curves(record: RoundRecord) -> Answer:
+    return {
+        "rewards": [round(value, 4) for value in record.rewards],
+        "satisfied": [round(value, 4) for value in record.satisfied],
+        "all_satisfied": round(record.all_satisfied, 4),
+    }
 
 
 def _run(

@@ -191,10 +191,7 @@ def evaluate_model(
         UsageError: ``n`` below 2, or another split.
         StoreError: ``store`` is no finished melody store, or a split has fewer than 2 melodies.
     """
-    if n < 2:
-        raise UsageError(f"n must be at least 2, since distributions are compared; got {n}")
-    if split not in HELD_OUT:
-        raise UsageError(f"split must be {' or '.join(HELD_OUT)}, got {split!r}")
+    _check(n, split)
     sampling = Sampling.of(options)
     say = announce or (lambda _: None)
     say("reading the store")
@@ -230,6 +227,13 @@ def evaluate_model(
         decoded=decoded.free,
         samples=samples,
     )
+
+
+def _check(n: int, split: str) -> None:
+    if n < 2:
+        raise UsageError(f"n must be at least 2, since distributions are compared; got {n}")
+    if split not in HELD_OUT:
+        raise UsageError(f"split must be {' or '.join(HELD_OUT)}, got {split!r}")
 
 
 def _structures(

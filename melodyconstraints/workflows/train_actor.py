@@ -109,15 +109,14 @@ def train_actor(
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        needs_bank = found and settings.bank and form == AUTO
-        if bank is None and (needs_bank or realism is True):
+        starts = bool(found and settings.bank and form == AUTO)  # with what is decoded already
+        if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
-        decoded = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
-        decoded = decoded if form == AUTO else None  # the bank's melodies are in no form
+        decoded = _decoded(bank, form)
         _announce(found, decoded, announce)
         learned = {"rules": found, "method": method, "form": form, "examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
@@ -133,6 +132,15 @@ def train_actor(
             callback=callback,
         )
     return MelodyActor(model=model, **(vars(pair) | learned))
+
+
+def _decoded(
+    bank: Bank | tuple[Tensor, Melodies] | None, form: str
+) -> tuple[Tensor, Melodies] | None:
+    """Points and melodies of a bank, which are in no form."""
+    if form != AUTO:
+        return None
+    return (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
 
 
 def size_of_folder(

@@ -144,18 +144,11 @@ def transform(
             noise = torch.randn(start.shape, generator=generator).to(start.device)
             z = start + actor.model.sigma_bar * noise
         search = _Neighbourhood(actor, melody, z, frozenset(keep_bars), generator)
-        best = search.run(actor.shift(z) if knobs else None)
-        moved, result = best.point, best.melody
-        if strength != 1:
-            moved = z + strength * (best.point - z)
-            result = search.decode(moved)[0]
+        moved, result = search.moved(actor.shift(z) if knobs else None, strength)
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
-        transformed.append(
-            replace(
-                unchanged, melody=result, after=after, distance=distance, decoded=search.decoded
-            )
-        )
+        found = {"melody": result, "after": after, "distance": distance}
+        transformed.append(replace(unchanged, decoded=search.decoded, **found))
     return transformed
 
 
@@ -337,6 +330,14 @@ class _Neighbourhood:
             points += [self._way_back(best.point), self.around(best.point, NEAR)]
             best = self._try(torch.cat(points))
         return best
+
+    def moved(self, shifted: Tensor | None, strength: float) -> tuple[Tensor, Melody]:
+        """The point at a share of the way to the best one, ``(1, Z)``, and its melody."""
+        best = self.run(shifted)
+        if strength == 1:
+            return best.point, best.melody
+        point = self.start + strength * (best.point - self.start)
+        return point, self.decode(point)[0]
 
     def project(self, candidate: _Candidate) -> Tensor:
         """The point of a candidate with all of the original that the rules allow."""

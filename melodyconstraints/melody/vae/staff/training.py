@@ -223,8 +223,8 @@ def train_staff_generator(
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
     generator = np.random.default_rng(settings.seed)
-    picked = np.sort(generator.permutation(len(events))[:SAMPLE])
-    sample = transpose_randomly(events[picked], generator)
+    picked = events[np.sort(generator.permutation(len(events))[:SAMPLE])]
+    sample = transpose_randomly(picked, generator)
     batches = MelodyBatches(events, sources, settings.batch_size, settings.seed, balance=BALANCE)
     watched = torch.from_numpy(held_out.astype(np.int64)).to(device)
 
@@ -242,14 +242,14 @@ def train_staff_generator(
             callback=callback,
         )
 
-    if start is not None:
+    share = 0.0 if start else BARS_SHARE
+    if start:
         model.load_state_dict(start.state_dict())
     else:
-        stage("bars", model.bars, BarObjective(model), BARS_SHARE)
+        stage("bars", model.bars, BarObjective(model), share)
         measure_tables(model, sample)
     model.bars.encoder.requires_grad_(False)
-    share = 1.0 if start is not None else 1 - BARS_SHARE
-    state = stage("prior", model, PriorObjective(model), share)
+    state = stage("prior", model, PriorObjective(model), 1 - share)
     model.offset.copy_(model.offset + measure_offset(model))
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
