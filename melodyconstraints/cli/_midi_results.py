@@ -42,12 +42,15 @@ def write_results(
     picture: Path | None = None,
     *,
     pitch_classes: Collection[int] | None = None,
+    columns: int = 2,
+    same_pitches: bool = False,
     wav: bool = False,
 ) -> None:
     """Write MIDI files and, where a path is given, the picture of all piano rolls.
 
     Args:
         pitch_classes: notes outside them are drawn in another colour.
+        columns, same_pitches: see :func:`.plot_melodies`.
         wav: write a WAV file beside every MIDI file.
     """
     from melodyconstraints.melody.midi.writing import write_melody
@@ -72,6 +75,8 @@ def write_results(
             picture,
             titles=[result.title for result in results],
             pitch_classes=pitch_classes,
+            columns=columns,
+            same_pitches=same_pitches,
         )
     if wav:
         _write_sound(results)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from melodyconstraints.cli._common import option_group
 from melodyconstraints.storage.files import check_writable, write_atomically
 from melodyconstraints.storage.text import json_text
 
@@ -37,6 +38,28 @@ wav_option = click.option(
     help="Write a WAV file beside every MIDI file: by fluidsynth with the SoundFont that "
     "MELODYCONSTRAINTS_SOUNDFONT names or that is installed, else as a plucked string.",
 )
+playback_options = option_group(
+    "playback",
+    dict,
+    {
+        "tempo": click.option(
+            "--tempo",
+            type=click.FloatRange(10, 1000),
+            default=120.0,
+            show_default=True,
+            help="Quarter notes a minute.",
+        ),
+        "program": click.option(
+            "--program",
+            type=click.IntRange(0, 127),
+            default=0,
+            show_default=True,
+            help="General MIDI instrument; 0 is a piano.",
+        ),
+        "wav": wav_option,
+    },
+)
+"""How melodies are played, handed over as ``playback``: ``tempo``, ``program``, ``wav``."""
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in OUTPUT."
 )
