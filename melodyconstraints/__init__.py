@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.midi.selection import read_melody
     from melodyconstraints.melody.midi.sound import write_wav
     from melodyconstraints.melody.midi.writing import write_melody
+    from melodyconstraints.melody.performance import Performance
     from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
     from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.play import play
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
     from melodyconstraints.workflows.train_actor import train_actor
     from melodyconstraints.workflows.transform import transform
@@ -47,6 +49,7 @@ _HOMES = {
     "Melody": "melody.events",
     "MelodyActor": "workflows.actor",
     "MelodyDataset": "datasets.melodies.torch_dataset",
+    "Performance": "melody.performance",
     "Rule": "rules",
     "all_of": "rules",
     "any_of": "rules",
@@ -63,6 +66,7 @@ _HOMES = {
     "load_knobs": "workflows.conditional",
     "load_model": "melody.vae.checkpoint",
     "negate": "rules",
+    "play": "workflows.play",
     "read_melody": "melody.midi.selection",
     "read_store": "datasets.melodies.store",
     "read_table": "datasets.melodies.store",
@@ -81,6 +85,7 @@ __all__ = [
     "Melody",
     "MelodyActor",
     "MelodyDataset",
+    "Performance",
     "Rule",
     "all_of",
     "any_of",
@@ -97,6 +102,7 @@ __all__ = [
     "load_knobs",
     "load_model",
     "negate",
+    "play",
     "read_melody",
     "read_store",
     "read_table",

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "rules": {
         "errors",
         "latent.satisfaction",
-        *("melody.events", "melody.notes", "melody.units"),
+        *("melody.chords", "melody.events", "melody.keys", "melody.notes", "melody.units"),
         *("melody.metrics.modes", "melody.metrics.statistics", "melody.midi.scores"),
     },
     "datasets": set(),

@@ -1,4 +1,4 @@
-"""``docs/python.md`` has every public name, and its quick examples run."""
+"""``docs/python.md`` has every public name, and quick examples of the docs run."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 
 import melodyconstraints as mc
 
-PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.+?)```", PAGE, flags=re.DOTALL)
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE, FORMATS = ((DOCS / name).read_text(encoding="utf-8") for name in ("python.md", "formats.md"))
+SNIPPETS = re.findall(r"```python\n(.+?)```", PAGE + FORMATS, flags=re.DOTALL)
 QUICK = [snippet for snippet in SNIPPETS if "train_actor" not in snippet]
 
 
@@ -17,10 +18,10 @@ def test_every_public_name_is_documented():
     assert set(mc.__all__) <= set(re.findall(r"`(\w+)`", table))
 
 
-@pytest.mark.parametrize("snippet", QUICK, ids=["melodies", "rules"])
+@pytest.mark.parametrize("snippet", QUICK, ids=["melodies", "rules", "formats"])
 def test_the_quick_examples_run(snippet, tmp_path, monkeypatch, quick_search):
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet, "docs/python.md", "exec"), {})  # noqa: S102
+    exec(compile(snippet, "docs", "exec"), {})  # noqa: S102
 
 
 def test_the_long_example_compiles():

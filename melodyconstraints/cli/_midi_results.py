@@ -1,20 +1,160 @@
-"""Results of a command as MIDI files, with a picture of their piano rolls and their sound."""
+"""Results of a command as MIDI files, and beside them other formats, piano rolls and sound."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from melodyconstraints.cli._common import option_group
 from melodyconstraints.melody.events import Melody
+from melodyconstraints.melody.performance import FLAT, STRAIGHT, VELOCITIES, Performance
 from melodyconstraints.melody.units import DEFAULT_TEMPO
 
 if TYPE_CHECKING:
+    from melodyconstraints.melody.arrangement import Arrangement
     from melodyconstraints.melody.midi.selection import FoundMelody
 
 _FEWEST_DIGITS = 3
 """Digits in the names of numbered files, so that they sort."""
+MID, TRACKS, DAWPROJECT, MUSICXML = FORMATS = ("mid", "tracks", "dawproject", "musicxml")
+_SCORE = ".musicxml"
+_ENDINGS_OF_ALL = {TRACKS: "-tracks.mid", DAWPROJECT: ".dawproject"}
+"""Formats that hold all melodies, and how the names of their files end."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is written beside MIDI files, and how notes are played.
+
+    Raises:
+        UsageError: a swing that is none.
+    """
+
+    formats: tuple[str, ...] = ()
+    velocity: str = FLAT
+    swing: float = STRAIGHT
+    wav: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "swing", self.performance(0).swing)
+
+    def performance(self, seed: int) -> Performance:
+        """How notes are played; the seed is that of the command."""
+        return Performance(self.velocity, self.swing, seed)
+
+    def beside(self, midi: Iterable[Path], picture: Path) -> list[Path]:
+        """Files that are written beside the MIDI files of a run, or of one input.
+
+        Args:
+            midi: a file for each melody.
+            picture: of all melodies, whether it is drawn or not.
+        """
+        endings = [*([".wav"] if self.wav else []), *([_SCORE] if self.scores else [])]
+        alone = [path.with_suffix(ending) for path in midi for ending in endings]
+        return [*alone, *self.of_all(picture)]
+
+    def facts(self, beside: Iterable[Path]) -> dict[str, Any]:
+        """What a manifest says of how the melodies were written."""
+        return asdict(self) | {"beside": [path.name for path in beside]}
+
+    @property
+    def scores(self) -> bool:
+        """Whether each melody is written as MusicXML."""
+        return MUSICXML in self.formats
+
+    def of_all(self, picture: Path) -> list[Path]:
+        """Files that hold all melodies; they are named like their picture."""
+        return [
+            picture.with_name(picture.stem + ending)
+            for one, ending in _ENDINGS_OF_ALL.items()
+            if one in self.formats
+        ]
+
+
+def _check_formats(
+    context: click.Context, option: click.Parameter, formats: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse, before any work, a format whose package is missing."""
+    if MUSICXML in formats:
+        from melodyconstraints.melody.midi.musicxml import load_library
+
+        load_library()
+    return formats
+
+
+def _check_sound(context: click.Context, option: click.Parameter, wav: bool) -> bool:
+    """Refuse, before any work, a SoundFont that is none."""
+    if wav:
+        from melodyconstraints.melody.midi.sound import find_soundfont
+
+        find_soundfont()
+    return wav
+
+
+export_options = option_group(
+    "export",
+    Export,
+    {
+        "formats": click.option(
+            "--format",
+            "formats",
+            type=click.Choice(FORMATS),
+            multiple=True,
+            callback=_check_formats,
+            help="Write beside the MIDI file of each melody (mid, always written): tracks, a MIDI "
+            "file with all of them; dawproject, a project with all of them; musicxml, a score of "
+            "each. May be given several times.",
+        ),
+        "velocity": click.option(
+            "--velocity",
+            type=click.Choice(VELOCITIES),
+            default=FLAT,
+            show_default=True,
+            help="shaped: accents on strong beats, phrases of four bars that swell and fade.",
+        ),
+        "swing": click.option(
+            "--swing",
+            type=float,
+            default=STRAIGHT,
+            show_default=True,
+            help="Percent of a beat for its first eighth: 50 (or 0) is straight, 66.7 triplets, "
+            "75 dotted.",
+        ),
+        "wav": click.option(
+            "--wav",
+            is_flag=True,
+            callback=_check_sound,
+            help="Write a WAV file beside every MIDI file: by fluidsynth with the SoundFont that "
+            "MELODYCONSTRAINTS_SOUNDFONT names or that is installed, else as a plucked string.",
+        ),
+    },
+)
+"""What is written and how notes are played, handed over as ``export``."""
+playback_options = option_group(
+    "playback",
+    dict,
+    {
+        "tempo": click.option(
+            "--tempo",
+            type=click.FloatRange(10, 1000),
+            default=120.0,
+            show_default=True,
+            help="Quarter notes a minute.",
+        ),
+        "program": click.option(
+            "--program",
+            type=click.IntRange(0, 127),
+            default=0,
+            show_default=True,
+            help="General MIDI instrument; 0 is a piano.",
+        ),
+    },
+)
+"""How melodies are played, handed over as ``playback``: ``tempo`` and ``program``."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +167,7 @@ class MidiResult:
         tempo: in quarters a minute.
         program: General MIDI instrument, from 0.
         key: key signature, as MIDI names it.
+        chords: symbols, one a bar.
     """
 
     melody: Melody
@@ -35,39 +176,40 @@ class MidiResult:
     tempo: float = DEFAULT_TEMPO
     program: int = 0
     key: str | None = None
+    chords: tuple[str, ...] = ()
 
 
 def write_results(
     results: Sequence[MidiResult],
-    picture: Path | None = None,
+    picture: Path,
+    export: Export,
     *,
+    seed: int,
+    plot: bool,
     pitch_classes: Collection[int] | None = None,
     columns: int = 2,
     same_pitches: bool = False,
-    wav: bool = False,
 ) -> None:
-    """Write MIDI files and, where a path is given, the picture of all piano rolls.
+    """Write MIDI files, what is wanted beside them and the picture of all piano rolls.
 
     Args:
+        seed: of the velocities' chance.
+        plot: whether the picture is drawn.
         pitch_classes: notes outside them are drawn in another colour.
         columns, same_pitches: see :func:`.plot_melodies`.
-        wav: write a WAV file beside every MIDI file.
     """
-    from melodyconstraints.melody.midi.writing import write_melody
+    from melodyconstraints.melody.midi.writing import write_arrangement
 
-    for result in results:
-        if result.path is None:
-            continue
-        result.path.parent.mkdir(parents=True, exist_ok=True)
-        write_melody(
-            result.melody,
-            result.path,
-            tempo=result.tempo,
-            program=result.program,
-            key=result.key,
-            name=result.path.stem,
-        )
-    if picture is not None:
+    written = {result.path: result for result in results if result.path is not None}
+    performance = export.performance(seed)
+    for path, result in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        alone = _arrangement({path: result}, performance)
+        for ending in [path.suffix, *([_SCORE] if export.scores else [])]:
+            write_arrangement(alone, path.with_suffix(ending))
+    for path in export.of_all(picture):
+        write_arrangement(_arrangement(written, performance), path)
+    if plot:
         from melodyconstraints.melody.plots import plot_melodies
 
         plot_melodies(
@@ -78,17 +220,27 @@ def write_results(
             columns=columns,
             same_pitches=same_pitches,
         )
-    if wav:
-        _write_sound(results)
+    if export.wav:
+        _write_sound(written, performance)
 
 
-def _write_sound(results: Sequence[MidiResult]) -> None:
+def _arrangement(results: Mapping[Path, MidiResult], performance: Performance) -> Arrangement:
+    """Tracks with the names of their files; the first tempo, key and chords are those of all."""
+    from melodyconstraints.melody.arrangement import Arrangement, Track
+
+    tracks = [Track(one.melody, path.stem, one.program) for path, one in results.items()]
+    tempo = next(one.tempo for one in results.values())
+    key = next((one.key for one in results.values() if one.key), None)
+    chords = next((one.chords for one in results.values() if one.chords), ())
+    return Arrangement(tracks, tempo, key, chords, performance)
+
+
+def _write_sound(results: Mapping[Path, MidiResult], performance: Performance) -> None:
     from melodyconstraints.melody.midi.sound import write_wav
 
-    for result in results:
-        if result.path is not None:
-            wav = result.path.with_suffix(".wav")
-            write_wav(result.melody, wav, tempo=result.tempo, program=result.program)
+    for path, one in results.items():
+        played: dict[str, Any] = {"tempo": one.tempo, "program": one.program}
+        write_wav(one.melody, path.with_suffix(".wav"), performance=performance, **played)
 
 
 def source_facts(file: Path, found: FoundMelody) -> dict[str, Any]:

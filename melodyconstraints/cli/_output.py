@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from melodyconstraints.cli._common import option_group
 from melodyconstraints.storage.files import check_writable, write_atomically
 from melodyconstraints.storage.text import json_text
 
@@ -20,46 +19,6 @@ PICTURE = "melodies.png"
 _PICTURES = "melodies*.png"
 
 plot_option = click.option("--plot", is_flag=True, help="Write piano rolls beside the MIDI files.")
-
-
-def _check_sound(context: click.Context, option: click.Parameter, wav: bool) -> bool:
-    """Refuse, before any work, a SoundFont that is none."""
-    from melodyconstraints.melody.midi.sound import find_soundfont
-
-    if wav:
-        find_soundfont()
-    return wav
-
-
-wav_option = click.option(
-    "--wav",
-    is_flag=True,
-    callback=_check_sound,
-    help="Write a WAV file beside every MIDI file: by fluidsynth with the SoundFont that "
-    "MELODYCONSTRAINTS_SOUNDFONT names or that is installed, else as a plucked string.",
-)
-playback_options = option_group(
-    "playback",
-    dict,
-    {
-        "tempo": click.option(
-            "--tempo",
-            type=click.FloatRange(10, 1000),
-            default=120.0,
-            show_default=True,
-            help="Quarter notes a minute.",
-        ),
-        "program": click.option(
-            "--program",
-            type=click.IntRange(0, 127),
-            default=0,
-            show_default=True,
-            help="General MIDI instrument; 0 is a piano.",
-        ),
-        "wav": wav_option,
-    },
-)
-"""How melodies are played, handed over as ``playback``: ``tempo``, ``program``, ``wav``."""
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier run left in OUTPUT."
 )
@@ -80,8 +39,8 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
         return []
     try:
         manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-        names = [Path(name).name for entry in manifest[entries] for name in _files(entry)]
-        files = with_wav((output / name for name in names), manifest.get("wav", False))
+        names = [name for entry in manifest[entries] for name in _files(entry)]
+        files = [output / Path(name).name for name in [*names, *manifest.get("beside", [])]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         message = f"{output} holds other files; choose an empty or new folder"
         raise click.UsageError(message) from error
@@ -93,13 +52,6 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
 def _files(entry: dict[str, Any]) -> list[str]:
     """The files of an entry of a manifest; it may have an original and a picture of its own."""
     return [entry["file"], *(entry[key] for key in ("original", "picture") if key in entry)]
-
-
-def with_wav(files: Iterable[Path], wav: bool) -> list[Path]:
-    """Files of a run, and of a run with ``--wav`` the WAV file beside every MIDI file."""
-    files = list(files)
-    midi = [file for file in files if file.suffix.lower() in MIDI_SUFFIXES]
-    return [*files, *(file.with_suffix(".wav") for file in midi if wav)]
 
 
 def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
@@ -134,8 +86,8 @@ def remove_earlier(earlier: Iterable[Path], written: Iterable[Path]) -> None:
 def write_manifest(output: Path, facts: dict[str, Any]) -> None:
     """Say how the folder's melodies were made; ``melodies`` names their files.
 
-    ``wav`` says whether each MIDI file has a WAV file beside it. The manifest is written before
-    them: a later run knows by it what a run that failed has left.
+    ``beside`` names what is written beside those. The manifest is written before them: a later
+    run knows by it what a run that failed has left.
     """
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / MANIFEST, (json_text(facts) + "\n").encode(), durable=False)

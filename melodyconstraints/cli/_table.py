@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
+from melodyconstraints.storage.machine import signals_interrupt
 from melodyconstraints.storage.text import printable
 
 Rows = Mapping[str, tuple[str, str]]
@@ -42,13 +43,14 @@ class CommandTable(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the program; what a console's encoding does not have is printed as ``?``.
 
-        Rules that plot open no windows.
+        Rules that plot open no windows. SIGTERM ends a command as Ctrl-C does.
         """
         os.environ["MPLBACKEND"] = "Agg"
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        return super().main(*args, **options)
+        with signals_interrupt():
+            return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of use."""

@@ -17,14 +17,19 @@ from melodyconstraints.cli._common import (
     sampling_options,
     talk,
 )
-from melodyconstraints.cli._midi_results import MidiResult, numbered, write_results
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    numbered,
+    playback_options,
+    write_results,
+)
 from melodyconstraints.cli._output import (
     PICTURE,
     earlier_run,
     overwrite_option,
-    playback_options,
     remove_earlier,
-    with_wav,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
 @click.option("-n", "count", type=click.IntRange(1), default=1, show_default=True)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Folder to make.")
 @playback_options
+@export_options
 @sampling_options
 @overwrite_option
 def command(
@@ -61,6 +67,7 @@ def command(
     count: int,
     output: Path,
     playback: dict[str, Any],
+    export: Export,
     sampling: SamplingOptions,
     overwrite: bool,
 ) -> None:
@@ -70,8 +77,8 @@ def command(
     mc compare --actor actors/cmajor --actor actors/both -n 4 -o figure/
 
     The picture OUTPUT/melodies.png is the paper's Figure 6: a row for each z, a column for the
-    prior and for each actor, notes outside of the actors' scale in red. All melodies of a row are
-    decoded with the same draws; each is written as a MIDI file, too.
+    prior and for each actor, notes outside of a scale that the actors share in red. All melodies
+    of a row are decoded with the same draws; each is written as a MIDI file, too.
     """  # noqa: D301 (click wants the character)
     earlier = earlier_run(output, overwrite)
 
@@ -96,9 +103,21 @@ def command(
         **asdict(how),
         **playback,
     }
-    write_manifest(output, {**facts, "melodies": entries})
-    remove_earlier(earlier, with_wav((path for path, _, _ in drawn), playback["wav"]))
-    _write(drawn, entries, output / PICTURE, len(columns), **playback)
+    files = [path for path, _, _ in drawn]
+    beside = export.beside(files, output / PICTURE)
+    write_manifest(output, facts | export.facts(beside) | {"melodies": entries})
+    remove_earlier(earlier, [*files, *beside])
+    scales = {actor.pitch_classes for actor in actors} - {None}
+    write_results(
+        [_result(*one, entry, playback) for one, entry in zip(drawn, entries, strict=True)],
+        output / PICTURE,
+        export,
+        seed=how.seed,
+        plot=True,
+        pitch_classes=scales.pop() if len(scales) == 1 else None,
+        columns=len(columns),
+        same_pitches=True,
+    )
     _print(entries)
 
 
@@ -117,11 +136,13 @@ def _load(folders: Sequence[Path], model_folder: Path | None, **options: Any) ->
 
 def _known_rules(actors: Sequence[MelodyActor]) -> list[Rule]:
     """Rules of all actors that have rewards, each once; a warning for those that have none."""
+    from melodyconstraints.rules.registry import distinct
+
     rules = {rule.spec: rule for actor in actors for rule in actor.rules}
     missing = {rule.spec: rule for actor in actors for rule in actor.missing_rules}
     for rule in missing.values():
         click.echo(f"Warning: {printable(rule.why)}", err=True)
-    return [rule for spec, rule in rules.items() if spec not in missing]
+    return distinct(rule for spec, rule in rules.items() if spec not in missing)
 
 
 def _entry(path: Path, melody: Melody, rules: Sequence[Rule]) -> dict[str, Any]:
@@ -130,32 +151,18 @@ def _entry(path: Path, melody: Melody, rules: Sequence[Rule]) -> dict[str, Any]:
     return {"file": path.name, "notes": len(melody), "rewards": rewards}
 
 
-def _write(
-    drawn: Sequence[tuple[Path, Melody, MelodyActor | None]],
-    entries: Sequence[dict[str, Any]],
-    picture: Path,
-    columns: int,
-    *,
-    tempo: float,
-    program: int,
-    wav: bool,
-) -> None:
-    """Write MIDI files and the picture; notes are red outside of a scale that the actors share."""
-    results = []
-    for (path, melody, actor), entry in zip(drawn, entries, strict=True):
-        rewards = "".join(f"; {name} {value:.3g}" for name, value in entry["rewards"].items())
-        title = f"{path.stem}: {entry['notes']} notes{rewards}"
-        key = actor.key if actor else None
-        results.append(MidiResult(melody, path, title, tempo=tempo, program=program, key=key))
-    scales = {actor.pitch_classes for _, _, actor in drawn if actor} - {None}
-    write_results(
-        results,
-        picture,
-        pitch_classes=scales.pop() if len(scales) == 1 else None,
-        columns=columns,
-        same_pitches=True,
-        wav=wav,
-    )
+def _result(
+    path: Path,
+    melody: Melody,
+    actor: MelodyActor | None,
+    entry: dict[str, Any],
+    playback: dict[str, Any],
+) -> MidiResult:
+    """What is written and drawn of a melody."""
+    rewards = "".join(f"; {name} {value:.3g}" for name, value in entry["rewards"].items())
+    title = f"{path.stem}: {entry['notes']} notes{rewards}"
+    implied: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}
+    return MidiResult(melody, path, title, **playback, **implied)
 
 
 def _print(entries: Sequence[dict[str, Any]]) -> None:

@@ -11,15 +11,20 @@ import click
 
 from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
 from melodyconstraints.cli._common import FOLDER, sampling_options, talk
-from melodyconstraints.cli._midi_results import MidiResult, numbered, write_results
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    numbered,
+    playback_options,
+    write_results,
+)
 from melodyconstraints.cli._output import (
     PICTURE,
     earlier_run,
     overwrite_option,
-    playback_options,
     plot_option,
     remove_earlier,
-    with_wav,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
 @playback_options
+@export_options
 @sampling_options
 @click.option(
     "--only-satisfying", is_flag=True, help="Draw until COUNT melodies satisfy every rule."
@@ -49,6 +55,7 @@ def command(
     count: int,
     output: Path,
     playback: dict[str, Any],
+    export: Export,
     sampling: SamplingOptions,
     only_satisfying: bool,
     allow_none: bool,
@@ -91,10 +98,11 @@ def command(
         **playback,
         "drawn": drawn,
         "key": actor.key if actor else None,
+        "chords": actor.chords if actor else (),
     }
     for rule in actor.missing_rules if actor else []:
         click.echo(f"Warning: {printable(rule.why)}", err=True)
-    satisfied = _write(melodies, output, facts, actor, plot=plot, replaced=earlier)
+    satisfied = _write(melodies, output, facts, actor, export, plot=plot, replaced=earlier)
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
     if satisfied is not None and not only_satisfying:
         context.exit(0 if _say_satisfied(satisfied, count, allow_none) else 1)
@@ -129,6 +137,7 @@ def _write(
     output: Path,
     facts: dict[str, Any],
     actor: MelodyActor | None,
+    export: Export,
     *,
     plot: bool,
     replaced: Sequence[Path],
@@ -146,7 +155,7 @@ def _write(
     wanted = actor.asked if actor else []
     counts = bool(wanted) and all(rule in rules for rule in wanted)
     asked = [rule in wanted for rule in rules]
-    played = {key: facts[key] for key in ("tempo", "program", "key")}
+    played = {key: facts[key] for key in ("tempo", "program", "key", "chords")}
     entries: list[dict[str, Any]] = []
     results = []
     for melody, path, own in zip(
@@ -160,13 +169,17 @@ def _write(
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
         results.append(MidiResult(melody, path, title, **played))
-    write_manifest(output, {**facts, "melodies": entries})
-    files = (output / entry["file"] for entry in entries)
-    remove_earlier(replaced, with_wav(files, facts["wav"]))
+    picture = output / PICTURE
+    files = [output / entry["file"] for entry in entries]
+    beside = export.beside(files, picture)
+    write_manifest(output, facts | export.facts(beside) | {"melodies": entries})
+    remove_earlier(replaced, [*files, *beside])
     write_results(
         results,
-        output / PICTURE if plot else None,
+        picture,
+        export,
+        seed=facts["seed"],
+        plot=plot,
         pitch_classes=actor.pitch_classes if actor else None,
-        wav=facts["wav"],
     )
     return sum(entry["satisfied"] for entry in entries) if counts else None

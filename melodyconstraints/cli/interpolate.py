@@ -14,7 +14,13 @@ from melodyconstraints.cli._common import (
     print_table,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, say_what_was_taken
-from melodyconstraints.cli._midi_results import MidiResult, numbered, write_results
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    numbered,
+    write_results,
+)
 from melodyconstraints.cli._output import (
     PICTURE,
     check_inputs,
@@ -22,8 +28,6 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
     remove_earlier,
-    wav_option,
-    with_wav,
     write_manifest,
 )
 
@@ -74,7 +78,7 @@ Value = TypeVar("Value")
 )
 @likeliest_options
 @plot_option
-@wav_option
+@export_options
 @overwrite_option
 def command(
     start: Path,
@@ -89,7 +93,7 @@ def command(
     program: int | None,
     sampling: SamplingOptions,
     plot: bool,
-    wav: bool,
+    export: Export,
     overwrite: bool,
 ) -> None:
     """Write melodies on the way from A to B as MIDI files, and print how like both they are.
@@ -122,14 +126,15 @@ def command(
     whole = {
         "model": model.fingerprint,
         **sampling,
-        "wav": wav,
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
         "melodies": steps,
     }
-    write_manifest(output, whole)
-    remove_earlier(earlier, with_wav((output / step["file"] for step in steps), wav))
-    write_results(results, output / PICTURE if plot else None, wav=wav)
+    picture, files = output / PICTURE, [output / step["file"] for step in steps]
+    beside = export.beside(files, picture)
+    write_manifest(output, whole | export.facts(beside))
+    remove_earlier(earlier, [*files, *beside])
+    write_results(results, picture, export, seed=sampling["seed"] or 0, plot=plot)
     _print(steps)
 
 

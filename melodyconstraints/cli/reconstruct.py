@@ -23,7 +23,13 @@ from melodyconstraints.cli._inputs import (
     melodies_of,
     stem_of,
 )
-from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    source_facts,
+    write_results,
+)
 from melodyconstraints.cli._output import (
     MIDI_SUFFIXES,
     check_inputs,
@@ -32,8 +38,6 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
     remove_earlier,
-    wav_option,
-    with_wav,
     write_manifest,
 )
 from melodyconstraints.storage.text import printable
@@ -65,7 +69,7 @@ RECONSTRUCTED = "reconstructed"
 )
 @likeliest_options
 @plot_option
-@wav_option
+@export_options
 @overwrite_option
 @json_option
 def command(
@@ -76,7 +80,7 @@ def command(
     variations: int | None,
     sampling: SamplingOptions,
     plot: bool,
-    wav: bool,
+    export: Export,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -95,7 +99,7 @@ def command(
     files, unlisted = files_of(paths)
     files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
-    written = with_wav((path for one in targets.values() for path in one.files(plot)), wav)
+    written = [path for one in targets.values() for path in one.files(plot, export)]
     earlier = (
         earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
     )
@@ -109,14 +113,17 @@ def command(
             _rows(file, found, results, targets[file], plot=plot)
             for (file, found), results in zip(melodies, decoded, strict=True)
         ]
-        facts = {"model": model.fingerprint, **sampling, "variations": variations, "wav": wav}
-        whole: dict[str, Any] = {**facts, "melodies": [row for own in rows for row in own]}
+        beside = [path for one in targets.values() for path in one.beside(export)]
+        facts = {"model": model.fingerprint, **sampling, "variations": variations}
+        whole: dict[str, Any] = {**facts, **export.facts(beside)}
+        whole["melodies"] = [row for own in rows for row in own]
         if not _is_midi(output):
             write_manifest(output, whole)
         remove_earlier(earlier, written)
         for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
-            picture = targets[file].picture if plot else None
-            write_results(_results(found, results, targets[file], own), picture, wav=wav)
+            target = targets[file]
+            shown = _results(found, results, target, own)
+            write_results(shown, target.picture, export, seed=sampling["seed"] or 0, plot=plot)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
@@ -133,8 +140,15 @@ class _Target:
     results: dict[str, Path]
     picture: Path
 
-    def files(self, plot: bool) -> list[Path]:
-        return [self.original, *self.results.values(), *([self.picture] if plot else [])]
+    @property
+    def midi(self) -> list[Path]:
+        return [self.original, *self.results.values()]
+
+    def beside(self, export: Export) -> list[Path]:
+        return export.beside(self.midi, self.picture)
+
+    def files(self, plot: bool, export: Export) -> list[Path]:
+        return [*self.midi, *self.beside(export), *([self.picture] if plot else [])]
 
 
 def _is_midi(output: Path) -> bool:

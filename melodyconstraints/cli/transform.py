@@ -21,14 +21,18 @@ from melodyconstraints.cli._common import (
     talk,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, melodies_of
-from melodyconstraints.cli._midi_results import MidiResult, source_facts, write_results
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    source_facts,
+    write_results,
+)
 from melodyconstraints.cli._output import (
     MIDI_SUFFIXES,
     check_inputs,
     earlier_files,
     overwrite_option,
-    wav_option,
-    with_wav,
 )
 from melodyconstraints.storage.text import printable
 
@@ -110,7 +114,7 @@ change_options = option_group(
 )
 @change_options
 @choice_options
-@wav_option
+@export_options
 @overwrite_option
 @json_option
 @click.pass_context
@@ -121,7 +125,7 @@ def command(
     output: Path,
     change: dict[str, Any],
     choice: dict[str, Any],
-    wav: bool,
+    export: Export,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -139,7 +143,8 @@ def command(
     source.check()
     source.require_rules()
     target = _target(output, change["variations"])
-    written = with_wav(target.files, wav)
+    beside = export.beside(target.midi, target.picture)
+    written = [*target.midi, target.picture, *beside]
     earlier_files(written, overwrite)
     check_inputs([file], written)
     melodies, _ = melodies_of([file], choice, tell=True)
@@ -154,9 +159,17 @@ def command(
         transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
-    write_results(results, target.picture, pitch_classes=actor.pitch_classes, wav=wav)
+    write_results(
+        results,
+        target.picture,
+        export,
+        seed=change["seed"],
+        plot=True,
+        pitch_classes=actor.pitch_classes,
+    )
     if as_json:
-        print_json(_facts(actor, change) | _source(file, found, target) | {"melodies": rows})
+        facts = _facts(actor, change) | _source(file, found, target) | export.facts(beside)
+        print_json(facts | {"melodies": rows})
     else:
         _print(rows, actor)
     best = max(transformed, key=lambda one: (one.satisfied, float(one.after[one.asked].mean())))
@@ -175,8 +188,8 @@ class _Target:
     picture: Path
 
     @property
-    def files(self) -> list[Path]:
-        return [*self.results, self.original, self.picture]
+    def midi(self) -> list[Path]:
+        return [*self.results, self.original]
 
 
 def _target(output: Path, variations: int) -> _Target:
@@ -201,7 +214,9 @@ def _results(
     for one, path, row in zip(transformed, target.results, rows, strict=True):
         kept = f"{row['notes_out']} notes, {row['notes_kept']:.0%} of the original's kept"
         title = f"{path.stem}, {kept}{_rewards(row['rewards_after'])}"
-        results.append(MidiResult(one.melody, path, title, key=actor.key, **played))
+        results.append(
+            MidiResult(one.melody, path, title, key=actor.key, chords=actor.chords, **played)
+        )
     return results
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS, seconds_per_step
+from melodyconstraints.melody.performance import AS_ON_THE_GRID, Performance
+from melodyconstraints.melody.units import DEFAULT_TEMPO, STEPS, VELOCITY, seconds_per_step
 
 Samples = NDArray[np.float64]
 
@@ -47,7 +48,11 @@ def sample_count(tempo: float, rate: int = SAMPLE_RATE) -> int:
 
 
 def pluck_melody(
-    melody: Melody, *, tempo: float = DEFAULT_TEMPO, rate: int = SAMPLE_RATE
+    melody: Melody,
+    *,
+    tempo: float = DEFAULT_TEMPO,
+    rate: int = SAMPLE_RATE,
+    performance: Performance = AS_ON_THE_GRID,
 ) -> Samples:
     """``(N,)`` samples of 16 bars and a tail of a second; 0 where nothing sounds.
 
@@ -59,16 +64,19 @@ def pluck_melody(
     sound = np.zeros(sample_count(tempo, rate))
     attack = np.linspace(0, 1, round(_ATTACK_SECONDS * rate))
     release = np.cos(np.linspace(0, np.pi, round(_RELEASE_SECONDS * rate))) / 2 + 0.5
+    starts, ends = performance.moved(np.stack([melody.onsets, melody.onsets + melody.durations]))
+    loudness = performance.velocities(melody.onsets) / VELOCITY
     for pitch in np.unique(melody.pitches).tolist():
         own = melody.pitches == pitch
-        held = np.minimum(melody.durations[own] * step, _fading_seconds(pitch))
+        held = np.minimum((ends - starts)[own] * step, _fading_seconds(pitch))
         string = _pluck(pitch, round(held.max() * rate) + len(release), rate)
-        for onset, seconds in zip(melody.onsets[own].tolist(), held.tolist(), strict=True):
+        played = zip(starts[own].tolist(), held.tolist(), loudness[own].tolist(), strict=True)
+        for onset, seconds, loud in played:
             note = string[: round(seconds * rate) + len(release)].copy()
             note[: len(attack)] *= attack
             note[-len(release) :] *= release
             start = round(onset * step * rate)
-            sound[start : start + len(note)] += note
+            sound[start : start + len(note)] += loud * note
     return sound
 
 

@@ -49,6 +49,7 @@ class Rule:
             likeness to real melodies is not expected there.
         takes: input of a function of one melody: a :class:`Melody`, or a key of
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
+        chords: symbols of the chords that the rule implies, one a bar: ``C``, ``F#m7``.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Rule:
     key: str | None = None
     affected_features: frozenset[str] = frozenset()
     takes: str = MELODY
+    chords: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.spec:

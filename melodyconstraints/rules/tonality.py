@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.chords import QUALITIES, Chord, parse_chord
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.modes import STABILITY, sounding_times, tonal_weights
 from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, scale_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
-    parse_note_name,
     parse_number,
     parse_pitch_classes,
     parse_range,
@@ -51,34 +51,6 @@ _STEEPNESS = 4.0
 _LONGEST_NAME = 40
 """Characters of a wrong name of a scale that are compared with others."""
 MOST_ENTROPY = float(np.log2(12))
-
-CHORDS: dict[str, tuple[int, ...]] = {
-    "": (0, 4, 7),
-    "m": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "5": (0, 7),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-    "6": (0, 4, 7, 9),
-    "m6": (0, 3, 7, 9),
-    "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "m7": (0, 3, 7, 10),
-    "mmaj7": (0, 3, 7, 11),
-    "dim7": (0, 3, 6, 9),
-    "m7b5": (0, 3, 6, 10),
-    "aug7": (0, 4, 8, 10),
-    "7sus4": (0, 5, 7, 10),
-    "add9": (0, 2, 4, 7),
-    "madd9": (0, 2, 3, 7),
-    "9": (0, 2, 4, 7, 10),
-    "maj9": (0, 2, 4, 7, 11),
-    "m9": (0, 2, 3, 7, 10),
-}
-"""Quality of a chord to the semitones of its tones above the root."""
-_SAME_CHORDS = {"maj": "", "M": "", "min": "m", "-": "m", "o": "dim", "+": "aug", "sus": "sus4"}
-_SAME_CHORDS |= {"M7": "maj7", "min7": "m7", "-7": "m7", "o7": "dim7", "M9": "maj9", "min9": "m9"}
 
 
 def pitch_classes_rule(name: str, argument: str) -> Rule:
@@ -278,7 +250,7 @@ def beat_chords_rule(name: str, argument: str) -> Rule:
 
 
 chords_rule.__doc__ = (chords_rule.__doc__ or "").replace(
-    "{chords}", ", ".join(filter(None, CHORDS))
+    "{chords}", ", ".join(filter(None, QUALITIES))
 )
 
 
@@ -286,10 +258,11 @@ def _chords_rule(
     name: str, argument: str, what: str, among: Callable[[Notes], Mask] | None
 ) -> Rule:
     text, bounds = with_share(argument)
-    chords = [parse_chord(part.strip()) for part in text.split(",")]
+    chords = [_parse_chord(part.strip()) for part in text.split(",")]
     if len(chords) > BARS:
         raise UsageError(f"a progression has at most {BARS} chords, one a bar, got {len(chords)}")
-    tones = np.array([[pitch % 12 in chord for pitch in range(128)] for chord in chords])
+    sets = [chord.pitch_classes for chord in chords]
+    tones = np.array([[pitch % 12 in allowed for pitch in range(128)] for allowed in sets])
 
     def share(melodies: Melodies) -> Numbers:
         notes = melodies.notes
@@ -297,27 +270,18 @@ def _chords_rule(
         hits = tones[bars, notes.pitches]
         return notes.share(hits, None if among is None else among(notes))
 
-    return range_rule(name, f"share of {what} in the chords {text}", bounds, share)
+    found = range_rule(name, f"share of {what} in the chords {text}", bounds, share)
+    return replace(found, chords=tuple(chord.symbol for chord in chords))
 
 
-def parse_chord(text: str) -> frozenset[int]:
-    """Parse a chord symbol to its pitch classes.
-
-    Raises:
-        UsageError: no root, or an unknown quality.
-
-    >>> sorted(parse_chord("F#m7")), sorted(parse_chord("Bb"))
-    ([1, 4, 6, 9], [2, 5, 10])
-    """
-    match = re.fullmatch(r"([A-Ga-g][#b]?)(.*)", text)
-    root = parse_note_name(match[1]) if match else None
-    quality = _SAME_CHORDS.get(match[2], match[2]) if match else None
-    if root is None or quality not in CHORDS:
+def _parse_chord(text: str) -> Chord:
+    chord = parse_chord(text)
+    if chord is None:
         raise UsageError(
-            f"a chord is a root and one of maj, {', '.join(filter(None, CHORDS))}, got "
+            f"a chord is a root and one of maj, {', '.join(filter(None, QUALITIES))}, got "
             f"{shown(text)}"
         )
-    return frozenset((root + tone) % 12 for tone in CHORDS[quality])
+    return chord
 
 
 def scale_consistency_rule(name: str, argument: str) -> Rule:

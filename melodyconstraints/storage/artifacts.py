@@ -32,6 +32,7 @@ import safetensors.torch
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.storage.files import (
@@ -97,7 +98,7 @@ class Artifact(Generic[Config]):
         Raises:
             ArtifactError: the weights are those of another module, or not finite.
         """
-        with torch.device("meta"):
+        with torch.device("meta"), _NoInitialValues():
             module = build()
         own = module.state_dict()
         wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
@@ -124,6 +125,21 @@ class Artifact(Generic[Config]):
     def misfit(self, why: str) -> ArtifactError:
         """The error of contents that are whole, but not what this version makes sense of."""
         return _misfit(self.folder, why, self.remedy)
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leaves tensors as they are where ``torch.nn.init`` would fill them.
+
+    Of tensors without memory, torch does that in Python and loads its compiler: 2 seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def save_artifact(

@@ -8,35 +8,21 @@ import zipfile
 from datetime import datetime
 from pathlib import Path
 
-from melodyconstraints.melody.midi.writing import to_midi_file
+from melodyconstraints.melody.arrangement import Arrangement, Track
+from melodyconstraints.melody.midi.writing import midi_bytes as arrangement_bytes
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.studio.schemas import MidiRequest, melody_of
 
 MEDIA_TYPE = "audio/midi"
-_DRUMS = 9
-"""Channel, from 0, that General MIDI reserves."""
-_CHANNELS = [channel for channel in range(16) if channel != _DRUMS]
 
 
 def midi_bytes(asked: MidiRequest) -> bytes:
     """One MIDI file, with a track for each melody; more than fifteen share channels."""
-    names = _names(asked)
-    files = [
-        to_midi_file(
-            melody_of(notes), tempo=asked.tempo, program=asked.program, key=asked.key, name=name
-        )
-        for notes, name in zip(asked.melodies, names, strict=True)
+    tracks = [
+        Track(melody_of(notes), name, asked.program)
+        for notes, name in zip(asked.melodies, _names(asked), strict=True)
     ]
-    whole = files[0]
-    for number, file in enumerate(files):
-        for message in file.tracks[1]:
-            if not message.is_meta:
-                message.channel = _CHANNELS[number % len(_CHANNELS)]
-        if number:
-            whole.tracks.append(file.tracks[1])
-    buffer = io.BytesIO()
-    whole.save(file=buffer)
-    return buffer.getvalue()
+    return arrangement_bytes(Arrangement(tracks, asked.tempo, asked.key))
 
 
 def zip_bytes(asked: MidiRequest) -> bytes:

@@ -264,6 +264,11 @@ class MelodyActor(ActorCritic):
         return next((rule.key for rule in self.asked if rule.key), None)
 
     @property
+    def chords(self) -> tuple[str, ...]:
+        """Symbols of the chords that the rules imply, one a bar; empty without such a rule."""
+        return next((rule.chords for rule in self.asked if rule.chords), ())
+
+    @property
     def shortcoming(self) -> str | None:
         """Why the training fell short: interrupted, or nothing satisfied; None if it did not."""
         last = self.records[-1] if self.records else None

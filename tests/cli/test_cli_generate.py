@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+import sys
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.melody.midi import musicxml
 from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.midi.writing import to_midi_file
+from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.sound import sample_count
 from melodyconstraints.melody.vae.checkpoint import (
     DEFAULT_NAME,
@@ -104,9 +108,14 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "scale": [],
         "tempo": 96.0,
         "program": 40,
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
         "wav": False,
+        "beside": [],
         "drawn": 1,
         "key": "C",
+        "chords": [],
     }
 
 
@@ -214,6 +223,47 @@ def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):
     assert contents(tmp_path / "out") == before
     assert generate("-n", 1, "--overwrite").exit_code == 0
     assert set(contents(tmp_path / "out")) == {"melody-001.mid", "manifest.json", "mine.txt"}
+
+
+def test_other_formats_stand_beside_the_midi_files_and_go_with_them(
+    generate, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(musicxml, "to_musicxml", lambda arrangement: b"a score")  # in ten octaves
+    formats = [
+        word for name in ("mid", "tracks", "dawproject", "musicxml") for word in ("--format", name)
+    ]
+    generate("-n", 2, *formats, "--seed", 5)
+    alone = [read_melody(tmp_path / "out" / f"melody-00{number}.mid") for number in (1, 2)]
+    together = tmp_path / "out" / "melodies-tracks.mid"
+    for track, one in enumerate(alone, 1):
+        assert read_melody(together, track=str(track)).melody == one.melody
+    others = ["melody-001.musicxml", "melody-002.musicxml", together.name, "melodies.dawproject"]
+    assert manifest_of(tmp_path / "out")["beside"] == others
+    plain = contents(tmp_path / "out")
+    assert plain["melody-001.musicxml"] == b"a score"
+    generate("-n", 2, "--seed", 5, "--velocity", "shaped", "--swing", 60, "--overwrite")
+    assert set(plain) - set(contents(tmp_path / "out")) == set(others)
+    path = tmp_path / "out" / "melody-001.mid"
+    assert read_melody(path).melody == alone[0].melody
+    performance = Performance("shaped", 60, seed=5)
+    expected = to_midi_file(alone[0].melody, key="C", name="melody-001", performance=performance)
+    assert list(mido.MidiFile(path)) == list(expected)
+
+
+def test_a_swing_or_a_package_that_is_missing_is_told_before_any_work(
+    generate, tmp_path, monkeypatch
+):
+    refused = generate("--swing", 25)
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "Error: swing must be 0 (straight) or from 50 (straight) to 75 percent (66.7: triplets), "
+        "got 25\n"
+    )
+    monkeypatch.setitem(sys.modules, "musicxml.xmlelement.xmlelement", None)
+    refused = generate("--format", "musicxml")
+    assert refused.exit_code == 2
+    assert "install it with: pip install 'melodyconstraints[notation]'" in refused.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_earlier_run_is_kept_when_there_is_nothing_to_replace_it(

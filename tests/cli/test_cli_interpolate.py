@@ -84,7 +84,11 @@ def test_the_table_and_the_manifest_say_how_like_both_ends_each_step_is(
         "model": load_model(tiny_model_folder).fingerprint,
         "seed": 1,
         "temperature": 0.0,
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
         "wav": False,
+        "beside": [],
         "from": {"source": "a.mid", "track": "Flute", "bars": [1, 16]},
         "to": {"source": "b.mid", "track": "Melody", "bars": [5, 20]},
     }

@@ -100,7 +100,11 @@ def test_several_files_go_to_a_folder_with_a_manifest(
         "seed": 1,
         "temperature": 0.0,
         "variations": None,
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
         "wav": False,
+        "beside": [],
     }
     assert set(contents(tmp_path / "out")) == {
         *(first["file"], first["original"], second["file"], second["original"]),

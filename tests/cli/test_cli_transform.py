@@ -107,7 +107,10 @@ def test_the_melody_the_original_their_sound_and_a_picture_are_written(
 def test_tempo_program_and_name_are_those_of_the_input_and_the_key_is_the_rules(
     transform_hard, song, tmp_path
 ):
-    transform_hard("song.mid", "-o", "out.mid")
+    transform_hard("song.mid", "-o", "out.mid", "--format", "tracks", "--format", "dawproject")
+    both = mido.MidiFile(tmp_path / "out-tracks.mid").tracks
+    assert [track.name for track in both[1:]] == ["out-original", "out"]
+    assert (tmp_path / "out.dawproject").exists()
     for name, keys in (("out", ["C"]), ("out-original", [])):
         path = tmp_path / f"{name}.mid"
         assert [m.tempo for m in messages(path, "set_tempo")] == [mido.bpm2tempo(90)]
@@ -139,6 +142,11 @@ def test_json_says_the_same_for_machines(
         "program": 41,
         "original": "out-original.mid",
         "picture": "out.png",
+        "formats": [],
+        "velocity": "flat",
+        "swing": 50.0,
+        "wav": False,
+        "beside": [],
     }
     expected = transform_workflow.transform(
         load_actor(tiny_actor_folder),

@@ -496,6 +496,8 @@ def test_pitch_classes_are_what_all_rules_allow(actor_for):
 def test_the_key_is_that_of_the_first_rule_with_one(actor_for):
     assert actor_for("density:3", "pitch-classes:1", "scale:D-dorian", "gmajor").key == "C"
     assert actor_for("density:3").key is None
+    assert actor_for("density:3", "beat-chords:C, F#min7,60%").chords == ("C", "F#m7")
+    assert actor_for("density:3").chords == ()
 
 
 def test_rewards_have_a_column_a_rule(some_melodies):

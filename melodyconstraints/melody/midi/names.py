@@ -54,6 +54,15 @@ def decode_name(data: bytes) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def readable_name(name: str) -> str:
+    r"""A name that may come from a file's name in any encoding, as text.
+
+    >>> readable_name("caf\udce9")  # as Python has b"caf\xe9"
+    'café'
+    """
+    return decode_name(name.encode("utf-8", "surrogateescape"))
+
+
 def _latin(word: str) -> float:
     """How many characters beyond ASCII of a word are sensible, as for the functions below."""
     beyond = re.findall(r"[^\x00-\x7f]", word)

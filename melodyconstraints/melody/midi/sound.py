@@ -17,7 +17,8 @@ import numpy as np
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.melody.midi.writing import to_midi_file
+from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.melody.performance import AS_ON_THE_GRID, Performance
 from melodyconstraints.melody.sound import (
     SAMPLE_RATE,
     Samples,
@@ -47,7 +48,12 @@ _REMEDY = f"name another in {SOUNDFONT}, or leave that empty for a plucked strin
 
 
 def write_wav(
-    melody: Melody, path: Path | str, *, tempo: float = DEFAULT_TEMPO, program: int = 0
+    melody: Melody,
+    path: Path | str,
+    *,
+    tempo: float = DEFAULT_TEMPO,
+    program: int = 0,
+    performance: Performance = AS_ON_THE_GRID,
 ) -> None:
     """Write a WAV file of 44.1 kHz and 16 bit: 16 bars, and a second in which they die away.
 
@@ -60,9 +66,9 @@ def write_wav(
     """
     soundfont = find_soundfont()
     if soundfont is None:
-        samples = pluck_melody(melody, tempo=tempo)
+        samples = pluck_melody(melody, tempo=tempo, performance=performance)
     else:
-        samples = _play(melody, soundfont, tempo, program)
+        samples = _play(melody, soundfont, tempo, program, performance)
     write_atomically(Path(path), wav_bytes(samples), durable=False)
 
 
@@ -93,11 +99,13 @@ def _is_soundfont(file: Path) -> bool:
     return start[:4] == b"RIFF" and start[8:] == b"sfbk"
 
 
-def _play(melody: Melody, soundfont: Path, tempo: float, program: int) -> Samples:
+def _play(
+    melody: Melody, soundfont: Path, tempo: float, program: int, performance: Performance
+) -> Samples:
     """``(N, 2)`` samples by fluidsynth, which hears the last note out."""
     with TemporaryDirectory() as folder:
         midi, played = Path(folder) / "melody.mid", Path(folder) / "melody.wav"
-        to_midi_file(melody, tempo=tempo, program=program).save(midi)
+        write_melody(melody, midi, tempo=tempo, program=program, performance=performance)
         done = subprocess.run(  # noqa: S603 (no shell; all arguments are files and our own words)
             [_PROGRAM, *_OPTIONS, "-F", str(played), str(soundfont), str(midi)],
             capture_output=True,

@@ -1,104 +1,144 @@
-"""Melodies as MIDI files.
+"""Melodies as files: MIDI, and by the name's ending DAWproject and MusicXML.
 
-Format 1, 480 ticks a quarter, a first track with tempo, 4/4 and key signature, a second with the
-notes. Both end on the last bar line, so that a DAW shows 16 whole bars. A melody that is written
-and read (:func:`melodyconstraints.melody.midi.selection.read_melody`) is the same melody.
+A MIDI file has format 1, 480 ticks a quarter, a first track with tempo, 4/4, key signature and
+chords as markers, and a track for each melody. All end on the last bar line, so that a DAW shows
+16 whole bars. A melody that is written and read
+(:func:`melodyconstraints.melody.midi.selection.read_melody`) is the same melody, unless it swings
+by more than 62%.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Unpack
 
 import mido
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.arrangement import Arrangement, ArrangementOptions, Track
 from melodyconstraints.melody.events import Melody
-from melodyconstraints.melody.midi.names import decode_name
+from melodyconstraints.melody.midi.names import readable_name
+from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.units import (
-    DEFAULT_TEMPO,
     QUARTERS_PER_BAR,
     STEPS,
+    STEPS_PER_BAR,
     TICKS_PER_QUARTER,
-    VELOCITY,
-    check_tempo,
     steps_to_ticks,
 )
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import printable
 
 _LAST_TICK = steps_to_ticks(STEPS)
+_DRUMS = 9
+"""Channel, from 0, that General MIDI reserves."""
+_CHANNELS = [channel for channel in range(16) if channel != _DRUMS]
 
 
 def to_midi_file(
-    melody: Melody,
+    melodies: Melody | Iterable[Melody],
     *,
-    tempo: float = DEFAULT_TEMPO,
-    program: int = 0,
-    key: str | None = None,
     name: str = "Melody",
+    program: int = 0,
+    **options: Unpack[ArrangementOptions],
 ) -> mido.MidiFile:
-    """The melody as a ``mido.MidiFile``.
-
-    Args:
-        tempo: quarters a minute in [10, 1000].
-        program: General MIDI program in [0, 127].
-        key: key signature such as ``C``, ``F#``, ``Bbm``.
-        name: of the track, written as UTF-8; it may come from a file's name in any encoding.
-
-    Raises:
-        UsageError: a tempo, program or key that MIDI cannot carry.
-    """
-    if not 0 <= program <= 127:
-        raise UsageError(f"program must be from 0 to 127, got {program}")
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
-    file.tracks.append(_time_track(tempo, key))
-    file.tracks.append(_note_track(melody, program, name))
-    return file
+    """Melodies as a ``mido.MidiFile``; the options are those of :func:`write_melody`."""
+    return arrangement_to_midi(Arrangement.of(melodies, name, program, **options))
 
 
 def write_melody(
-    melody: Melody,
+    melodies: Melody | Iterable[Melody],
     path: Path | str,
     *,
-    tempo: float = DEFAULT_TEMPO,
-    program: int = 0,
-    key: str | None = None,
     name: str = "Melody",
+    program: int = 0,
+    **options: Unpack[ArrangementOptions],
 ) -> None:
-    """Write a MIDI file; the options are those of :func:`to_midi_file`."""
+    """Write one melody, or several as tracks of one file.
+
+    Args:
+        path: its ending says the format: ``.mid``, ``.midi``, ``.dawproject``, ``.musicxml``.
+        name: of the track, numbered where there are several; written as UTF-8, it may come from a
+            file's name in any encoding.
+        program: General MIDI program in [0, 127].
+        options: ``tempo`` in [10, 1000] quarters a minute; ``key`` signature such as ``C``,
+            ``F#``, ``Bbm``; ``chords``, symbols of one chord a bar; ``performance``, a
+            :class:`melodyconstraints.melody.performance.Performance`.
+
+    Raises:
+        UsageError: another ending; no melody; a tempo, program, key or chord that is none; for
+            MusicXML, more than ten octaves, or the package ``musicxml`` is missing.
+    """
+    write_arrangement(Arrangement.of(melodies, name, program, **options), Path(path))
+
+
+def write_arrangement(arrangement: Arrangement, path: Path) -> None:
+    """Write a file in the format that its name's ending tells, as :func:`write_melody` does."""
+    write_atomically(path, _encoder(path)(arrangement), durable=False)
+
+
+def _encoder(path: Path) -> Callable[[Arrangement], bytes]:
+    match path.suffix.lower():
+        case ".dawproject":
+            from melodyconstraints.melody.midi.dawproject import to_dawproject
+
+            return to_dawproject
+        case ".musicxml":
+            from melodyconstraints.melody.midi.musicxml import to_musicxml
+
+            return to_musicxml
+        case ".mid" | ".midi":
+            return midi_bytes
+    raise UsageError(
+        "melodies are written as .mid, .midi, .dawproject or .musicxml, got "
+        f"{printable(path.name)}"
+    )
+
+
+def midi_bytes(arrangement: Arrangement) -> bytes:
+    """The bytes of a MIDI file."""
     contents = io.BytesIO()
-    to_midi_file(melody, tempo=tempo, program=program, key=key, name=name).save(file=contents)
-    write_atomically(Path(path), contents.getbuffer(), durable=False)
+    arrangement_to_midi(arrangement).save(file=contents)
+    return contents.getvalue()
 
 
-def _time_track(tempo: float, key: str | None) -> mido.MidiTrack:
+def arrangement_to_midi(arrangement: Arrangement) -> mido.MidiFile:
+    """A ``mido.MidiFile`` with a track for each melody; more than fifteen share channels."""
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
+    file.tracks.append(_time_track(arrangement))
+    for number, track in enumerate(arrangement.tracks):
+        channel = _CHANNELS[number % len(_CHANNELS)]
+        file.tracks.append(_note_track(track, channel, arrangement.performance))
+    return file
+
+
+def _time_track(arrangement: Arrangement) -> mido.MidiTrack:
     messages = [
-        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(check_tempo(tempo))),
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(arrangement.tempo)),
         mido.MetaMessage("time_signature", numerator=QUARTERS_PER_BAR, denominator=4),
     ]
-    if key is not None:
-        try:
-            messages.append(mido.MetaMessage("key_signature", key=key))
-        except ValueError as error:
-            raise UsageError(f"{key!r} is no key signature: {error}") from error
-    return mido.MidiTrack([*messages, mido.MetaMessage("end_of_track", time=_LAST_TICK)])
-
-
-def _note_track(melody: Melody, program: int, name: str) -> mido.MidiTrack:
-    whole = decode_name(name.encode("utf-8", "surrogateescape"))
-    track = mido.MidiTrack(
-        [
-            mido.MetaMessage("track_name", name=whole),
-            mido.Message("program_change", program=program),
-        ]
-    )
+    if arrangement.key is not None:
+        messages.append(mido.MetaMessage("key_signature", key=arrangement.key))
     now = 0
-    for onset, duration, pitch in zip(
-        melody.onsets.tolist(), melody.durations.tolist(), melody.pitches.tolist(), strict=True
-    ):
-        start, end = steps_to_ticks(onset), steps_to_ticks(onset + duration)
-        track.append(mido.Message("note_on", note=pitch, velocity=VELOCITY, time=start - now))
-        track.append(mido.Message("note_off", note=pitch, velocity=0, time=end - start))
+    for bar, chord in arrangement.chord_changes():
+        start = steps_to_ticks(bar * STEPS_PER_BAR)
+        messages.append(mido.MetaMessage("marker", text=chord.symbol, time=start - now))
+        now = start
+    return mido.MidiTrack([*messages, mido.MetaMessage("end_of_track", time=_LAST_TICK - now)])
+
+
+def _note_track(track: Track, channel: int, performance: Performance) -> mido.MidiTrack:
+    messages = [
+        mido.MetaMessage("track_name", name=readable_name(track.name)),
+        mido.Message("program_change", channel=channel, program=track.program),
+    ]
+    now = 0
+    for start, end, pitch, velocity in track.played(performance):
+        own = {"channel": channel, "note": pitch}
+        messages.append(mido.Message("note_on", velocity=velocity, time=start - now, **own))
+        messages.append(mido.Message("note_off", velocity=0, time=end - start, **own))
         now = end
-    track.append(mido.MetaMessage("end_of_track", time=_LAST_TICK - now))
-    return track
+    messages.append(mido.MetaMessage("end_of_track", time=_LAST_TICK - now))
+    return mido.MidiTrack(messages)

@@ -1,6 +1,8 @@
 """Model folders: what is written is what is read, and anything else is refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 
 import pytest
@@ -121,3 +123,16 @@ def test_the_bundled_model_is_small():
     assert model.config == PRESETS["small"]
     assert model.fingerprint == load_model(BUNDLED).fingerprint
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
+
+
+@pytest.mark.parametrize("name", ["staff", "bundled"])
+def test_a_model_is_read_and_draws_melodies_without_a_compiler(name):
+    program = f"""
+import sys
+import melodyconstraints as mc
+mc.generate(mc.load_model({name!r}), 1)
+loaded = {{"torch._dynamo", "sympy", "scipy", "numba"}} & {{*sys.modules}}
+sys.exit(f"loads {{loaded}}" if loaded else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtri
 from torch import Tensor, nn
 
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
@@ -123,7 +122,7 @@ class NormalScores(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.register_buffer("quantiles", torch.zeros(size, _KNOTS))
-        self.register_buffer("rotation", torch.eye(size))
+        self.register_buffer("rotation", torch.from_numpy(np.eye(size, dtype=np.float32)))
 
     def learn(self, numbers: Numbers, shares: Numbers) -> None:
         """Take ranks and rotation from ``(N, G)`` numbers, with shares as below."""
@@ -172,8 +171,8 @@ class NormalScores(nn.Module):
     def _raw(self, numbers: Numbers, shares: Numbers) -> Numbers:
         columns = enumerate(zip(numbers.T, shares.T, strict=True))
         ranks = np.stack([self._ranks(column, *own) for column, own in columns], 1)
-        scores: Numbers = ndtri(ranks.clip(_RAREST, 1 - _RAREST))
-        return scores
+        scores = torch.special.ndtri(torch.from_numpy(ranks.clip(_RAREST, 1 - _RAREST)))
+        return scores.numpy()
 
     def _ranks(self, column: int, values: Numbers, shares: Numbers) -> Numbers:
         """Ranks in [0, 1] of ``(B,)`` numbers of a column; see :meth:`forward` for the shares."""

@@ -94,8 +94,8 @@ class BarPrior(nn.Module):
         units, code = config.units, config.bar_code
         self.code, self.spread = code, config.spread
         self.bar = nn.Linear(code, units)
-        self.start = nn.Parameter(0.02 * torch.randn(units))
-        self.number = nn.Parameter(0.02 * torch.randn(BARS, units))
+        self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=0.02))
+        self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=0.02))
         self.attributes = nn.Sequential(
             nn.Linear(attributes, units), nn.GELU(), nn.Linear(units, units)
         )

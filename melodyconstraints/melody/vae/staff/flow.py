@@ -49,9 +49,8 @@ class ConditionalFlow(nn.Module):
         self.affine = nn.Linear(condition, 2 * size)
         nn.init.zeros_(self.affine.weight)
         nn.init.zeros_(self.affine.bias)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            drawn = torch.randn(layers, size, size)
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randn(layers, size, size, generator=generator, device="cpu")
         self.register_buffer("rotations", torch.linalg.qr(drawn)[0])
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:

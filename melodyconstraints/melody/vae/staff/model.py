@@ -41,7 +41,8 @@ from torch import Tensor
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.form import FRESH, form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
-from melodyconstraints.melody.vae.free_running import filled
+from melodyconstraints.melody.vae.free_running import ROWS, filled
+from melodyconstraints.melody.vae.lstm import BLOCK
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import (
@@ -62,6 +63,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     place_degrees,
     to_staff,
 )
+from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 
 KEY, PLACE, MODE, ATTRIBUTES, FORM = 2, 1, 1, len(NAMES), BARS
@@ -130,8 +132,8 @@ class StaffGenerator(MelodyVAE):
         self.register_buffer("code_mean", torch.zeros(config.bar_code))
         self.register_buffer("code_scale", torch.ones(config.bar_code))
         self.register_buffer("offset", torch.zeros(ATTRIBUTES))
-        self.register_buffer("place_ranks", torch.linspace(0, 1, LINES + 1))
-        self.register_buffer("mode_ranks", torch.linspace(0, 1, SCALE + 1))
+        self.register_buffer("place_ranks", _equal_ranks(LINES))
+        self.register_buffer("mode_ranks", _equal_ranks(SCALE))
 
     @property
     def blocks(self) -> list[slice]:
@@ -230,6 +232,10 @@ class StaffGenerator(MelodyVAE):
         return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
 
     def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
+        draw = partial(self._draw_part, sampling=sampling)
+        return compute_rows(draw, z, noise, multiple=ROWS, most=BLOCK)
+
+    def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         score = self.score(filled(z), form_of(sampling.form))
         tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
         keys, places, modes = (part[: len(z)] for part in score[:3])
@@ -311,6 +317,11 @@ def _key_points(keys: Ints, shares: Tensor) -> Tensor:
     angle = (places + shares[:, 0] - 0.5) * (2 * math.pi / 12)
     length = torch.sqrt(-2 * torch.log(shares[:, 1].clamp(_RAREST, 1 - _RAREST)))
     return (length[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
+
+
+def _equal_ranks(count: int) -> Tensor:
+    """``(count + 1,)`` bounds of as many equal shares of [0, 1]."""
+    return torch.from_numpy(np.linspace(0, 1, count + 1, dtype=np.float32))
 
 
 def _which(bounds: Tensor, points: Tensor) -> Ints:

@@ -13,11 +13,6 @@ fit best; notes outside it are raised ones.
 ========= ====================================================================================
 
 Shapes: ``B`` melodies, ``T`` = 256 steps.
-
-References:
-    C. L. Krumhansl, "Cognitive foundations of musical pitch" (1990): keys by profiles of pitch
-    classes. The profiles here are those of two kinds of melodies (most in major, most in minor)
-    found by expectation maximisation in the bundled model's training melodies.
 """
 
 from __future__ import annotations
@@ -29,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, canonical_events
+from melodyconstraints.melody.keys import find_keys
 from melodyconstraints.melody.units import STEPS_PER_BAR
 
 Ints = NDArray[np.int64]
@@ -48,12 +44,6 @@ _RAISED = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0])
 _SEMITONES = np.array([0, 2, 4, 5, 7, 9, 11])
 _LETTERS = np.array([0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6])
 """Scale steps from C to the letter of each tonic: C D♭ D E♭ E F F♯ G A♭ A B♭ B."""
-_PROFILES = np.array(
-    [
-        [0.197, 0.004, 0.156, 0.003, 0.181, 0.077, 0.008, 0.160, 0.005, 0.124, 0.004, 0.080],
-        [0.124, 0.031, 0.094, 0.023, 0.105, 0.063, 0.038, 0.077, 0.058, 0.230, 0.042, 0.114],
-    ]
-)
 _MAJOR = np.array([0.335, 0.123, 0.134, 0.068, 0.136, 0.109, 0.094])
 _MINOR = np.array([0.409, 0.097, 0.105, 0.112, 0.124, 0.059, 0.094])
 _OTHER = (_MAJOR + _MINOR) / 2
@@ -96,22 +86,6 @@ def place_degrees(keys: Ints, places: Ints, modes: Ints) -> Ints:
     """``(B,)`` degree of the scale at ``places``, counted from the mode's tonic, in [0, 6]."""
     degrees: Ints = (places - _LETTERS[keys] - modes) % SCALE
     return degrees
-
-
-def find_keys(events: Events) -> Ints:
-    """``(B,)`` major tonic whose scale the notes of ``(B, T)`` events fit best; silence is in C.
-
-    >>> find_keys(np.array([[62, 64, 66, 67, 69, 71, 73, 74]], np.uint8))
-    array([2])
-    """
-    rows, steps = np.nonzero(events < PITCHES)
-    found = np.bincount(rows * 12 + events[rows, steps] % 12, minlength=12 * len(events))
-    counts = found.reshape(len(events), 12)
-    profiles = np.log(_PROFILES / _PROFILES.sum(1, keepdims=True))
-    rolled = np.stack([np.roll(profiles, tonic, 1) for tonic in range(12)], 1)
-    likelihood = np.logaddexp(*(counts @ rolled.transpose(0, 2, 1)))
-    keys: Ints = likelihood.argmax(1)
-    return keys
 
 
 def find_modes(events: Events, keys: Ints) -> Ints:

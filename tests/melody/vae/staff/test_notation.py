@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.melody.events import HOLD, PITCHES, REST
+from melodyconstraints.melody.keys import find_keys
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
@@ -11,7 +12,6 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_REST,
     TOKENS,
     events_of_tokens,
-    find_keys,
     find_modes,
     from_staff,
     place_degrees,

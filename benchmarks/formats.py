@@ -1,0 +1,120 @@
+"""Every note of generated melodies, written in each format and read back by another reader.
+
+::
+
+    pip install lxml partitura
+    python benchmarks/formats.py [-n 200] [--seed 1]
+
+MIDI tracks are read by mido, ``.dawproject`` by lxml, MusicXML by partitura. The chord symbols and
+key signature are compared too. Each line: format, melodies whose notes are all the same, notes,
+seconds of writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
+
+import mido
+from lxml import etree
+
+import melodyconstraints as mc
+
+Notes = list[tuple[int, int, int]]
+"""(onset, duration, pitch) in sixteenths."""
+KEY, CHORDS = "Eb", ["Cm", "Ab", "Eb", "Bb7"]
+
+
+def main() -> None:
+    """Write, read and compare."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("-n", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    melodies = mc.generate(mc.load_model(), asked.n, seed=asked.seed)
+    expected = [notes_of(melody) for melody in melodies]
+    readers: dict[str, Callable[[Path], list[Notes]]] = {
+        "mid": read_midi,
+        "dawproject": read_dawproject,
+        "musicxml": read_musicxml,
+    }
+    for ending, read in readers.items():
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"all.{ending}"
+            start = time.perf_counter()
+            mc.write_melody(melodies, path, key=KEY, chords=CHORDS)
+            seconds = time.perf_counter() - start
+            found = read(path)
+        same = sum(one == other for one, other in zip(expected, found, strict=True))
+        notes = sum(map(len, found))
+        print(f"{ending}\t{same} of {len(expected)} melodies\t{notes} notes\t{seconds:.1f} s")
+
+
+def notes_of(melody: mc.Melody) -> Notes:
+    """The notes of a melody."""
+    columns = (melody.onsets.tolist(), melody.durations.tolist(), melody.pitches.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def read_midi(path: Path) -> list[Notes]:
+    """Tracks, by mido."""
+    time_track, *tracks = mido.MidiFile(path).tracks
+    check(CHORDS, (m.text for m in time_track if m.type == "marker"))
+    check([KEY], (m.key for m in time_track if m.type == "key_signature"))
+    found = []
+    for track in tracks:
+        now, notes = 0, []
+        for message in track:
+            now += message.time
+            if message.type == "note_on":
+                notes.append([now // 120, 0, message.note])
+            elif message.type == "note_off":
+                notes[-1][1] = now // 120 - notes[-1][0]
+        found.append([tuple(note) for note in notes])
+    return found
+
+
+def read_dawproject(path: Path) -> list[Notes]:
+    """Clips, by lxml."""
+    root = etree.fromstring(ZipFile(path).read("project.xml"))
+    check(CHORDS, (marker.get("name") for marker in root.iter("Marker")))
+    return [
+        [
+            (4 * float(note.get("time")), 4 * float(note.get("duration")), int(note.get("key")))
+            for note in clip
+        ]
+        for clip in root.iter("Notes")
+    ]
+
+
+def read_musicxml(path: Path) -> list[Notes]:
+    """Parts, by partitura, which joins tied notes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import partitura
+
+        score = partitura.load_musicxml(path)
+    roots = (symbol.root for symbol in score[0].iter_all(partitura.score.ChordSymbol))
+    check([chord[0] for chord in CHORDS], roots)
+    found = []
+    for part in score:
+        check([-3], (key.fifths for key in part.key_sigs))
+        rows = part.note_array()[["onset_div", "duration_div", "pitch"]].tolist()
+        found.append(sorted((onset, duration, pitch) for onset, duration, pitch in rows))
+    return found
+
+
+def check(expected: list[object], found: Iterable[object]) -> None:
+    """Stop where the first signs of a file are not those that were written."""
+    signs = list(found)[: len(expected)]
+    if signs != expected:
+        raise SystemExit(f"expected {expected}, found {signs}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Rows on several threads: the same rows, whole, with the caller's threads left alone."""
+
+import pytest
+import torch
+
+from melodyconstraints.vae import parallel
+from melodyconstraints.vae.parallel import compute_rows
+
+
+@pytest.fixture(autouse=True)
+def three_processors(monkeypatch):
+    monkeypatch.setattr(parallel, "processors", lambda: 3)
+    parallel._workers.cache_clear()
+    yield
+    parallel._workers().shutdown()
+    parallel._workers.cache_clear()
+
+
+def test_rows_stand_in_their_order_and_parts_are_multiples():
+    parts = []
+
+    def compute(rows, others):
+        parts.append(len(rows))
+        return rows + others
+
+    found = compute_rows(compute, torch.arange(101), torch.arange(101), multiple=4, most=16)
+    assert found.tolist() == list(range(0, 202, 2))
+    assert sorted(parts) == [5, 16, 16, 16, 16, 16, 16]
+
+
+def test_each_part_has_one_thread_and_no_gradients():
+    threads = torch.get_num_threads()
+    row = torch.ones(1, requires_grad=True)
+    seen = compute_rows(
+        lambda rows: torch.tensor([torch.get_num_threads(), (rows * 1).requires_grad]),
+        row,
+        multiple=1,
+        most=1,
+    )
+    assert seen.tolist() == [1, 0]
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_of_a_part_is_the_callers():
+    def refuse(rows):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        compute_rows(refuse, torch.ones(3), multiple=1, most=1)
