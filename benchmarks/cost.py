@@ -39,6 +39,7 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS as MELODY_PRESETS
 from melodyconstraints.melody.vae.model import HierarchicalVAE
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.training import Objective
@@ -149,8 +150,10 @@ def melodies(preset: str) -> Iterator[Group]:
 def staff(model: StaffGenerator) -> Iterator[Group]:
     """The same moves for the packaged generator, which is run: its loops need numbers."""
     points = torch.zeros(BATCH, model.latent_dim, device="cpu")
+    noise = torch.zeros(BATCH, STEPS, device="cpu")
+    draw = torch.no_grad()(model._draw_part)  # on this thread; of others the counter sees nothing
     decoder = parameters(model) - parameters(model.bars.encoder)
-    decoding = operations(lambda: model.decode(points))
+    decoding = operations(lambda: draw(points, noise, Sampling()))
     z = torch.zeros(BATCH, model.latent_dim)
     yield MOVED, [*moves(z), ("decoding once", decoder, decoding)]
 
