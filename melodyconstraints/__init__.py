@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
     from melodyconstraints.workflows.actor import MelodyActor, load_actor
     from melodyconstraints.workflows.bank import load_bank
+    from melodyconstraints.workflows.compare import compare
     from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
@@ -52,6 +53,7 @@ _HOMES = {
     "Rule": "rules",
     "all_of": "rules",
     "any_of": "rules",
+    "compare": "workflows.compare",
     "evaluate_actor": "workflows.evaluate_actor",
     "evaluate_model": "workflows.evaluate_vae",
     "extract_melodies": "datasets.melodies.extraction",
@@ -87,6 +89,7 @@ __all__ = [
     "Rule",
     "all_of",
     "any_of",
+    "compare",
     "evaluate_actor",
     "evaluate_model",
     "extract_melodies",

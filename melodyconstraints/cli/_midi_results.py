@@ -134,6 +134,27 @@ export_options = option_group(
     },
 )
 """What is written and how notes are played, handed over as ``export``."""
+playback_options = option_group(
+    "playback",
+    dict,
+    {
+        "tempo": click.option(
+            "--tempo",
+            type=click.FloatRange(10, 1000),
+            default=120.0,
+            show_default=True,
+            help="Quarter notes a minute.",
+        ),
+        "program": click.option(
+            "--program",
+            type=click.IntRange(0, 127),
+            default=0,
+            show_default=True,
+            help="General MIDI instrument; 0 is a piano.",
+        ),
+    },
+)
+"""How melodies are played, handed over as ``playback``: ``tempo`` and ``program``."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +187,8 @@ def write_results(
     seed: int,
     plot: bool,
     pitch_classes: Collection[int] | None = None,
+    columns: int = 2,
+    same_pitches: bool = False,
 ) -> None:
     """Write MIDI files, what is wanted beside them and the picture of all piano rolls.
 
@@ -173,6 +196,7 @@ def write_results(
         seed: of the velocities' chance.
         plot: whether the picture is drawn.
         pitch_classes: notes outside them are drawn in another colour.
+        columns, same_pitches: see :func:`.plot_melodies`.
     """
     from melodyconstraints.melody.midi.writing import write_arrangement
 
@@ -193,6 +217,8 @@ def write_results(
             picture,
             titles=[result.title for result in results],
             pitch_classes=pitch_classes,
+            columns=columns,
+            same_pitches=same_pitches,
         )
     if export.wav:
         _write_sound(written, performance)

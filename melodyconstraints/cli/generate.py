@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
-from melodyconstraints.cli._common import (
-    FOLDER,
-    option_group,
-    sampling_options,
-    talk,
-)
+from melodyconstraints.cli._common import FOLDER, sampling_options, talk
 from melodyconstraints.cli._midi_results import (
     Export,
     MidiResult,
     export_options,
     numbered,
+    playback_options,
     write_results,
 )
 from melodyconstraints.cli._output import (
@@ -37,28 +33,6 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.workflows.actor import MelodyActor
-
-
-playback_options = option_group(
-    "playback",
-    dict,
-    {
-        "tempo": click.option(
-            "--tempo",
-            type=click.FloatRange(10, 1000),
-            default=120.0,
-            show_default=True,
-            help="Quarter notes a minute.",
-        ),
-        "program": click.option(
-            "--program",
-            type=click.IntRange(0, 127),
-            default=0,
-            show_default=True,
-            help="General MIDI instrument; 0 is a piano.",
-        ),
-    },
-)
 
 
 @click.command("generate")

@@ -12,6 +12,7 @@ COMMANDS = {
     "train-vae": ("train_vae", "Train a melody model on extracted melodies."),
     "train-actor": ("train_actor", "Train an actor for your rules; the model stays as it is."),
     "generate": ("generate", "Write melodies as MIDI files."),
+    "compare": ("compare", "The same melodies under several actors, side by side."),
     "transform": ("transform", "Your own melody, changed as little as rules need."),
     "reconstruct": ("reconstruct", "Encode your melodies, decode them, and compare."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),

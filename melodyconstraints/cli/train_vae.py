@@ -20,22 +20,22 @@ from melodyconstraints.cli._training import (
 )
 
 if TYPE_CHECKING:
+    from melodyconstraints.melody.vae.training import ElboSettings
     from melodyconstraints.vae.training import Metrics, TrainingSettings
 
 DEFAULT_TIME_BUDGET = "30m"
+PAPER_PRESET = "paper"
+"""The preset that is trained as in the paper: its ELBO, its optimiser, and nothing else."""
+LEARNING_RATE, BETA, PAPER_BETA = 1e-3, 0.3, 1.0
 EMA_DECAY = 0.999
 """EMA decay of the weights a step: an average over about the last thousand steps."""
-LEARNING_RATES = {"staff": 1e-3, "small": 1e-3, "paper": 3e-4}
-"""Default learning rate of each preset: lower for the larger model."""
 BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 
 
 @click.command("train-vae")
 @click.argument("melodies", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Model folder to make.")
-@click.option(
-    "--preset", type=click.Choice(list(LEARNING_RATES)), default="small", show_default=True
-)
+@click.option("--preset", type=click.Choice(list(BATCH_SIZES)), default="small", show_default=True)
 @click.option(
     "--start-from",
     metavar="MODEL",
@@ -55,9 +55,8 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 @click.option(
     "--beta",
     type=click.FloatRange(0),
-    default=0.3,
-    show_default=True,
-    help="Weight of the divergence from the prior: more gives better samples, less better copies.",
+    help="Weight of the divergence from the prior: more gives better samples, less better copies. "
+    f" [default: {PAPER_BETA:g} for paper, else {BETA:g}]",
 )
 @click.option(
     "--free-bits",
@@ -84,7 +83,7 @@ def command(
     steps: int | None,
     batch_size: int | None,
     learning_rate: float | None,
-    beta: float,
+    beta: float | None,
     free_bits: float,
     notes: TextIO | None,
     resume: bool,
@@ -97,7 +96,6 @@ def command(
     Checkpoints and learning curves stand in OUTPUT/training; a training that was killed goes on
     with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
     """
-    from melodyconstraints.melody.vae.training import ElboSettings
     from melodyconstraints.workflows.train_vae import train_model
 
     settings = _settings(
@@ -106,7 +104,7 @@ def command(
         precision=precision,
         seed=seed,
     )
-    elbo = ElboSettings(beta=beta, free_nats=free_bits * math.log(2))
+    elbo = _elbo(preset, beta, free_bits)
     with resume_hint(), training_bar() as bar:
         measured = train_model(
             melodies,
@@ -135,15 +133,26 @@ def _settings(
     **options: Any,
 ) -> TrainingSettings:
     """Training settings with the defaults of the preset and of the time budget."""
-    from melodyconstraints.vae.training import TrainingSettings
+    from melodyconstraints.vae.training import PAPER, TrainingSettings
 
+    own = {"learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
+    defaults: dict[str, Any] = PAPER if preset == PAPER_PRESET else own
+    given = {} if learning_rate is None else {"learning_rate": learning_rate}
+    seconds = budget(time_budget, steps, DEFAULT_TIME_BUDGET)
     return TrainingSettings(
-        steps=steps,
-        time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
-        learning_rate=learning_rate or LEARNING_RATES[preset],
-        ema_decay=EMA_DECAY,
-        **options,
+        steps=steps, time_budget_seconds=seconds, **options, **(defaults | given)
     )
+
+
+def _elbo(preset: str, beta: float | None, free_bits: float) -> ElboSettings:
+    """Weights of the loss; the paper's preset has one beta throughout, and melodies as stored."""
+    from melodyconstraints.melody.vae.training import ElboSettings
+
+    free_nats = free_bits * math.log(2)
+    if preset != PAPER_PRESET:
+        return ElboSettings(BETA if beta is None else beta, free_nats)
+    beta = PAPER_BETA if beta is None else beta
+    return ElboSettings(beta, free_nats, first_beta=beta, as_stored=True)
 
 
 def _line(point: Metrics) -> str:

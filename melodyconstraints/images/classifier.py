@@ -14,7 +14,7 @@ from typing import Annotated, cast
 
 import numpy as np
 import torch
-from annotated_types import Interval, Len
+from annotated_types import Len
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +24,7 @@ from melodyconstraints.images.config import TrunkConfig
 from melodyconstraints.images.model import BATCH, as_pixels
 from melodyconstraints.images.networks import Trunk
 from melodyconstraints.images.training import ImageBatches
+from melodyconstraints.storage.schema import Units
 from melodyconstraints.vae.precision import products
 from melodyconstraints.vae.training import (
     Metrics,
@@ -51,7 +52,7 @@ class ClassifierConfig:
     trunk: TrunkConfig
     names: Annotated[tuple[str, ...], Len(1, 1 << 16)]
     exclusive: bool
-    hidden: Annotated[int, Interval(ge=0, le=1 << 16)] = 0
+    hidden: Units = 0
 
 
 class ImageClassifier(nn.Module):

@@ -13,19 +13,26 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 
 
 class ConditionInput(nn.Module):
-    """Joins a latent point with a linear map of its condition y, where there is one."""
+    """Joins a latent point with its condition y, where there is one.
+
+    Args:
+        units: of a linear map of y (the paper, appendix 9.2.4); 0 for y as it is, which is plain
+            concatenation.
+    """
 
     def __init__(self, latent_dim: int, condition_dim: int, units: int) -> None:
         super().__init__()
         self.condition_dim = condition_dim
-        self.linear = nn.Linear(condition_dim, units) if condition_dim else None
-        self.size = latent_dim + (units if condition_dim else 0)
+        self.linear = nn.Linear(condition_dim, units) if condition_dim and units else None
+        self.size = latent_dim + (units if self.linear else condition_dim)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         """``(B, Z)`` and ``(B, Y)`` or None to ``(B, size)``."""
-        if (y is None) != (self.linear is None):
+        if (y is None) != (self.condition_dim == 0):
             raise ValueError("give y exactly when the network was built with condition_dim > 0")
-        return z if self.linear is None else torch.cat([z, self.linear(y)], -1)
+        if y is None:
+            return z
+        return torch.cat([z, y if self.linear is None else self.linear(y)], -1)
 
 
 class Actor(nn.Module):
@@ -35,7 +42,7 @@ class Actor(nn.Module):
         latent_dim: Z.
         hidden: units of each ReLU layer; the paper has four of 2048.
         condition_dim: Y, 0 for an unconditional actor.
-        condition_units: of the linear map of y; the paper has 2048.
+        condition_units: see :class:`ConditionInput`; the paper has 2048.
         gate_bias: added to the gates' logits at the start.
     """
 
@@ -88,7 +95,7 @@ class Critic(nn.Module):
         heads: R, rewards that it predicts.
         hidden: units of each ReLU layer.
         condition_dim: Y, 0 for an unconditional critic.
-        condition_units: of the linear map of y; the paper has 2048.
+        condition_units: see :class:`ConditionInput`; the paper has 2048.
     """
 
     def __init__(
@@ -121,7 +128,7 @@ class Critics(nn.Module):
         """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``; y goes to those that take one."""
         critics = cast("list[Critic]", list(self.critics))
         return torch.cat(
-            [critic(z, None if critic.inputs.linear is None else y) for critic in critics], -1
+            [critic(z, y if critic.inputs.condition_dim else None) for critic in critics], -1
         )
 
 

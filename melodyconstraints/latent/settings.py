@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.storage.schema import Count, Share, Size, Weight, Widths
+from melodyconstraints.storage.schema import Count, Share, Units, Weight, Widths
 
 
 def _formerly(former: str, name: str) -> Any:
@@ -33,7 +33,8 @@ class ActorCriticSettings:
 
     Args:
         actor_hidden, critic_hidden: units of each ReLU layer.
-        condition_units: units of the linear map of a condition y, where there is one.
+        condition_units: units of the linear map of a condition y, where there is one; 0 for y as
+            it is.
         gate_bias: bias of the actor's gates at the start. At 0 half of every point is replaced
             before anything is learned; below it the actor begins close to the identity.
         bank: prior points that are decoded and rewarded before the first round, if they were not
@@ -72,7 +73,7 @@ class ActorCriticSettings:
 
     actor_hidden: Widths = (512, 512, 512)
     critic_hidden: Widths = (512, 512, 512)
-    condition_units: Size = 256
+    condition_units: Units = 256
     gate_bias: float = -3.0
     bank: Count = 4096
     warmup_steps: Count = 1500

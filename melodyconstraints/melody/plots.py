@@ -33,14 +33,16 @@ def draw_piano_roll(
     *,
     pitch_classes: Collection[int] | None = None,
     other: Melody | None = None,
+    beside: Sequence[Melody] = (),
 ) -> None:
     """Draw one melody; notes outside ``pitch_classes`` are red.
 
     Args:
+        beside: melodies whose pitches are shown as well, so that all can stand side by side.
         other: a melody to compare with: notes that it does not have, pitch and step, are red too,
-            and the pitches shown are those of both, so that the two can stand side by side.
+            and it stands beside this one.
     """
-    low, high = _pitch_limits([melody] if other is None else [melody, other])
+    low, high = _pitch_limits([melody, *beside] if other is None else [melody, other, *beside])
     octaves = [pitch for pitch in range(0, 128, 12) if low < pitch < high]
     axes.add_collection(_grid(low, high, octaves), autolim=False)
     allowed = range(12) if pitch_classes is None else pitch_classes
@@ -87,24 +89,27 @@ def plot_melodies(
     pitch_classes: Collection[int] | None = None,
     others: Sequence[Melody | None] | None = None,
     columns: int = 2,
+    same_pitches: bool = False,
     upside_down: str = "",
 ) -> list[Path]:
-    """Write piano rolls, ``columns`` side by side, at most 16 to a picture.
+    """Write piano rolls, ``columns`` side by side, at most 16 to a picture, or one row.
 
     Args:
         others: for each melody one to compare it with, or None; see :func:`draw_piano_roll`.
+        same_pitches: whether the rolls of a row show the same pitches.
         upside_down: a line at the foot of each picture that is not read by accident.
 
     Returns:
         The pictures: ``path`` itself, or ``path`` with -001, -002, ... before its suffix.
     """
     whole, path = list(melodies), Path(path)
-    starts = range(0, max(len(whole), 1), ROLLS_PER_PICTURE)
+    count = max(ROLLS_PER_PICTURE // columns, 1) * columns
+    starts = range(0, max(len(whole), 1), count)
     paths = [path]
     if len(starts) > 1:
         paths = [path.with_stem(f"{path.stem}-{page + 1:03d}") for page in range(len(starts))]
     for start, page in zip(starts, paths, strict=True):
-        part = slice(start, start + ROLLS_PER_PICTURE)
+        part = slice(start, start + count)
         _plot_page(
             whole[part],
             page,
@@ -112,6 +117,7 @@ def plot_melodies(
             pitch_classes,
             others[part] if others else [None] * len(whole[part]),
             columns,
+            same_pitches,
             upside_down,
         )
     return paths
@@ -124,6 +130,7 @@ def _plot_page(
     pitch_classes: Collection[int] | None,
     others: Sequence[Melody | None],
     columns: int,
+    same_pitches: bool,
     upside_down: str,
 ) -> None:
     columns = min(columns, max(len(melodies), 1))
@@ -135,7 +142,14 @@ def _plot_page(
         if index >= len(melodies):
             axes.set_axis_off()
             continue
-        draw_piano_roll(axes, melodies[index], pitch_classes=pitch_classes, other=others[index])
+        first = index - index % columns
+        draw_piano_roll(
+            axes,
+            melodies[index],
+            pitch_classes=pitch_classes,
+            other=others[index],
+            beside=melodies[first : first + columns] if same_pitches else (),
+        )
         if titles:
             axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
     figure.text(0.995, 0.002, upside_down, fontsize=6, rotation=180, ha="right", va="bottom")

@@ -8,6 +8,8 @@ from annotated_types import Ge, Gt, Interval, Len
 
 Size = Annotated[int, Interval(ge=1, le=1 << 16)]
 """Units, channels or dimensions of a layer."""
+Units = Annotated[int, Interval(ge=0, le=1 << 16)]
+"""Units of a layer that may be left out; 0 for none."""
 Depth = Annotated[int, Interval(ge=1, le=64)]
 """Layers of a network."""
 Widths = Annotated[tuple[Size, ...], Len(0, 64)]

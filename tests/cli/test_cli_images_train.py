@@ -239,9 +239,10 @@ def test_an_actor_without_room_on_the_disk_is_not_begun(train_actor, tmp_path):
 
 
 def test_options_reach_the_training_of_an_actor(train_actor, tmp_path):
-    assert train_actor("--distance", 0.5, "--rounds", 2).exit_code == 0
+    given = ("--distance", 0.5, "--rounds", 2, "--condition-units", 0)
+    assert train_actor(*given).exit_code == 0
     settings = load_actor(tmp_path / "actor").settings
-    assert settings == replace(TINY, distance_weight=0.5, rounds=2)
+    assert settings == replace(TINY, distance_weight=0.5, rounds=2, condition_units=0)
 
 
 def test_realism_has_no_names(train_actor, tmp_path):

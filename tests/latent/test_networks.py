@@ -123,6 +123,15 @@ def test_the_condition_stands_behind_the_point(build):
     assert not torch.equal(network(Z, y), network(Z, y.flip(0)))
 
 
+def test_of_no_condition_units_the_condition_itself_stands_behind_the_point():
+    critic, y = Critic(3, 1, (4,), 2, condition_units=0), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert torch.equal(critic.inputs(Z, y), torch.cat([Z, y], -1))
+    assert torch.equal(Critics([critic])(Z, y), critic(Z, y))
+    with torch.device("meta"):  # the replication report's actor: 1024 + 10 inputs
+        actor = Actor(1024, (2048,), 10, condition_units=0)
+        assert parameter_count(actor) == 1035 * 2048 + 2049 * 2048
+
+
 @pytest.mark.parametrize("build", [lambda y: Actor(3, (4,), y), lambda y: Critic(3, 1, (4,), y)])
 def test_a_condition_is_wanted_exactly_when_the_network_was_built_with_one(build):
     message = "give y exactly when the network was built with condition_dim > 0"

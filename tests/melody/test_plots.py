@@ -144,5 +144,20 @@ def test_each_melody_of_a_picture_has_its_other(tmp_path, monkeypatch):
     assert seen == [None]
 
 
+def test_the_rolls_of_a_row_show_the_same_pitches_and_stay_together(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        plots, "draw_piano_roll", lambda axes, melody, **options: seen.append(options["beside"])
+    )
+    monkeypatch.setattr(plots, "ROLLS_PER_PICTURE", 4)
+    rows = [[TUNE, EMPTY, EMPTY], [EMPTY, TUNE, EMPTY]]
+    rolls = [melody for row in rows for melody in row]
+    pages = plot_melodies(rolls, tmp_path / "r.png", columns=3, same_pitches=True)
+    assert [matplotlib.image.imread(page).shape[0] for page in pages] == [187, 187]
+    assert seen == [row for row in rows for _ in row]
+    monkeypatch.undo()
+    assert drawn(EMPTY, beside=[EMPTY, TUNE]).get_ylim() == drawn(TUNE).get_ylim()
+
+
 def test_a_title_is_no_formula(tmp_path):
     plot_melodies([EMPTY], tmp_path / "rolls.png", titles=["$_{$ and $^}$"])

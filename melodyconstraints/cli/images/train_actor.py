@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class _Training:
     preset: str | None
     distance: float | None
     rounds: int | None
+    condition_units: int | None
 
     def __post_init__(self) -> None:
         if self.realism_only and self.method == "langevin":
@@ -49,9 +50,9 @@ class _Training:
         """Settings of a training on such data."""
         from melodyconstraints.workflows.images.train_actor import actor_settings
 
-        return actor_settings(
-            data, self.method, preset=self.preset, distance=self.distance, rounds=self.rounds
-        )
+        given = asdict(self)
+        del given["realism_only"]
+        return actor_settings(data, **given)
 
 
 _OPTIONS = {
@@ -81,6 +82,12 @@ _OPTIONS = {
     ),
     "rounds": click.option(
         "--rounds", type=click.IntRange(1), help="Rounds of training.  [default: the preset's]"
+    ),
+    "condition_units": click.option(
+        "--condition-units",
+        type=click.IntRange(0, 1 << 16),
+        help="Units of a linear map of the labels before they join z; 0 for the labels as they "
+        "are.  [default: the preset's]",
     ),
 }
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from annotated_types import Interval
+from typing import Literal
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.storage.schema import Depth, Size
+from melodyconstraints.storage.schema import Depth, Size, Units
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class MelodyVAEConfig:
     latent_dim: Size
     encoder: Literal["flat", "hierarchical"]
     encoder_units: Size
-    bar_code: Annotated[int, Interval(ge=0, le=1 << 16)]
+    bar_code: Units
     conductor_units: Size
     conductor_layers: Depth
     bar_embedding: Size

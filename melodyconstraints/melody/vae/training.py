@@ -45,7 +45,7 @@ PATH_SAMPLE = 8_192
 
 @dataclass(frozen=True)
 class ElboSettings:
-    """Weights of the loss.
+    """Weights of the loss, and how melodies are drawn.
 
     Args:
         beta: weight of the divergence. Below 1 it trades prior samples for reconstruction.
@@ -57,6 +57,8 @@ class ElboSettings:
             :meth:`further`.
         match_shares: shares of the training after which the posterior is matched to the prior
             (residual models); see :func:`match_prior`.
+        as_stored: whether every melody is drawn as often as any other and in its own key (the
+            paper), or small collections more often and all melodies transposed at random.
     """
 
     beta: float = 0.3
@@ -64,6 +66,7 @@ class ElboSettings:
     first_beta: float = 0.02
     bars_share: float | None = 0.05
     match_shares: tuple[float, ...] = (0.45, 0.9, 0.98)
+    as_stored: bool = False
 
     def further(self) -> ElboSettings:
         """Settings for a trained model: no stage of single bars, the full ``beta`` at once."""
@@ -71,12 +74,13 @@ class ElboSettings:
 
 
 class MelodyBatches:
-    """Batches drawn with balanced sources and random transposition, a pure function of the step.
+    """Batches of melodies, a pure function of the step.
 
     Args:
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` label of each melody's collection. A collection of n melodies is drawn
             with weight n^balance, so that small ones do not drown.
+        as_stored: see :class:`ElboSettings`; the balance is then 1.
     """
 
     def __init__(
@@ -87,13 +91,15 @@ class MelodyBatches:
         seed: int,
         *,
         balance: float = 0.5,
+        as_stored: bool = False,
     ) -> None:
         if not len(events):
             raise UsageError("there is no melody to train on; extract more files")
         self._events, self._size, self._seed = events, batch_size, seed
+        self._as_stored = as_stored
         _, label, counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
         self._members = [np.flatnonzero(label == i) for i in range(len(counts))]
-        weights = counts**balance
+        weights = counts ** (1.0 if as_stored else balance)
         self._weights = weights / weights.sum()
 
     def __call__(self, step: int) -> Tensor:
@@ -101,7 +107,9 @@ class MelodyBatches:
         generator = np.random.default_rng((self._seed, step))
         sources = generator.choice(len(self._members), self._size, p=self._weights)
         rows = [generator.choice(self._members[source]) for source in sources]
-        return torch.from_numpy(transpose_randomly(self._events[rows], generator).astype(np.int64))
+        drawn = self._events[rows]
+        drawn = drawn if self._as_stored else transpose_randomly(drawn, generator)
+        return torch.from_numpy(drawn.astype(np.int64))
 
 
 def transpose_randomly(events: Events, generator: np.random.Generator) -> Events:
@@ -217,17 +225,21 @@ def train_melody_vae(
     Returns:
         The model and the final state with its learning curves.
     """
+    elbo = elbo or ElboSettings()
     torch.manual_seed(settings.seed)
     model = HierarchicalVAE(config).to(device)
     if start is not None:
         model.load_state_dict(start.state_dict())
     generator = np.random.default_rng(settings.seed)
     picked = generator.choice(len(events), min(len(events), PATH_SAMPLE), replace=False)
-    sample = transpose_randomly(events[np.sort(picked)], generator)
-    batches = MelodyBatches(events, sources, settings.batch_size, settings.seed)
+    sample = events[np.sort(picked)]
+    sample = sample if elbo.as_stored else transpose_randomly(sample, generator)
+    batches = MelodyBatches(
+        events, sources, settings.batch_size, settings.seed, as_stored=elbo.as_stored
+    )
     state = train(
         model,
-        MelodyObjective(model, elbo or ElboSettings(), sample, processes),
+        MelodyObjective(model, elbo, sample, processes),
         lambda step: batches(step).to(device),
         settings,
         processes=processes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from melodyconstraints.datasets.images.labelled_images import ImageData
 from melodyconstraints.images.actor import (
@@ -40,6 +41,7 @@ def actor_settings(
     preset: str | None = None,
     distance: float | None = None,
     rounds: int | None = None,
+    condition_units: int | None = None,
 ) -> ActorCriticSettings:
     """The settings of a training on such data.
 
@@ -48,12 +50,12 @@ def actor_settings(
         preset: a key of :data:`~melodyconstraints.images.actor.PRESETS`; if not given, ``digits``
             for classes, ``small`` for attributes.
         distance: lambda_dist; the preset's if not given.
-        rounds: the preset's if not given.
+        rounds, condition_units: the preset's if not given; see :class:`.ActorCriticSettings`.
     """
     settings = preset_settings(preset or ("digits" if data.train.exclusive else "small"), method)
-    if distance is not None:
-        settings = replace(settings, distance_weight=distance)
-    return settings if rounds is None else replace(settings, rounds=rounds)
+    named = {"distance_weight": distance, "rounds": rounds, "condition_units": condition_units}
+    given: dict[str, Any] = {name: one for name, one in named.items() if one is not None}
+    return replace(settings, **given)
 
 
 def train_actor_folder(

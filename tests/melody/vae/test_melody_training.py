@@ -135,6 +135,14 @@ def test_collections_are_drawn_by_the_root_of_their_size():
     assert stats.binomtest(small, 40 * 256, 10 / (30 + 10)).pvalue > FAILURES
 
 
+def test_as_stored_every_melody_is_drawn_as_often_in_its_own_key(some_melodies, sources):
+    batches = MelodyBatches(some_melodies.events, sources, 256, seed=0, as_stored=True)
+    drawn = np.concatenate([batches(step) for step in range(40)])
+    counts = [(drawn == melody).all(1).sum() for melody in some_melodies.events]
+    assert sum(counts) == 40 * 256
+    assert stats.chisquare(counts).pvalue > FAILURES
+
+
 def test_every_melody_of_a_collection_is_drawn(some_melodies):
     ends = np.where(some_melodies.events < PITCHES, REST, some_melodies.events)
     batches = MelodyBatches(ends, np.full(12, "one", dtype=object), 256, seed=0)

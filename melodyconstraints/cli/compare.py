@@ -1,0 +1,173 @@
+"""``mc compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from melodyconstraints.cli._actors import allow_code_option, rules_from_option
+from melodyconstraints.cli._common import (
+    FOLDER,
+    model_option,
+    print_table,
+    sampling_options,
+    talk,
+)
+from melodyconstraints.cli._midi_results import (
+    Export,
+    MidiResult,
+    export_options,
+    numbered,
+    playback_options,
+    write_results,
+)
+from melodyconstraints.cli._output import (
+    PICTURE,
+    earlier_run,
+    overwrite_option,
+    remove_earlier,
+    write_manifest,
+)
+from melodyconstraints.storage.text import printable
+
+if TYPE_CHECKING:
+    from melodyconstraints.melody.events import Melody
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
+    from melodyconstraints.rules import Rule
+    from melodyconstraints.workflows.actor import MelodyActor
+
+
+@click.command("compare")
+@click.option(
+    "--actor",
+    "folders",
+    type=FOLDER,
+    multiple=True,
+    required=True,
+    help="Actor folder of mc train-actor; give it once for each column.",
+)
+@model_option
+@rules_from_option
+@allow_code_option
+@click.option("-n", "count", type=click.IntRange(1), default=1, show_default=True)
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder to make.")
+@playback_options
+@export_options
+@sampling_options
+@overwrite_option
+def command(
+    folders: tuple[Path, ...],
+    model_folder: Path | None,
+    rules_from: tuple[Path, ...],
+    allow_code: bool,
+    count: int,
+    output: Path,
+    playback: dict[str, Any],
+    export: Export,
+    sampling: SamplingOptions,
+    overwrite: bool,
+) -> None:
+    """Draw melodies of the prior, and beside each what actors make of the same point z.
+
+    \b
+    mc compare --actor actors/cmajor --actor actors/both -n 4 -o figure/
+
+    The picture OUTPUT/melodies.png is the paper's Figure 6: a row for each z, a column for the
+    prior and for each actor, notes outside of a scale that the actors share in red. All melodies
+    of a row are decoded with the same draws; each is written as a MIDI file, too.
+    """  # noqa: D301 (click wants the character)
+    earlier = earlier_run(output, overwrite)
+
+    from melodyconstraints.workflows.compare import common_sampling, compare
+
+    actors = _load(folders, model_folder, rules_from=rules_from, allow_code=allow_code)
+    how = common_sampling(actors, sampling)
+    with talk().status("drawing"):
+        columns = compare(actors, count, **sampling)
+    rules = _known_rules(actors)
+    words = ["prior", *(f"actor-{number}" for number in range(1, len(columns)))]
+    paths, rows = numbered(output, "melody", count), zip(*columns, strict=True)
+    drawn = [
+        (path.with_stem(f"{path.stem}-{word}"), melody, actor)
+        for path, row in zip(paths, rows, strict=True)
+        for word, melody, actor in zip(words, row, [None, *actors], strict=True)
+    ]
+    entries = [_entry(path, melody, rules) for path, melody, _ in drawn]
+    facts = {
+        "model": actors[0].model.fingerprint,
+        "actors": [str(folder) for folder in folders],
+        **asdict(how),
+        **playback,
+    }
+    files = [path for path, _, _ in drawn]
+    beside = export.beside(files, output / PICTURE)
+    write_manifest(output, facts | export.facts(beside) | {"melodies": entries})
+    remove_earlier(earlier, [*files, *beside])
+    scales = {actor.pitch_classes for actor in actors} - {None}
+    write_results(
+        [_result(*one, entry, playback) for one, entry in zip(drawn, entries, strict=True)],
+        output / PICTURE,
+        export,
+        seed=how.seed,
+        plot=True,
+        pitch_classes=scales.pop() if len(scales) == 1 else None,
+        columns=len(columns),
+        same_pitches=True,
+    )
+    _print(entries)
+
+
+def _load(folders: Sequence[Path], model_folder: Path | None, **options: Any) -> list[MelodyActor]:
+    """The actors, and their model once."""
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.actor import load_actor
+
+    model = None if model_folder is None else load_model(model_folder)
+    actors: list[MelodyActor] = []
+    for folder in folders:
+        actors.append(load_actor(folder, model=model, **options))
+        model = actors[0].model
+    return actors
+
+
+def _known_rules(actors: Sequence[MelodyActor]) -> list[Rule]:
+    """Rules of all actors that have rewards, each once; a warning for those that have none."""
+    from melodyconstraints.rules.registry import distinct
+
+    rules = {rule.spec: rule for actor in actors for rule in actor.rules}
+    missing = {rule.spec: rule for actor in actors for rule in actor.missing_rules}
+    for rule in missing.values():
+        click.echo(f"Warning: {printable(rule.why)}", err=True)
+    return distinct(rule for spec, rule in rules.items() if spec not in missing)
+
+
+def _entry(path: Path, melody: Melody, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What the manifest says of a melody."""
+    rewards = {rule.name: float(rule(melody)) for rule in rules}
+    return {"file": path.name, "notes": len(melody), "rewards": rewards}
+
+
+def _result(
+    path: Path,
+    melody: Melody,
+    actor: MelodyActor | None,
+    entry: dict[str, Any],
+    playback: dict[str, Any],
+) -> MidiResult:
+    """What is written and drawn of a melody."""
+    rewards = "".join(f"; {name} {value:.3g}" for name, value in entry["rewards"].items())
+    title = f"{path.stem}: {entry['notes']} notes{rewards}"
+    implied: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}
+    return MidiResult(melody, path, title, **playback, **implied)
+
+
+def _print(entries: Sequence[dict[str, Any]]) -> None:
+    rewards = [[f"{value:.3f}" for value in entry["rewards"].values()] for entry in entries]
+    print_table(
+        ["file", "notes", *entries[0]["rewards"]],
+        [[e["file"], str(e["notes"]), *own] for e, own in zip(entries, rewards, strict=True)],
+    )

@@ -1,0 +1,61 @@
+"""The same points of the prior under several actors: the paper's Figure 6.
+
+>>> import melodyconstraints as mc
+>>> one, both = mc.load_actor("actors/one"), mc.load_actor("actors/both")     # doctest: +SKIP
+>>> unmoved, in_c, in_c_and_dense = mc.compare([one, both], 4, seed=1)        # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Unpack
+
+from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.generate import generate
+
+
+def compare(
+    actors: Sequence[MelodyActor], n: int, **options: Unpack[SamplingOptions]
+) -> list[Melodies]:
+    """``n`` melodies of the prior, and the same points as each actor moves them.
+
+    What the decoder draws is the same too: melodies of one point differ by the actor alone.
+
+    Args:
+        actors: at least one, all on one model.
+        options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`; the actors' own
+            where none are given.
+
+    Returns:
+        Those of the unmoved points, then those of each actor.
+
+    Raises:
+        UsageError: as :func:`common_sampling`, or n below 1.
+    """
+    how = asdict(common_sampling(actors, options))
+    return [generate(actors[0].model, n, **how), *(actor.generate(n, **how) for actor in actors)]
+
+
+def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> Sampling:
+    """The sampling of all actors by options.
+
+    Raises:
+        UsageError: no actor, actors on different models, or with defaults of their own where no
+            option is given.
+    """
+    if not actors:
+        raise UsageError("give at least one actor to compare the prior with")
+    models = sorted({actor.model.fingerprint[:12] for actor in actors})
+    if len(models) > 1:
+        raise UsageError(f"compared actors move points of one model, got {', '.join(models)}")
+    sampling, *others = dict.fromkeys(actor.sampling(options) for actor in actors)
+    if others:
+        raise UsageError(
+            f"the actors draw in different ways, {sampling} and {others[0]}; give a temperature "
+            "and a form for all of them"
+        )
+    return sampling

@@ -1,0 +1,57 @@
+"""``mc compare``: what several actors make of the same points, in files, rewards and a picture."""
+
+import json
+
+import matplotlib.image
+import pytest
+
+from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.rules import find_rule
+from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.compare import compare
+
+
+@pytest.fixture
+def compared(mc, tiny_actor_folder):
+    """Compares the tiny actor with itself."""
+    return lambda *options: mc(
+        "compare", *["--actor", tiny_actor_folder] * 2, "-o", "out", *options
+    )
+
+
+def test_a_row_of_files_and_rolls_is_written_for_each_point(
+    compared, tiny_actor_folder, table, tmp_path
+):
+    result = compared("-n", 2, "--seed", 3, "--tempo", 90)
+    assert result.exit_code == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["actors"], manifest["tempo"]) == ([str(tiny_actor_folder)] * 2, 90)
+    words = ("prior", "actor-1", "actor-2")
+    files = [f"melody-00{row}-{word}.mid" for row in (1, 2) for word in words]
+    actor = load_actor(tiny_actor_folder)
+    columns = compare([actor, actor], 2, seed=3)
+    rows = [["file", "notes", "cmajor", "density:252"]]
+    expected = [melody for row in zip(*columns, strict=True) for melody in row]
+    for file, melody, entry in zip(files, expected, manifest["melodies"], strict=True):
+        assert read_melody(tmp_path / "out" / file).melody == melody
+        rewards = {name: find_rule(name)(melody) for name in rows[0][2:]}
+        assert entry == {"file": file, "notes": len(melody), "rewards": rewards}
+        rows.append([file, str(len(melody)), *(f"{one:.3f}" for one in rewards.values())])
+    assert table(result.stdout) == rows
+    shape = matplotlib.image.imread(tmp_path / "out" / "melodies.png").shape
+    assert shape[:2] == (2 * 187, 3 * 704)
+
+    refused = compared()
+    assert refused.exit_code == 2
+    assert "out holds an earlier run; pass --overwrite to replace it" in refused.stderr
+    assert compared("--overwrite").exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *files[:3],
+        *("manifest.json", "melodies.png"),
+    }
+
+
+def test_an_actor_is_needed(mc):
+    result = mc("compare", "-o", "out")
+    assert result.exit_code == 2
+    assert "Missing option '--actor'" in result.stderr
