@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._common import option_group
+from melodyconstraints.cli._output import PICTURE, remove_earlier, write_manifest
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.performance import FLAT, STRAIGHT, VELOCITIES, Performance
 from melodyconstraints.melody.units import DEFAULT_TEMPO
@@ -177,6 +178,32 @@ class MidiResult:
     program: int = 0
     key: str | None = None
     chords: tuple[str, ...] = ()
+
+
+def write_run(
+    results: Sequence[MidiResult],
+    entries: Sequence[Mapping[str, Any]],
+    output: Path,
+    facts: Mapping[str, Any],
+    export: Export,
+    *,
+    earlier: Iterable[Path],
+    plot: bool,
+    **drawn: Any,
+) -> None:
+    """Write the folder of a run: its manifest, then what :func:`write_results` writes.
+
+    Args:
+        entries: of the manifest, one for each melody that is not there for comparison only.
+        facts: of the manifest; ``seed`` is that of the velocities' chance.
+        earlier: files of the run before, which are removed.
+        drawn: of :func:`write_results`.
+    """
+    picture, files = output / PICTURE, [output / entry["file"] for entry in entries]
+    beside = export.beside(files, picture)
+    write_manifest(output, {**facts, **export.facts(beside), "melodies": entries})
+    remove_earlier(earlier, [*files, *beside])
+    write_results(results, picture, export, seed=facts["seed"] or 0, plot=plot, **drawn)
 
 
 def write_results(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,19 +23,16 @@ from melodyconstraints.cli._midi_results import (
     export_options,
     numbered,
     playback_options,
-    write_results,
+    write_run,
 )
 from melodyconstraints.cli._output import (
-    PICTURE,
     earlier_run,
     overwrite_option,
-    remove_earlier,
-    write_manifest,
 )
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
-    from melodyconstraints.melody.events import Melody
+    from melodyconstraints.melody.events import Melodies, Melody
     from melodyconstraints.melody.vae.sampling import SamplingOptions
     from melodyconstraints.rules import Rule
     from melodyconstraints.workflows.actor import MelodyActor
@@ -89,13 +86,7 @@ def command(
     with talk().status("drawing"):
         columns = compare(actors, count, **sampling)
     rules = _known_rules(actors)
-    words = ["prior", *(f"actor-{number}" for number in range(1, len(columns)))]
-    paths, rows = numbered(output, "melody", count), zip(*columns, strict=True)
-    drawn = [
-        (path.with_stem(f"{path.stem}-{word}"), melody, actor)
-        for path, row in zip(paths, rows, strict=True)
-        for word, melody, actor in zip(words, row, [None, *actors], strict=True)
-    ]
+    drawn = list(_by_row(output, columns, actors))
     entries = [_entry(path, melody, rules) for path, melody, _ in drawn]
     facts = {
         "model": actors[0].model.fingerprint,
@@ -103,22 +94,31 @@ def command(
         **asdict(how),
         **playback,
     }
-    files = [path for path, _, _ in drawn]
-    beside = export.beside(files, output / PICTURE)
-    write_manifest(output, facts | export.facts(beside) | {"melodies": entries})
-    remove_earlier(earlier, [*files, *beside])
     scales = {actor.pitch_classes for actor in actors} - {None}
-    write_results(
+    write_run(
         [_result(*one, entry, playback) for one, entry in zip(drawn, entries, strict=True)],
-        output / PICTURE,
+        entries,
+        output,
+        facts,
         export,
-        seed=how.seed,
+        earlier=earlier,
         plot=True,
         pitch_classes=scales.pop() if len(scales) == 1 else None,
         columns=len(columns),
         same_pitches=True,
     )
     _print(entries)
+
+
+def _by_row(
+    output: Path, columns: Sequence[Melodies], actors: Sequence[MelodyActor]
+) -> Iterator[tuple[Path, Melody, MelodyActor | None]]:
+    """Row by row the files, their melodies and whose they are."""
+    words = ["prior", *(f"actor-{number}" for number in range(1, len(columns)))]
+    rows = list(zip(*columns, strict=True))
+    for path, row in zip(numbered(output, "melody", len(rows)), rows, strict=True):
+        for word, melody, actor in zip(words, row, [None, *actors], strict=True):
+            yield path.with_stem(f"{path.stem}-{word}"), melody, actor
 
 
 def _load(folders: Sequence[Path], model_folder: Path | None, **options: Any) -> list[MelodyActor]:

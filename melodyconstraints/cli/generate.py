@@ -17,15 +17,12 @@ from melodyconstraints.cli._midi_results import (
     export_options,
     numbered,
     playback_options,
-    write_results,
+    write_run,
 )
 from melodyconstraints.cli._output import (
-    PICTURE,
     earlier_run,
     overwrite_option,
     plot_option,
-    remove_earlier,
-    write_manifest,
 )
 from melodyconstraints.storage.text import printable
 
@@ -102,7 +99,7 @@ def command(
     }
     for rule in actor.missing_rules if actor else []:
         click.echo(f"Warning: {printable(rule.why)}", err=True)
-    satisfied = _write(melodies, output, facts, actor, export, plot=plot, replaced=earlier)
+    satisfied = _write(melodies, output, facts, actor, export, plot=plot, earlier=earlier)
     talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
     if satisfied is not None and not only_satisfying:
         context.exit(0 if _say_satisfied(satisfied, count, allow_none) else 1)
@@ -140,7 +137,7 @@ def _write(
     export: Export,
     *,
     plot: bool,
-    replaced: Sequence[Path],
+    earlier: Sequence[Path],
 ) -> int | None:
     """Write MIDI files, manifest and picture; how many satisfy every rule.
 
@@ -169,17 +166,8 @@ def _write(
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
         results.append(MidiResult(melody, path, title, **played))
-    picture = output / PICTURE
-    files = [output / entry["file"] for entry in entries]
-    beside = export.beside(files, picture)
-    write_manifest(output, facts | export.facts(beside) | {"melodies": entries})
-    remove_earlier(replaced, [*files, *beside])
-    write_results(
-        results,
-        picture,
-        export,
-        seed=facts["seed"],
-        plot=plot,
-        pitch_classes=actor.pitch_classes if actor else None,
+    scale = actor.pitch_classes if actor else None
+    write_run(
+        results, entries, output, facts, export, earlier=earlier, plot=plot, pitch_classes=scale
     )
     return sum(entry["satisfied"] for entry in entries) if counts else None

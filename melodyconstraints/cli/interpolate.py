@@ -19,16 +19,13 @@ from melodyconstraints.cli._midi_results import (
     MidiResult,
     export_options,
     numbered,
-    write_results,
+    write_run,
 )
 from melodyconstraints.cli._output import (
-    PICTURE,
     check_inputs,
     earlier_run,
     overwrite_option,
     plot_option,
-    remove_earlier,
-    write_manifest,
 )
 
 if TYPE_CHECKING:
@@ -123,18 +120,13 @@ def command(
     steps = [
         _step(number, result, first, last, count) for number, result in enumerate(results[1:-1])
     ]
-    whole = {
+    facts = {
         "model": model.fingerprint,
         **sampling,
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
-        "melodies": steps,
     }
-    picture, files = output / PICTURE, [output / step["file"] for step in steps]
-    beside = export.beside(files, picture)
-    write_manifest(output, whole | export.facts(beside))
-    remove_earlier(earlier, [*files, *beside])
-    write_results(results, picture, export, seed=sampling["seed"] or 0, plot=plot)
+    write_run(results, steps, output, facts, export, earlier=earlier, plot=plot)
     _print(steps)
 
 

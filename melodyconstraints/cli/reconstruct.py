@@ -100,9 +100,8 @@ def command(
     files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
     written = [path for one in targets.values() for path in one.files(plot, export)]
-    earlier = (
-        earlier_files(written, overwrite) if _is_midi(output) else earlier_run(output, overwrite)
-    )
+    is_file = _is_midi(output)
+    earlier = earlier_files(written, overwrite) if is_file else earlier_run(output, overwrite)
     check_inputs(files, [*earlier, *written])
     melodies, failed = melodies_of(files, choice, tell=True)
     failed += unlisted
@@ -115,19 +114,19 @@ def command(
         ]
         beside = [path for one in targets.values() for path in one.beside(export)]
         facts = {"model": model.fingerprint, **sampling, "variations": variations}
-        whole: dict[str, Any] = {**facts, **export.facts(beside)}
-        whole["melodies"] = [row for own in rows for row in own]
-        if not _is_midi(output):
+        entries = [row for own in rows for row in own]
+        whole: dict[str, Any] = {**facts, **export.facts(beside), "melodies": entries}
+        if not is_file:
             write_manifest(output, whole)
         remove_earlier(earlier, written)
+        seed = sampling["seed"] or 0
         for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
-            target = targets[file]
-            shown = _results(found, results, target, own)
-            write_results(shown, target.picture, export, seed=sampling["seed"] or 0, plot=plot)
+            shown = _results(found, results, targets[file], own)
+            write_results(shown, targets[file].picture, export, seed=seed, plot=plot)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
-            _print(whole["melodies"])
+            _print(entries)
     if failed:
         click.get_current_context().exit(1)
 

@@ -159,21 +159,15 @@ def command(
         transformed = transform(actor, found.melody, **change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
-    write_results(
-        results,
-        target.picture,
-        export,
-        seed=change["seed"],
-        plot=True,
-        pitch_classes=actor.pitch_classes,
-    )
+    seed, scale = change["seed"], actor.pitch_classes
+    write_results(results, target.picture, export, seed=seed, plot=True, pitch_classes=scale)
     if as_json:
         facts = _facts(actor, change) | _source(file, found, target) | export.facts(beside)
         print_json(facts | {"melodies": rows})
     else:
         _print(rows, actor)
-    best = max(transformed, key=lambda one: (one.satisfied, float(one.after[one.asked].mean())))
-    if not best.satisfied:
+    if not any(one.satisfied for one in transformed):
+        best = max(transformed, key=lambda one: float(one.after[one.asked].mean()))
         name = target.results[transformed.index(best)].name
         click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
         context.exit(1)

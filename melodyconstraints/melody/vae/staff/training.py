@@ -223,8 +223,7 @@ def train_staff_generator(
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
     generator = np.random.default_rng(settings.seed)
-    picked = events[np.sort(generator.permutation(len(events))[:SAMPLE])]
-    sample = transpose_randomly(picked, generator)
+    sample = _sample(events, generator)
     batches = MelodyBatches(events, sources, settings.batch_size, settings.seed, balance=BALANCE)
     watched = torch.from_numpy(held_out.astype(np.int64)).to(device)
 
@@ -250,9 +249,15 @@ def train_staff_generator(
         measure_tables(model, sample)
     model.bars.encoder.requires_grad_(False)
     state = stage("prior", model, PriorObjective(model), 1 - share)
-    model.offset.copy_(model.offset + measure_offset(model))
+    model.offset.add_(measure_offset(model))
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
+
+
+def _sample(events: Events, generator: np.random.Generator) -> Events:
+    """Some of the melodies in their order, in random keys."""
+    picked = np.sort(generator.permutation(len(events))[:SAMPLE])
+    return transpose_randomly(events[picked], generator)
 
 
 def part_of(settings: TrainingSettings, share: float, learning_rate: float) -> TrainingSettings:
