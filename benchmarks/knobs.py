@@ -48,24 +48,29 @@ MEASURES = {
 VALUES = {
     "density": lambda melodies: melodies.note_counts,
     "ambitus": pitch_range,
+    "rise": lambda melodies: rises(melodies),
+    "mean-length": lambda melodies: (melodies.events != 129).sum(1) / melodies.note_counts,
     "steps": steps,
     "off-beat": lambda melodies: melodies.notes.share(melodies.notes.onsets % 4 != 0),
     "rests": lambda melodies: (melodies.events == 129).mean(axis=1),
 }
 """What each knob asks for, of ``B`` melodies."""
-SHARES = {"steps", "off-beat", "rests"}
+WHOLE = {"density", "ambitus"}
 DECILES = np.arange(0.1, 0.95, 0.1)
 
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("-n", "count", default=128, show_default=True, help="Melodies a scale.")
-def main(store: Path, count: int) -> None:
+@click.option("--only", type=click.Choice(["scales", "values"]))
+def main(store: Path, count: int, only: str | None) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
     console = Console(width=120)
-    console.print(scales(knobs, real, count))
-    console.print(values(knobs, real, count // 4))
+    if only != "values":
+        console.print(scales(knobs, real, count))
+    if only != "scales":
+        console.print(values(knobs, real, count // 4))
 
 
 def scales(knobs: Knobs, real: Melodies, count: int) -> Table:
@@ -91,7 +96,7 @@ def values(knobs: Knobs, real: Melodies, count: int) -> Table:
     """A line for each rule with a range."""
     table = Table("knob", "values", "one draw", "as shipped", title="Correlation")
     for name, measure in VALUES.items():
-        asked = np.unique(np.quantile(measure(real), DECILES).round(2 if name in SHARES else 0))
+        asked = np.unique(np.quantile(measure(real), DECILES).round(0 if name in WHOLE else 2))
         found = []
         for search in (EvolutionSearch(draws=1), EvolutionSearch()):
             obtained = []
@@ -103,6 +108,18 @@ def values(knobs: Knobs, real: Melodies, count: int) -> Table:
             found.append(np.corrcoef(of_each, np.concatenate(obtained))[0, 1])
         table.add_row(name, f"{asked[0]:g} to {asked[-1]:g}", *(f"{one:.3f}" for one in found))
     return table
+
+
+def rises(melodies: Melodies) -> np.ndarray:
+    """``(B,)`` mean pitch of the second half, by length, minus that of the first."""
+    pitches = np.full(melodies.events.shape, np.nan)
+    for row, events in enumerate(melodies.events):
+        sounding = np.nan
+        for step, event in enumerate(events):
+            sounding = {128: sounding, 129: np.nan}.get(event, event)
+            pitches[row, step] = sounding
+    halves = np.nanmean(pitches.reshape(len(pitches), 2, -1), -1)
+    return np.nan_to_num(halves[:, 1] - halves[:, 0])
 
 
 def in_one_major_scale(melodies: Melodies) -> np.ndarray:

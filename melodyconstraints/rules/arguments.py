@@ -121,9 +121,9 @@ def parse_share(text: str) -> float:
 
 
 def parse_number(text: str) -> float:
-    """Parse a number, ``2`` or ``2.5``."""
-    if not re.fullmatch(_NUMBER, text):
-        raise UsageError(f"a number is written 2 or 2.5, got {shown(text)}")
+    """Parse a number, ``2``, ``2.5`` or ``-2.5``."""
+    if not re.fullmatch(f"-?{_NUMBER}", text):
+        raise UsageError(f"a number is written 2, 2.5 or -2.5, got {shown(text)}")
     return float(text)
 
 

@@ -115,6 +115,7 @@ STANDALONE = tuple(
         "pitch": (
             ("compass", "PITCHES", "compass:C4..C6", pitch.compass_rule, COMPASS),
             ("tessitura", "PITCHES", "tessitura:C5..C6", pitch.tessitura_rule, NOTHING),
+            ("rise", "SEMITONES", "rise:2..5", pitch.rise_rule, NOTHING),
             ("ambitus", "SEMITONES", "ambitus:..12", pitch.ambitus_rule, COMPASS),
             ("first-note", "NOTE,...", "first-note:C,G", pitch.first_note_rule, NOTHING),
             ("final-note", "NOTE,...", "final-note:C", pitch.final_note_rule, NOTHING),
@@ -140,6 +141,7 @@ STANDALONE = tuple(
                 rhythm.min_length_rule,
                 LENGTHS | {"notes_per_bar"},
             ),
+            ("mean-length", "NUMBER", "mean-length:2..3", rhythm.mean_length_rule, NOTES),
             ("rests", "SHARE", "rests:10%..30%", rhythm.rests_rule, SILENCE),
             ("rhythm", "PATTERN", "rhythm:x..x..x.....x...", rhythm.rhythm_rule, NOTES | GROOVE),
             ("groove", "SHARE", "groove:90%", rhythm.groove_rule, GROOVE),

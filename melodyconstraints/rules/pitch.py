@@ -10,10 +10,11 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.statistics import pitch_range
 from melodyconstraints.melody.notes import Ints, Mask, Notes, Numbers
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
     Range,
     parse_note_name,
+    parse_number,
     parse_pitch,
     parse_range,
     parse_shares,
@@ -69,6 +70,30 @@ def tessitura_rule(name: str, argument: str) -> Rule:
         return notes.total(notes.durations * notes.pitches) / np.maximum(sounding, 1)
 
     return range_rule(name, "mean pitch", bounds, mean_pitch)
+
+
+def rise_rule(name: str, argument: str) -> Rule:
+    """Semitones that the second half of the melody lies above the first, in a range.
+
+    1 within LOW..HIGH, else max(0, 1 - semitones outside / 24). x = mean pitch of the notes that
+    start in bars 9 to 16 minus that of bars 1 to 8, weighted by length; below 0 it falls, and 0
+    where a half has no notes.
+    """
+    wanted = parse_range(argument, parse_number, -127, 127, "semitones")
+    bounds = Range(wanted.low, wanted.high, wanted.low - REACH, wanted.high + REACH)
+
+    def rise(melodies: Melodies) -> Numbers:
+        notes = melodies.notes
+        late = notes.onsets >= STEPS // 2
+        halves = [notes.durations * late, notes.durations * ~late]
+        sounding = [notes.total(lengths) for lengths in halves]
+        after, before = (
+            notes.total(lengths * notes.pitches) / np.maximum(whole, 1)
+            for lengths, whole in zip(halves, sounding, strict=True)
+        )
+        return np.where(np.minimum(*sounding) > 0, after - before, 0.0)
+
+    return range_rule(name, "semitones that the second half lies above the first", bounds, rise)
 
 
 def ambitus_rule(name: str, argument: str) -> Rule:

@@ -12,7 +12,9 @@ from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.rules.arguments import (
+    Range,
     parse_length,
+    parse_number,
     parse_range,
     parse_shares,
     parse_whole,
@@ -102,6 +104,21 @@ def min_length_rule(name: str, argument: str) -> Rule:
     shortest = parse_length(argument)
     what = f"no note shorter than {shortest} sixteenths"
     return share_rule(name, what, lambda notes: notes.durations >= shortest)
+
+
+def mean_length_rule(name: str, argument: str) -> Rule:
+    """Mean length of the notes in sixteenths, in a range.
+
+    x = sounding sixteenths / notes; x / LOW below the range, max(0, 1 - (x - HIGH) / 16) above it.
+    """
+    wanted = parse_range(argument, parse_number, 1, STEPS, "a mean length in sixteenths")
+    bounds = Range(wanted.low, wanted.high, 0, wanted.high + STEPS_PER_BAR)
+
+    def mean_length(melodies: Melodies) -> Numbers:
+        notes = melodies.notes
+        return notes.total(notes.durations) / np.maximum(melodies.note_counts, 1)
+
+    return range_rule(name, "mean length of the notes in sixteenths", bounds, mean_length)
 
 
 def rests_rule(name: str, argument: str) -> Rule:

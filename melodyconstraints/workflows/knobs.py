@@ -39,7 +39,7 @@ class Knob:
     Args:
         attribute: a key of :data:`melodyconstraints.melody.vae.staff.attributes.NAMES`.
         unit: the attribute's units in one of the rule's.
-        highest: largest value, in the rule's units.
+        highest, lowest: largest and least value, in the rule's units.
         is_share: whether values are written as shares, such as 60%.
     """
 
@@ -47,17 +47,19 @@ class Knob:
     unit: float
     highest: float
     is_share: bool = False
+    lowest: float = 0
 
     def range_of(self, argument: str) -> tuple[float, float]:
         """Least and largest value of the attribute, from what stands behind a rule's colon."""
         parse = parse_share if self.is_share else parse_number
-        wanted = parse_range(argument, parse, 0, self.highest, "a knob")
+        wanted = parse_range(argument, parse, self.lowest, self.highest, "a knob")
         return wanted.low * self.unit, wanted.high * self.unit
 
 
 KNOBS = {
     "density": Knob("notes", 1, STEPS),
     "ambitus": Knob("range", _STEPS_PER_SEMITONE, 127),
+    "rise": Knob("rise", _STEPS_PER_SEMITONE, 127, lowest=-127),
     "steps": Knob("steps", 1, 1, is_share=True),
     "off-beat": Knob("off_beats", 0.5, 1, is_share=True),
     "rests": Knob("rests", 1, 1, is_share=True),

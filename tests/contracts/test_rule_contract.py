@@ -69,6 +69,7 @@ WITNESSES = {
     "entropy": (line(60, 61, 62, 63, 64, 65), line(60, 61, 62, 63), line(60, 61)),
     "compass": (line(60, 84, 72), line(60, 59, 72), line(59, 85, 72)),
     "tessitura": (line(72, 84), line(60), line(50)),
+    "rise": (line(*[60] * 32, *[63] * 32), line(*[60] * 64), line(*[60] * 32, *[50] * 32)),
     "ambitus": (line(60, 72), line(60, 73), line(40, 80)),
     "first-note": (line(60, 61), line(61, 60), line(63, 60)),
     "final-note": (line(61, 72), line(60, 71), line(60, 66)),
@@ -92,6 +93,7 @@ WITNESSES = {
     ),
     "max-length": (lengths(4, 1), lengths(4, 4, 5), lengths(4, 5, 5)),
     "min-length": (lengths(2, 9), lengths(2, 2, 1), lengths(2, 1, 1)),
+    "mean-length": (lengths(2, 3), lengths(3, 4), lengths(8, 8)),
     "rests": (lengths(*[4] * 50), lengths(*[4] * 32), lengths(4)),
     "rhythm": (
         bars(*[[0, 3, 6, 12]] * 16),

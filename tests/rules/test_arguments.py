@@ -95,7 +95,7 @@ def test_values_are_parsed(parse, text, value):
     [
         ("share", "half", "a share is written 60% or 0.6, got 'half'"),
         ("share", "-1%", "got '-1%'"),
-        ("number", "2,5", "a number is written 2 or 2.5, got '2,5'"),
+        ("number", "2,5", "a number is written 2, 2.5 or -2.5, got '2,5'"),
         ("length", "0", "a length is a number of sixteenths from 1 to 256, or .*, got '0'"),
         ("length", "257", "got '257'"),
         ("length", "1/3", "got '1/3'"),

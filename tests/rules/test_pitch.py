@@ -29,6 +29,16 @@ def test_tessitura_is_the_mean_weighted_by_length():
     assert rewards == [1, 0.75, 0, 0.75, 0]
 
 
+def test_rise_is_the_second_halfs_mean_pitch_above_the_firsts():
+    up_5 = Melody.from_notes([(0, 4, 60), (119, 9, 62), (128, 2, 60), (200, 6, 68)])  # 61.4, 66
+    rise = 66 - (4 * 60 + 9 * 62) / 13
+    assert reward(f"rise:{rise:.3f}..9", up_5) == [pytest.approx(1, abs=1e-4)]
+    assert reward("rise:..-3", up_5, line(60, 72)) == [
+        pytest.approx(1 - (rise + 3) / 24),
+        pytest.approx(1 - 3 / 24),  # all of it in the first half
+    ]
+
+
 def test_ambitus_counts_semitones_from_the_lowest_to_the_highest():
     melodies = line(60, 72, 65), line(60), line(60, 67)
     assert reward("ambitus:7..12", *melodies) == [1, 0, 1]

@@ -50,6 +50,13 @@ def test_a_syncopated_note_sounds_through_a_stronger_place(onset, length, syncop
     assert reward("syncopation:100%", notes((onset, length))) == [syncopated]
 
 
+def test_the_mean_length_is_that_of_sounding_sixteenths():
+    melody = notes((0, 1), (1, 2), (3, 4), (100, 6))
+    rewards = [1, 3.25 / 4, 1 - 1.25 / 16]
+    asked = "mean-length:3..3.25", "mean-length:4", "mean-length:1..2"
+    assert [reward(spec, melody)[0] for spec in asked] == pytest.approx(rewards)
+
+
 def test_longest_and_shortest_are_allowed_themselves():
     melody = notes((0, 1), (1, 2), (3, 4), (7, 6))
     assert reward("max-length:4", melody) == [0.75]
