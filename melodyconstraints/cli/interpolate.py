@@ -9,8 +9,10 @@ import click
 
 from melodyconstraints.cli._common import (
     FOLDER,
+    json_option,
     likeliest_options,
     model_option,
+    print_json,
     print_table,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, say_what_was_taken
@@ -80,6 +82,7 @@ Value = TypeVar("Value")
 @plot_option
 @export_options
 @overwrite_option
+@json_option
 def command(
     start: Path,
     end: Path,
@@ -95,6 +98,7 @@ def command(
     plot: bool,
     export: Export,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write melodies on the way from A to B as MIDI files, and print how like both they are.
 
@@ -135,7 +139,10 @@ def command(
     write_manifest(output, whole | export.facts(beside))
     remove_earlier(earlier, [*files, *beside])
     write_results(results, picture, export, seed=sampling["seed"] or 0, plot=plot)
-    _print(steps)
+    if as_json:
+        print_json(whole)
+    else:
+        _print(steps)
 
 
 def _both(option: str, values: tuple[Value, ...]) -> tuple[Value | None, Value | None]:

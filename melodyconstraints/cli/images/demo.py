@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, progress_bar, seed_option, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    seed_option,
+    talk,
+)
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
 from melodyconstraints.cli.images._common import show_rounds
 
@@ -26,12 +35,16 @@ if TYPE_CHECKING:
     help="New folder for model, classifier, actor and pictures.",
 )
 @seed_option
-def command(output: Path, seed: int) -> None:
+@json_option
+def command(output: Path, seed: int, as_json: bool) -> None:
     """Everything once, on the 1,797 digits of 8x8 pixels that come with scikit-learn.
+
+    \b
+    mc images demo -o images-demo/
 
     Trains a model, a classifier and an actor of digits, in a minute and without a download; draws
     images of each, and says how many digits the classifier recognises.
-    """
+    """  # noqa: D301 (click wants the character)
     if output.is_dir() and any(output.iterdir()):
         raise click.UsageError(f"{output} is not empty; choose a new folder by -o")
 
@@ -39,6 +52,9 @@ def command(output: Path, seed: int) -> None:
 
     demo = Demo(output, seed)
     recognised = demo.draw_and_measure(_train(demo))
+    if as_json:
+        print_json(asdict(recognised))
+        return
     rows = [
         [f"made, asked for {name}", f"{share:.0%}"] for name, share in recognised.by_digit.items()
     ]
