@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -18,7 +19,10 @@ project = html_title = "melodyconstraints"
 html_theme = "furo"
 html_copy_source = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["notebooks"]
+exclude_patterns = ["notebooks", "bundled-model-notes.md"]  # the second is part of a model card
+nitpicky = True
+nitpick_ignore_regex = [(r"py:(?!obj$).*", ".*")]
+"""Names in docstrings may lead outside the site; those of pages, which are ``obj``, may not."""
 html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath"]
@@ -45,6 +49,12 @@ def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     )
 
 
+def bars_as_written(app: Sphinx, kind: str, name: str, *rest: Any) -> None:
+    """In docstrings ``|z|`` is a length, no substitution."""
+    lines = rest[-1]
+    lines[:] = [re.sub(r"(?<!`)\|(?!`)", r"\\|", line) for line in lines]
+
+
 def inline_math(writer: HTML5Translator, node: nodes.math) -> None:
     """A formula in a line as MathML, which browsers draw without a script."""
     writer.body.append(tex2mathml(node.astext(), as_block=False))
@@ -53,7 +63,7 @@ def inline_math(writer: HTML5Translator, node: nodes.math) -> None:
 
 def block_math(writer: HTML5Translator, node: nodes.math_block) -> None:
     """A formula on lines of its own."""
-    writer.body.append(f"<div class=\"math\">{tex2mathml(node.astext(), as_block=True)}</div>")
+    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 
@@ -61,4 +71,5 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     write_pages()
     app.connect("source-read", links_of_the_site)
+    app.connect("autodoc-process-docstring", bars_as_written)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

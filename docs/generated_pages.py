@@ -56,8 +56,8 @@ def notebook_page(path: Path) -> str:
                 page += [f"```python\n{cell.source}\n```", *_run(cell.source, path.name, names)]
             else:  # links are relative to the notebook's folder, as the pages' folder lies
                 page.append(cell.source)
-    source = f"The notebook is [`docs/notebooks/{path.name}`](../notebooks/{path.name}), for jupytext.\n"
-    return "\n\n".join([*page, source])
+    page.append(f"The notebook, for jupytext: [`{path.name}`](../notebooks/{path.name}).\n")
+    return "\n\n".join(page)
 
 
 def _run(source: str, name: str, names: dict[str, Any]) -> list[str]:
@@ -71,7 +71,8 @@ def _run(source: str, name: str, names: dict[str, Any]) -> list[str]:
         if last is not None:
             value = eval(compile(ast.Expression(last.value), name, "eval"), names)  # noqa: S307
     text = printed.getvalue().strip()
-    return [*([f"```text\n{text}\n```"] if text else []), *([] if value is None else [_shown(value)])]
+    shown = [] if value is None else [_shown(value)]
+    return [f"```text\n{text}\n```", *shown] if text else shown
 
 
 def _shown(value: Any) -> str:
@@ -82,19 +83,20 @@ def _shown(value: Any) -> str:
         data = b64encode(picture.getvalue()).decode()
         return f'<img alt="{html.escape(str(value))}" src="data:image/svg+xml;base64,{data}">'
     if hasattr(value, "_repr_html_"):
-        shown = re.sub(r"<audio.*?</audio>|<br>|<style.*?</style>", "", value._repr_html_(), flags=re.DOTALL)
-        return re.sub(r"\n\s*", "", shown)
+        unseen = r"<audio.*?</audio>|<br>|<style.*?</style>|\n\s*"
+        return re.sub(unseen, "", value._repr_html_(), flags=re.DOTALL)
     return f"```text\n{value!r}\n```"
 
 
 def gallery_page() -> str:
-    """The rules with formula and source, and picture and sound where ``make gallery`` made them."""
+    """The rules with formula and source; picture and sound where ``make gallery`` made them."""
     from melodyconstraints.rules import library
 
     page = [
         "# Rule gallery",
-        "Two melodies of the packaged model under no rule, and two that were searched for under each rule, "
-        "with their rewards. `make gallery docs` makes the pictures and sounds. [How rules are written](../rules.md).",
+        "Two melodies of the packaged model under no rule, and two that were searched for under "
+        "each rule, with their rewards. `make gallery docs` makes the pictures and sounds. "
+        "[How rules are written](../rules.md).",
     ]
     group = None
     for row in library():
@@ -102,11 +104,9 @@ def gallery_page() -> str:
             group = row.group
             page.append(f"## {group.capitalize()}")
         page += [f"### {row.name}", f"`{row.example}`: {row.summary}.", row.formula]
-        for file, line in (
-            (f"{row.name}.png", f"![Melodies under no rule and under {row.example}]({row.name}.png)"),
-            (f"{row.name}.wav", f"[Hear the third]({row.name}.wav)"),
-        ):
-            page += [line] if (GENERATED / file).exists() else []
+        if (GENERATED / f"{row.name}.png").exists():
+            page.append(f"![Melodies without and with {row.example}]({row.name}.png)")
+            page.append(f"[Hear the third]({row.name}.wav)")
     return "\n\n".join(page) + "\n"
 
 

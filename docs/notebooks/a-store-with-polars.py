@@ -15,7 +15,12 @@ import melodyconstraints as mc
 Path("midi").mkdir()
 for number, melody in enumerate(mc.generate(mc.load_model(), 12, seed=1)):
     mc.write_melody(melody, f"midi/{number:02}.mid", tempo=90 + number)
-done = run(["mc", "extract-melodies", "midi/", "-o", "melodies/"], capture_output=True, text=True, check=True)
+done = run(
+    ["mc", "extract-melodies", "midi/", "-o", "melodies/"],
+    capture_output=True,
+    text=True,
+    check=True,
+)
 print(done.stdout)
 
 # %%

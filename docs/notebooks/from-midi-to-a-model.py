@@ -18,7 +18,12 @@ for number, melody in enumerate(mc.generate(mc.load_model(), 24, seed=2)):
 # Every unique melody of 16 bars, in splits by tune, so that no copy of a tune is on both sides:
 
 # %%
-done = run(["mc", "extract-melodies", "midi/", "-o", "melodies/"], capture_output=True, text=True, check=True)
+done = run(
+    ["mc", "extract-melodies", "midi/", "-o", "melodies/"],
+    capture_output=True,
+    text=True,
+    check=True,
+)
 print(done.stdout)
 data = {split: mc.read_store("melodies", split) for split in ("train", "validation", "test")}
 {split: len(melodies.events) for split, melodies in data.items()}

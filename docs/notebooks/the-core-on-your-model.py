@@ -107,7 +107,9 @@ found = EvolutionSearch()(
     [slice(i, i + 1) for i in range(16)],
     generator=random,
 )
-print(f"{found.drawn} pictures decoded; rewards {found.rewards.min():.2f} to {found.rewards.max():.2f}")
+print(
+    f"{found.drawn} pictures decoded; rewards {found.rewards.min():.2f} to {found.rewards.max():.2f}"
+)
 
 # %%
 figure, axes = plt.subplots(2, 10, figsize=(8, 1.8))

@@ -47,7 +47,7 @@ melodies[0]
 # %% [markdown]
 # `melody.pitches`, `.onsets`, `.durations` (in sixteenths), `.intervals` and `.bars` are NumPy arrays. Save the function in
 # `my_rules.py`, without the decorator if you like, and every command takes it as `--rule my_rules.py:one_climax`:
-# [your own rule](../rules.md#your-own-rule).
+# [your own rule](../rules.md#rules-of-your-own).
 
 # %%
 mc.write_melody(melodies[0], "climax.mid", tempo=96)
