@@ -52,15 +52,15 @@ def command(output: Path, seed: int, as_json: bool) -> None:
 
     demo = Demo(output, seed)
     recognised = demo.draw_and_measure(_train(demo))
-    if as_json:
-        print_json(asdict(recognised))
-        return
     rows = [
         [f"made, asked for {name}", f"{share:.0%}"] for name, share in recognised.by_digit.items()
     ]
     rows.append(["made, all", f"{recognised.generated:.1%}"])
     rows.append(["real, held out", f"{recognised.held_out:.1%}"])
-    print_table(["digits", "recognised"], rows)
+    if as_json:
+        print_json(asdict(recognised))
+    else:
+        print_table(["digits", "recognised"], rows)
     talk().print(f"pictures in {demo.samples} and {demo.digits}")
 
 

@@ -75,8 +75,9 @@ def command(
     pairs = captioned.pairs
     if as_json:
         print_json({"exact": captioned.exact, "pairs": pairs})
-        return
-    print_table(["caption of a test image", "read in its point"], pairs[:SHOWN], text_columns=2)
+    else:
+        columns = ["caption of a test image", "read in its point"]
+        print_table(columns, pairs[:SHOWN], text_columns=2)
     talk().print(f"{captioned.exact:.1%} of the first {len(pairs)} are read to the word")
     talk().print(
         f"captioner in {output}; see it with: "

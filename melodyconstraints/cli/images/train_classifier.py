@@ -71,8 +71,8 @@ def command(
         )
     if as_json:
         print_json(metrics.means() | {"by_label": dict(metrics.by_label)})
-        return
-    _print_metrics(f"{len(data.test):,} held-out images", metrics)
+    else:
+        _print_metrics(f"{len(data.test):,} held-out images", metrics)
     talk().print(f"classifier in {output}")
 
 

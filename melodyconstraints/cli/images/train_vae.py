@@ -99,9 +99,10 @@ def command(
         return
     if as_json:
         print_json(metrics)
-        return
-    rows = [[text, _number(metrics[name])] for name, text in MEASURES.items() if name in metrics]
-    print_table([f"{len(data.test):,} held-out images", "mean"], rows)
+    else:
+        named = [(text, name) for name, text in MEASURES.items() if name in metrics]
+        rows = [[text, _number(metrics[name])] for text, name in named]
+        print_table([f"{len(data.test):,} held-out images", "mean"], rows)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
 
 
