@@ -17,7 +17,7 @@ from generated_pages import CARDS, write_pages  # noqa: E402 (a module of this f
 
 project = html_title = "melodyconstraints"
 html_theme = "furo"
-html_copy_source = False
+html_copy_source = html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["notebooks", "bundled-model-notes.md"]  # the second is part of a model card
 nitpicky = True
@@ -35,13 +35,14 @@ autodoc_member_order = "bysource"
 def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of a page to files of the package become links to the site's pages.
 
-    Model cards have pages; ``[`name`](../melodyconstraints/room/module.py)`` leads to the
-    documentation of the name.
+    Model cards and notebooks have pages; ``[`name`](../melodyconstraints/room/module.py)`` leads
+    to the documentation of the name.
     """
     for card, folder in CARDS.items():
         source[0] = source[0].replace(
             f"../melodyconstraints/{folder}/README.md", f"generated/card-{card}.md"
         )
+    source[0] = re.sub(r"\]\(notebooks/([\w-]+)\.py\)", r"](generated/notebook-\1.md)", source[0])
     source[0] = re.sub(
         r"\[`([\w.]+)`\]\(\.\./(melodyconstraints/[\w/]+)\.py\)",
         lambda link: f"{{py:obj}}`{link[1]} <{link[2].replace('/', '.')}.{link[1]}>`",
@@ -55,15 +56,21 @@ def bars_as_written(app: Sphinx, kind: str, name: str, *rest: Any) -> None:
     lines[:] = [re.sub(r"(?<!`)\|(?!`)", r"\\|", line) for line in lines]
 
 
+def mathml(node: nodes.math | nodes.math_block, *, as_block: bool) -> str:
+    """A formula as MathML, which browsers draw without a script."""
+    spaced = re.sub(r"\\(log|min|max|cos|sin) ", r"\\\1\\, ", node.astext())
+    return tex2mathml(spaced, as_block=as_block)
+
+
 def inline_math(writer: HTML5Translator, node: nodes.math) -> None:
-    """A formula in a line as MathML, which browsers draw without a script."""
-    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    """A formula in a line."""
+    writer.body.append(mathml(node, as_block=False))
     raise nodes.SkipNode
 
 
 def block_math(writer: HTML5Translator, node: nodes.math_block) -> None:
     """A formula on lines of its own."""
-    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    writer.body.append(f'<div class="math">{mathml(node, as_block=True)}</div>')
     raise nodes.SkipNode
 
 

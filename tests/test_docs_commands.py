@@ -1,4 +1,4 @@
-"""Commands that the docs and the help show: they parse, and every command shows one.
+"""Commands and links of the docs and the help: they parse, lead somewhere, and none is missing.
 
 Most are not run here, since they read files of the reader's, or train for minutes: that each
 command does what its options say is tested in ``tests/cli``, on small models. Those that write the
@@ -83,6 +83,12 @@ def test_every_command_of_a_page_parses(page, any_file):
         # where an argument or a value is missing, it is a name and no command to type
         with suppress(click.MissingParameter, click.BadOptionUsage):
             parse(" ".join(line.split()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_links_to_is_there(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

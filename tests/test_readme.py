@@ -59,10 +59,3 @@ def test_the_extraction_of_the_readme_runs(tiny_store, tmp_path, monkeypatch, ca
     exec(snippet, found)  # noqa: S102
     assert capsys.readouterr().out == ("a.mid 0 shorter than 16 bars\nb.mid 0 unreadable\n")
     assert len(found["dataset"]) == found["table"].num_rows == 12
-
-
-def test_every_file_that_the_readme_links_to_exists() -> None:
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link

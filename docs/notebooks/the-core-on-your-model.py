@@ -2,7 +2,7 @@
 # # The core on your own model
 #
 # `melodyconstraints.latent` knows no music. It needs a decoder of points of N(0, I) and a reward in [0, 1] of what is
-# decoded; neither has a gradient for it. First a model of two dimensions that decodes a point to itself.
+# decoded, and no gradient of either. First a model of two dimensions that decodes a point to itself.
 
 # %%
 import matplotlib.pyplot as plt
