@@ -17,6 +17,7 @@ from generated_pages import CARDS, write_pages  # noqa: E402 (a module of this f
 
 project = html_title = "melodyconstraints"
 html_theme = "furo"
+highlight_language = "text"
 html_copy_source = html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["notebooks", "bundled-model-notes.md"]  # the second is part of a model card
@@ -58,7 +59,7 @@ def bars_as_written(app: Sphinx, kind: str, name: str, *rest: Any) -> None:
 
 def mathml(node: nodes.math | nodes.math_block, *, as_block: bool) -> str:
     """A formula as MathML, which browsers draw without a script."""
-    spaced = re.sub(r"\\(log|min|max|cos|sin) ", r"\\\1\\, ", node.astext())
+    spaced = re.sub(r"\\(log|cos|sin) ", r"\\\1\\, ", node.astext())
     return tex2mathml(spaced, as_block=as_block)
 
 

@@ -6,7 +6,7 @@
 
 # %%
 from pathlib import Path
-from subprocess import run
+from subprocess import check_output
 
 import polars as pl
 
@@ -15,13 +15,7 @@ import melodyconstraints as mc
 Path("midi").mkdir()
 for number, melody in enumerate(mc.generate(mc.load_model(), 12, seed=1)):
     mc.write_melody(melody, f"midi/{number:02}.mid", tempo=90 + number)
-done = run(
-    ["mc", "extract-melodies", "midi/", "-o", "melodies/"],
-    capture_output=True,
-    text=True,
-    check=True,
-)
-print(done.stdout)
+print(check_output(["mc", "extract-melodies", "midi/", "-o", "melodies/"], text=True))
 
 # %%
 table = pl.read_parquet("melodies/*.parquet")

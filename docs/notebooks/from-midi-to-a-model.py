@@ -6,7 +6,7 @@
 
 # %%
 from pathlib import Path
-from subprocess import run
+from subprocess import check_output
 
 import melodyconstraints as mc
 
@@ -18,13 +18,7 @@ for number, melody in enumerate(mc.generate(mc.load_model(), 24, seed=2)):
 # Every unique melody of 16 bars, in splits by tune, so that no copy of a tune is on both sides:
 
 # %%
-done = run(
-    ["mc", "extract-melodies", "midi/", "-o", "melodies/"],
-    capture_output=True,
-    text=True,
-    check=True,
-)
-print(done.stdout)
+print(check_output(["mc", "extract-melodies", "midi/", "-o", "melodies/"], text=True))
 data = {split: mc.read_store("melodies", split) for split in ("train", "validation", "test")}
 {split: len(melodies.events) for split, melodies in data.items()}
 
