@@ -1,5 +1,6 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
+# make docs   builds the site in build/docs; make gallery docs first draws and plays the rules' melodies
 # make figures   measures the table in docs/benchmarks.md
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ READY := $(VENV)/.ready
 DEMO := demo
 FIGURES := figures
 
-.PHONY: demo test figures lint types setup clean
+.PHONY: demo test docs gallery figures lint types setup clean
 
 setup: $(READY)
 
@@ -39,6 +40,14 @@ figures: $(READY)
 test: lint types
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
+# Warnings and broken links are errors. The notebooks run, and the site shows what they print.
+docs: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
+
+gallery: $(READY)
+	$(BIN)/python docs/generated_pages.py
+
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,4 +56,4 @@ types: $(READY)
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(FIGURES) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) $(FIGURES) docs/generated build dist *.egg-info

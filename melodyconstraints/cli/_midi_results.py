@@ -190,7 +190,7 @@ def write_run(
     earlier: Iterable[Path],
     plot: bool,
     **drawn: Any,
-) -> None:
+) -> dict[str, Any]:
     """Write the folder of a run: its manifest, then what :func:`write_results` writes.
 
     Args:
@@ -198,12 +198,17 @@ def write_run(
         facts: of the manifest; ``seed`` is that of the velocities' chance.
         earlier: files of the run before, which are removed.
         drawn: of :func:`write_results`.
+
+    Returns:
+        The manifest.
     """
     picture, files = output / PICTURE, [output / entry["file"] for entry in entries]
     beside = export.beside(files, picture)
-    write_manifest(output, {**facts, **export.facts(beside), "melodies": entries})
+    whole = {**facts, **export.facts(beside), "melodies": entries}
+    write_manifest(output, whole)
     remove_earlier(earlier, [*files, *beside])
     write_results(results, picture, export, seed=facts["seed"] or 0, plot=plot, **drawn)
+    return whole
 
 
 def write_results(

@@ -18,8 +18,11 @@ from melodyconstraints.cli._common import FOLDER, model_option, progress_bar, ta
 def command(model_folder: Path | None, data: Path, device: str) -> None:
     """Decode melodies of a model ahead and put them into its folder, as mc train-vae does.
 
+    \b
+    mc bank --model models/mine --data melodies/
+
     On them, mc rules check tries a rule. Without a bank they are decoded when they are needed.
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.vae.folders import check_device
     from melodyconstraints.workflows.bank import write_bank
 

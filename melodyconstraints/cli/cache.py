@@ -17,9 +17,12 @@ _MEGABYTE = 1e6
 def command(clear: bool, as_json: bool) -> None:
     """List the banks that commands have kept, or remove them.
 
+    \b
+    mc cache --clear
+
     A bank is some thousand melodies that a model decoded ahead: what trainings, mc transform and
     mc rules check begin with. MELODYCONSTRAINTS_CACHE chooses another place.
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.storage.cache import cache_entries, cache_root, clear_cache
 
     entries = clear_cache() if clear else cache_entries()

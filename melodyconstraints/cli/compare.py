@@ -12,7 +12,9 @@ import click
 from melodyconstraints.cli._actors import allow_code_option, rules_from_option
 from melodyconstraints.cli._common import (
     FOLDER,
+    json_option,
     model_option,
+    print_json,
     print_table,
     sampling_options,
     talk,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 @export_options
 @sampling_options
 @overwrite_option
+@json_option
 def command(
     folders: tuple[Path, ...],
     model_folder: Path | None,
@@ -67,6 +70,7 @@ def command(
     export: Export,
     sampling: SamplingOptions,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Draw melodies of the prior, and beside each what actors make of the same point z.
 
@@ -95,7 +99,7 @@ def command(
         **playback,
     }
     scales = {actor.pitch_classes for actor in actors} - {None}
-    write_run(
+    whole = write_run(
         [_result(*one, entry, playback) for one, entry in zip(drawn, entries, strict=True)],
         entries,
         output,
@@ -107,7 +111,10 @@ def command(
         columns=len(columns),
         same_pitches=True,
     )
-    _print(entries)
+    if as_json:
+        print_json(whole)
+    else:
+        _print(entries)
 
 
 def _by_row(

@@ -83,6 +83,11 @@ def command(
 ) -> None:
     """Measure an actor, or with --data alone a melody model.
 
+    \b
+    mc evaluate --actor actors/mine
+    mc evaluate --rule cmajor --data melodies/ --json
+    mc evaluate --model models/mine --data melodies/
+
     An actor of a folder, or for rules as in mc generate: draw melodies from the prior and from the
     actor and compare their rewards under the actor's rules, and by those given here besides (the
     paper's Table 2). With --data as well: are they still like real melodies, in what the rules do
@@ -91,7 +96,7 @@ def command(
 
     A model: does it give back melodies that it was not trained on, are melodies drawn from its
     prior like real ones, in how they are built as well, and are they new?
-    """
+    """  # noqa: D301 (click wants the character)
     if actor_folder is not None or specs:
         _refuse(context, _OF_A_MODEL, "--data alone")
         if actor_folder is None:

@@ -153,10 +153,14 @@ def command(
 ) -> None:
     """Extract every unique 16-bar melody below MIDI_DIR into a store of Parquet files.
 
+    \b
+    mc extract-melodies midi_dir/ -o melodies/
+    mc extract-melodies midi_dir/ -o melodies/ --resume
+
     MIDI_DIR is a folder, or one of an object store, such as s3://bucket/midi. A file that cannot
     be read, or takes too much, costs a line in OUTPUT/rejected.jsonl. A run that was stopped goes
     on with --resume.
-    """
+    """  # noqa: D301 (click wants the character)
     limits = FileLimits(
         seconds=max_seconds,
         memory_bytes=max_memory * MEGABYTE,

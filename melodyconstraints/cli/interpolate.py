@@ -9,8 +9,10 @@ import click
 
 from melodyconstraints.cli._common import (
     FOLDER,
+    json_option,
     likeliest_options,
     model_option,
+    print_json,
     print_table,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, say_what_was_taken
@@ -77,6 +79,7 @@ Value = TypeVar("Value")
 @plot_option
 @export_options
 @overwrite_option
+@json_option
 def command(
     start: Path,
     end: Path,
@@ -92,6 +95,7 @@ def command(
     plot: bool,
     export: Export,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write melodies on the way from A to B as MIDI files, and print how like both they are.
 
@@ -126,8 +130,11 @@ def command(
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
     }
-    write_run(results, steps, output, facts, export, earlier=earlier, plot=plot)
-    _print(steps)
+    whole = write_run(results, steps, output, facts, export, earlier=earlier, plot=plot)
+    if as_json:
+        print_json(whole)
+    else:
+        _print(steps)
 
 
 def _both(option: str, values: tuple[Value, ...]) -> tuple[Value | None, Value | None]:

@@ -11,7 +11,11 @@ from melodyconstraints.storage.text import printable
 @click.command("ports")
 @json_option
 def command(as_json: bool) -> None:
-    """List the MIDI ports that mc play can play on (outputs) and follow (inputs)."""
+    """List the MIDI ports that mc play can play on (outputs) and follow (inputs).
+
+    \b
+    mc ports --json
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.errors import PortError
     from melodyconstraints.melody.midi.ports import REMEDY, port_names
 

@@ -8,7 +8,13 @@ from textwrap import fill
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, json_option, model_option, print_table
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    model_option,
+    print_json,
+    print_table,
+)
 from melodyconstraints.errors import UsageError
 
 _LEGEND = """\
@@ -23,18 +29,29 @@ def command() -> None:
 
 
 @command.command("list")
-def list_rules() -> None:
-    """List every rule of the library and of installed packages."""
+@json_option
+def list_rules(as_json: bool) -> None:
+    """List every rule of the library and of installed packages.
+
+    \b
+    mc rules list
+    """  # noqa: D301 (click wants the character)
     from importlib.metadata import entry_points
 
     from melodyconstraints.rules import library
     from melodyconstraints.rules.registry import ENTRY_POINTS
 
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    if as_json:
+        facts = ("group", "name", "argument", "example", "summary", "formula")
+        rules = [{fact: getattr(row, fact) for fact in facts} for row in library()]
+        print_json({"rules": rules, "installed": installed})
+        return
     rows = []
     for group, members in groupby(library(), key=lambda row: row.group):
         rows += [[group], *([row.example, row.argument, row.summary] for row in members)]
-    if installed := list(entry_points(group=ENTRY_POINTS)):
-        rows += [["installed"], *([point.name, "", point.value] for point in installed)]
+    if installed:
+        rows += [["installed"], *([name, "", value] for name, value in installed.items())]
     rows += [["your own"], ["my_rules.py:my_rule", "", "A function of a file of yours"]]
     print_table(["for example", "behind the colon", "rewards"], rows, text_columns=3)
     click.echo(_LEGEND)
@@ -42,18 +59,30 @@ def list_rules() -> None:
 
 @command.command("show")
 @click.argument("rule")
-def show_rule(rule: str) -> None:
-    """Explain RULE: a name of the library, or a whole specification such as scale:D-dorian."""
+@json_option
+def show_rule(rule: str, as_json: bool) -> None:
+    """Explain RULE: a name of the library, or a whole specification such as scale:D-dorian.
+
+    \b
+    mc rules show chords
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.rules import find_rule, library
 
     for row in library():
         if rule == row.name:
+            if as_json:
+                facts = ("name", "argument", "summary", "formula", "example")
+                print_json({fact: getattr(row, fact) for fact in facts})
+                return
             written = f"{row.name}:{row.argument}".rstrip(":")
             click.echo(f"{written}\n{row.summary}\n")
             click.echo(fill(row.formula, 88, break_long_words=False, break_on_hyphens=False))
             click.echo(f"\nfor example: mc train-actor --rule {row.example}")
             return
     found = find_rule(rule)
+    if as_json:
+        print_json({fact: getattr(found, fact) for fact in ("name", "description", "key")})
+        return
     click.echo(f"{found.name}\n{found.description or 'no description'}")
     if found.key:
         click.echo(f"key signature: {found.key}")
@@ -62,7 +91,11 @@ def show_rule(rule: str) -> None:
 @command.command("new")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def new_rule(file: Path) -> None:
-    """Write FILE, a rule to start from, with a description of rules."""
+    """Write FILE, a rule to start from, with a description of rules.
+
+    \b
+    mc rules new my_rules.py
+    """  # noqa: D301 (click wants the character)
     if file.suffix != ".py":
         raise UsageError(f"a rule file is called NAME.py, got {file}")
     text = Path(__file__).with_name("_rule_template.py").read_text(encoding="utf-8")
@@ -87,9 +120,12 @@ def new_rule(file: Path) -> None:
 def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json: bool) -> None:
     """Check RULE, such as my_rules.py:my_rule or cmajor, before a training.
 
+    \b
+    mc rules check my_rules.py:my_rule
+
     Of a slow rule fewer melodies are taken, and one that hangs is given up. Ends with 1 if the
     rule breaks the contract of rules or cannot be learned.
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.cli import _rule_check
     from melodyconstraints.rules import find_rule
     from melodyconstraints.rules.isolation import time_limit

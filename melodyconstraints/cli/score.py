@@ -31,10 +31,14 @@ def command(
 ) -> None:
     """Print the rewards of the melodies of MIDI files and folders under rules.
 
+    \b
+    mc score song.mid --rule scale:D-dorian
+    mc score folder/ --rule cmajor --rule my_rules.py:my_rule --json
+
     Of each file the 16 bars are taken that are most a melody, and the table says which; --bar and
     --track choose others. A file without a melody is reported and ends the command with exit code
     1 after all others.
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.rules import find_rules
 
     require_rules(specs)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, resume_hint, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    resume_hint,
+    talk,
+)
 from melodyconstraints.cli._training import (
     TrainingDisplay,
     budget,
@@ -74,6 +81,7 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 @device_option
 @precision_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option
 def command(
     melodies: Path,
     output: Path,
@@ -90,12 +98,17 @@ def command(
     device: str,
     precision: str,
     seed: int,
+    as_json: bool,
 ) -> None:
     """Train a melody VAE on the store MELODIES and write a model folder.
 
+    \b
+    mc train-vae melodies/ -o models/mine --time-budget 30m
+    mc train-vae melodies/ -o models/ours --preset staff --start-from staff
+
     Checkpoints and learning curves stand in OUTPUT/training; a training that was killed goes on
     with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.workflows.train_vae import train_model
 
     settings = _settings(
@@ -121,7 +134,10 @@ def command(
         )
     if not measured:  # not the first of several processes
         return
-    _print(measured)
+    if as_json:
+        print_json(measured)
+    else:
+        _print(measured)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
 
 

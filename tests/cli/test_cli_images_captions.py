@@ -89,6 +89,10 @@ def test_captions_of_the_data_go_before_labels(mc, bars, train, table, tmp_path)
     result = mc(*start, "--model", "autoencoder", "--steps", 1)
     assert result.exit_code == 0
     assert [row[0] for row in table(result.stdout)[1:]] == ["bar"] * 5
+    printed = json.loads(
+        mc(*start, "--model", "autoencoder", "--steps", 1, "--overwrite", "--json").stdout
+    )
+    assert [pair[0] for pair in printed["pairs"]] == ["bar"] * 8
 
 
 def test_the_hint_names_a_caption_that_the_captioner_can_read(train, tmp_path):

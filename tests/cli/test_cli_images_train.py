@@ -183,8 +183,10 @@ def test_a_training_goes_on_only_on_demand(train, tmp_path):
     refused = train("--steps", 4)
     assert refused.exit_code == 2
     assert "model already holds a training; pass --resume or choose another" in refused.stderr
-    assert train("--steps", 4, "--resume").exit_code == 0
-    assert config_in(tmp_path / "model")["training"]["settings"]["steps"] == 4
+    printed = json.loads(train("--steps", 4, "--resume", "--json").stdout)
+    trained = config_in(tmp_path / "model")["training"]
+    assert trained["settings"]["steps"] == 4
+    assert printed == trained["quality"]
 
 
 def test_a_classifier_is_written_and_scored(mc, faces, table, tmp_path):
@@ -204,7 +206,8 @@ def test_a_classifier_is_written_and_scored(mc, faces, table, tmp_path):
     again = mc(*start)
     assert again.exit_code == 2
     assert "judge already holds the image-classifier of an earlier run; pass" in again.stderr
-    assert mc(*start, "--overwrite").exit_code == 0
+    printed = json.loads(mc(*start, "--overwrite", "--json").stdout)
+    assert set(printed) == {"accuracy", "precision", "recall", "f1", "by_label"}
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,10 @@ def manifest_of(folder):
 def test_the_steps_are_those_of_python_and_both_ends_are_reconstructions(
     interpolate, ends, tiny_model_folder, tmp_path
 ):
-    result = interpolate("-n", 5)
+    result = interpolate("-n", 5, "--json")
     assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert printed.items() <= manifest_of(tmp_path / "out").items()
     assert result.stderr == (
         "a.mid: bars 1-16 of track 'Flute' (of 1 track, 16 bars)\n"
         "b.mid: bars 5-20 of track 'Melody' (of 2 tracks, 20 bars)\n"

@@ -1,5 +1,6 @@
 """``mc rules``."""
 
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,19 @@ def test_list_has_a_row_for_every_rule_of_the_library(mc, table):
         assert [row.group, "", ""] in rows
     assert rows[-1] == ["my_rules.py:my_rule", "", "A function of a file of yours"]
     assert "SHARE: 60% or 0.6." in result.stdout
+
+
+def test_list_and_show_as_json(mc):
+    listed = json.loads(mc("rules", "list", "--json").stdout)
+    assert [rule["example"] for rule in listed["rules"]] == [row.example for row in library()]
+    shown = json.loads(mc("rules", "show", "density", "--json").stdout)
+    assert shown == {name: value for name, value in _row(listed, "density") if name != "group"}
+    assert json.loads(mc("rules", "show", "scale:D-dorian", "--json").stdout)["key"] == "C"
+
+
+def _row(listed, name):
+    [row] = [rule for rule in listed["rules"] if rule["name"] == name]
+    return row.items()
 
 
 def test_list_has_installed_rules(mc, table, monkeypatch):

@@ -130,7 +130,10 @@ def test_a_training_goes_on_only_on_demand(train, tmp_path):
     refused = train("--steps", 4)
     assert refused.exit_code == 2
     assert "model already holds a training; pass --resume or choose another" in refused.stderr
-    assert train("--steps", 4, "--resume").exit_code == 0
+    assert set(json.loads(train("--steps", 4, "--resume", "--json").stdout)) == {
+        "validation",
+        "test",
+    }
     (checkpoint,) = (tmp_path / "model" / "training").glob("step-*")
     assert checkpoint.name == "step-000000004"
     assert "trained for 4 steps" in (tmp_path / "model" / "README.md").read_text()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, progress_bar, seed_option, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    seed_option,
+    talk,
+)
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
 from melodyconstraints.cli.images._common import show_rounds
 
@@ -26,12 +35,16 @@ if TYPE_CHECKING:
     help="New folder for model, classifier, actor and pictures.",
 )
 @seed_option
-def command(output: Path, seed: int) -> None:
+@json_option
+def command(output: Path, seed: int, as_json: bool) -> None:
     """Everything once, on the 1,797 digits of 8x8 pixels that come with scikit-learn.
+
+    \b
+    mc images demo -o images-demo/
 
     Trains a model, a classifier and an actor of digits, in a minute and without a download; draws
     images of each, and says how many digits the classifier recognises.
-    """
+    """  # noqa: D301 (click wants the character)
     if output.is_dir() and any(output.iterdir()):
         raise click.UsageError(f"{output} is not empty; choose a new folder by -o")
 
@@ -44,7 +57,10 @@ def command(output: Path, seed: int) -> None:
     ]
     rows.append(["made, all", f"{recognised.generated:.1%}"])
     rows.append(["real, held out", f"{recognised.held_out:.1%}"])
-    print_table(["digits", "recognised"], rows)
+    if as_json:
+        print_json(asdict(recognised))
+    else:
+        print_table(["digits", "recognised"], rows)
     talk().print(f"pictures in {demo.samples} and {demo.digits}")
 
 

@@ -46,12 +46,15 @@ def command(
 ) -> None:
     """Measure models and actors on the test images of DATA.
 
+    \b
+    mc images evaluate digits --model models/digits
+
     Table 4 of the paper for every --model: ELBO, log-likelihood and divergence in nats. Table 1
     for every --actor: how often a separate classifier finds the wanted labels, and how far the
     points were moved; beyond the paper the Fréchet distance to the test images in that
     classifier's features, the diversity of images with the same labels, and how much of an image
     changes with one of its labels.
-    """
+    """  # noqa: D301 (click wants the character)
     if not models and not actors:
         raise click.UsageError("give at least one --model or --actor")
     if actors and classifier is None:

@@ -45,7 +45,11 @@ def command(
     search: Path | None,
     seed: int,
 ) -> None:
-    """Draw the paper's figures from the test images of DATA, into OUTPUT."""
+    """Draw the paper's figures from the test images of DATA, into OUTPUT.
+
+    \b
+    mc images figures digits --model models/digits -o figures/
+    """  # noqa: D301 (click wants the character)
     if not (models or actors or search):
         raise click.UsageError("give at least one --model, --actor or --search")
     if realism and not models:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, seed_option, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    seed_option,
+    talk,
+)
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
 from melodyconstraints.cli.images._common import REMEDY, DataChoice, data_options, model_option
@@ -29,6 +36,7 @@ SHOWN = 5
 @click.option("--steps", type=click.IntRange(1), default=600, show_default=True)
 @seed_option
 @overwrite_option
+@json_option
 def command(
     choice: DataChoice,
     output: Path,
@@ -37,12 +45,16 @@ def command(
     steps: int,
     seed: int,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Train a network to read captions in a model's latent points, for generate --caption.
 
+    \b
+    mc images train-captions digits -o captioners/digits
+
     Without captions in DATA or a CSV they are made from the labels, such as "a smiling young
     woman with blond hair" or "the digit seven".
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.images.captions import KIND, TRAINING
     from melodyconstraints.images.checkpoint import load_model
     from melodyconstraints.storage.artifacts import check_free
@@ -61,7 +73,11 @@ def command(
             callback=TrainingDisplay(bar, lambda point: "", digits=2),
         )
     pairs = captioned.pairs
-    print_table(["caption of a test image", "read in its point"], pairs[:SHOWN], text_columns=2)
+    if as_json:
+        print_json({"exact": captioned.exact, "pairs": pairs})
+    else:
+        columns = ["caption of a test image", "read in its point"]
+        print_table(columns, pairs[:SHOWN], text_columns=2)
     talk().print(f"{captioned.exact:.1%} of the first {len(pairs)} are read to the word")
     talk().print(
         f"captioner in {output}; see it with: "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, device_option, training_bar
 from melodyconstraints.cli.images._common import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @settings_options("10m", learning_rate=1e-3, ema_decay=0.99)
 @device_option
 @overwrite_option
+@json_option
 def command(
     choice: DataChoice,
     output: Path,
@@ -43,11 +44,15 @@ def command(
     settings_of: SettingsOf,
     device: str,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Train a classifier on the labels of DATA, a folder or the word digits.
 
+    \b
+    mc images train-classifier digits -o classifiers/digits
+
     It measures images in mc images evaluate, and plays no part in making them.
-    """
+    """  # noqa: D301 (click wants the character)
     from melodyconstraints.images.checkpoint import CLASSIFIER_KIND
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.images.train_classifier import train_classifier_folder
@@ -64,7 +69,10 @@ def command(
             device=device,
             callback=TrainingDisplay(bar, _line, digits=3),
         )
-    _print_metrics(f"{len(data.test):,} held-out images", metrics)
+    if as_json:
+        print_json(metrics.means() | {"by_label": dict(metrics.by_label)})
+    else:
+        _print_metrics(f"{len(data.test):,} held-out images", metrics)
     talk().print(f"classifier in {output}")
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, resume_hint, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    resume_hint,
+    talk,
+)
 from melodyconstraints.cli._training import (
     TrainingDisplay,
     device_option,
@@ -54,6 +61,7 @@ MEASURES = {
 @settings_options("30m", learning_rate=5e-4, ema_decay=0.999)
 @resume_option
 @device_option
+@json_option
 def command(
     choice: DataChoice,
     output: Path,
@@ -62,6 +70,7 @@ def command(
     settings_of: SettingsOf,
     resume: bool,
     device: str,
+    as_json: bool,
 ) -> None:
     """Train a VAE on the images of DATA, a folder or the word digits, and write a model folder.
 
@@ -88,8 +97,12 @@ def command(
         )
     if not metrics:  # not the first of several processes
         return
-    rows = [[text, _number(metrics[name])] for name, text in MEASURES.items() if name in metrics]
-    print_table([f"{len(data.test):,} held-out images", "mean"], rows)
+    if as_json:
+        print_json(metrics)
+    else:
+        named = [(text, name) for name, text in MEASURES.items() if name in metrics]
+        rows = [[text, _number(metrics[name])] for text, name in named]
+        print_table([f"{len(data.test):,} held-out images", "mean"], rows)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
 
 

@@ -1,0 +1,135 @@
+"""Commands and links of the docs and the help: they parse, lead somewhere, and none is missing.
+
+Most are not run here, since they read files of the reader's, or train for minutes: that each
+command does what its options say is tested in ``tests/cli``, on small models. Those that write the
+reader's first melodies and rules are run in ``test_readme.py``, the notebooks' in
+``test_notebooks.py``. Benchmarks take minutes to hours; their files must be there.
+"""
+
+import inspect
+import re
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import BashComplete
+
+from melodyconstraints.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "bridges" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "notebooks").glob("*.py")),
+    *sorted((ROOT / "melodyconstraints").rglob("README.md")),
+]
+COMMAND = re.compile(r"^ *(mc .+?)(?=\s{2,}#|$)", flags=re.MULTILINE)
+FENCED = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+AS_WRITTEN = re.compile(r"\x08\n((?:.+\n?)+)")
+"""Paragraphs of a help text that click does not wrap."""
+IN_A_LINE = re.compile(r"`(mc [^`]+)`")
+
+
+def leaves(group: click.Group, *words: str) -> dict[tuple[str, ...], click.Command]:
+    """Every command below a group that is no group, by its words."""
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            found |= leaves(command, *words, name)
+        elif command is not None:
+            found[(*words, name)] = command
+    return found
+
+
+LEAVES = leaves(main)
+
+
+def parse(line: str) -> None:
+    """Parse a command line without running it; an unknown option or command raises."""
+    words, group, context = shlex.split(line)[1:], main, None
+    while True:
+        context = group.make_context("mc", words, parent=context)
+        name, command, words = group.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        if not isinstance(command, click.Group):
+            command.make_context(name, words, parent=context)
+            return
+        if not words:
+            return
+        group = command
+
+
+@pytest.fixture
+def any_file(monkeypatch):
+    """Files and folders that the docs name need not be there."""
+    for kind in (click.Path, click.File):
+        monkeypatch.setattr(kind, "convert", lambda self, value, *_: Path(value))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_a_page_parses(page, any_file):
+    text = page.read_text(encoding="utf-8")
+    for block in FENCED.findall(text):
+        for line in COMMAND.findall(block.replace("\\\n", "")):
+            line = re.sub(r"\$\(.*?\)", "", line)  # the shell's
+            parse(line)
+    for line in IN_A_LINE.findall(FENCED.sub("", text)):
+        # where an argument or a value is missing, it is a name and no command to type
+        with suppress(click.MissingParameter, click.BadOptionUsage):
+            parse(" ".join(line.split()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_links_to_is_there(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_benchmark_and_target_of_a_page_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    for file in re.findall(r"\bpython (benchmarks/\w+\.py)", text):
+        assert (ROOT / file).exists(), file
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make (\w+)", text, flags=re.MULTILINE):
+        assert f"\n{target}:" in makefile, target
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_shows_an_example_that_parses(words, any_file):
+    examples = COMMAND.findall("\n\n".join(AS_WRITTEN.findall(LEAVES[words].help)))
+    assert any(shlex.split(line)[1 : len(words) + 1] == list(words) for line in examples)
+    for line in examples:
+        parse(line)
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_that_prints_a_table_prints_json_too(words):
+    command = LEAVES[words]
+    module = sys.modules[inspect.unwrap(command.callback).__module__]
+    prints = hasattr(module, "print_table") or hasattr(module, "_evaluation_tables")
+    if prints and words != ("rules", "new"):
+        assert "--json" in [name for option in command.params for name in option.opts]
+
+
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        ("mc gen", ["generate"]),
+        ("mc rules ", ["check", "list", "new", "show"]),
+        ("mc images train-c", ["train-captions", "train-classifier"]),
+        ("mc generate --sc", ["--scale"]),
+        ("mc generate --velocity s", ["shaped"]),
+    ],
+)
+def test_the_shell_completes(typed, completions, monkeypatch):
+    *before, incomplete = typed.split(" ")
+    shown = BashComplete(main, {}, "mc", "_MC_COMPLETE")
+    found = shown.get_completions(before[1:], incomplete)
+    assert sorted(item.value for item in found) == completions
