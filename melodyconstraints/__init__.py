@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.play import play
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
     from melodyconstraints.workflows.train_actor import train_actor
     from melodyconstraints.workflows.transform import transform
@@ -64,6 +65,7 @@ _HOMES = {
     "load_knobs": "workflows.conditional",
     "load_model": "melody.vae.checkpoint",
     "negate": "rules",
+    "play": "workflows.play",
     "read_melody": "melody.midi.selection",
     "read_store": "datasets.melodies.store",
     "read_table": "datasets.melodies.store",
@@ -98,6 +100,7 @@ __all__ = [
     "load_knobs",
     "load_model",
     "negate",
+    "play",
     "read_melody",
     "read_store",
     "read_table",

@@ -7,6 +7,7 @@
     ├── MidiError                     1   a MIDI file that cannot be read or holds no melody
     ├── StoreError                    1   a melody store that is missing, unfinished or foreign
     ├── ImageDataError                1   image data that are missing, truncated or foreign
+    ├── PortError                     1   no MIDI port can be had, or one that does not work
     ├── WorkerError                   1   worker processes that cannot start, or die at no file
     ├── ArtifactError                 1   a model or actor folder: missing, damaged or foreign
     ├── RuleError                     1   a rule that raised, or returned something outside [0, 1]
@@ -45,6 +46,10 @@ class StoreError(MelodyConstraintsError):
 
 class ImageDataError(MelodyConstraintsError):
     """Image data that are missing, truncated or foreign."""
+
+
+class PortError(MelodyConstraintsError):
+    """No MIDI port can be had, or one does not work."""
 
 
 class WorkerError(MelodyConstraintsError):

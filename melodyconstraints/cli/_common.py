@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -109,6 +110,16 @@ RULE_OPTIONS = {
 }
 rule_options = option_group("specs", rule_specs, RULE_OPTIONS)
 """``--rule`` (several) and ``--density``, handed over as ``specs``, a list of specifications."""
+
+
+@contextmanager
+def resume_hint() -> Iterator[None]:
+    """Say how to go on if the user interrupts a command that --resume goes on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        talk().print("stopped; go on from here with --resume")
+        raise
 
 
 def require_rules(specs: Sequence[str]) -> None:

@@ -13,7 +13,11 @@ from typing import Any
 import click
 
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
+<<<<<<< HEAD
 from melodyconstraints.storage.extras import extras_explained
+=======
+from melodyconstraints.storage.machine import signals_interrupt
+>>>>>>> 016c9e8
 from melodyconstraints.storage.text import printable
 
 Rows = Mapping[str, tuple[str, str]]
@@ -43,13 +47,14 @@ class CommandTable(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the program; what a console's encoding does not have is printed as ``?``.
 
-        Rules that plot open no windows.
+        Rules that plot open no windows. SIGTERM ends a command as Ctrl-C does.
         """
         os.environ["MPLBACKEND"] = "Agg"
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        return super().main(*args, **options)
+        with signals_interrupt():
+            return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of use."""

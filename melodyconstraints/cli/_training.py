@@ -13,6 +13,7 @@ from melodyconstraints.cli._common import Command, Decorator, Duration, talk
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from melodyconstraints.latent.progress import Bar
     from melodyconstraints.vae.training import Metrics, TrainingState
 
 
@@ -65,16 +66,17 @@ resume_option = click.option(
 )
 
 
-def training_bar() -> Progress:
+def training_bar() -> Bar:
     """A progress bar on stderr for the fraction done; hidden in all processes but the first."""
     from rich.progress import (
         BarColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+
+    from melodyconstraints.latent.progress import Bar
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -85,7 +87,7 @@ def training_bar() -> Progress:
         TimeRemainingColumn(),
     )
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
-    return Progress(*columns, console=talk(), disable=not is_first)
+    return Bar(*columns, console=talk(), disable=not is_first)
 
 
 class TrainingDisplay:

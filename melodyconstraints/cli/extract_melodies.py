@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     progress_bar,
+    resume_hint,
     talk,
 )
 from melodyconstraints.datasets.melodies.extract_store import (
@@ -164,7 +165,7 @@ def command(
     )
     # The bar starts with the first report: before its thread runs, workers start at once.
     bar = progress_bar("files", per_second=True)
-    with ExitStack() as stack, _resume_hint():
+    with ExitStack() as stack, resume_hint():
         stack.callback(bar.stop)
         summary = extract_store(
             midi_dir,
@@ -208,16 +209,6 @@ def _display_on(bar: ProgressBar) -> Callback:
             bar.update(task, description=f"part {progress.done} of {progress.total}")
 
     return show
-
-
-@contextmanager
-def _resume_hint() -> Iterator[None]:
-    """Say how to go on if the user interrupts the extraction."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        talk().print("stopped; go on from here with --resume")
-        raise
 
 
 def _engine(name: str, jobs: int) -> Engine:

@@ -16,6 +16,8 @@ COMMANDS = {
     "reconstruct": ("reconstruct", "Encode your melodies, decode them, and compare."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "Rewards of MIDI files under rules."),
+    "play": ("play", "Play melodies on a MIDI port, in time."),
+    "ports": ("ports", "List the MIDI ports."),
     "evaluate": ("evaluate", "Measure an actor, or a melody model."),
     "rules": ("rules", "List and explain the rules; start and check your own."),
     "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),

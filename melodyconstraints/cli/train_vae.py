@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._common import FOLDER, print_table, resume_hint, talk
 from melodyconstraints.cli._training import (
     TrainingDisplay,
     budget,
@@ -107,7 +107,7 @@ def command(
         seed=seed,
     )
     elbo = ElboSettings(beta=beta, free_nats=free_bits * math.log(2))
-    with training_bar() as bar:
+    with resume_hint(), training_bar() as bar:
         measured = train_model(
             melodies,
             output,

@@ -1,10 +1,13 @@
-"""Talk and progress bars, on stderr: of commands, and of trainings in Python that ask for one."""
+"""Talk and progress, on stderr: of commands, and of trainings in Python that ask for it.
+
+On a terminal a bar is drawn over and over; in a log file it is a line every half minute.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +16,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,6 +26,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
+
+_LOG_SECONDS = 30.0
+"""Between two lines of progress in a log file."""
 
 
 def talk() -> Console:
@@ -38,9 +45,27 @@ class SpeedColumn(ProgressColumn):
         return Text(f"{done / task.elapsed:,.0f}/s" if task.elapsed else "")
 
 
-def progress_bar(unit: str, *, per_second: bool = False) -> Progress:
+class Bar(Progress):
+    """A progress bar that also shows where nothing can be drawn over."""
+
+    def __init__(self, *columns: ProgressColumn | str, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self._shown = self.get_time()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Take a change in, and print the bar as a line if the last one is some time ago."""
+        super().update(task_id, **changes)
+        if not (self.console.is_terminal or self.disable):
+            now = self.get_time()
+            if now - self._shown >= _LOG_SECONDS:
+                self._shown = now
+                tasks = [task for task in self.tasks if task.id == task_id]
+                self.console.print(self.make_tasks_table(tasks))
+
+
+def progress_bar(unit: str, *, per_second: bool = False) -> Bar:
     """A bar on stderr with count, time taken and time left; the description takes what is left."""
-    return Progress(
+    return Bar(
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn(unit),

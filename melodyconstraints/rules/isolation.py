@@ -28,6 +28,8 @@ _inside = 0
 """Threads and nested calls that run users' code now; the first sets, the last restores."""
 _surroundings: AbstractContextManager[None]
 """Entered by the first of them."""
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+"""Signals that may end a command as Ctrl-C does; Windows has no SIGHUP."""
 _limit: float | None = None
 """Seconds of the innermost :func:`time_limit`."""
 
@@ -41,7 +43,8 @@ class Run:
     """One run of users' code.
 
     Args:
-        interrupted: whether Ctrl-C was pressed, which KeyboardInterrupt alone does not tell.
+        interrupted: whether Ctrl-C was pressed or SIGTERM came, which KeyboardInterrupt alone
+            does not tell.
     """
 
     interrupted: bool = False
@@ -202,21 +205,25 @@ def _stdin_kept_open() -> Iterator[None]:
 
 @contextmanager
 def _noted_interrupts(run: Run) -> Iterator[None]:
-    """Note in ``run`` that Ctrl-C was pressed, and let it do what it did before."""
-    before: Any = signal.getsignal(signal.SIGINT)
-    if not callable(before) or not _in_main_thread():
+    """Note in ``run`` that Ctrl-C was pressed or what stands for it, which does as before."""
+    handlers: dict[int, Any] = {
+        number: handler for number in _INTERRUPTS if callable(handler := signal.getsignal(number))
+    }
+    if not handlers or not _in_main_thread():
         yield
         return
 
-    def note(*arguments: Any) -> None:
+    def note(number: int, frame: Any) -> None:
         run.interrupted = True
-        before(*arguments)
+        handlers[number](number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    for number in handlers:
+        signal.signal(number, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _in_main_thread() -> bool:

@@ -1,9 +1,12 @@
-"""The processors that this process may use, and how threads share them with other programs."""
+"""The processors that this process may use, how threads share them, and signals that end it."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -42,3 +45,24 @@ def share_processors() -> None:
             os.environ.setdefault(name, value)
     if _quota() < _UNLIMITED:
         os.environ.setdefault("OMP_NUM_THREADS", str(processors()))
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a terminal that closes, raise ``KeyboardInterrupt`` like Ctrl-C.
+
+    A signal that has a handler or is ignored, as by ``nohup``, stays so. Outside the main thread,
+    where Python sets no handlers, nothing changes.
+    """
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    ending = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ending = [one for one in ending if signal.getsignal(one) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        ending = []
+    for one in ending:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in ending:
+            signal.signal(one, signal.SIG_DFL)

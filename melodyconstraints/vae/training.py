@@ -210,14 +210,19 @@ def train(
         if run.ema_model is not None:
             processes.share(run.ema_model)
         began = time.monotonic() - state.elapsed_seconds
-        while state.progress < 1.0:
-            run.step(batch_at(state.step))
-            state.elapsed_seconds = time.monotonic() - began
-            progress = settings.progress(state.step, state.elapsed_seconds)
-            state.progress = progress if settings.steps else processes.agree(progress)
-            run.update_ema()
+        try:
+            while state.progress < 1.0:
+                run.step(batch_at(state.step))
+                state.elapsed_seconds = time.monotonic() - began
+                progress = settings.progress(state.step, state.elapsed_seconds)
+                state.progress = progress if settings.steps else processes.agree(progress)
+                run.update_ema()
+                if processes.first:
+                    run.report(folder, evaluate, callback)
+        except KeyboardInterrupt:
             if processes.first:
-                run.report(folder, evaluate, callback)
+                run.keep(folder)
+            raise
         processes.wait()
         if run.ema_model:
             model.load_state_dict(run.ema_model.state_dict())
@@ -236,7 +241,11 @@ def _held(folder: Path | None) -> Iterator[None]:
 
 
 class _Run:
-    """A training in progress: objective, optimiser, averaged weights and state."""
+    """A training in progress: objective, optimiser, averaged weights and state.
+
+    Attributes:
+        consistent: whether weights, averages and state are of the same step.
+    """
 
     def __init__(
         self,
@@ -248,6 +257,7 @@ class _Run:
         self.model, self.objective = model, objective
         self.settings, self.processes = settings, processes
         self.state = TrainingState()
+        self.consistent = False
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=settings.learning_rate, fused=True
         )
@@ -258,11 +268,13 @@ class _Run:
         """Do one step of the optimiser on a global batch."""
         settings, state = self.settings, self.state
         # The objective's schedule, and the learning rate's.
+        self.consistent = False
         since, state.prepared = state.prepared, max(state.prepared, state.progress)
         if self.objective.prepare(since, state.prepared):
             self.processes.share(self.model)
             if self.ema_model is not None:
                 self.ema_model.load_state_dict(self.model.state_dict())
+        self.consistent = state.step > 0
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(state.step, state.progress)
         # Drawn on the CPU for the whole batch: the same for all devices and numbers of processes.
@@ -280,6 +292,7 @@ class _Run:
         losses["loss"].backward()
         if settings.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_clip)
+        self.consistent = False  # until the averages follow
         self.optimizer.step()
         state.step += 1
         state.latest = {name: float(value.detach()) for name, value in losses.items()}
@@ -293,12 +306,17 @@ class _Run:
         """
         update, rest = divmod(self.state.step + _EMA_EVERY - 1, _EMA_EVERY)
         steps, last = rest + 1, self.state.progress >= 1.0
-        if self.ema_model is None or not (last or steps == _EMA_EVERY):
-            return
-        decay = min(self.settings.ema_decay**steps, update / (_EMA_WARMUP_UPDATES + update))
-        pairs = zip(self.ema_model.parameters(), self.model.parameters(), strict=True)
-        for averaged, current in pairs:
-            averaged.lerp_(current, 1 - decay)
+        if self.ema_model is not None and (last or steps == _EMA_EVERY):
+            decay = min(self.settings.ema_decay**steps, update / (_EMA_WARMUP_UPDATES + update))
+            pairs = zip(self.ema_model.parameters(), self.model.parameters(), strict=True)
+            for averaged, current in pairs:
+                averaged.lerp_(current, 1 - decay)
+        self.consistent = True
+
+    def keep(self, folder: Path | None) -> None:
+        """Write a checkpoint of an interrupted training, unless a step is half done."""
+        if folder and self.consistent:
+            save_checkpoint(folder, self.model, self.optimizer, self.state, self.ema_model)
 
     def report(
         self,

@@ -1,6 +1,7 @@
 """``mc train-actor``."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -169,12 +170,13 @@ def test_a_rule_that_is_never_satisfied_is_told_with_the_best_that_was_found(tra
     assert "Traceback" not in result.stderr
 
 
-def test_a_training_that_is_stopped_keeps_the_best_so_far(train, tmp_path, monkeypatch):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_stopped_keeps_the_best_so_far(train, tmp_path, monkeypatch, ending):
     whole = _Trainer.round
 
     def stopped(self, number):
         if number == 2:
-            raise KeyboardInterrupt
+            signal.raise_signal(ending)
         return whole(self, number)
 
     monkeypatch.setattr(_Trainer, "round", stopped)

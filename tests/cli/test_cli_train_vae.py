@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import signal
 
 import pytest
 import torch
@@ -123,6 +124,16 @@ def test_a_training_goes_on_only_on_demand(train, tmp_path):
     (checkpoint,) = (tmp_path / "model" / "training").glob("step-*")
     assert checkpoint.name == "step-000000004"
     assert "trained for 4 steps" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_training_that_is_ended_says_how_to_go_on(train, monkeypatch):
+    def ended(*arguments, **options):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(train_vae, "train_model", ended)
+    result = train("--steps", 5)
+    assert result.exit_code == 1
+    assert "stopped; go on from here with --resume" in result.stderr
 
 
 def test_a_finished_training_can_be_resumed_without_harm(train, tmp_path):

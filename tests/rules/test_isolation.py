@@ -19,6 +19,7 @@ from melodyconstraints.errors import RuleError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import Rule, all_of, find_rule
 from melodyconstraints.rules.isolation import OutOfTime, is_own, time_limit, timed
+from melodyconstraints.storage.machine import signals_interrupt
 
 TWO = Melodies.stack([Melody.from_notes([(0, 4, 60)]), Melody.from_notes([(0, 4, 61)])])
 
@@ -99,8 +100,10 @@ def test_a_rule_that_ends_the_program_is_named_inside_another():
 
 
 def test_ctrl_c_is_no_fault_of_the_rule():
-    with pytest.raises(KeyboardInterrupt):
-        run("signal.raise_signal(signal.SIGINT)")
+    for name in ("SIGINT", "SIGTERM"):
+        with signals_interrupt(), pytest.raises(KeyboardInterrupt):
+            run(f"signal.raise_signal(signal.{name})")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with pytest.raises(RuleError, match="raised KeyboardInterrupt"):
         run("raise KeyboardInterrupt")

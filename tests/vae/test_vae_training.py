@@ -78,10 +78,10 @@ def run(settings=TWELVE, model=None, prepare=lambda since, progress: False, **op
     return model, state
 
 
-def kill_at(step):
+def kill_at(step, error=KilledError):
     def callback(state):
         if state.step == step:
-            raise KilledError
+            raise error
 
     return callback
 
@@ -261,16 +261,23 @@ def test_evaluations_go_into_the_curves_with_the_metrics_of_the_step():
 
 
 @pytest.mark.parametrize(
-    ("average", "killed", "kept"), [(0.0, 8, 6), (0.9, 8, 6), (0.9, 11, 9), (0.9, 14, 12)]
+    ("average", "killed", "kept", "error"),
+    [
+        (0.0, 8, 6, KilledError),
+        (0.9, 8, 6, KilledError),
+        (0.9, 11, 9, KilledError),
+        (0.9, 14, 12, KilledError),
+        (0.9, 14, 14, KeyboardInterrupt),
+    ],
 )
 def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(
-    tmp_path, average, killed, kept
+    tmp_path, average, killed, kept, error
 ):
     settings = replace(TWELVE, steps=24, ema_decay=average)
     options = {"evaluate": lambda measured: {"quality": float(measured.bias.detach())}}
     whole, uninterrupted = run(settings, folder=tmp_path / "whole", **options)
-    with pytest.raises(KilledError):
-        run(settings, folder=tmp_path / "cut", callback=kill_at(killed), **options)
+    with pytest.raises(error):
+        run(settings, folder=tmp_path / "cut", callback=kill_at(killed, error), **options)
     assert folders(tmp_path / "cut") == [f"step-{kept:09d}"]
     torch.manual_seed(77)
     fresh = nn.Linear(3, 1)
@@ -284,6 +291,25 @@ def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(
         for name in ("whole", "cut")
     )
     assert first == second
+
+
+@pytest.mark.parametrize(("place", "kept"), [("loss", 2), ("optimizer", None)])
+def test_an_interrupted_training_keeps_a_step_whole_or_not_at_all(
+    tmp_path, monkeypatch, place, kept
+):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    def callback(state):
+        if state.step == 2:
+            if place == "optimizer":
+                monkeypatch.setattr(torch.optim.Adam, "step", interrupt)
+            else:
+                monkeypatch.setattr(Given, "forward", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder=tmp_path, callback=callback)
+    assert folders(tmp_path) == ([] if kept is None else [f"step-{kept:09d}"])
 
 
 def test_a_longer_training_goes_on_where_the_shorter_one_ended(tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, print_table, talk
+from melodyconstraints.cli._common import FOLDER, print_table, resume_hint, talk
 from melodyconstraints.cli._training import (
     TrainingDisplay,
     device_option,
@@ -74,7 +74,7 @@ def command(
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.workflows.images.train_vae import train_vae_folder
 
-    with training_bar() as bar:
+    with resume_hint(), training_bar() as bar:
         data = choice.read(bar.console.print)
         metrics = train_vae_folder(
             data,

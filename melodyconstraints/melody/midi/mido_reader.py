@@ -71,7 +71,7 @@ def read_with_mido(data: bytes) -> ParsedMidi:
     if not data.startswith(b"MThd") or len(data) < 14:
         raise MidiError("not a MIDI file that can be parsed: no header at its start")
     file = _File()
-    for number, body in enumerate(_track_bodies(data)):
+    for number, body in enumerate(track_bodies(data)):
         file.read_track(number, body)
     if file.breaks_off and not file.events.notes:
         raise MidiError(
@@ -80,7 +80,7 @@ def read_with_mido(data: bytes) -> ParsedMidi:
     return file.events.parsed(data, file.ticks_per_quarter(data[12:14]))
 
 
-def _track_bodies(data: bytes) -> Iterator[bytes]:
+def track_bodies(data: bytes) -> Iterator[bytes]:
     """What is in each track, whatever the header says of their number."""
     start = data.find(b"MTrk")
     while start >= 0:
@@ -104,7 +104,7 @@ class _File:
         """Read a track as far as it goes."""
         notes = _Notes()
         try:
-            for now, message in _messages(body):
+            for now, message in messages(body):
                 self._take(number, now, message, notes)
         except (EOFError, LookupError):  # no bytes left, or a status byte that mido does not know
             self.breaks_off = True
@@ -179,7 +179,7 @@ class _Notes:
                 yield channel, (starts, ends, pitches)
 
 
-def _messages(body: bytes) -> Iterator[tuple[int, Any]]:
+def messages(body: bytes) -> Iterator[tuple[int, Any]]:
     """Tick and message of each event that mido understands."""
     at = now = running_status = 0
     while at < len(body):

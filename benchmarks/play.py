@@ -1,0 +1,92 @@
+"""How late the messages of ``mc play`` are sent, as a table.
+
+::
+
+    python benchmarks/play.py --seconds 60
+
+The port is in this process and notes the time of each call of ``send``; the ideal is the deadline,
+which is absolute. *Alone* plays melodies that are drawn before; *drawing* draws each next one, by
+the knobs of the packaged generator, in a thread during the one before, as an actor does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import count, cycle
+from time import perf_counter
+
+import click
+import numpy as np
+
+from melodyconstraints.cli._common import print_table
+from melodyconstraints.melody.midi.pieces import CLOCK, NOTE_ON, Piece, melody_piece
+from melodyconstraints.melody.midi.playing import InternalClock, Timer, play_pieces
+from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.play import ahead
+
+PERCENTILES = (50, 95, 99, 100)
+
+
+class OverError(Exception):
+    """The time to measure is over."""
+
+
+class NotedTimer(Timer):
+    """Keeps the newest deadline."""
+
+    deadline = 0.0
+
+    def wait_until(self, deadline: float) -> None:
+        """Wait as a timer does."""
+        type(self).deadline = deadline
+        super().wait_until(deadline)
+
+
+class NotingPort:
+    """Notes how late each message is."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = perf_counter() + seconds
+        self.late: dict[int, list[float]] = {NOTE_ON: [], CLOCK: []}
+
+    def send(self, message: bytes) -> None:
+        """Note the lateness in ms."""
+        now = perf_counter()
+        kind = message[0] if message[0] >= 0xF0 else message[0] & 0xF0
+        if kind in self.late and NotedTimer.deadline:
+            self.late[kind].append(1000 * (now - NotedTimer.deadline))
+        if now > self.end:
+            self.end = float("inf")
+            raise OverError
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+@click.command()
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="For each row.")
+def main(seconds: float) -> None:
+    """Print percentiles of lateness in ms."""
+    knobs = load_knobs().at("D-dorian")
+
+    def drawn() -> Iterator[Piece]:
+        for seed in count(1):
+            yield melody_piece(knobs.generate(1, seed=seed)[0])
+
+    before = [piece for piece, _ in zip(drawn(), range(4), strict=False)]
+    rows = []
+    sources: dict[str, Iterable[Piece]] = {"alone": cycle(before), "drawing": ahead(drawn())}
+    for name, pieces in sources.items():
+        port = NotingPort(seconds)
+        with suppress(OverError):
+            play_pieces(pieces, port, InternalClock(NotedTimer()), pulses=True)
+        for what, kind in (("onsets", NOTE_ON), ("pulses", CLOCK)):
+            late = np.percentile(port.late[kind], PERCENTILES)
+            number = f"{len(port.late[kind]):,}"
+            rows.append([f"{what}, {name}", number, *(f"{value:.2f}" for value in late)])
+    print_table(["late by ms", "messages", *(f"{p}%" for p in PERCENTILES)], rows)
+
+
+if __name__ == "__main__":
+    main()
