@@ -13,11 +13,8 @@ from typing import Any
 import click
 
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
-<<<<<<< HEAD
 from melodyconstraints.storage.extras import extras_explained
-=======
 from melodyconstraints.storage.machine import signals_interrupt
->>>>>>> 016c9e8
 from melodyconstraints.storage.text import printable
 
 Rows = Mapping[str, tuple[str, str]]
