@@ -1,5 +1,7 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
+# make dist   builds wheel and source distribution, and checks both
+# make package   installs the wheel in an environment of its own: sizes and seconds of docs/install.md
 # make figures   measures the table in docs/benchmarks.md
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ READY := $(VENV)/.ready
 DEMO := demo
 FIGURES := figures
 
-.PHONY: demo test figures lint types setup clean
+.PHONY: demo test figures lint types setup dist package clean
 
 setup: $(READY)
 
@@ -45,6 +47,14 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+package: dist
+	$(BIN)/python benchmarks/package.py dist/*.whl
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(FIGURES) build dist *.egg-info

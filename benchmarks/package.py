@@ -2,12 +2,11 @@
 
 ::
 
-    pip install build twine
-    python benchmarks/package.py [dist/*.whl] [--extra interop] [--before torch==2.13.0]
+    make dist
+    python benchmarks/package.py dist/*.whl [--extra interop] [--before torch==2.13.0]
 
-Builds the wheel where none is named, and checks it by twine; downloads its dependencies, without
-this repository's constraints. ``--before`` chooses a build of torch: from PyPI's, on Linux, pip
-takes the CUDA packages too.
+The dependencies are downloaded, without this repository's constraints. ``--before`` chooses a build
+of torch: from PyPI's, on Linux, pip takes the CUDA packages too.
 """
 
 from __future__ import annotations
@@ -36,31 +35,23 @@ print(json.dumps(sizes))
 
 
 def main() -> None:
-    """Build, install, run and measure."""
+    """Install, run and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("wheel", type=Path, nargs="?")
+    parser.add_argument("wheel", type=Path)
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("--before", default="torch")
     asked = parser.parse_args()
     with TemporaryDirectory() as name:
         place = Path(name)
-        wheel = asked.wheel or built(place / "dist")
         run(sys.executable, "-m", "venv", place / "venv")
         programs = place / "venv" / ("Scripts" if os.name == "nt" else "bin")
         python = programs / "python"
         run(python, "-m", "pip", "install", "-q", asked.before)
         before = sizes(python)
-        wanted = f"melodyconstraints[{','.join(asked.extra)}] @ {wheel.resolve().as_uri()}"
+        wanted = f"melodyconstraints[{','.join(asked.extra)}] @ {asked.wheel.resolve().as_uri()}"
         run(python, "-m", "pip", "install", "-q", wanted)
         print_sizes({k: v for k, v in sizes(python).items() if k not in before})
         print_seconds(programs, place)
-
-
-def built(folder: Path) -> Path:
-    """A wheel of this working tree, made from its source distribution; twine has checked both."""
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, stdout=subprocess.DEVNULL)
-    run(sys.executable, "-m", "twine", "check", "--strict", *folder.iterdir())
-    return next(folder.glob("*.whl"))
 
 
 def sizes(python: Path) -> dict[str, int]:
