@@ -50,11 +50,11 @@ types: $(READY)
 
 dist: $(READY)
 	rm -rf dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
 package: dist
-	$(BIN)/python benchmarks/package.py dist/*.whl
+	$(BIN)/python benchmarks/package.py dist/*.whl --before $$(grep ^torch== constraints.txt)
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(FIGURES) build dist *.egg-info

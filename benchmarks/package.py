@@ -2,11 +2,11 @@
 
 ::
 
-    make dist
+    make package
     python benchmarks/package.py dist/*.whl [--extra interop] [--before torch==2.13.0]
 
-The dependencies are downloaded, without this repository's constraints. ``--before`` chooses a build
-of torch: from PyPI's, on Linux, pip takes the CUDA packages too.
+The dependencies are downloaded, without this repository's constraints. ``--before`` chooses a
+build of torch: from PyPI's, on Linux, pip takes the CUDA packages too.
 """
 
 from __future__ import annotations
