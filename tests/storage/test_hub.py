@@ -8,9 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from huggingface_hub import HfApi, constants
 
 import melodyconstraints as mc
+from melodyconstraints.cli.main import main
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.vae.checkpoint import home_of
 from melodyconstraints.storage import hub
@@ -94,8 +96,11 @@ def test_what_is_pushed_is_read_by_its_name_and_nothing_else_of_its_repository(
     assert card.startswith("---\nlibrary_name: melodyconstraints\ntags:\n- melody-vae\n---\n")
 
 
-def test_a_path_that_click_has_made_of_a_name_is_that_name(server, tiny_model_folder):
-    hub.push(tiny_model_folder, "hf://ada/tunes/small")
+def test_mc_push_prints_where_it_is_and_options_take_the_name_for_a_folder(
+    server, tiny_model_folder
+):
+    pushed = CliRunner().invoke(main, ["push", str(tiny_model_folder), "hf://ada/tunes/small"])
+    assert pushed.output == f"{constants.ENDPOINT}/ada/tunes/commit/{COMMIT}\n"
     assert mc.load_model(Path("hf://ada/tunes@main/small")).folder == "hf://ada/tunes@main/small"
 
 
