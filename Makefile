@@ -1,6 +1,8 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
 # make docs   builds the site in build/docs; make gallery docs first draws and plays the rules' melodies
+# make dist   builds wheel and source distribution, and checks both
+# make package   installs the wheel in an environment of its own: sizes and seconds of docs/install.md
 # make figures   measures the table in docs/benchmarks.md
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ READY := $(VENV)/.ready
 DEMO := demo
 FIGURES := figures
 
-.PHONY: demo test docs gallery figures lint types setup clean
+.PHONY: demo test docs gallery figures lint types setup dist package clean
 
 setup: $(READY)
 
@@ -54,6 +56,14 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+package: dist
+	$(BIN)/python benchmarks/package.py dist/*.whl --before $$(grep ^torch== constraints.txt)
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(FIGURES) docs/generated build dist *.egg-info

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
     "": {
+        "storage.extras",
         "storage.machine",
         "melody",
         "melody.midi",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.actor import MelodyActor
 
 actor_option = click.option(
-    "--actor", "actor_folder", type=FOLDER, help="Actor folder of mc train-actor."
+    "--actor", "actor_folder", type=FOLDER, help="Actor folder, or hf://owner/name."
 )
 rules_from_option = click.option(
     "--rules-from",

@@ -132,7 +132,8 @@ model_option = click.option(
     "--model",
     "model_folder",
     type=FOLDER,
-    help="Model folder, or 'bundled', a smaller kind.  [default: the packaged staff generator]",
+    help="Model folder, hf://owner/name, or 'bundled', a smaller kind.  "
+    "[default: the packaged staff generator]",
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 _TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.cli._common import print_json, print_table, progress_bar, talk
-from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.errors import RuleError, StoreError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.checkpoint import load_model
@@ -176,6 +175,8 @@ def _announce(what: str, count: int, speed: float) -> None:
 def _stored(data: Path | None) -> Melodies | None:
     if data is None:
         return None
+    from melodyconstraints.datasets.melodies.store import read_store  # needs pyarrow
+
     stored = read_store(data, "train")
     if not len(stored):
         raise StoreError(f"{data} holds no melody of the split train; extract more files")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
+from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.machine import signals_interrupt
 from melodyconstraints.storage.text import printable
 
@@ -72,7 +73,8 @@ class CommandTable(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors of the toolkit end it with their exit code."""
         try:
-            return super().invoke(ctx)
+            with extras_explained():
+                return super().invoke(ctx)
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)

@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure an actor, or a melody model."),
     "rules": ("rules", "List and explain the rules; start and check your own."),
     "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),
+    "push": ("push", "Upload a model or an actor to the Hugging Face Hub."),
     "cache": ("cache", "List and empty the actors that commands have kept."),
     "studio": ("studio", "A page to hear and change melodies, and an API."),
     "images": ("images", "The same for images: digits, faces, your own pictures."),

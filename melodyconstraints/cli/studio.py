@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from melodyconstraints.cli._common import FOLDER, talk
-from melodyconstraints.errors import UsageError
 
 
 @click.command("studio")
@@ -55,14 +54,8 @@ def command(
     Everything stays on this machine; the page loads nothing from elsewhere. /openapi.json
     describes the API.
     """  # noqa: D301 (click wants the character)
-    try:
-        from melodyconstraints.studio.server import serve
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"mc studio needs {error.name}, which is not installed; "
-            "install it with: pip install 'melodyconstraints[studio]'"
-        ) from error
     from melodyconstraints.studio.places import Settings, default_folder
+    from melodyconstraints.studio.server import serve
 
     settings = Settings(
         folder=(folder or default_folder()).resolve(),

@@ -13,6 +13,7 @@ from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifie
 from melodyconstraints.images.config import ImageVAEConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
+from melodyconstraints.storage.hub import full_name, on_disk
 
 KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -50,9 +51,9 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Imag
         ArtifactError: missing, unfinished, damaged, or not an image VAE.
     """
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
-    artifact = load_artifact(folder, KIND, _ModelFolder)
+    artifact = load_artifact(on_disk(folder), KIND, _ModelFolder)
     model = artifact.fill(lambda: ImageVAE(artifact.config.model))
-    model.folder = BUNDLED_NAME if folder == BUNDLED else str(folder.resolve())
+    model.folder = BUNDLED_NAME if folder == BUNDLED else full_name(folder)
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device))
 

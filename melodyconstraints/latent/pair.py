@@ -40,6 +40,7 @@ from melodyconstraints.storage.artifacts import (
     load_artifact,
     save_artifact,
 )
+from melodyconstraints.storage.hub import on_disk
 from melodyconstraints.storage.schema import Count, Weight
 
 _MOST_RECORDS = 500
@@ -237,7 +238,7 @@ def load_pair(
     Raises:
         ArtifactError: missing, damaged, foreign, of another version or another model.
     """
-    artifact = load_artifact(Path(folder), kind, schema, remedy)
+    artifact = load_artifact(on_disk(folder), kind, schema, remedy)
     config = artifact.config
     model = find_model(artifact, config.model, given, load)
 

@@ -1,7 +1,7 @@
 """Melodies as the objects of other libraries: pretty_midi, note-seq, and Magenta's melody events.
 
-Each pair of functions loses nothing: from(to(melody)) is the melody. The libraries are imported
-only when they are asked for; note-seq alone takes more than a second.
+Each pair of functions loses nothing: from(to(melody)) is the melody. The libraries are the
+extra ``interop``, imported only when they are asked for; note-seq takes more than a second.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from melodyconstraints.melody.units import (
     seconds_per_step,
     ticks_to_steps,
 )
+from melodyconstraints.storage.extras import extras_explained
 
 if TYPE_CHECKING:
     import note_seq
@@ -37,6 +38,7 @@ MAGENTA_NOTE_OFF = 1
 _FIRST_NOTE_CLASS = 2
 
 
+@extras_explained()
 def to_pretty_midi(
     melody: Melody, *, tempo: float = DEFAULT_TEMPO, program: int = 0
 ) -> pretty_midi.PrettyMIDI:
@@ -73,6 +75,7 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI, *, polyphony: str = "skyline"
     )
 
 
+@extras_explained()
 def to_note_sequence(melody: Melody, *, tempo: float = DEFAULT_TEMPO) -> note_seq.NoteSequence:
     """An unquantised ``NoteSequence`` of 16 bars of 4/4 at ``tempo`` quarters a minute."""
     import note_seq
@@ -91,6 +94,7 @@ def to_note_sequence(melody: Melody, *, tempo: float = DEFAULT_TEMPO) -> note_se
     return sequence
 
 
+@extras_explained()
 def from_note_sequence(sequence: note_seq.NoteSequence, *, polyphony: str = "skyline") -> Melody:
     """The first 16 bars of a ``NoteSequence``, all instruments but drums, counted from time 0.
 

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, cached_property, update_wrapper
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import local
@@ -66,7 +67,8 @@ class _Loops:
         if getattr(_thread, "interpreting", False) and not self._options:
             return self._function(*arguments)
         large = any(getattr(argument, "size", 0) > LARGE for argument in arguments)
-        if self._options or large or _spent[0] > INTERPRETED_SECONDS:
+        long = large or _spent[0] > INTERPRETED_SECONDS
+        if self._options or (long and _can_compile()):
             return self.compiled(*arguments)
         start, _thread.interpreting = perf_counter(), True
         try:
@@ -97,6 +99,12 @@ def _plain(result: Any) -> Any:
     if isinstance(result, tuple):
         return tuple(map(_plain, result))
     return result.item() if isinstance(result, np.generic) else result
+
+
+@cache
+def _can_compile() -> bool:
+    """Whether numba is installed, which is in the extra ``corpus``; without it loops stay slow."""
+    return find_spec("numba") is not None
 
 
 @cache

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def save_artifact(
         kind: what the artifact is, such as ``melody-vae`` or ``actor``.
         config: JSON values.
         tensors: weights by name.
-        card: text of the model card, in Markdown.
+        card: text of the model card, in Markdown; gets the header of :func:`with_header`.
 
     Returns:
         The fingerprint.
@@ -162,13 +163,34 @@ def save_artifact(
     contents = {
         CONFIG: (json.dumps(whole, indent=2) + "\n").encode(),
         WEIGHTS: safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}),
-        CARD: card.encode(),
+        CARD: with_header(card, kind, config).encode(),
     }
     for name, data in contents.items():
         write_atomically(folder / name, data)
     hashes = {name: _sha256(contents[name]) for name in (CONFIG, WEIGHTS)}
     write_atomically(folder / MANIFEST, (json.dumps(hashes, indent=2) + "\n").encode())
     return _fingerprint(hashes)
+
+
+def with_header(card: str, kind: str, config: Mapping[str, Any]) -> str:
+    """A model card with the YAML header that the Hugging Face Hub reads, unless it has one.
+
+    >>> print(with_header("# Mine", "melody-vae", {}))
+    ---
+    library_name: melodyconstraints
+    tags:
+    - melody-vae
+    ---
+    # Mine
+    """
+    if card.startswith("---\n"):
+        return card
+    reference = config.get("model")
+    folder = reference.get("folder") if isinstance(reference, Mapping) else None
+    model = re.match(r"hf://([\w.-]+/[\w.-]+)", str(folder))
+    base = [f"base_model: {model[1]}"] if model else []
+    head = ["library_name: melodyconstraints", *base, "tags:", f"- {kind}"]
+    return "\n".join(["---", *head, "---", card])
 
 
 def load_artifact(

@@ -22,7 +22,9 @@ def data_root() -> Path:
     if chosen := os.environ.get(DATA):
         return Path(chosen)
     with suppress(RuntimeError):  # an unknown user, and no HOME
-        return user_data_path(_NAME)
+        usual = user_data_path(_NAME)
+        if usual.is_absolute():  # older platformdirs leave a ~ as it is
+            return usual
     return _NOWHERE
 
 

@@ -35,6 +35,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
+from melodyconstraints.storage.hub import on_disk
 from melodyconstraints.storage.schema import Weight
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def write_bank(
     from melodyconstraints.datasets.melodies.store import read_store
 
     model = load_model(folder, device=device)
-    place = Path(folder or PACKAGED[DEFAULT_NAME]) / FOLDER
+    place = on_disk(folder or PACKAGED[DEFAULT_NAME]) / FOLDER
     check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
 
-from melodyconstraints.datasets.melodies.store import StoredMelodies
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events, Melodies, Melody
 from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
@@ -36,6 +35,9 @@ from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.real_melodies import matched, read_split, told_apart
 from melodyconstraints.workflows.seeds import derived_seed
 from melodyconstraints.workflows.train_vae import choose
+
+if TYPE_CHECKING:
+    from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 HELD_OUT = ("validation", "test")
 _POSTERIOR = "posterior points"

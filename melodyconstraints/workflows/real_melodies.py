@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError
 from melodyconstraints.melody.events import PITCHES, Melodies
-from melodyconstraints.melody.metrics.classifier import auc
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import satisfies_all
+
+if TYPE_CHECKING:
+    from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 FEWEST = 20
 """Held-out tunes, and others, below which a classifier learns nothing that could be told of more.
@@ -31,6 +33,8 @@ def read_split(store: Path | str, split: str) -> StoredMelodies:
     Raises:
         StoreError: ``store`` is no finished melody store, or has fewer than 2 of the split.
     """
+    from melodyconstraints.datasets.melodies.store import read_store  # needs pyarrow
+
     stored = read_store(store, split)
     if len(stored) < 2:
         raise StoreError(
@@ -72,6 +76,8 @@ def told_apart(
     Returns:
         of the samples and of the training melodies; None below :data:`FEWEST`.
     """
+    from melodyconstraints.melody.metrics.classifier import auc  # needs scikit-learn
+
     areas = []
     for seed in range(DRAWS):
         generator = np.random.default_rng(seed)

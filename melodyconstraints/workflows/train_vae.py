@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.latent.curves import plot_learning_curves
 from melodyconstraints.melody.events import Events
@@ -34,6 +33,9 @@ from melodyconstraints.vae.folders import (
 )
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 from melodyconstraints.workflows.bank import SIZE, write_bank
+
+if TYPE_CHECKING:
+    from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -201,6 +203,8 @@ def _model_to_train_further(folder: Path | str, preset: str) -> MelodyVAE:
 
 
 def _training_data(store: Path | str) -> dict[str, StoredMelodies]:
+    from melodyconstraints.datasets.melodies.store import read_store  # needs pyarrow
+
     data = {split: read_store(store, split) for split in ("train", "validation", "test")}
     if not len(data["train"]):
         raise UsageError(f"{store} holds no melody to train on; extract more files")

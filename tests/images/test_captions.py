@@ -436,7 +436,7 @@ def test_a_captioner_is_read_as_it_was_written(two_clusters, tmp_path):
     z, tokens = points(9), read.encode([TWO[1]] * 9)
     before, after = (m.log_probability(z, tokens) for m in (two_clusters, read))
     torch.testing.assert_close(before, after, atol=0.05, rtol=0.01)
-    assert (folder / "README.md").read_text(encoding="utf-8") == "# Card\n"
+    assert (folder / "README.md").read_text(encoding="utf-8").endswith("# Card\n")
     assert load_captioner(str(folder), model=model)[0] is model
 
 

@@ -68,7 +68,7 @@ def test_a_classifier_comes_back_and_judges_alike(classifier, tmp_path):
     loaded, images = load_classifier(str(tmp_path)), torch.rand(50, 3, 16, 16)
     assert loaded.config == classifier.config
     assert not loaded.training
-    assert (tmp_path / "README.md").read_text() == "# Judge\n"
+    assert (tmp_path / "README.md").read_text().endswith("# Judge\n")
     assert json.loads((tmp_path / "config.json").read_text())["training"] == {"steps": 3}
     classifier.load_state_dict({k: t.float() for k, t in halved(classifier).items()})
     assert torch.equal(loaded.predict(images), classifier.predict(images))
@@ -78,7 +78,7 @@ def test_a_classifier_comes_back_and_judges_alike(classifier, tmp_path):
 def test_the_folder_holds_card_and_configuration(model, tmp_path):
     save_model(model, tmp_path / "deep", card="# Card\n", training={"steps": 3})
     folder = tmp_path / "deep"
-    assert (folder / "README.md").read_text() == "# Card\n"
+    assert (folder / "README.md").read_text().endswith("# Card\n")
     assert json.loads((folder / "config.json").read_text()) == {
         "format": "melodyconstraints-1",
         "kind": "image-vae",

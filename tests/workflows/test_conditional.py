@@ -328,7 +328,7 @@ def test_a_knob_actor_comes_back_in_half_precision(knobs, model, tmp_path):
     assert (found.settings, found.records) == (knobs.settings, knobs.records)
     assert found.model is model
     assert not found.actor.training
-    assert (tmp_path / "a" / "README.md").read_text() == "# Knobs\n"
+    assert (tmp_path / "a" / "README.md").read_text().endswith("# Knobs\n")
     save_knobs(found, tmp_path / "b", card="# Knobs\n")
     first, again = (load_artifact(tmp_path / name, KIND) for name in "ab")
     assert first.fingerprint == again.fingerprint

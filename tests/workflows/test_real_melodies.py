@@ -5,8 +5,8 @@ import pytest
 
 from melodyconstraints.datasets.melodies.store import StoredMelodies
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.metrics import classifier
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows import real_melodies
 from melodyconstraints.workflows.real_melodies import (
     matched,
     one_of_each_tune,
@@ -50,7 +50,7 @@ def test_classifiers_see_one_melody_a_tune_and_matched_collections(monkeypatch):
         seen.append((real.events[:, 0].tolist(), others.events[:, 0].tolist(), seed))
         return len(seen) / 10
 
-    monkeypatch.setattr(real_melodies, "auc", auc)
+    monkeypatch.setattr(classifier, "auc", auc)
     assert told_apart(held_out, training, samples) == pytest.approx((0.3, 0.4))
     for real, others, _ in seen:
         assert (len(real), len(others)) == (25, 75)

@@ -28,6 +28,7 @@ from melodyconstraints.datasets.images.labelled_images import (
     split_rows,
 )
 from melodyconstraints.errors import ImageDataError
+from melodyconstraints.storage.extras import extras_explained
 
 Bytes = NDArray[np.uint8]
 
@@ -149,7 +150,8 @@ def parse_idx(data: bytes, dimensions: int, name: str) -> Bytes:
 
 def read_digits() -> ImageData:
     """Read the 1,797 digits of 8x8 pixels that scikit-learn has; the test split is random."""
-    from sklearn.datasets import load_digits  # takes a second
+    with extras_explained():
+        from sklearn.datasets import load_digits  # takes a second
 
     bundle = load_digits()
     values, labels = bundle.images.astype(np.uint8), bundle.target.astype(np.uint8)

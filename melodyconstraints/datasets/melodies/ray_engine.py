@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from melodyconstraints.datasets.melodies.hashing import Hashes
 from melodyconstraints.datasets.melodies.spool import binary_column
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, supervise
-from melodyconstraints.errors import UsageError, WorkerError
+from melodyconstraints.errors import WorkerError
+from melodyconstraints.storage.extras import extras_explained
 
 _RESULTS_AHEAD = 8
 """Unread results of a processor before it waits: bounds the cluster's memory."""
@@ -45,10 +46,8 @@ class RayEngine:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        try:
+        with extras_explained():
             import ray
-        except ImportError as error:
-            raise UsageError("Ray is missing; pip install 'melodyconstraints[ray]'") from error
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
 

@@ -29,6 +29,7 @@ from melodyconstraints.melody.keys import Spelling, altered_letters, sharps_for,
 from melodyconstraints.melody.midi.names import readable_name
 from melodyconstraints.melody.performance import FLAT, Performance
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.text import printable
 
 _TYPES = {16: "whole", 8: "half", 4: "quarter", 2: "eighth", 1: "16th"}
@@ -147,13 +148,8 @@ def load_library() -> ModuleType:
     Raises:
         UsageError: it is not installed.
     """
-    try:
+    with extras_explained():
         return import_module("musicxml.xmlelement.xmlelement")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"MusicXML needs {error.name}, which is not installed; "
-            "install it with: pip install 'melodyconstraints[notation]'"
-        ) from error
 
 
 def _element(tag: str, *content: Any, **attributes: Any) -> Any:

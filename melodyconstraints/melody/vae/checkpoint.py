@@ -15,6 +15,7 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
+from melodyconstraints.storage.hub import full_name, on_disk
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -43,7 +44,7 @@ def home_of(model: MelodyVAE) -> Path | None:
     """Folder of a model, wherever the package is installed; None if it was never on disk."""
     if not model.folder:
         return None
-    return PACKAGED.get(model.folder) or Path(model.folder)
+    return PACKAGED.get(model.folder) or on_disk(model.folder)
 
 
 def save_model(
@@ -72,16 +73,16 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
     """Read a model folder; without one, the packaged staff generator.
 
     Args:
-        folder: a folder, or a name of :data:`PACKAGED`.
+        folder: a folder, ``hf://owner/name``, or a name of :data:`PACKAGED`.
 
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
-    artifact = load_artifact(folder, KIND, _Folder)
+    artifact = load_artifact(on_disk(folder), KIND, _Folder)
     model = artifact.fill(lambda: model_of(artifact.config.model))
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]
-    model.folder = names[0] if names else str(folder.resolve())
+    model.folder = names[0] if names else full_name(folder)
     model.fingerprint = artifact.fingerprint
     return model.to(torch.device(device))
 

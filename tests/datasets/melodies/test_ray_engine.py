@@ -52,7 +52,5 @@ def test_a_lost_process_of_the_cluster_is_one_clear_error(engine):
 
 def test_without_ray_the_engine_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(
-        UsageError, match=r"Ray is missing; pip install 'melodyconstraints\[ray\]'"
-    ):
+    with pytest.raises(UsageError, match=r"ray is not .*: pip install 'melodyconstraints\[ray\]'"):
         RayEngine()
