@@ -52,9 +52,12 @@ def _workers() -> ThreadPoolExecutor:
         torch.set_num_threads(1)
         together.wait()
 
-    for task in [pool.submit(begin) for _ in range(count)]:
-        task.result()
-    torch.set_num_threads(callers)  # torch gives the number set last to threads of others, too
+    try:
+        for task in [pool.submit(begin) for _ in range(count)]:
+            task.result()
+    finally:
+        together.abort()  # where Ctrl-C came, or no thread could be had, none waits for others
+        torch.set_num_threads(callers)  # torch gives the number set last to others' threads, too
     return pool
 
 

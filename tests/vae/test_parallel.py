@@ -68,3 +68,19 @@ def test_after_an_error_parts_that_wait_are_not_computed():
     goes_on.set()
     parallel._workers().shutdown()
     assert len(computed) <= 3
+
+
+def test_where_no_thread_can_be_had_the_process_still_ends(monkeypatch):
+    pools, submit = [], ThreadPoolExecutor.submit
+
+    def submit_once(pool, *task):
+        pools.append(pool)
+        if len(pools) > 1:
+            raise RuntimeError("can't start new thread")
+        return submit(pool, *task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadPoolExecutor, "submit", submit_once)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            compute_rows(torch.neg, torch.ones(3), multiple=1, most=1)
+    pools[0].shutdown()  # waits for its threads
