@@ -135,6 +135,23 @@ model_option = click.option(
     help="Model folder, hf://owner/name, or 'bundled', a smaller kind.  "
     "[default: the packaged staff generator]",
 )
+
+
+def _check_tempo(
+    context: click.Context, option: click.Parameter, tempo: float | None
+) -> float | None:
+    """Refuse, before any work, a tempo that is no number."""
+    from melodyconstraints.melody.units import check_tempo
+
+    return None if tempo is None else check_tempo(tempo)
+
+
+def tempo_option(**settings: Any) -> Decorator:
+    """``--tempo``, with the settings of :func:`click.option`."""
+    bounds = click.FloatRange(10, 1000)
+    return click.option("--tempo", type=bounds, callback=_check_tempo, **settings)
+
+
 seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 _TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."
 _temperature = click.option(

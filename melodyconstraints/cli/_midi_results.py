@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import option_group
+from melodyconstraints.cli._common import option_group, tempo_option
 from melodyconstraints.cli._output import PICTURE, remove_earlier, write_manifest
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.performance import FLAT, STRAIGHT, VELOCITIES, Performance
@@ -139,13 +139,7 @@ playback_options = option_group(
     "playback",
     dict,
     {
-        "tempo": click.option(
-            "--tempo",
-            type=click.FloatRange(10, 1000),
-            default=120.0,
-            show_default=True,
-            help="Quarter notes a minute.",
-        ),
+        "tempo": tempo_option(default=120.0, show_default=True, help="Quarter notes a minute."),
         "program": click.option(
             "--program",
             type=click.IntRange(0, 127),
@@ -234,11 +228,10 @@ def write_results(
 
     written = {result.path: result for result in results if result.path is not None}
     performance = export.performance(seed)
-    for path, result in written.items():
+    alone = {path: _arrangement({path: one}, performance) for path, one in written.items()}
+    for path, arrangement in alone.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        alone = _arrangement({path: result}, performance)
-        for ending in [path.suffix, *([_SCORE] if export.scores else [])]:
-            write_arrangement(alone, path.with_suffix(ending))
+        write_arrangement(arrangement, path)
     for path in export.of_all(picture):
         write_arrangement(_arrangement(written, performance), path)
     if plot:
@@ -254,6 +247,9 @@ def write_results(
         )
     if export.wav:
         _write_sound(written, performance)
+    if export.scores:  # last: only they cannot hold every melody
+        for path, arrangement in alone.items():
+            write_arrangement(arrangement, path.with_suffix(_SCORE))
 
 
 def _arrangement(results: Mapping[Path, MidiResult], performance: Performance) -> Arrangement:

@@ -14,6 +14,8 @@ from melodyconstraints.storage.text import json_text
 
 MIDI_SUFFIXES = {".mid", ".midi"}
 """Of MIDI files that are written."""
+_NO_FOLDERS = {*MIDI_SUFFIXES, ".musicxml", ".dawproject"}
+"""How no new folder's name ends: a file was meant."""
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
 _PICTURES = "melodies*.png"
@@ -34,6 +36,8 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
     Args:
         entries: key of the manifest's list of what was made.
     """
+    if output.suffix.lower() in _NO_FOLDERS and not output.is_dir():
+        raise click.UsageError(f"OUTPUT is a folder, got {output}; leave out {output.suffix}")
     check_writable(output)
     if not output.is_dir() or not any(output.iterdir()):
         return []

@@ -14,6 +14,7 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     print_table,
+    tempo_option,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, polyphony_option, say_what_was_taken
 from melodyconstraints.cli._midi_results import (
@@ -65,11 +66,7 @@ Value = TypeVar("Value")
     help="Take this track, name or number; given twice, of A and of B.  [default: the melody's]",
 )
 @polyphony_option
-@click.option(
-    "--tempo",
-    type=click.FloatRange(10, 1000),
-    help="Quarter notes a minute.  [default: from A's to B's]",
-)
+@tempo_option(help="Quarter notes a minute.  [default: from A's to B's]")
 @click.option(
     "--program",
     type=click.IntRange(0, 127),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from melodyconstraints.cli._common import seed_option, talk
+from melodyconstraints.cli._common import seed_option, talk, tempo_option
 from melodyconstraints.storage.text import printable
 
 
@@ -23,11 +23,7 @@ from melodyconstraints.storage.text import printable
 @click.option("--loop", is_flag=True, help="Start again at the end.")
 @click.option("--clock", is_flag=True, help="Send a MIDI clock, which other devices can follow.")
 @click.option("--follow", metavar="NAME", help="Follow the MIDI clock that this port sends.")
-@click.option(
-    "--tempo",
-    type=click.FloatRange(10, 1000),
-    help="Quarter notes a minute.  [default: the file's, or 120]",
-)
+@tempo_option(help="Quarter notes a minute.  [default: the file's, or 120]")
 @click.option(
     "--program",
     type=click.IntRange(0, 127),
@@ -52,6 +48,4 @@ def command(source: Path, port: str, follow: str | None, **options: Any) -> None
     def announce(line: str) -> None:
         talk().print(printable(line), soft_wrap=True)
 
-    if follow is not None:
-        announce(f"following {follow}: press play there")
     play(source, port, follow=follow, announce=announce, **options)

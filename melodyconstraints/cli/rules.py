@@ -18,9 +18,9 @@ from melodyconstraints.cli._common import (
 from melodyconstraints.errors import UsageError
 
 _LEGEND = """\
-SHARE, NOTES, PITCHES, SEMITONES, BITS: LOW..HIGH, LOW.. or LOW (at least), ..HIGH (at most).
-SHARE: 60% or 0.6. PITCHES: C4 or 60. LENGTH: one, in sixteenths or as 1/8. N, BARS, TIMES: one
-number. Formula, range and source of a rule: mc rules show NAME"""
+SHARE, NOTES, PITCHES, SEMITONES, SIXTEENTHS, BITS: LOW..HIGH, LOW.. or LOW (at least), ..HIGH (at
+most). SHARE: 60% or 0.6. PITCHES: C4 or 60. LENGTH: one, in sixteenths or as 1/8. N, BARS, TIMES:
+one number. Formula, range and source of a rule: mc rules show NAME"""
 
 
 @click.group("rules")

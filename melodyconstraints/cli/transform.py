@@ -137,7 +137,8 @@ def command(
     mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
 
     No training is needed: a critic learns the rules from melodies that come with the model. With
-    --actor, rules and critic are those of the actor. The 16 bars that were taken are written as
+    --actor, rules and critic are those of the actor. --scale asks for the notes of the scale
+    alone, --rule scale:D-dorian for its tonic too. The 16 bars that were taken are written as
     well, as ...-original.mid, and piano rolls, as a picture.
     """  # noqa: D301 (click wants the character)
     source.check()

@@ -76,8 +76,8 @@ def rise_rule(name: str, argument: str) -> Rule:
     """Semitones that the second half of the melody lies above the first, in a range.
 
     1 within LOW..HIGH, else max(0, 1 - semitones outside / 24). x = mean pitch of the notes that
-    start in bars 9 to 16 minus that of bars 1 to 8, weighted by length; below 0 it falls, and 0
-    where a half has no notes.
+    start in bars 9 to 16 minus that of bars 1 to 8, weighted by length: below 0 where the melody
+    falls. Where only one half has notes, x is 0.
     """
     wanted = parse_range(argument, parse_number, -127, 127, "semitones")
     bounds = Range(wanted.low, wanted.high, wanted.low - REACH, wanted.high + REACH)

@@ -211,6 +211,9 @@ def load_artifact(
             version.
     """
     hashes = _read_json(folder, MANIFEST, kind)
+    if not {CONFIG, WEIGHTS} <= hashes.keys():  # melodies have a manifest of their own
+        why = f"{MANIFEST} does not name {CONFIG} and {WEIGHTS}"
+        raise ArtifactError(f"{folder} is not a finished {kind} folder: {why}")
     for name in (CONFIG, WEIGHTS):
         try:
             with _open(folder / name) as file:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -33,13 +34,31 @@ def compute_rows(
     share = -(-len(rows[0]) // (multiple * processors())) * multiple
     parts = zip(*(tensor.split(min(share, most)) for tensor in rows), strict=True)
     tasks = [_workers().submit(torch.no_grad()(compute), *part) for part in parts]
-    return torch.cat([task.result() for task in tasks])
+    try:
+        return torch.cat([task.result() for task in tasks])
+    finally:  # after an error or Ctrl-C, parts that wait are not computed
+        for task in tasks:
+            task.cancel()
 
 
 @cache
 def _workers() -> ThreadPoolExecutor:
-    torch.get_num_threads()  # the caller's own number of threads is settled before theirs
-    return ThreadPoolExecutor(processors(), "rows", torch.set_num_threads, (1,))
+    """A pool whose threads have all begun, each with one thread of torch."""
+    callers, count = torch.get_num_threads(), processors()
+    pool, together = ThreadPoolExecutor(count, "rows"), Barrier(count)
+
+    def begin() -> None:
+        torch.get_num_threads()  # else torch sets, when it first counts them, what others set
+        torch.set_num_threads(1)
+        together.wait()
+
+    try:
+        for task in [pool.submit(begin) for _ in range(count)]:
+            task.result()
+    finally:
+        together.abort()  # where Ctrl-C came, or no thread could be had, none waits for others
+        torch.set_num_threads(callers)  # torch gives the number set last to others' threads, too
+    return pool
 
 
 if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads

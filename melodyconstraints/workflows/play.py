@@ -60,7 +60,8 @@ def play(
         program: General MIDI program in [0, 127], in place of the source's own.
         channel: in [1, 16], in place of the source's own.
         seed: of an actor's first melody; later ones have the numbers after it.
-        announce: called with the title of what is played, and with why a file is left out.
+        announce: called with the title of what is played, with why a file is left out, and when
+            another device's clock can start.
 
     Raises:
         UsageError: a choice outside its range, no such port, nothing to play, or ``clock`` or
@@ -84,7 +85,9 @@ def play(
         if isinstance(port, str):
             stack.callback(opened.close)
         pieces = stack.enter_context(closing(ahead(chosen)))
-        time = stack.enter_context(_followed(follow)) if follow else InternalClock()
+        time = stack.enter_context(_followed(follow)) if follow is not None else InternalClock()
+        if follow is not None:
+            announce(f"following {follow}: press play there")
         if not play_pieces(pieces, opened, time, pulses=clock, announce=announce):
             raise UsageError(f"{source} holds no MIDI file that can be played")
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.midi import musicxml
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
@@ -248,6 +249,18 @@ def test_other_formats_stand_beside_the_midi_files_and_go_with_them(
     performance = Performance("shaped", 60, seed=5)
     expected = to_midi_file(alone[0].melody, key="C", name="melody-001", performance=performance)
     assert list(mido.MidiFile(path)) == list(expected)
+
+
+def test_a_score_that_cannot_be_written_costs_nothing_else(generate, tmp_path, monkeypatch):
+    def refuse(arrangement):
+        raise UsageError("ten octaves")
+
+    monkeypatch.setattr(musicxml, "to_musicxml", refuse)
+    refused = generate("-n", 2, "--format", "musicxml", "--format", "tracks")
+    assert refused.exit_code == 2
+    assert {"melody-001.mid", "melody-002.mid", "melodies-tracks.mid"} < set(
+        contents(tmp_path / "out")
+    )
 
 
 def test_a_swing_or_a_package_that_is_missing_is_told_before_any_work(
@@ -540,6 +553,8 @@ def test_a_setting_that_cannot_be_is_told(mc, knobs, options, message):
     [
         (["-n", "0"], "0 is not in the range x>=1"),
         (["--tempo", "9"], "9.0 is not in the range 10<=x<=1000"),
+        (["--tempo", "nan"], "tempo must be from 10 to 1000, got nan"),
+        (["-o", "a.mid"], "OUTPUT is a folder, got a.mid; leave out .mid"),
         (["--program", "128"], "128 is not in the range 0<=x<=127"),
         (["--temperature", "-0.1"], "-0.1 is not in the range x>=0"),
         (["--seed", "-1"], "-1 is not in the range x>=0"),

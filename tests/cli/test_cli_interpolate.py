@@ -211,6 +211,7 @@ def test_a_file_without_a_melody_ends_it(interpolate, make_midi, tmp_path):
     [
         (["-n", "1"], "1 is not in the range x>=2"),
         (["--tempo", "9"], "9.0 is not in the range 10<=x<=1000"),
+        (["--tempo", "nan"], "tempo must be from 10 to 1000, got nan"),
         (["--program", "128"], "128 is not in the range 0<=x<=127"),
         (["--temperature", "-0.1"], "-0.1 is not in the range x>=0"),
         (["--bar", "1", "--bar", "2", "--bar", "3"], "give --bar once for both files, or twice"),

@@ -24,6 +24,9 @@ def test_list_has_a_row_for_every_rule_of_the_library(mc, table):
         assert [row.group, "", ""] in rows
     assert rows[-1] == ["my_rules.py:my_rule", "", "A function of a file of yours"]
     assert "SHARE: 60% or 0.6." in result.stdout
+    ranges = result.stdout.splitlines()[-3].partition(":")[0].split(", ")
+    found = {row.argument for row in library() if re.search(r"[0-9:]%?\.\.", row.example)}
+    assert found <= set(ranges)
 
 
 def test_list_and_show_as_json(mc):

@@ -124,6 +124,12 @@ def test_a_folder_without_manifest_is_unfinished(folder):
         load_artifact(folder, "actor")
 
 
+def test_a_folder_of_melodies_with_their_own_manifest_is_no_artifact(folder):
+    (folder / MANIFEST).write_text('{"melodies": []}', encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"not a finished actor folder: manifest\.json does"):
+        load_artifact(folder, "actor")
+
+
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()

@@ -1,5 +1,8 @@
 """Rows on several threads: the same rows, whole, with the caller's threads left alone."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 import torch
 
@@ -39,6 +42,8 @@ def test_each_part_has_one_thread_and_no_gradients():
     )
     assert seen.tolist() == [1, 0]
     assert torch.get_num_threads() == threads
+    with ThreadPoolExecutor() as others:
+        assert others.submit(torch.get_num_threads).result() == threads
 
 
 def test_an_error_of_a_part_is_the_callers():
@@ -47,3 +52,35 @@ def test_an_error_of_a_part_is_the_callers():
 
     with pytest.raises(ValueError, match="no"):
         compute_rows(refuse, torch.ones(3), multiple=1, most=1)
+
+
+def test_after_an_error_parts_that_wait_are_not_computed():
+    computed, goes_on = [], Event()
+
+    def refuse_the_first(rows):
+        if not rows[0]:
+            raise ValueError("no")
+        computed.append(goes_on.wait(10))
+        return rows
+
+    with pytest.raises(ValueError, match="no"):
+        compute_rows(refuse_the_first, torch.arange(40), multiple=1, most=1)
+    goes_on.set()
+    parallel._workers().shutdown()
+    assert len(computed) <= 3
+
+
+def test_where_no_thread_can_be_had_the_process_still_ends(monkeypatch):
+    pools, submit = [], ThreadPoolExecutor.submit
+
+    def submit_once(pool, *task):
+        pools.append(pool)
+        if len(pools) > 1:
+            raise RuntimeError("can't start new thread")
+        return submit(pool, *task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadPoolExecutor, "submit", submit_once)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            compute_rows(torch.neg, torch.ones(3), multiple=1, most=1)
+    pools[0].shutdown()  # waits for its threads

@@ -120,7 +120,9 @@ def test_a_port_that_was_opened_is_closed_and_a_followed_clock_is_heard(monkeypa
     opened = Opened()
     monkeypatch.setattr(workflow, "open_output", lambda name, virtual: opened)
     monkeypatch.setattr(workflow, "open_input", open_input)
-    play(tune(60), "synth", follow="daw")
+    play(tune(60), "synth", follow="daw", announce=done.append)
+    assert done.pop(1) == "following daw: press play there"
+    assert done.pop(1) == "melody"
     assert done == ["daw", "closed", "closed"]
     assert opened.sent == [message for _, message in melody_piece(tune(60)).messages]
 

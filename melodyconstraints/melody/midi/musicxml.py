@@ -217,7 +217,9 @@ def _octaves_up(melody: Melody) -> int:
     low, high = melody.pitches.min(initial=_LOWEST), melody.pitches.max(initial=_LOWEST)
     octaves = int(-((low - _LOWEST) // 12))
     if high + 12 * octaves > _HIGHEST:
-        raise UsageError(f"MusicXML has ten octaves, got a melody of pitches {low} to {high}")
+        raise UsageError(
+            f"MusicXML has ten octaves, got a melody of pitches {low} to {high}; write it as MIDI"
+        )
     return octaves
 
 

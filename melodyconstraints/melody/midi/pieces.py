@@ -140,8 +140,9 @@ def _piece(data: bytes, title: str) -> Piece:
             tempos[at] = 60e6 / message.tempo
         elif not message.is_meta and message.bytes()[0] < _SYSTEM:
             found.append((at, bytes(message.bytes())))
-    quarters = math.ceil(round(last * PULSES_PER_QUARTER, 6)) / PULSES_PER_QUARTER
-    return Piece(title, tuple(found), tuple(sorted(tempos.items())), quarters)
+    pulses = math.ceil(round(last * PULSES_PER_QUARTER, 6))
+    whole = max(pulses, 1) / PULSES_PER_QUARTER  # none is played over and over in no time
+    return Piece(title, tuple(found), tuple(sorted(tempos.items())), whole)
 
 
 def _by_time(data: bytes) -> list[tuple[int, Any]]:

@@ -242,3 +242,10 @@ def test_what_cannot_be_played_says_so(tmp_path):
     ):
         with pytest.raises(UsageError, match=message):
             PIECE.played(**choice)
+
+
+def test_a_file_that_ends_at_once_takes_a_pulse_so_that_a_loop_of_it_takes_time(tmp_path):
+    file = mido.MidiFile()
+    file.tracks.append(mido.MidiTrack([mido.Message("note_on", note=60)]))
+    file.save(tmp_path / "a.mid")
+    assert read_piece(tmp_path / "a.mid").quarters == 1 / 24
