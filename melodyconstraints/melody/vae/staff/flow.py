@@ -49,9 +49,11 @@ class ConditionalFlow(nn.Module):
         self.affine = nn.Linear(condition, 2 * size)
         nn.init.zeros_(self.affine.weight)
         nn.init.zeros_(self.affine.bias)
-        generator = torch.Generator().manual_seed(0)
-        drawn = torch.randn(layers, size, size, generator=generator, device="cpu")
-        self.register_buffer("rotations", torch.linalg.qr(drawn)[0])
+        rotations = torch.empty(layers, size, size)
+        if not rotations.is_meta:  # where they have memory, and are not to be read from a file
+            generator = torch.Generator().manual_seed(0)
+            rotations = torch.linalg.qr(torch.randn(rotations.shape, generator=generator))[0]
+        self.register_buffer("rotations", rotations)
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Noise to codes."""
