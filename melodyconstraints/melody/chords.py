@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from melodyconstraints.melody.keys import NATURALS
+from melodyconstraints.melody.keys import ACCIDENTALS, NATURALS
 
 
 class Quality(NamedTuple):
@@ -82,4 +82,4 @@ def parse_chord(text: str) -> Chord | None:
     quality = _SAME.get(match[3], match[3]) if match else ""
     if match is None or quality not in QUALITIES:
         return None
-    return Chord(match[1].upper(), {"": 0, "#": 1, "b": -1}[match[2]], quality)
+    return Chord(match[1].upper(), ACCIDENTALS[match[2]], quality)

@@ -21,6 +21,8 @@ from melodyconstraints.melody.events import PITCHES, Events
 
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 """Pitch classes of the letters."""
+ACCIDENTALS = {"": 0, "#": 1, "b": -1}
+"""Semitones by the sign behind a letter."""
 _FIFTHS = "FCGDAEB"
 _FLATTEST = -3
 """Place on the line of fifths, from C, of the flattest note in C: E flat; the sharpest is G#."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.keys import NATURALS
+from melodyconstraints.melody.keys import ACCIDENTALS, NATURALS
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 
 TOLERANCE = 1e-9
@@ -24,7 +24,6 @@ _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = 80
 _WHOLE = "[0-9]{1,9}"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]{{1,9}})?"
-_ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 
 
 def shown(value: object) -> str:
@@ -184,7 +183,7 @@ def parse_note_name(text: str) -> int | None:
     (6, -1, None)
     """
     match = re.fullmatch(r"([A-Ga-g])([#b]?)", text)
-    return NATURALS[match[1].upper()] + _ACCIDENTALS[match[2]] if match else None
+    return NATURALS[match[1].upper()] + ACCIDENTALS[match[2]] if match else None
 
 
 def parse_pitch_classes(text: str) -> frozenset[int]:

@@ -131,7 +131,7 @@ class Artifact(Generic[Config]):
 class _NoInitialValues(TorchFunctionMode):
     """Leaves tensors as they are where ``torch.nn.init`` would fill them.
 
-    Of tensors without memory, torch does that in Python and loads its compiler: 2 seconds.
+    Of tensors without memory, torch does that in Python, for which it loads its compiler.
     """
 
     def __torch_function__(
