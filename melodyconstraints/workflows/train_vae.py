@@ -96,7 +96,9 @@ def train_model(
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
         held_out = choose(data["validation"].events, WATCHED)
-        trained = (data["train"].events, data["train"].sources, held_out, settings)
+        stored = data["train"]
+        groups = stored.tunes if isinstance(config, StaffConfig) else stored.sources
+        trained = (stored.events, groups, held_out, settings)
         options = _Options(
             device=device,
             processes=place,
@@ -182,7 +184,7 @@ class _Options(TypedDict):
 
 def _train(
     config: MelodyVAEConfig | StaffConfig,
-    data: tuple[Events, NDArray[np.object_], Events, TrainingSettings],
+    data: tuple[Events, NDArray[Any], Events, TrainingSettings],
     elbo: ElboSettings,
     start: MelodyVAE | None,
     options: _Options,

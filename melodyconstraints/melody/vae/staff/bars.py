@@ -1,7 +1,8 @@
 """Single bars to codes and back: a variational autoencoder of 16 tokens.
 
-Equal bars have equal codes, whatever stands beside them. The decoder may be conditioned on the
-bars before: a code says what a bar is like, they say which notes fit.
+Lines are counted from a bar's first note: a code says how a bar moves, not where it lies, and bars
+that are equal but for their height have equal codes, whatever stands beside them. The decoder may
+be conditioned on the bars before: they say which notes fit.
 
 Shapes: ``N`` bars side by side, ``S`` = 16 steps, ``C`` dimensions of a code, ``V`` = 72 tokens,
 ``H`` size of a condition.
@@ -34,7 +35,7 @@ class Given(NamedTuple):
 
     Args:
         conditions: ``(N, H)`` of the bars before.
-        degrees: ``(N,)`` int64 degree of the scale at the place on the staff, in [0, 6], counted
+        degrees: ``(N,)`` int64 degree of the scale of each bar's first note, in [0, 6], counted
             from the tonic.
     """
 
@@ -159,3 +160,9 @@ class BarVAE(nn.Module):
         super().__init__()
         self.encoder = BarEncoder(config)
         self.decoder = StaffBarDecoder(config, condition)
+        self.ends = nn.Sequential(
+            nn.Linear(config.bar_code, config.decoder_units),
+            nn.GELU(),
+            nn.Linear(config.decoder_units, LINES),
+        )
+        """Logits of the line of a bar's last note, counted like its others."""
