@@ -4,13 +4,14 @@ import io
 import json
 import sys
 import zipfile
+from functools import partial
 
 import mido
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from melodyconstraints.errors import ArtifactError
+from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import write_melody
@@ -174,15 +175,14 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
 ):
     asked = TrainRequest(rules=[Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")])
     folder, reports = actor_folder(models.model, asked.rules, None, settings), []
-    result = training.train(
-        models.model,
-        asked,
-        folder,
-        settings,
-        reports.append,
-        lambda: len(reports) == 3,
-        recipe=tiny_recipe,
-    )
+    start = partial(training.train, models.model, asked, folder, settings, recipe=tiny_recipe)
+
+    def report(event):
+        reports.append(event)
+        with pytest.raises(StoreError, match="another process is at work in"):
+            start(print, bool)
+
+    result = start(report, lambda: len(reports) == 3)
     assert result["rounds"] == 2
     assert reports[-1]["progress"] == pytest.approx(2 / 3)
     assert reports[-1]["rules"] == ["cmajor", "final-note:C"]
@@ -190,6 +190,13 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     how = "an actor trained for this, cut short: the best of 8"
     assert post("/generate", {"rules": body, "n": 1})["how"] == how
     assert post("/generate", {"rules": body[:1], "n": 1})["how"] == "no training"
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_training_without_room_on_the_disk_is_not_begun(models, settings, tiny_recipe):
+    asked, folder = TrainRequest(rules=[Wish(spec="cmajor")]), settings.actors / "new"
+    with pytest.raises(UsageError, match=r"needs \d\.\d MB, and its disk has 0\.5 MB free"):
+        training.train(models.model, asked, folder, settings, print, bool, recipe=tiny_recipe)
 
 
 def test_a_job_fails_in_words_and_one_of_a_kind_runs(post, client, wishes, monkeypatch):
