@@ -50,7 +50,7 @@ MODES = ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "loc
 
 @click.group()
 def main() -> None:
-    """Measure."""
+    """Measure satisfaction, cost and times of the constraints, as docs/constraints.md has them."""
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -67,7 +67,10 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
 @click.option("--temperature", default=0.5)
 @click.option("--method", "chosen", multiple=True, default=METHODS)
 def methods(rules: Sequence[str], count: int, temperature: float, chosen: Sequence[str]) -> None:
-    """Satisfaction by method, and decodings; best-of-n may decode as many as the most costly."""
+    """Satisfaction and decodings by method.
+
+    Best-of-n may decode as many melodies as the most costly method.
+    """
     model, found = load_model("bundled"), find_rules(rules)
     rows, most = [], 0
     for method in chosen:
@@ -138,7 +141,10 @@ def best_of(
 @click.option("--rounds", default=PRESETS["default"].rounds)
 @click.option("--picture", type=click.Path(path_type=Path), default=Path("tradeoff.png"))
 def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture: Path) -> None:
-    """Reward and satisfaction against latent distance and realism, over lambda_dist."""
+    """Reward against latent distance and realism.
+
+    Satisfaction, too, over lambda_dist.
+    """
     from melodyconstraints.latent.curves import plot_tradeoff
 
     model = load_model("bundled")
@@ -174,9 +180,10 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
 @click.option("--patience", default=10.0, help="Times the default's seconds that paper may take.")
 @click.option("-n", "count", default=512)
 def presets(patience: float, count: int) -> None:
-    """Seconds of the shortest default training that keeps both rules in 90%, and what paper does.
+    """Seconds until 90% satisfy both rules.
 
-    The paper's preset is stopped after that time, and after ``patience`` times that.
+    Those of the shortest default training. The preset paper is stopped after that time, and after
+    ``patience`` times that.
     """
     model = load_model("bundled")
     rows: list[list[str]] = []
@@ -225,7 +232,7 @@ USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"
 @click.argument("names", nargs=-1, type=click.Choice(USERS_RULES))
 @click.option("-n", "count", default=1024)
 def users(names: Sequence[str], count: int) -> None:
-    """Each of five rules of a user's, alone, at default settings."""
+    """Five users' rules at default settings."""
     model = load_model("bundled")
     rows = []
     for name in names or USERS_RULES:
@@ -249,7 +256,10 @@ def users(names: Sequence[str], count: int) -> None:
 @click.option("-n", "count", default=12, help="Melodies for each mode, tonic and density.")
 @click.option("--temperature", default=0.5)
 def knobs(count: int, temperature: float) -> None:
-    """84 modes and as many arbitrary sets of 5 to 9 pitch classes, at four densities."""
+    """Knobs of the bundled model in 84 modes.
+
+    And in as many arbitrary sets of 5 to 9 pitch classes, at four densities.
+    """
     actor = load_knobs(model=load_model("bundled"))
     modes = [[(tonic + s) % 12 for s in SCALES[mode]] for mode in MODES for tonic in range(12)]
     rng = np.random.default_rng(0)
@@ -290,7 +300,10 @@ def knobs(count: int, temperature: float) -> None:
 @click.option("-n", "count", default=100)
 @click.option("--actor", "folder", type=click.Path(path_type=Path))
 def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
-    """Held-out melodies of which 75% to 85% of the notes are in C major, moved into it."""
+    """Notes that stay where real melodies move.
+
+    Held-out melodies of which 75% to 85% of the notes are in C major are moved into it.
+    """
     actor = _cmajor(folder)
     rng = np.random.default_rng(0)
     events = read_store(store, "test").events

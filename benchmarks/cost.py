@@ -174,7 +174,7 @@ def short(number: float) -> str:
 
 @click.command()
 def main() -> None:
-    """Count and print."""
+    """Count parameters and floating-point operations of trainings and of moving a point."""
     packaged = cast(StaffGenerator, load_model())
     table = []
     with torch.device("meta"):

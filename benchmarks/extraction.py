@@ -65,14 +65,25 @@ print(json.dumps({"reading": (last - first) * done / (done - before), "peak": in
 
 @click.command()
 @click.argument("midi_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--hostile", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--song", "songs", multiple=True, default=["pop909", "nottingham"])
-@click.option("--kills", default=20, show_default=True)
-@click.option("--only", multiple=True, type=click.Choice(PARTS))
+@click.option(
+    "--hostile",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Files that are broken on purpose.",
+)
+@click.option(
+    "--song",
+    "songs",
+    multiple=True,
+    default=["pop909", "nottingham"],
+    show_default=True,
+    help="Folders in MIDI_DIR of which the speeds are.",
+)
+@click.option("--kills", default=20, show_default=True, help="How often it is killed.")
+@click.option("--only", multiple=True, type=click.Choice(PARTS), help="Leave out the others.")
 def main(
     midi_dir: Path, hostile: Path | None, songs: tuple[str, ...], kills: int, only: tuple[str, ...]
 ) -> None:
-    """Measure and print."""
+    """Measure mc extract-melodies on MIDI_DIR: speed, memory, kills, disturbances."""
     table = Table("what", "measured", "bar")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -33,8 +33,8 @@ KEY, CHORDS = "Eb", ["Cm", "Ab", "Eb", "Bb7"]
 def main() -> None:
     """Write, read and compare."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("-n", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("-n", type=int, default=200, help="melodies (default: 200)")
+    parser.add_argument("--seed", type=int, default=1, help="of the melodies (default: 1)")
     asked = parser.parse_args()
     melodies = mc.generate(mc.load_model(), asked.n, seed=asked.seed)
     expected = [notes_of(melody) for melody in melodies]

@@ -32,7 +32,7 @@ FOLDER = click.Path(path_type=Path, exists=True)
 
 @click.group()
 def main() -> None:
-    """Measure."""
+    """Measure searches for images, and images for captions."""
 
 
 @main.command()
@@ -41,10 +41,11 @@ def main() -> None:
 @click.option("--classifier", type=FOLDER, required=True)
 @click.option("-n", "count", default=64, show_default=True)
 def langevin(data: Path, folder: Path, classifier: Path, count: int) -> None:
-    """The third paper's Figure 1: (c), a classifier on z, against (a), one on images.
+    """A search along a classifier on z or on images.
 
-    Both are sampled by the same steps until the classifier in use is content; a sample counts as
-    accepted if the classifier of images reads all wanted labels in its image.
+    The third paper's Figure 1, (c) against (a). Both are sampled by the same steps until the
+    classifier in use finds all wanted labels; a sample counts as accepted if the classifier of
+    images reads all wanted labels in its image.
     """
     actor, judge = load_actor(folder), load_classifier(classifier)
     _, labels = tensors(read_images(data).test)
@@ -85,9 +86,9 @@ CAPTIONS = (
 @click.option("--classifier", type=FOLDER, required=True, help="Of the paper's ten attributes.")
 @click.option("-n", "count", default=64, show_default=True)
 def captions(folder: Path, realism: Path, classifier: Path, count: int) -> None:
-    """Of images made for three captions, the labels that a classifier finds as they should be.
+    """What comes true of three captions.
 
-    Named are those that the caption asks for, and their share.
+    Of the images made for each, the share with the labels that it names, by a classifier.
     """
     model, captioner = load_captioner(folder)
     judge, actor = load_classifier(classifier), load_actor(realism, model=model)

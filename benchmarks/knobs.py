@@ -62,7 +62,7 @@ DECILES = np.arange(0.1, 0.95, 0.1)
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("-n", "count", default=128, show_default=True, help="Melodies a scale.")
-@click.option("--only", type=click.Choice(["scales", "values"]))
+@click.option("--only", type=click.Choice(["scales", "values"]), help="One of the two tables.")
 def main(store: Path, count: int, only: str | None) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies

@@ -41,7 +41,7 @@ class Leak(NamedTuple):
 @click.argument("store", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("midi_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(store: Path, midi_dir: Path) -> None:
-    """Measure and print."""
+    """Measure how much of STORE's validation music stands in its training music."""
     table = read_table(store, columns=["events", "split", "file"])
     events = events_of(table["events"].combine_chunks())
     by_tune = np.array([SPLITS.index(split) for split in table["split"].to_pylist()])

@@ -70,7 +70,7 @@ class Tunes:
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.argument("midi_dir", type=click.Path(path_type=Path, exists=True))
 def main(store: Path, midi_dir: Path) -> None:
-    """Measure and print."""
+    """Measure how rules and the mode finder judge tunes of MIDI_DIR in known modes."""
     tunes, modes, training = read_tunes(store, midi_dir)
     profiles = Table("mode", "tunes", "profile of the degrees", title="training split")
     shares = Table("melodies", "tunes", "n", "scale", "its others", "named", "cadence")

@@ -38,8 +38,8 @@ def main() -> None:
     """Install, run and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("--extra", action="append", default=[])
-    parser.add_argument("--before", default="torch")
+    parser.add_argument("--extra", action="append", default=[], help="to install as well")
+    parser.add_argument("--before", default="torch", help="what is installed first")
     asked = parser.parse_args()
     with TemporaryDirectory() as name:
         place = Path(name)

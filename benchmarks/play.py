@@ -67,7 +67,7 @@ class NotingPort:
 @click.command()
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="For each row.")
 def main(seconds: float) -> None:
-    """Print percentiles of lateness in ms."""
+    """Measure how late the messages of mc play are sent, in ms."""
     knobs = load_knobs().at("D-dorian")
 
     def drawn() -> Iterator[Piece]:

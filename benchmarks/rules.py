@@ -29,10 +29,10 @@ SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
 
 
 @click.command()
-@click.option("--melodies", default=1024, show_default=True)
-@click.option("--repeats", default=7, show_default=True)
+@click.option("--melodies", default=1024, show_default=True, help="Of a batch.")
+@click.option("--repeats", default=7, show_default=True, help="The best one counts.")
 def main(melodies: int, repeats: int) -> None:
-    """Measure and print."""
+    """Measure melodies a second of every rule of the library, and of all together."""
     batch = walking_melodies(np.random.default_rng(0), melodies)
     table = Table("rule", "µs a melody", "melodies a second")
     with tempfile.TemporaryDirectory() as folder:

@@ -47,7 +47,10 @@ def main() -> None:
 @click.option("-n", "count", default=16, show_default=True)
 @click.option("--seed", default=301, show_default=True)
 def time_commands(count: int, seed: int) -> None:
-    """Run ``mc generate`` for each list of rules; whole commands, from the start to the end."""
+    """Seconds of mc generate for lists of rules.
+
+    Of whole commands, from the start to the end.
+    """
     print("| rules | seconds | satisfied | melodies drawn |\n|---|---|---|---|")
     for rules in RULES:
         with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +71,10 @@ def time_commands(count: int, seed: int) -> None:
 @click.option("-n", "count", default=128, show_default=True)
 @click.option("--seed", default=301, show_default=True)
 def measure_realism(store: Path, count: int, seed: int) -> None:
-    """``mc evaluate --rule ... --data STORE`` for each list of rules, a line each."""
+    """Satisfaction and overlap with STORE by rules.
+
+    Those of ``mc evaluate --rule ... --data STORE``, a line for each list of rules.
+    """
     held_out, model = read_split(store, "test").melodies, load_model()
     columns = [
         "rules",

@@ -101,6 +101,11 @@ def test_every_benchmark_and_target_of_a_page_is_there(page):
         assert f"\n{target}:" in makefile, target
 
 
+def test_every_benchmark_is_named_on_the_page_of_benchmarks():
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert [one.name for one in ROOT.glob("benchmarks/*.py") if f"`{one.name}" not in text] == []
+
+
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
 def test_every_command_shows_an_example_that_parses(words, any_file):
     examples = COMMAND.findall("\n\n".join(AS_WRITTEN.findall(LEAVES[words].help)))

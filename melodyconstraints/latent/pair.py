@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
-import torch
 from pydantic import AllowInfNan
 from torch import nn
 
@@ -36,6 +35,7 @@ from melodyconstraints.latent.networks import (
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.storage.artifacts import (
     Artifact,
+    artifact_size,
     halved,
     load_artifact,
     save_artifact,
@@ -45,8 +45,6 @@ from melodyconstraints.storage.schema import Count, Weight
 
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
-_BESIDE_WEIGHTS = 1 << 20
-"""Bytes of a folder beside its weights, at most: records, card and picture of the training."""
 
 Measured = Annotated[float, AllowInfNan(True)]
 """A number that was measured, or NaN where nothing was."""
@@ -286,10 +284,7 @@ def size_on_disk(
         options: ``condition_dim`` (Y of actor and critics) and ``has_actor``, as of a
             :class:`PairConfig`.
     """
-    with torch.device("meta"):
-        networks = _networks(latent_dim, settings, head_sizes, **options)
-    parameters = sum(parameter.numel() for parameter in networks.parameters())
-    return _BESIDE_WEIGHTS + parameters * (2 if half else 4)
+    return artifact_size(lambda: _networks(latent_dim, settings, head_sizes, **options), half=half)
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:

@@ -57,6 +57,8 @@ MANIFEST = "manifest.json"
 
 _LARGEST_JSON = 1 << 24
 """Bytes of the largest configuration that is read."""
+_BESIDE_WEIGHTS = 1 << 20
+"""Bytes of a folder beside its weights, at most: records, card and picture of a training."""
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -241,6 +243,18 @@ def load_artifact(
 def halved(module: nn.Module) -> dict[str, Tensor]:
     """A module's tensors in half precision."""
     return {name: tensor.half() for name, tensor in module.state_dict().items()}
+
+
+def artifact_size(build: Callable[[], nn.Module], *, half: bool) -> int:
+    """Bytes that the folder of a module takes, at most.
+
+    Args:
+        build: makes the module; called where tensors have shapes and take no memory.
+        half: whether it is saved in half precision.
+    """
+    with torch.device("meta"), _NoInitialValues():
+        numbers = sum(tensor.numel() for tensor in build().state_dict().values())
+    return _BESIDE_WEIGHTS + numbers * (2 if half else 4)
 
 
 def from_json(schema: type[Config], values: Mapping[str, Any]) -> Config:

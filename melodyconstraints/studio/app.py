@@ -19,9 +19,9 @@ from melodyconstraints.storage.text import printable
 from melodyconstraints.studio import schemas
 from melodyconstraints.studio.code import check_code
 from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.export import MEDIA_TYPES, MIDI, file_bytes, save_files, zip_bytes
 from melodyconstraints.studio.history import History
 from melodyconstraints.studio.jobs import Job, Jobs, TooManyJobsError
-from melodyconstraints.studio.midi import MEDIA_TYPE, midi_bytes, save_files, zip_bytes
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer
 from melodyconstraints.studio.security import Guard
@@ -137,10 +137,10 @@ def _melodies(settings: Settings, engine: Engine) -> APIRouter:
 
 
 def _files(settings: Settings) -> APIRouter:
-    """MIDI in and out."""
-    router = APIRouter(tags=["MIDI"])
+    """MIDI in; MIDI, DAWproject and MusicXML out."""
+    router = APIRouter(tags=["files"])
 
-    @router.post("/melody", openapi_extra=_bytes_body(MEDIA_TYPE))
+    @router.post("/melody", openapi_extra=_bytes_body(MIDI))
     async def melody(
         request: Request,
         bar: Annotated[int | None, Query(ge=1, le=100_000)] = None,
@@ -152,18 +152,18 @@ def _files(settings: Settings) -> APIRouter:
         return await run_in_threadpool(read_upload, await request.body(), bar, track)
 
     @router.post("/midi", response_class=Response)
-    def midi(asked: schemas.MidiRequest) -> Response:
-        """Melodies as the bytes of one MIDI file, a track each."""
-        return Response(midi_bytes(asked), media_type=MEDIA_TYPE)
+    def midi(asked: schemas.ExportRequest) -> Response:
+        """Melodies as the bytes of one file, MIDI or another ``format``, a track each."""
+        return Response(file_bytes(asked), media_type=MEDIA_TYPES[asked.format])
 
     @router.post("/zip", response_class=Response)
-    def zipped(asked: schemas.MidiRequest) -> Response:
-        """Melodies as a zip of MIDI files."""
+    def zipped(asked: schemas.ExportRequest) -> Response:
+        """Melodies as a zip of files."""
         return Response(zip_bytes(asked), media_type="application/zip")
 
     @router.post("/save")
-    def save(asked: schemas.MidiRequest) -> Answer:
-        """Write MIDI files to the folder that the studio was started with."""
+    def save(asked: schemas.ExportRequest) -> Answer:
+        """Write files to the folder that the studio was started with."""
         paths = save_files(asked, settings.save_to)
         return {"folder": str(settings.save_to), "files": [path.name for path in paths]}
 

@@ -6,11 +6,12 @@ A melody is a list of notes ``[onset, duration, pitch]``: onset and duration in 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from melodyconstraints.melody.events import PITCHES, Melody
+from melodyconstraints.melody.performance import MOST_SWING, STRAIGHT
 from melodyconstraints.melody.units import (
     BARS,
     DEFAULT_TEMPO,
@@ -112,10 +113,21 @@ class InterpolateRequest(Body):
     n: int = Field(9, ge=2, le=33)
 
 
-class MidiRequest(Body):
-    """Melodies for MIDI files; in one file, each has a track."""
+class ExportRequest(Body):
+    """Melodies for files; in one file, each has a track or, in MusicXML, a staff."""
 
     melodies: list[Notes] = Field(min_length=1, max_length=MOST_MELODIES)
+    format: Literal["mid", "dawproject", "musicxml"] = "mid"
+    velocity: Literal["flat", "shaped"] = Field(
+        "flat", description="shaped: accents on strong beats, phrases that swell and fade"
+    )
+    swing: float = Field(
+        STRAIGHT,
+        ge=0,
+        le=MOST_SWING,
+        description="percent of a beat for its first eighth: 50 (or 0) is straight, 75 dotted",
+    )
+    seed: Seed = Field(1, description="of the chance in shaped velocities")
     tempo: Tempo = DEFAULT_TEMPO
     program: int = Field(0, ge=0, le=127)
     key: str | None = Field(None, max_length=4)

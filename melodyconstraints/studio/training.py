@@ -91,9 +91,16 @@ def train(
         report: told every round: rewards, satisfied shares, seconds left by the rounds so far.
         stopped: asked after every round.
         recipe: in place of the default settings.
+
+    Raises:
+        UsageError: the disk has no room for the actor.
+        StoreError: another studio trains it.
     """
+    from melodyconstraints.latent.pair import size_on_disk
     from melodyconstraints.latent.settings import PRESETS
     from melodyconstraints.melody.form import AUTO
+    from melodyconstraints.storage.artifacts import claimed
+    from melodyconstraints.workflows.actor import KIND
     from melodyconstraints.workflows.train_actor import train_actor
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
@@ -107,16 +114,18 @@ def train(
         if stopped():
             raise KeyboardInterrupt
 
-    report({"progress": 0.0, "rules": names})
-    actor = train_actor(
-        model,
-        rules,
-        settings=recipe,
-        weights=[wish.weight for wish in ordered],
-        form=asked.form or AUTO,
-        callback=callback,
-    )
-    actor.save(folder)
+    size = size_on_disk(model.latent_dim, recipe, [len(rules)])
+    with claimed(folder, KIND, overwrite=True, remedy="", size=size):
+        report({"progress": 0.0, "rules": names})
+        actor = train_actor(
+            model,
+            rules,
+            settings=recipe,
+            weights=[wish.weight for wish in ordered],
+            form=asked.form or AUTO,
+            callback=callback,
+        )
+        actor.save(folder)
     return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
 
 

@@ -2,17 +2,20 @@
 
 import io
 import json
+import sys
 import zipfile
+from functools import partial
 
 import mido
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from melodyconstraints.errors import ArtifactError
+from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.melody.performance import Performance
 from melodyconstraints.rules import find_rule
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
@@ -97,11 +100,26 @@ def test_one_midi_file_has_a_track_for_each_melody_and_reads_back(client, tmp_pa
     assert (notes_of(found.melody), found.tempo) == (TUNE, pytest.approx(90))
 
 
-def test_a_zip_and_a_folder_have_a_file_for_each_melody(client, post, settings):
-    body = {"melodies": [TUNE, TUNE], "name": "x"}
+def test_velocities_and_swing_are_those_of_the_command_line(client):
+    notes = [[step, 1, 60 + step] for step in range(4)]
+    body = {"melodies": [notes], "velocity": "shaped", "swing": 75, "seed": 5}
+    track = mido.MidiFile(file=io.BytesIO(client.post("/midi", json=body).content)).tracks[1]
+    onsets, now = [], 0
+    for message in track:
+        now += message.time
+        onsets += [now] if message.type == "note_on" else []
+    assert onsets == [0, 180, 360, 420]  # of 480 a quarter: its second eighth is a sixteenth
+    expected = Performance("shaped", seed=5).velocities(np.arange(4)).tolist()
+    assert [one.velocity for one in track if one.type == "note_on"] == expected
+
+
+def test_a_zip_and_a_folder_have_a_file_for_each_melody_in_the_format(client, post, settings):
+    body = {"melodies": [TUNE, TUNE], "name": "x", "format": "dawproject"}
     archive = zipfile.ZipFile(io.BytesIO(client.post("/zip", json=body).content))
-    assert archive.namelist() == ["x-1.mid", "x-2.mid"]
-    saved = post("/save", body)
+    assert archive.namelist() == ["x-1.dawproject", "x-2.dawproject"]
+    project = zipfile.ZipFile(io.BytesIO(archive.read("x-1.dawproject"))).read("project.xml")
+    assert project.count(b"<Note ") == len(TUNE)
+    saved = post("/save", {**body, "format": "mid"})
     assert saved["folder"] == str(settings.save_to)
     assert sorted(path.name for path in settings.save_to.iterdir()) == sorted(saved["files"])
 
@@ -157,15 +175,14 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
 ):
     asked = TrainRequest(rules=[Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")])
     folder, reports = actor_folder(models.model, asked.rules, None, settings), []
-    result = training.train(
-        models.model,
-        asked,
-        folder,
-        settings,
-        reports.append,
-        lambda: len(reports) == 3,
-        recipe=tiny_recipe,
-    )
+    start = partial(training.train, models.model, asked, folder, settings, recipe=tiny_recipe)
+
+    def report(event):
+        reports.append(event)
+        with pytest.raises(StoreError, match="another process is at work in"):
+            start(print, bool)
+
+    result = start(report, lambda: len(reports) == 3)
     assert result["rounds"] == 2
     assert reports[-1]["progress"] == pytest.approx(2 / 3)
     assert reports[-1]["rules"] == ["cmajor", "final-note:C"]
@@ -173,6 +190,13 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     how = "an actor trained for this, cut short: the best of 8"
     assert post("/generate", {"rules": body, "n": 1})["how"] == how
     assert post("/generate", {"rules": body[:1], "n": 1})["how"] == "no training"
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_training_without_room_on_the_disk_is_not_begun(models, settings, tiny_recipe):
+    asked, folder = TrainRequest(rules=[Wish(spec="cmajor")]), settings.actors / "new"
+    with pytest.raises(UsageError, match=r"needs \d\.\d MB, and its disk has 0\.5 MB free"):
+        training.train(models.model, asked, folder, settings, print, bool, recipe=tiny_recipe)
 
 
 def test_a_job_fails_in_words_and_one_of_a_kind_runs(post, client, wishes, monkeypatch):
@@ -250,6 +274,32 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
 )
 def test_a_wrong_request_is_answered_in_one_line(post, body, text):
     assert text in post("/generate", body, 422)["error"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("format", "wav", "format: Input should be 'mid', 'dawproject' or 'musicxml'"),
+        ("velocity", "loud", "velocity: Input should be 'flat' or 'shaped'"),
+        ("swing", 76, "swing: Input should be less than or equal to 75"),
+        ("swing", 20, "swing must be 0 (straight) or from 50 (straight) to 75 percent"),
+        ("key", "H", "'H'"),
+    ],
+)
+def test_a_wrong_export_is_refused_in_one_line(post, field, value, text):
+    (error,) = post("/zip", {"melodies": [TUNE], field: value}, 422)["error"].splitlines()
+    assert text in error
+
+
+def test_a_score_is_music_xml_or_says_which_extra_is_missing(client, post, monkeypatch):
+    pytest.importorskip("musicxml")
+    body = {"melodies": [TUNE, []], "format": "musicxml"}
+    answer = client.post("/midi", json=body)
+    assert answer.headers["content-type"] == "application/vnd.recordare.musicxml+xml"
+    assert (answer.text.count("<part "), answer.text.count("<step>F</step>")) == (2, 1)
+    monkeypatch.setitem(sys.modules, "musicxml.xmlelement.xmlelement", None)
+    error = post("/save", body, 422)["error"]
+    assert error.endswith("install it with: pip install 'melodyconstraints[notation]'")
 
 
 def test_a_note_beyond_the_sixteen_bars_is_refused(post):

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import wave
+import zipfile
 
 import mido
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import uvicorn
 
 from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.melody.performance import Performance
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
 from melodyconstraints.studio.places import Settings
@@ -84,6 +86,13 @@ def downloaded(page, press):
     return found.value.path().read_bytes()
 
 
+def onsets(file):
+    """Ticks at which the notes of a file's melody begin, 480 a quarter."""
+    track = file.tracks[1]
+    ticks = np.cumsum([one.time for one in track])
+    return ticks[[one.type == "note_on" for one in track]]
+
+
 def test_by_keyboard_alone_a_melody_is_heard_drawn_kept_rerolled_and_comes_back(page):
     expect(page.locator(".roll .note")).not_to_have_count(0)  # there before any click
     page.keyboard.press("Space")
@@ -111,6 +120,10 @@ def test_by_keyboard_alone_a_melody_is_heard_drawn_kept_rerolled_and_comes_back(
 
 
 def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
+    page.click("[data-bar='3']")
+    page.keyboard.press("Space")  # plays, rather than choose the bar once more
+    expect(page.locator(".playhead.shown")).to_have_count(1)
+    page.keyboard.press("Space")
     page.locator("#tempo").fill("240")
     data = downloaded(page, lambda: page.click("#out-wav"))
     with wave.open(io.BytesIO(data)) as sound:
@@ -119,6 +132,14 @@ def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
     assert np.abs(samples).max() < 32767
     file = mido.MidiFile(file=io.BytesIO(downloaded(page, lambda: page.keyboard.press("d"))))
     notes = [one.note for one in file.tracks[1] if one.type == "note_on"]
+
+    page.keyboard.press("e")
+    page.keyboard.press("d")  # in the list of formats
+    page.locator("#swing").fill("75")
+    page.keyboard.press("Escape")
+    expect(page.locator("#export")).to_be_hidden()
+    project = zipfile.ZipFile(io.BytesIO(downloaded(page, lambda: page.click("#out-file"))))
+    assert project.read("project.xml").count(b"<Note ") == len(notes)
 
     page.hover("#out-drag")
     page.wait_for_timeout(500)
@@ -131,6 +152,8 @@ def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
     assert (kind, name.endswith(".mid")) == ("audio/midi", True)
     dragged = mido.MidiFile(file=io.BytesIO(base64.b64decode(data.partition(",")[2])))
     assert [one.note for one in dragged.tracks[1] if one.type == "note_on"] == notes
+    moved = Performance(swing=75).moved(onsets(file) // 120) * 120
+    assert onsets(dragged).tolist() == moved.tolist() != onsets(file).tolist()
 
 
 def test_a_file_that_is_chosen_is_shown_and_blended_on_a_phone(page, tmp_path):

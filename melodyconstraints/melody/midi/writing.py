@@ -10,7 +10,7 @@ by more than 62%.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Unpack
 
@@ -76,21 +76,26 @@ def write_melody(
 
 def write_arrangement(arrangement: Arrangement, path: Path) -> None:
     """Write a file in the format that its name's ending tells, as :func:`write_melody` does."""
-    write_atomically(path, _encoder(path)(arrangement), durable=False)
+    write_atomically(path, arrangement_bytes(arrangement, path), durable=False)
 
 
-def _encoder(path: Path) -> Callable[[Arrangement], bytes]:
+def arrangement_bytes(arrangement: Arrangement, path: Path) -> bytes:
+    """The bytes of a file that is to have this name, whose ending tells the format.
+
+    Raises:
+        UsageError: see :func:`write_melody`.
+    """
     match path.suffix.lower():
         case ".dawproject":
             from melodyconstraints.melody.midi.dawproject import to_dawproject
 
-            return to_dawproject
+            return to_dawproject(arrangement)
         case ".musicxml":
             from melodyconstraints.melody.midi.musicxml import to_musicxml
 
-            return to_musicxml
+            return to_musicxml(arrangement)
         case ".mid" | ".midi":
-            return midi_bytes
+            return midi_bytes(arrangement)
     raise UsageError(
         "melodies are written as .mid, .midi, .dawproject or .musicxml, got "
         f"{printable(path.name)}"

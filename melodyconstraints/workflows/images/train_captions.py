@@ -8,11 +8,17 @@ from pathlib import Path
 
 from melodyconstraints.datasets.images.image_folder import read_captions, with_captions
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
-from melodyconstraints.images.captions import KIND, save_captioner, train_captions
+from melodyconstraints.images.captions import (
+    KIND,
+    CaptionConfig,
+    CaptionModel,
+    save_captioner,
+    train_captions,
+)
 from melodyconstraints.images.grammar import describe
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import words_of
-from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.storage.artifacts import artifact_size, claimed
 from melodyconstraints.vae.training import TrainingSettings, TrainingState
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import check_fits, encode_labelled, tensors
@@ -56,32 +62,36 @@ def train_captions_folder(
             where they have none, made from their labels.
 
     Raises:
-        UsageError: images of another shape than the model's, or a folder that must not be
-            replaced.
+        UsageError: images of another shape than the model's, a folder that must not be replaced,
+            or one that its disk has no room for.
+        StoreError: another training is at work in the folder.
         ImageDataError: a table that does not fit the images.
     """
-    check_free(output, KIND, overwrite=overwrite, remedy="pass --overwrite to replace it")
     check_fits(model, data.train)
     train, test = (_captioned(images, table) for images in (data.train, data.test))
-    captioner = train_captions(
-        encode_labelled(model, train), train.captions, settings, callback=callback
-    )
-    held_out, _ = tensors(test)
-    read = captioner.describe_points(model.encode(held_out[:DESCRIBED]).mean)
-    # A caption of the test images may have words that the captioner does not know.
-    example = test.captions[0] if test.captions[0] in train.captions else train.captions[0]
-    captioned = CaptionedImages(
-        tuple(zip(test.captions, read, strict=False)),
-        " ".join(words_of(example)).replace(" ,", ","),
-    )
-    card = image_card(
-        "Captioner of images",
-        f"Reads captions in points of the image model `{model.fingerprint[:12]}`.",
-        data,
-        asdict(settings),
-        {f"captions of the first {len(read)} read to the word": f"{captioned.exact:.1%}"},
-    )
-    save_captioner(captioner, model, output, card=card)
+    config = CaptionConfig.of(train.captions, model.latent_dim)
+    remedy = "pass --overwrite to replace it"
+    room = artifact_size(lambda: CaptionModel(config), half=True)
+    with claimed(output, KIND, overwrite=overwrite, remedy=remedy, size=room):
+        captioner = train_captions(
+            encode_labelled(model, train), train.captions, settings, callback=callback
+        )
+        held_out, _ = tensors(test)
+        read = captioner.describe_points(model.encode(held_out[:DESCRIBED]).mean)
+        # A caption of the test images may have words that the captioner does not know.
+        example = test.captions[0] if test.captions[0] in train.captions else train.captions[0]
+        captioned = CaptionedImages(
+            tuple(zip(test.captions, read, strict=False)),
+            " ".join(words_of(example)).replace(" ,", ","),
+        )
+        card = image_card(
+            "Captioner of images",
+            f"Reads captions in points of the image model `{model.fingerprint[:12]}`.",
+            data,
+            asdict(settings),
+            {f"captions of the first {len(read)} read to the word": f"{captioned.exact:.1%}"},
+        )
+        save_captioner(captioner, model, output, card=card)
     return captioned
 
 

@@ -17,7 +17,7 @@ from melodyconstraints.images.classifier import (
     train_classifier,
 )
 from melodyconstraints.images.config import PAPER_PRESETS, TrunkConfig
-from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.storage.artifacts import artifact_size, claimed
 from melodyconstraints.vae.folders import check_device
 from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
 from melodyconstraints.workflows.images.card import image_card
@@ -59,15 +59,14 @@ def train_classifier_folder(
         Metrics on the test images.
 
     Raises:
-        UsageError: an unknown size, a device that is not there, or a folder that must not be
-            replaced.
+        UsageError: an unknown size, a device that is not there, a folder that must not be
+            replaced, or one that its disk has no room for.
+        StoreError: another training is at work in the folder.
     """
     size = size or ("small" if data.train.exclusive else "faces")
     if size not in SIZES:
         raise UsageError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
     check_device(device)
-    remedy = "pass --overwrite to replace it"
-    check_free(output, CLASSIFIER_KIND, overwrite=overwrite, remedy=remedy)
     config = classifier_config(data.train, size)
     held_out, labels = tensors(data.test)
 
@@ -75,23 +74,26 @@ def train_classifier_folder(
         metrics = model.measure(held_out[:WATCHED], labels[:WATCHED])
         return {"accuracy": metrics.accuracy, "f1": metrics.f1}
 
-    classifier = train_classifier(
-        config,
-        *tensors(data.train),
-        settings,
-        flip=may_be_mirrored(data.train) and size not in PAPER_PRESETS,
-        shift=round(config.trunk.shape[1] * LARGEST_SHIFT) if config.hidden else 0,
-        dropout=0.0 if size in PAPER_PRESETS else DROPOUT,
-        device=device,
-        evaluate=evaluate,
-        callback=callback,
-    )
-    metrics = classifier.measure(held_out, labels)
-    all_settings = {"size": size, **asdict(settings)}
-    shown = {name: f"{value:.4f}" for name, value in metrics.means().items()}
-    summary = "Measures generated images; it plays no part in their making."
-    card = image_card("Classifier of images", summary, data, all_settings, shown)
-    save_classifier(classifier, output, card=card, training={"settings": all_settings})
+    remedy = "pass --overwrite to replace it"
+    room = artifact_size(lambda: ImageClassifier(config), half=True)
+    with claimed(output, CLASSIFIER_KIND, overwrite=overwrite, remedy=remedy, size=room):
+        classifier = train_classifier(
+            config,
+            *tensors(data.train),
+            settings,
+            flip=may_be_mirrored(data.train) and size not in PAPER_PRESETS,
+            shift=round(config.trunk.shape[1] * LARGEST_SHIFT) if config.hidden else 0,
+            dropout=0.0 if size in PAPER_PRESETS else DROPOUT,
+            device=device,
+            evaluate=evaluate,
+            callback=callback,
+        )
+        metrics = classifier.measure(held_out, labels)
+        all_settings = {"size": size, **asdict(settings)}
+        shown = {name: f"{value:.4f}" for name, value in metrics.means().items()}
+        summary = "Measures generated images; it plays no part in their making."
+        card = image_card("Classifier of images", summary, data, all_settings, shown)
+        save_classifier(classifier, output, card=card, training={"settings": all_settings})
     return metrics
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
-from melodyconstraints.errors import UsageError
+from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.images.actor import PRESETS as PAIRS
 from melodyconstraints.images.actor import (
     encode_images,
@@ -387,6 +387,35 @@ def test_a_captioner_is_left_with_what_it_reads(bars, other_bars, saved, tmp_pat
     text = card(tmp_path / "words")
     assert f"| captions of the first 20 read to the word | {right:.1%} |" in text
     assert f"points of the image model `{saved.fingerprint[:12]}`" in text
+
+
+@pytest.mark.parametrize("kind", ["classifier", "captioner"])
+def test_a_folder_is_held_by_one_training_and_its_disk_must_have_room(
+    data, saved, tmp_path, request, kind
+):
+    out, steps = tmp_path / "new" / kind, []
+
+    def start(callback=None):
+        if kind == "classifier":
+            train_classifier_folder(data, out, settings(2), callback=callback)
+        else:
+            train_captions_folder(data, saved, out, settings(2), callback=callback)
+
+    def callback(state):
+        steps.append(state.step)
+        with pytest.raises(StoreError, match=f"another process is at work in {out}"):
+            start()
+
+    start(callback)
+    assert steps == [1, 2]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("README.md", "config.json", "manifest.json", "model.safetensors")
+    ]
+    out = tmp_path / "other" / kind
+    request.getfixturevalue("full_disk")
+    with pytest.raises(UsageError, match=r"needs \d\.\d MB, and its disk has 0\.5 MB free"):
+        start()
+    assert not out.parent.exists()
 
 
 def test_an_actor_is_not_replaced_unasked(data, saved, quick, tmp_path):

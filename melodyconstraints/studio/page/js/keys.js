@@ -5,10 +5,11 @@ import { $, h } from "./dom.js";
 // rows: [key as shown, what it does, test of an event, work]
 export function start(rows) {
   $("shortcuts").append(...rows.flatMap(([name, text]) => [h("dt", {}, h("kbd", {}, name)), h("dd", {}, text)]));
-  // A button that was clicked with a pointer gives the focus back, so that Space plays and pauses.
+  // A button that was clicked with a pointer gives the focus back, so that Space plays and pauses:
+  // before its work, which may put another in its place.
   document.addEventListener("click", (event) => {
     if (event.detail) event.target.closest("button")?.blur();
-  });
+  }, true);
   document.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest("input[type=text], input[type=number], textarea, select");
     const isSlider = event.target.matches("input[type=range]") && event.key.startsWith("Arrow");

@@ -250,7 +250,8 @@ function startKeys() {
       (event) => amend({ tempo: Math.min(240, Math.max(40, store.state.tempo + (event.key === "]" ? 4 : -4))) })],
     ["Ctrl Z", "Undo", keys.command("z", false), undo],
     ["Ctrl Shift Z", "Redo", keys.command("z", true), redo],
-    ["D", "Download as MIDI", keys.key("d"), press("out-midi")],
+    ["D", "Download", keys.key("d"), press("out-file")],
+    ["E", "Format, velocities and swing of files", keys.key("e"), press("export-open")],
     ["T", "Dark or light", keys.key("t"), press("theme")],
     ["?", "This list", (event) => event.key === "?", press("help-open")],
   ]);

@@ -1,14 +1,18 @@
-// Ways out: MIDI by download and by dragging, WAV, zip, files in a folder.
+// Ways out: files by download, MIDI by dragging, WAV, zip, files in a folder.
 
 import { blob, post } from "./api.js";
 import { $, busy, debounce, toast } from "./dom.js";
 import { current, store } from "./store.js";
 import { renderWav } from "./synth.js";
 
-const asked = (melodies, name) => ({
+const asked = (melodies, name = nameOfState(), format = $("format").value) => ({
   melodies: melodies.map((melody) => melody.notes),
   tempo: store.state.tempo,
   key: store.state.key ?? null,
+  seed: store.state.seed,
+  velocity: $("velocity").value,
+  swing: Number($("swing").value),
+  format,
   name,
 });
 
@@ -28,34 +32,47 @@ function chosen() {
   return starred.length ? starred.map((index) => melodies[index]) : melodies;
 }
 
-export const downloadMidi = async () =>
-  download(await blob("/midi", asked([current()], nameOfState())), `${nameOfState()}.mid`);
+// Show what files will be: the format is the name of its button.
+function showExport() {
+  $("out-file").textContent = $("format").selectedOptions[0].textContent;
+  const text = $("swing").value === "50" ? "straight" : `${$("swing").value}%`;
+  $("swing-text").textContent = text;
+  $("swing").setAttribute("aria-valuetext", text);
+  prefetch();
+}
+
+async function downloadFile(path, melodies, name, ending = $("format").value) {
+  download(await blob(path, asked(melodies)), `${name}.${ending}`);
+}
 
 export function start(voice) {
   const on = (id, work) => $(id).addEventListener("click", () => busy($(id), work));
-  on("out-midi", downloadMidi);
+  on("out-file", () => downloadFile("/midi", [current()], nameOfState()));
   on("out-wav", async () => download(await renderWav(current().notes, voice(), store.state.tempo), `${nameOfState()}.wav`));
-  on("out-zip", async () => download(await blob("/zip", asked(chosen(), nameOfState())), `${nameOfState()}.zip`));
-  on("out-tracks", async () => download(await blob("/midi", asked(chosen(), nameOfState())), `${nameOfState()}-tracks.mid`));
+  on("out-zip", () => downloadFile("/zip", chosen(), nameOfState(), "zip"));
+  on("out-tracks", () => downloadFile("/midi", chosen(), `${nameOfState()}-tracks`));
   on("out-save", async () => {
-    const { folder, files } = await post("/save", asked([current()], nameOfState()));
+    const { folder, files } = await post("/save", asked([current()]));
     const path = `${folder}/${files[0]}`;
     const copied = await navigator.clipboard?.writeText(path).then(() => ", path copied", () => "");
     toast(`Saved ${path}${copied ?? ""}`);
   });
   makeDraggable($("out-drag"), () => ({ melody: current(), name: nameOfState() }));
+  $("export").addEventListener("input", showExport);
+  showExport();
 }
 
 const urls = new WeakMap();
 
 // Bytes must be at hand when a drag begins, so they are fetched when the pointer comes near.
 async function fetchUrl(melody, name) {
-  const key = `${store.state.tempo} ${store.state.key}`;
+  const body = asked([melody], name, "mid");
+  const key = JSON.stringify(body);
   if (urls.get(melody)?.key === key) return;
   urls.set(melody, { key, url: null });
   const reader = new FileReader();
   reader.onload = () => urls.set(melody, { key, url: reader.result });
-  reader.readAsDataURL(await blob("/midi", asked([melody], name)));
+  reader.readAsDataURL(await blob("/midi", body));
 }
 
 // Make an element one that can be dragged into a DAW as a MIDI file, where the browser can.
