@@ -209,7 +209,7 @@ class BarPrior(nn.Module):
             source = (
                 self._choose(states, codes, ranks[:, bar, 0]) if form is None else form[:, bar]
             )
-            start = _drawn(self.next_start(state, end, degrees), ranks[:, bar, 1])
+            start = _drawn(self._narrowed(self.next_start(state, end, degrees)), ranks[:, bar, 1])
             start = _repeated(start, [one.starts for one in drawn], source, rows)
             near = [codes[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
             state = state + self.lines["next"](start, degrees)
@@ -239,7 +239,7 @@ class BarPrior(nn.Module):
         fresh = bars.sources == FRESH
         noise = torch.where(fresh[..., None], noise.reshape(codes.shape) / self.spread, 0.0)
         of_sources = _bounds(read.choices, bars.sources - FRESH)
-        of_starts = _bounds(read.starts, bars.starts)
+        of_starts = _bounds(self._narrowed(read.starts), bars.starts)
         whole_range = torch.tensor([0.0, 1.0], device=codes.device)
         of_starts = torch.where(fresh[..., None], of_starts, whole_range)
         return noise, torch.stack([of_sources, of_starts], 2)
@@ -255,6 +255,10 @@ class BarPrior(nn.Module):
         scores = scores / math.sqrt(_POINTER) + self.by_place[bar, back]
         scores = torch.cat([self.fresh(state), scores], -1)
         return _drawn(scores.log_softmax(-1), rank) + FRESH
+
+    def _narrowed(self, log_probabilities: Tensor) -> Tensor:
+        """Those of first lines, nearer to the likeliest where the spread is below 1."""
+        return (log_probabilities / self.spread).log_softmax(-1)
 
     def _of_whole(self, whole: Whole) -> Tensor:
         """``(B, U)``."""

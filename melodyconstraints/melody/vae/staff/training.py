@@ -72,6 +72,7 @@ _ANY = 1e-3
 """Share of melodies that may have any place or mode, so that each can be encoded."""
 _OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
 """Attributes of which more is asked for than is wanted, see :func:`measure_offset`."""
+_OFFSET_ROUNDS = 2
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
 
@@ -278,7 +279,8 @@ def train_staff_generator(
     model.bars.encoder.requires_grad_(False)
     model.bars.ends.requires_grad_(False)
     state = stage("prior", model, PriorObjective(model), 1 - share)
-    model.offset.add_(measure_offset(model))
+    for _ in range(_OFFSET_ROUNDS):
+        model.offset.add_(measure_offset(model))
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
 
