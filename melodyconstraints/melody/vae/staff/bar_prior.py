@@ -11,7 +11,7 @@ Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``U`` units
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,6 +28,7 @@ _NEAR = (1, 2, 4, 8)
 """So many bars back the flow sees codes as they are."""
 _POINTER = 64
 _NEVER = -1e9
+_DROPOUT = 0.1
 
 
 class Whole(NamedTuple):
@@ -65,11 +66,17 @@ class Block(nn.Module):
         self.rise = nn.Linear(units, 4 * units)
         self.fall = nn.Linear(4 * units, units)
 
-    def forward(self, x: Tensor, before: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        before: list[Tensor] | None = None,
+        kept: Sequence[Tensor | float] = (1.0, 1.0),
+    ) -> Tensor:
         """``(B, N, U)`` to ``(B, N, U)``.
 
         Args:
             before: keys and values of the places before, which it is given those of ``x`` as well.
+            kept: factors on what the heads and the linear layers add, see :meth:`BarPrior.kept`.
         """
         batch, count, units = x.shape
         parts = self.to_heads(self.first_norm(x)).chunk(3, -1)
@@ -84,8 +91,9 @@ class Block(nn.Module):
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         scores = scores + self.by_distance[:, back.clamp(min=0)]
         weights = scores.masked_fill(back < 0, _NEVER).softmax(-1)
-        x = x + self.from_heads((weights @ value).transpose(1, 2).reshape(batch, count, units))
-        return x + self.fall(F.gelu(self.rise(self.second_norm(x))))
+        heard = self.from_heads((weights @ value).transpose(1, 2).reshape(batch, count, units))
+        x = x + kept[0] * heard
+        return x + kept[1] * self.fall(F.gelu(self.rise(self.second_norm(x))))
 
 
 class Bars(NamedTuple):
@@ -126,6 +134,7 @@ class BarPrior(nn.Module):
         super().__init__()
         units, code = config.units, config.bar_code
         self.spread = config.spread
+        self.dropout_size = config.layers * 2 * units
         self.bar = nn.Linear(code, units)
         self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=0.02))
         self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=0.02))
@@ -146,16 +155,33 @@ class BarPrior(nn.Module):
         flow = config.flow_units, config.flow_layers
         self.flow = ConditionalFlow(code, condition_size(config), *flow)
 
-    def read(self, bars: Bars, whole: Whole) -> Read:
-        """All bars at once, each after the true bars before it."""
+    def kept(self, noise: Tensor) -> Tensor:
+        """``(layers, 2, B, 1, U)`` factors for a step of the training: a tenth are 0.
+
+        Dropout, of the same units in all bars of a melody (Gal and Ghahramani, "A theoretically
+        grounded application of dropout in recurrent neural networks", NIPS 2016).
+
+        Args:
+            noise: ``(B, dropout_size)`` standard normal.
+        """
+        keep = noise > torch.special.ndtri(torch.tensor(_DROPOUT))
+        factors = keep.reshape(len(noise), len(self.blocks), 2, 1, -1) / (1 - _DROPOUT)
+        return factors.permute(1, 2, 0, 3, 4)
+
+    def read(self, bars: Bars, whole: Whole, kept: Tensor | None = None) -> Read:
+        """All bars at once, each after the true bars before it.
+
+        Args:
+            kept: see :meth:`kept`; all where None.
+        """
         codes = bars.codes
         before = Bars(*(part[:, :-1] for part in bars))
         degrees = whole.degrees[:, None]
         given = self._of_bars(before, repeat_distances(before.sources), degrees)
         x = torch.cat([self.start.expand(len(codes), 1, -1), given], 1)
         x = x + self.number + self._of_whole(whole)[:, None]
-        for block in self.blocks:
-            x = block(x)
+        for number, block in enumerate(self.blocks):
+            x = block(x) if kept is None else block(x, kept=tuple(kept[number]))
         x = self.norm(x)
         near = [F.pad(codes[:, :-back], (0, 0, back, 0)) for back in _NEAR]
         after = F.pad(x[:, 1:], (0, 0, 0, 1))

@@ -106,20 +106,22 @@ class PriorObjective(Objective):
     def __init__(self, model: StaffGenerator) -> None:
         super().__init__()
         self.model = model
-        self.noise_size = 2 * BARS * model.config.bar_code
+        size = BARS * model.config.bar_code
+        self._noise_sizes = [size, size, model.prior.dropout_size]
+        self.noise_size = sum(self._noise_sizes)
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses of ``(B, T)`` events: ``form`` in nats a melody, others in nats a fresh bar."""
         model, staff = self.model, on_staff(batch)
+        noise, other, dropped = noise.split(self._noise_sizes, -1)
         with torch.no_grad():
-            noise, other = noise.split(self.noise_size // 2, -1)
             bars = model.read(staff.tokens, noise)
             noisy = model.read(staff.tokens, other / model.config.code_noise).codes
             numbers = attributes(staff)
             scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         whole = Whole.of(scores, staff.degrees, _resigned(staff.modes, other[:, -1]))
-        read = model.prior.read(bars, whole)
+        read = model.prior.read(bars, whole, model.prior.kept(dropped) if self.training else None)
         fresh = bars.sources == FRESH
         conditions = read.conditions[fresh]
         of_codes = model.prior.flow.negative_log_likelihood(bars.codes[fresh], conditions).mean()
@@ -314,6 +316,7 @@ def _losses(
     noise = torch.randn(
         len(held_out), objective.noise_size, generator=torch.Generator().manual_seed(0)
     )
-    losses = objective(held_out, 1.0, noise.to(held_out.device))
+    losses = objective.eval()(held_out, 1.0, noise.to(held_out.device))
+    objective.train()
     trained.load_state_dict(current)
     return {f"held_out_{name}": float(value) for name, value in losses.items()}
