@@ -134,6 +134,21 @@ def leaps(melodies: Melodies) -> Numbers:
     return _intervals_between(melodies, LEAST_LEAP, PITCHES)
 
 
+def steps_between_bars(melodies: Melodies) -> Numbers:
+    """``(B,)`` steps as a share of the intervals to a bar's first note from the note before.
+
+    A generator of bars may know well how a bar moves, and not where it goes on from the last one.
+    """
+    notes = melodies.notes
+    bars = notes.rows * BARS + notes.onsets // STEPS_PER_BAR
+    crossing = (np.diff(bars) > 0) & (np.diff(notes.rows) == 0)
+    owners = notes.rows[1:][crossing]
+    sizes = np.abs(np.diff(notes.pitches.astype(np.int64)))[crossing]
+    is_step = (sizes >= 1) & (sizes <= LARGEST_STEP)
+    counts = np.bincount(owners, minlength=len(melodies))
+    return np.bincount(owners, is_step, len(melodies)) / np.maximum(counts, 1)
+
+
 def _intervals_between(melodies: Melodies, least: int, most: int) -> Numbers:
     shares = interval_histogram(melodies)
     sizes = np.abs(np.arange(shares.shape[1]) - shares.shape[1] // 2)
@@ -156,6 +171,7 @@ STRUCTURE: dict[str, Callable[[Melodies], Numbers]] = {
         common_pitch_classes,
         steps,
         leaps,
+        steps_between_bars,
     )
 }
 """Name to function of a batch."""

@@ -23,6 +23,7 @@ BUNDLED_NAME, STAFF_NAME = "bundled", "staff"
 PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff")}
 """Models that come with the package, by what stands for their folders in commands and actors: the
 staff generator, and a hierarchical VAE of the preset ``small``."""
+_REMEDY = "train it again with: mc train-vae"
 DEFAULT_NAME = STAFF_NAME
 """Of the model that is taken where none is named."""
 
@@ -79,7 +80,7 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
-    artifact = load_artifact(on_disk(folder), KIND, _Folder)
+    artifact = load_artifact(on_disk(folder), KIND, _Folder, _REMEDY)
     model = artifact.fill(lambda: model_of(artifact.config.model))
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]
     model.folder = names[0] if names else full_name(folder)

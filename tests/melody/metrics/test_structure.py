@@ -20,6 +20,7 @@ from melodyconstraints.melody.metrics.structure import (
     repeated_rhythms,
     similarity_error,
     steps,
+    steps_between_bars,
     structure,
     two_commonest_pitch_classes,
 )
@@ -75,6 +76,8 @@ def test_the_similarity_error_is_the_mean_difference_over_the_lags():
         (common_pitch_classes, [[(step, 1, 60) for step in range(16)]] * 4 + [FIRST], 1),
         (steps, [[(0, 1, 60), (1, 1, 61), (2, 1, 59), (3, 1, 62), (4, 1, 62)]], 2 / 4),
         (leaps, [[(0, 1, 60), (1, 1, 65), (2, 1, 61), (3, 1, 41), (4, 1, 42)]], 2 / 4),
+        (steps_between_bars, [FIRST, SECOND, [], [(0, 1, 69), (1, 1, 70)]], 1 / 2),
+        (steps_between_bars, [[(0, 1, 60), (1, 1, 61)]], 0),
     ],
 )
 def test_measures_by_hand(measure, bars, expected):

@@ -102,7 +102,8 @@ def test_damaged_weights_are_refused(tiny_model, tmp_path):
 def test_a_model_of_another_version_is_refused(tiny_model, tmp_path, change):
     tensors = {name: tensor.half() for name, tensor in tiny_model.state_dict().items()}
     save_artifact(tmp_path, KIND, {"model": asdict(tiny_model.config) | change}, tensors, "")
-    with pytest.raises(ArtifactError, match="does not fit this version: "):
+    message = "does not fit this version: .*; train it again with: mc train-vae$"
+    with pytest.raises(ArtifactError, match=message):
         load_model(tmp_path)
 
 
