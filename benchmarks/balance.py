@@ -6,9 +6,7 @@
 
 A tune of n training melodies is drawn with weight n^power: 1 draws melodies as they are stored,
 most of them parts of long works, 0 draws each tune equally often. No model is part of this: it is
-what a generator that had learned its training melodies perfectly would score, so the power with
-which the staff generator draws its own was chosen by it (BALANCE in
-melodyconstraints/melody/vae/staff/training.py).
+what a generator would score that had learned the melodies perfectly that it was trained on.
 """
 
 from __future__ import annotations

@@ -251,8 +251,8 @@ def test_the_tables_of_a_model_answer_three_questions(measure, quality, table):
         ),
     ]
     errors = [flat["structure"][name]["similarity_error"] for name in ("samples", "training")]
-    assert rows[42] == ["similarity error", "", *(f"{error:.3f}" for error in errors)]
-    assert rows[43:] == [
+    assert rows[43] == ["similarity error", "", *(f"{error:.3f}" for error in errors)]
+    assert rows[44:] == [
         ["", "samples", "held out"],
         ["near-copies of a training melody", novelty[0][0], novelty[1][0]],
         ["quote 17 notes of a training melody", novelty[0][1], novelty[1][1]],

@@ -37,6 +37,14 @@ def tune(pitch):
 
 
 @pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """Also where the tests run in the background of a shell, which lets them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """No waiting: a deadline is there when it is asked for."""
     monkeypatch.setattr(Timer, "wait_until", lambda self, deadline: None)
