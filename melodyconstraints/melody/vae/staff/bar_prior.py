@@ -1,8 +1,8 @@
 """Bars one after another: what a bar is like after those before it.
 
 A causal transformer reads the bars before. It says which of them the next bar repeats, if any;
-else on which line of the staff it starts, and the flow's condition, which makes the code that says
-how it goes on. All that is drawn comes from normal and uniform numbers that are handed in, so that
+else whose rhythm it has, if not a new one, on which line of the staff it starts, and the flow's
+condition, which makes the code that says how it goes on. All that is drawn comes from normal and uniform numbers that are handed in, so that
 noise and bars determine each other.
 
 Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``U`` units, ``G`` attributes.
@@ -96,6 +96,33 @@ class Block(nn.Module):
         return x + kept[1] * self.fall(F.gelu(self.rise(self.second_norm(x))))
 
 
+class Pointer(nn.Module):
+    """Which of the bars before is meant, or none of them."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(units, _POINTER), nn.Linear(2 * units, _POINTER)
+        self.by_place = nn.Parameter(torch.zeros(BARS, BARS))
+        self.none = nn.Linear(units, 1)
+
+    def forward(self, states: Tensor, played: Tensor, allowed: Tensor, first: int = 0) -> Tensor:
+        """Logarithms of probabilities ``(B, N, 1 + M)``: of none, of bar 0, 1, ...
+
+        Args:
+            states: ``(B, N, U)`` before each of N bars.
+            played: ``(B, M, 2 U)`` of M bars: the state after each, and what it is like.
+            allowed: ``(B, N, M)`` or ``(N, M)`` whether a bar may be meant.
+            first: number of the first of the N bars.
+        """
+        count, device = played.shape[1], states.device
+        numbers = torch.arange(first, first + states.shape[1], device=device)[:, None]
+        back = (numbers - torch.arange(count, device=device)).clamp(0, BARS - 1)
+        scores = self.query(states) @ self.key(played).transpose(1, 2) / math.sqrt(_POINTER)
+        scores = scores + self.by_place[numbers.expand_as(back), back]
+        scores = scores.masked_fill(~allowed, _NEVER)
+        return torch.cat([self.none(states), scores], -1).log_softmax(-1)
+
+
 class Bars(NamedTuple):
     """The bars of melodies, one after another.
 
@@ -104,12 +131,24 @@ class Bars(NamedTuple):
         starts: ``(B, K)`` int64 line of each one's first note, in [0, 34], or SILENT.
         ends: ``(B, K)`` int64 that of its last note, told from its code.
         sources: ``(B, K)`` int64 the bar that each repeats, or :data:`FRESH`.
+        rhythms: ``(B, K)`` int64 the last bar before a fresh one that has its rhythm, or FRESH.
     """
 
     codes: Tensor
     starts: Tensor
     ends: Tensor
     sources: Tensor
+    rhythms: Tensor
+
+    @property
+    def roots(self) -> Tensor:
+        """``(B, K)`` number of the first bar that has each one's rhythm by sources and rhythms."""
+        found: list[Tensor] = []
+        for bar, (source, rhythm) in enumerate(
+            zip(self.sources.unbind(1), self.rhythms.unbind(1), strict=True)
+        ):
+            found.append(_root(bar, torch.where(source == FRESH, rhythm, source), found))
+        return torch.stack(found, 1)
 
 
 class Read(NamedTuple):
@@ -119,11 +158,13 @@ class Read(NamedTuple):
         conditions: ``(B, K, H)`` of the flow and of the decoder.
         choices: ``(B, K, 1 + K)`` logarithms of the probabilities that it is fresh, that it
             repeats bar 0, 1, ...
+        rhythms: ``(B, K, 1 + K)`` those that, if fresh, it has a new rhythm, that of bar 0, 1, ...
         starts: ``(B, K, 36)`` those that its first note lies on line 0, 1, ..., that it is silent.
     """
 
     conditions: Tensor
     choices: Tensor
+    rhythms: Tensor
     starts: Tensor
 
 
@@ -148,9 +189,8 @@ class BarPrior(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(units, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(units)
-        self.query, self.key = nn.Linear(units, _POINTER), nn.Linear(2 * units, _POINTER)
-        self.by_place = nn.Parameter(torch.zeros(BARS, BARS))
-        self.fresh = nn.Linear(units, 1)
+        self.source, self.rhythm = Pointer(units), Pointer(units)
+        self.of_rhythm = nn.Linear(code, units)
         self.next_start = NextStart(units)
         flow = config.flow_units, config.flow_layers
         self.flow = ConditionalFlow(code, condition_size(config), *flow)
@@ -184,19 +224,16 @@ class BarPrior(nn.Module):
             x = block(x) if kept is None else block(x, kept=tuple(kept[number]))
         x = self.norm(x)
         near = [F.pad(codes[:, :-back], (0, 0, back, 0)) for back in _NEAR]
-        after = F.pad(x[:, 1:], (0, 0, 0, 1))
-        keys = self.key(torch.cat([after, self.bar(codes)], -1))
-        back = distances(BARS, codes.device)
-        numbers = torch.arange(BARS, device=codes.device)[:, None].expand(BARS, BARS)
-        scores = self.query(x) @ keys.transpose(1, 2) / math.sqrt(_POINTER)
-        scores = scores + self.by_place[numbers, back.clamp(min=0)]
-        scores = scores.masked_fill(back <= 0, _NEVER)
+        played = torch.cat([F.pad(x[:, 1:], (0, 0, 0, 1)), self.bar(codes)], -1)
+        earlier = distances(BARS, codes.device) > 0
+        choices = self.source(x, played, earlier)
+        rhythms = self.rhythm(x, played, last_of_rhythms(bars.roots))
+        of_rhythm = _picked(codes, bars.rhythms)
+        x = x + self.of_rhythm(of_rhythm)
         ends = F.pad(before.ends, (1, 0), value=REACH)
-        return Read(
-            torch.cat([x + self.lines["next"](bars.starts, degrees), *near], -1),
-            torch.cat([self.fresh(x), scores], -1).log_softmax(-1),
-            self.next_start(x, ends, degrees),
-        )
+        starts = self.next_start(x, ends, degrees)
+        x = x + self.lines["next"](bars.starts, degrees)
+        return Read(torch.cat([x, *near, of_rhythm], -1), choices, rhythms, starts)
 
     def write(
         self,
@@ -210,7 +247,8 @@ class BarPrior(nn.Module):
 
         Args:
             noise: ``(B, K, C)`` standard normal.
-            ranks: ``(B, K, 2)`` uniform in [0, 1]: which bar each repeats, where it starts.
+            ranks: ``(B, K, 3)`` uniform in [0, 1]: which bar each repeats, whose rhythm it has, where
+                it starts.
             end_of: ``(B, C)`` codes to lines from the first note up to the last, ``(B,)``.
             form: ``(B, K)`` the bar that each repeats, or :data:`FRESH`, whatever ``ranks`` say.
 
@@ -223,27 +261,29 @@ class BarPrior(nn.Module):
         states: list[Tensor] = []
         conditions: list[Tensor] = []
         drawn: list[Bars] = []
+        roots: list[Tensor] = []
         x = self.start.expand(len(noise), -1)
         end = torch.full_like(degrees, REACH)
         for bar in range(BARS):
             x = (x + self.number[bar] + of_whole)[:, None]
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
-            state = self.norm(x)[:, 0]
-            states.append(state)
+            states.append(self.norm(x)[:, 0])
             codes = [one.codes for one in drawn]
-            source = (
-                self._choose(states, codes, ranks[:, bar, 0]) if form is None else form[:, bar]
-            )
-            start = _drawn(self._narrowed(self.next_start(state, end, degrees)), ranks[:, bar, 1])
+            source, rhythm = self._choose(states, codes, roots, ranks[:, bar], form)
+            every = torch.stack([*codes, torch.zeros_like(noise[:, 0])], 1)
+            of_rhythm = _picked(every, rhythm[:, None])[:, 0]
+            state = states[-1] + self.of_rhythm(of_rhythm)
+            start = _drawn(self._narrowed(self.next_start(state, end, degrees)), ranks[:, bar, 2])
             start = _repeated(start, [one.starts for one in drawn], source, rows)
             near = [codes[bar - n] if bar >= n else torch.zeros_like(noise[:, 0]) for n in _NEAR]
             state = state + self.lines["next"](start, degrees)
-            conditions.append(torch.cat([state, *near], -1))
+            conditions.append(torch.cat([state, *near, of_rhythm], -1))
             code = self.flow(self.spread * noise[:, bar], conditions[-1])
             code = _repeated(code, codes, source, rows)
             end = last_lines(start, end_of(code), end)
-            drawn.append(Bars(code, start, end, source))
+            drawn.append(Bars(code, start, end, source, rhythm))
+            roots.append(_root(bar, torch.where(source == FRESH, rhythm, source), roots))
             back = torch.where(source == FRESH, 0, bar - source)
             x = self._of_bars(drawn[-1], back, degrees)
         return Bars(*(torch.stack(part, 1) for part in zip(*drawn, strict=True))), torch.stack(
@@ -257,30 +297,45 @@ class BarPrior(nn.Module):
             bars: codes and starts equal for a bar and what it repeats.
 
         Returns:
-            Noise ``(B, K, C)``, zeros for repeats; and the bounds ``(B, K, 2, 2)`` between which
-            lie the ranks of each source and start; 0 and 1 for the start of a repeat.
+            Noise ``(B, K, C)``, zeros for repeats; and the bounds ``(B, K, 3, 2)`` between which
+            lie the ranks of each source, rhythm and start; 0 and 1 for the last two of a repeat.
         """
         read, codes = self.read(bars, whole), bars.codes
         noise, _ = self.flow.inverse(codes.flatten(0, 1), read.conditions.flatten(0, 1))
         fresh = bars.sources == FRESH
         noise = torch.where(fresh[..., None], noise.reshape(codes.shape) / self.spread, 0.0)
         of_sources = _bounds(read.choices, bars.sources - FRESH)
+        of_rhythms = _bounds(read.rhythms, bars.rhythms - FRESH)
         of_starts = _bounds(self._narrowed(read.starts), bars.starts)
+        of_fresh = torch.stack([of_rhythms, of_starts], 2)
         whole_range = torch.tensor([0.0, 1.0], device=codes.device)
-        of_starts = torch.where(fresh[..., None], of_starts, whole_range)
-        return noise, torch.stack([of_sources, of_starts], 2)
+        of_fresh = torch.where(fresh[..., None, None], of_fresh, whole_range)
+        return noise, torch.cat([of_sources[:, :, None], of_fresh], 2)
 
-    def _choose(self, states: list[Tensor], codes: list[Tensor], rank: Tensor) -> Tensor:
-        """``(B,)`` the bar that the next one repeats, or :data:`FRESH`."""
+    def _choose(
+        self,
+        states: list[Tensor],
+        codes: list[Tensor],
+        roots: list[Tensor],
+        ranks: Tensor,
+        form: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """``(B,)`` the bar that the next one repeats, and the one whose rhythm it has, or FRESH."""
         state, bar = states[-1], len(codes)
+        none = torch.full((len(state),), FRESH, device=state.device)
         if not codes:
-            return torch.full((len(state),), FRESH, device=state.device)
-        played = [torch.stack(states[1:], 1), self.bar(torch.stack(codes, 1))]
-        scores = (self.key(torch.cat(played, -1)) @ self.query(state)[..., None])[..., 0]
-        back = bar - torch.arange(bar, device=state.device)
-        scores = scores / math.sqrt(_POINTER) + self.by_place[bar, back]
-        scores = torch.cat([self.fresh(state), scores], -1)
-        return _drawn(scores.log_softmax(-1), rank) + FRESH
+            return (none if form is None else form[:, 0]), none
+        played = torch.cat([torch.stack(states[1:], 1), self.bar(torch.stack(codes, 1))], -1)
+        every = torch.ones(1, bar, dtype=torch.bool, device=state.device)
+        if form is None:
+            choices = self.source(state[:, None], played, every, bar)[:, 0]
+            source = _drawn(choices, ranks[:, 0]) + FRESH
+        else:
+            source = form[:, bar]
+        last = last_of_rhythms(torch.stack([*roots, none], 1))[:, -1:, :-1]
+        rhythms = self.rhythm(state[:, None], played, last, bar)[:, 0]
+        rhythm = _drawn(rhythms, ranks[:, 1]) + FRESH
+        return source, torch.where(source == FRESH, rhythm, FRESH)
 
     def _narrowed(self, log_probabilities: Tensor) -> Tensor:
         """Those of first lines, nearer to the likeliest where the spread is below 1."""
@@ -358,6 +413,41 @@ def last_lines(starts: Tensor, rises: Tensor, before: Tensor) -> Tensor:
     return torch.where(starts == SILENT, before, ends)
 
 
+def last_of_rhythms(roots: Tensor) -> Tensor:
+    """``(B, K, K)`` whether an earlier bar (third axis) is the last one with its rhythm.
+
+    Args:
+        roots: ``(B, K)``, equal for bars of one rhythm.
+
+    >>> last_of_rhythms(torch.tensor([[0, 1, 0, 3]])).int()
+    tensor([[[0, 0, 0, 0],
+             [1, 0, 0, 0],
+             [1, 1, 0, 0],
+             [0, 1, 1, 0]]], dtype=torch.int32)
+    """
+    count = roots.shape[1]
+    numbers = torch.arange(count, device=roots.device)
+    again = (roots[:, :, None] == roots[:, None]) & (numbers > numbers[:, None])
+    next_with_it = torch.where(again, numbers, count).amin(-1)
+    return (numbers < numbers[:, None]) & (next_with_it[:, None] >= numbers[:, None])
+
+
+def _root(bar: int, earlier: Tensor, roots: list[Tensor]) -> Tensor:
+    """``(B,)`` of bar number ``bar``: that of the ``earlier`` one, or its own if that is FRESH.
+
+    Args:
+        roots: of the bars before.
+    """
+    every = torch.stack([*roots, torch.full_like(earlier, bar)], 1)
+    return every.gather(1, torch.where(earlier == FRESH, bar, earlier)[:, None])[:, 0]
+
+
+def _picked(codes: Tensor, bars: Tensor) -> Tensor:
+    """``(B, N, C)`` codes of ``(B, N)`` bars, from those of all, ``(B, M, C)``; zeros for FRESH."""
+    index = bars.clamp(min=0)[..., None].expand(*bars.shape, codes.shape[-1])
+    return torch.where((bars == FRESH)[..., None], 0.0, codes.gather(1, index))
+
+
 def _drawn(log_probabilities: Tensor, ranks: Tensor) -> Tensor:
     """``(B,)`` which of n each rank in [0, 1] means, by their ``(B, n)`` shares of it."""
     cumulative = log_probabilities.exp().cumsum(-1)
@@ -384,7 +474,7 @@ def _repeated(drawn: Tensor, earlier: list[Tensor], source: Tensor, rows: Tensor
 
 def condition_size(config: StaffConfig) -> int:
     """H: numbers on which the flow and the decoder are conditioned."""
-    return config.units + len(_NEAR) * config.bar_code
+    return config.units + (len(_NEAR) + 1) * config.bar_code
 
 
 def distances(count: int, device: torch.device) -> Tensor:

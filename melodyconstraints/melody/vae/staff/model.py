@@ -18,6 +18,7 @@ place        1 line of the staff that the notes lie around, by rank
 mode         1 degree of the scale that is the tonic, by rank: from lydian to locrian
 attributes  12 see :mod:`.attributes`
 form        16 which earlier bar each bar repeats, if any, by rank
+rhythms     16 whose rhythm each other bar has, if not a new one, by rank
 starts      16 line on which each bar starts, by rank
 bars     16 C noise of each bar's code
 ======== ===== ==========================================================================
@@ -38,6 +39,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.form import FRESH, form_of
@@ -59,7 +61,7 @@ from melodyconstraints.melody.vae.staff.bar_prior import (
     condition_size,
     last_lines,
 )
-from melodyconstraints.melody.vae.staff.bars import BarVAE, Given
+from melodyconstraints.melody.vae.staff.bars import ANY, BarVAE, Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
     REACH,
@@ -70,6 +72,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     events_in_scale,
     events_of_tokens,
     first_lines,
+    kinds,
     moved,
     place_degrees,
     to_staff,
@@ -77,7 +80,7 @@ from melodyconstraints.melody.vae.staff.notation import (
 from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 
-KEY, PLACE, MODE, ATTRIBUTES, FORM, STARTS = 2, 1, 1, len(NAMES), BARS, BARS
+KEY, PLACE, MODE, ATTRIBUTES, FORM, RHYTHMS, STARTS = 2, 1, 1, len(NAMES), BARS, BARS, BARS
 PLACES = 76
 """Lines of the staff on which a place may be: of all pitches."""
 FIFTHS = np.arange(12) * 7 % 12
@@ -95,8 +98,14 @@ class Parts(NamedTuple):
     mode: Tensor
     attributes: Tensor
     form: Tensor
+    rhythms: Tensor
     starts: Tensor
     bars: Tensor
+
+    @property
+    def choices(self) -> Tensor:
+        """``(B, K, 3)`` what says the source, the rhythm and the start of each bar."""
+        return torch.stack([self.form, self.rhythms, self.starts], -1)
 
 
 class Score(NamedTuple):
@@ -114,11 +123,10 @@ class Score(NamedTuple):
     bars: Bars
     conditions: Tensor
 
-    @property
-    def given(self) -> Given:
-        """For the decoder, all bars side by side."""
+    def given(self, tokens: Tensor | None = None) -> Given:
+        """For the decoder, all bars side by side; see :func:`given_to_bars`."""
         degrees = place_degrees(self.keys, self.places, self.modes)
-        return given_to_bars(self.conditions, self.bars.starts, degrees)
+        return given_to_bars(self.conditions, self.bars, degrees, tokens)
 
 
 class StaffGenerator(MelodyVAE):
@@ -149,20 +157,21 @@ class StaffGenerator(MelodyVAE):
 
     @property
     def blocks(self) -> list[slice]:
-        """Key, place, mode, each attribute, source and start of a bar, and each bar."""
-        code, single = self.config.bar_code, ATTRIBUTES + FORM + STARTS
+        """Key, place, mode, each attribute, source, rhythm and start of a bar, and each bar."""
+        code, single = self.config.bar_code, ATTRIBUTES + FORM + RHYTHMS + STARTS
         ends = np.cumsum([KEY, PLACE, MODE, *[1] * single, *[code] * BARS]).tolist()
         return [slice(low, high) for low, high in pairwise([0, *ends])]
 
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
-        key, place, mode, scores, form, starts, bars = z.split(self._sizes, -1)
+        key, place, mode, scores, form, rhythms, starts, bars = z.split(self._sizes, -1)
         bars = bars.reshape(len(z), BARS, -1)
-        return Parts(key, place[:, 0], mode[:, 0], scores, form, starts, bars)
+        return Parts(key, place[:, 0], mode[:, 0], scores, form, rhythms, starts, bars)
 
     @property
     def _sizes(self) -> list[int]:
-        return [KEY, PLACE, MODE, ATTRIBUTES, FORM, STARTS, BARS * self.config.bar_code]
+        bars = BARS * self.config.bar_code
+        return [KEY, PLACE, MODE, ATTRIBUTES, FORM, RHYTHMS, STARTS, bars]
 
     @torch.no_grad()
     def encode(self, events: Tensor) -> Posterior:
@@ -187,11 +196,11 @@ class StaffGenerator(MelodyVAE):
         noise, bounds = self.prior.noise_of(bars, Whole.of(scores, staff.degrees, staff.modes))
         noise = torch.where((bars.sources == FRESH)[..., None], noise, drawn.bars)
         low, high = bounds.double().unbind(-1)
-        ranks = _ranks(torch.stack([drawn.form, drawn.starts], -1))
-        form, starts = _normal(low + (high - low) * ranks).unbind(-1)
+        ranks = _ranks(drawn.choices)
+        choices = _normal(low + (high - low) * ranks).transpose(1, 2).flatten(1)
         place_and_mode = torch.stack([place, mode], 1)
         scores = scores - self.offset
-        return torch.cat([keys, place_and_mode, scores, form, starts, noise.flatten(1)], -1)
+        return torch.cat([keys, place_and_mode, scores, choices, noise.flatten(1)], -1)
 
     def read(self, tokens: Ints, noise: Tensor) -> Bars:
         """The bars of ``(B, T)`` tokens; one that equals several repeats the last of them.
@@ -202,7 +211,8 @@ class StaffGenerator(MelodyVAE):
         """
         equal = torch.from_numpy(equal_bars(tokens)).to(self.device)
         numbers = torch.arange(BARS, device=self.device)
-        sources = torch.where(equal.any(-1), (equal * (numbers + 1)).amax(-1) - 1, FRESH)
+        sources = _last_equal(equal)
+        rhythms = _last_equal(torch.from_numpy(equal_bars(kinds(tokens))).to(self.device))
         lines = first_lines(tokens.reshape(-1, STEPS_PER_BAR))
         posterior = self.bars.encoder(self.on_first_line(tokens))
         share = self.config.code_noise * posterior.scale
@@ -212,7 +222,8 @@ class StaffGenerator(MelodyVAE):
         codes = codes.reshape(len(tokens), BARS, -1)
         codes = codes.gather(1, first[..., None].expand_as(codes))
         starts = torch.from_numpy(lines).to(self.device).reshape(len(tokens), BARS)
-        return Bars(codes, starts, self._ends(codes, starts), sources)
+        rhythms = torch.where(sources == FRESH, rhythms, FRESH)
+        return Bars(codes, starts, self._ends(codes, starts), sources, rhythms)
 
     def on_first_line(self, tokens: Ints) -> Tensor:
         """``(B, T)`` tokens as ``(B * K, S)`` of bars, counted from each one's first note."""
@@ -242,7 +253,7 @@ class StaffGenerator(MelodyVAE):
         keys = FIFTHS[_which(self.key_ranks, angle % 1)]
         places = _which(self.place_ranks, _ranks(parts.place))
         modes = BRIGHTNESS[_which(self.mode_ranks, _ranks(parts.mode))]
-        ranks = torch.special.ndtr(torch.stack([parts.form, parts.starts], -1))
+        ranks = torch.special.ndtr(parts.choices)
         if form is not None:
             form = form.to(z.device).expand(len(z), BARS)
         degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
@@ -257,8 +268,9 @@ class StaffGenerator(MelodyVAE):
             events.cpu().numpy().astype(np.uint8), score.keys, score.places, score.modes
         )
         places = heights(score.bars.starts.flatten().cpu().numpy())
-        bars = torch.from_numpy(moved(staff.tokens.reshape(-1, STEPS_PER_BAR), -places))
-        logits = self.bars.decoder(self.raw(score.bars.codes), bars.to(z.device), score.given)
+        tokens = moved(staff.tokens.reshape(-1, STEPS_PER_BAR), -places)
+        bars = torch.from_numpy(tokens).to(z.device)
+        logits = self.bars.decoder(self.raw(score.bars.codes), bars, score.given(bars))
         probabilities = _moved(logits.softmax(-1), places).reshape(len(z), STEPS, -1)
         stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
         of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
@@ -281,10 +293,19 @@ class StaffGenerator(MelodyVAE):
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
 
     def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
-        """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
+        """``(B, T)`` tokens; a repeat has those of the bar that it repeats.
+
+        Bars of another's rhythm are drawn again when that one is known.
+        """
         batch = len(noise)
         codes, of_bars = self.raw(score.bars.codes), noise.reshape(-1, STEPS_PER_BAR)
-        drawn = self.bars.decoder.draw(codes, score.given, of_bars, sampling)
+        drawn = self.bars.decoder.draw(codes, score.given(), of_bars, sampling)
+        again = (score.bars.rhythms != FRESH).flatten().nonzero()[:, 0]
+        if len(again):
+            padded = F.pad(again, (0, -len(again) % ROWS))
+            given = score.given(drawn).rows(padded)
+            redrawn = self.bars.decoder.draw(codes[padded], given, of_bars[padded], sampling)
+            drawn[again] = redrawn[: len(again)]
         places = heights(score.bars.starts.flatten().cpu().numpy())
         tokens = torch.from_numpy(moved(drawn.cpu().numpy(), places)).to(noise.device)
         bars = tokens.reshape(batch, BARS, STEPS_PER_BAR)
@@ -314,7 +335,10 @@ class StaffGenerator(MelodyVAE):
             number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
             place_and_mode[:, 1] = _points_between(self.mode_ranks, number, parts.mode)
         return torch.cat(
-            [parts.key, place_and_mode, scores, parts.form, parts.starts, parts.bars.flatten(1)],
+            [
+                *(parts.key, place_and_mode, scores),
+                *(parts.form, parts.rhythms, parts.starts, parts.bars.flatten(1)),
+            ],
             -1,
         )
 
@@ -323,11 +347,29 @@ class StaffGenerator(MelodyVAE):
         return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
 
 
-def given_to_bars(conditions: Tensor, starts: Tensor, degrees: Ints) -> Given:
-    """``(B, K, H)`` conditions, ``(B, K)`` first lines and ``(B,)`` degrees as of all bars."""
+def given_to_bars(
+    conditions: Tensor, bars: Bars, degrees: Ints, tokens: Tensor | None = None
+) -> Given:
+    """``(B, K, H)`` conditions and ``(B,)`` degrees as of all bars, side by side.
+
+    Args:
+        tokens: ``(B * K, S)`` of the bars whose rhythms others have; None where any may stand.
+    """
     places = torch.from_numpy(degrees).to(conditions.device)[:, None]
-    above = torch.where(starts == SILENT, 0, starts - REACH)
-    return Given(conditions.flatten(0, 1), ((places + above) % SCALE).flatten())
+    above = torch.where(bars.starts == SILENT, 0, bars.starts - REACH)
+    rhythms = None
+    if tokens is not None:
+        every = torch.from_numpy(kinds(tokens.cpu().numpy())).to(tokens.device)
+        first = torch.arange(len(bars.roots), device=tokens.device)[:, None] * BARS + bars.roots
+        fresh = (bars.rhythms == FRESH).flatten()[:, None]
+        rhythms = torch.where(fresh, ANY, every[first.flatten()])
+    return Given(conditions.flatten(0, 1), ((places + above) % SCALE).flatten(), rhythms)
+
+
+def _last_equal(equal: Tensor) -> Tensor:
+    """``(B, K)`` last of the earlier bars that ``(B, K, K)`` says each equals, or FRESH."""
+    numbers = torch.arange(BARS, device=equal.device)
+    return torch.where(equal, numbers, FRESH).amax(-1)
 
 
 def heights(starts: Ints) -> Ints:

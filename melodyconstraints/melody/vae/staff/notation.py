@@ -182,6 +182,16 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
     return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
 
 
+def kinds(tokens: Ints) -> Ints:
+    """Of ``(...)`` tokens, what makes a rhythm: 0 where a note starts, 1 ``HOLD``, 2 ``REST``.
+
+    >>> kinds(np.array([15, 52, TOKEN_HOLD, TOKEN_REST]))
+    array([0, 0, 1, 2])
+    """
+    found: Ints = np.maximum(tokens - (TOKEN_HOLD - 1), 0)
+    return found
+
+
 def first_lines(bars: Ints) -> Ints:
     """``(N,)`` line of the first note of ``(N, S)`` bars, in [0, 34], or :data:`SILENT`."""
     notes = bars < TOKEN_HOLD

@@ -27,7 +27,6 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes, equal_bars
 from melodyconstraints.melody.vae.staff.bar_prior import Bars, Whole
-from melodyconstraints.melody.vae.staff.bars import Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import (
     BRIGHTNESS,
@@ -126,19 +125,26 @@ class PriorObjective(Objective):
         conditions = read.conditions[fresh]
         of_codes = model.prior.flow.negative_log_likelihood(bars.codes[fresh], conditions).mean()
         of_form = -_log_probability(read.choices, staff, fresh).sum(1).mean()
+        of_rhythms = F.nll_loss(read.rhythms[fresh], bars.rhythms[fresh] - FRESH)
         of_starts = F.nll_loss(read.starts[fresh], bars.starts[fresh])
         of_tokens = self._of_tokens(noisy, read.conditions, staff, bars)
         size = model.config.bar_code
-        loss = (of_codes + of_tokens + of_starts) / size + of_form / (4 * BARS)
-        losses = {"codes": of_codes, "starts": of_starts, "tokens": of_tokens, "form": of_form}
-        return {"loss": loss, **losses}
+        loss = (of_codes + of_tokens + of_starts + of_rhythms) / size + of_form / (4 * BARS)
+        return {
+            "loss": loss,
+            "codes": of_codes,
+            "starts": of_starts,
+            "rhythms": of_rhythms,
+            "tokens": of_tokens,
+            "form": of_form,
+        }
 
     def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, bars: Bars) -> Tensor:
         """-log p(tokens | noisy code, bars before) of every third fresh bar."""
         rows = (bars.sources == FRESH).flatten().nonzero()[::_EVERY, 0]
-        tokens = self.model.on_first_line(staff.tokens)[rows]
-        given = given_to_bars(conditions, bars.starts, staff.degrees)
-        given = Given(given.conditions[rows], given.degrees[rows])
+        tokens = self.model.on_first_line(staff.tokens)
+        given = given_to_bars(conditions, bars, staff.degrees, tokens).rows(rows)
+        tokens = tokens[rows]
         logits = self.model.bars.decoder(self.model.raw(noisy)[rows], tokens, given)
         total = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
         return total / len(tokens)

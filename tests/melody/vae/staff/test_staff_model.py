@@ -24,6 +24,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     SILENT,
     TOKEN_HOLD,
     TOKEN_REST,
+    kinds,
     to_staff,
 )
 
@@ -36,8 +37,13 @@ def points(generator, count: int) -> torch.Tensor:
 
 @pytest.fixture
 def events(some_melodies) -> torch.Tensor:
-    """Random melodies whose ninth bar equals the first, and the tenth the ninth."""
+    """Random melodies whose ninth bar equals the first, and the tenth the ninth.
+
+    The fourth is the second a semitone or so higher.
+    """
     events = some_melodies.events.copy()
+    second = events[:, 16:32]
+    events[:, 48:64] = np.where(second < 128, np.minimum(second + 1, 127), second)
     events[:, 8 * 16 : 9 * 16] = events[:, 9 * 16 : 10 * 16] = events[:, :16]
     return torch.from_numpy(Melodies(events).events.astype(np.int64))
 
@@ -61,7 +67,7 @@ def test_the_flow_and_its_inverse_agree_and_its_density_is_that_of_the_map():
 
 
 def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
-    noise, ranks = torch.randn(5, BARS, 5), torch.rand(5, BARS, 2)
+    noise, ranks = torch.randn(5, BARS, 5), torch.rand(5, BARS, 3)
     whole = Whole(torch.randn(5, ATTRIBUTES), torch.arange(5), torch.arange(2, 7))
     with torch.no_grad():
         bars, conditions = generator.prior.write(noise, ranks, whole, generator.rises)
@@ -154,6 +160,27 @@ def test_a_repeat_has_the_events_of_the_bar_that_it_repeats(generator):
         assert torch.equal(one[notes], other[notes])
 
 
+def test_a_bar_of_another_s_rhythm_has_notes_where_that_one_has_them(generator):
+    z = points(generator, 16)
+    z[:, generator.blocks[-BARS].start - 2 * BARS : generator.blocks[-BARS].start - BARS] = 3.0
+    score = generator.score(z)
+    staff = generator._tokens(score, torch.rand(16, 256), Sampling(temperature=1.0))
+    notes = (staff < TOKEN_HOLD).reshape(16, BARS, STEPS_PER_BAR)
+    linked = (score.bars.rhythms != FRESH).nonzero().tolist()
+    assert len(linked) > 16
+    for melody, bar in linked:
+        assert torch.equal(notes[melody, bar], notes[melody, score.bars.rhythms[melody, bar]])
+
+
+def test_the_root_of_a_rhythm_is_the_first_bar_that_has_it(generator, events):
+    staff = to_staff(events.numpy().astype(np.uint8))
+    bars = generator.read(staff.tokens, torch.zeros(len(events), BARS, 5))
+    rhythms = kinds(staff.tokens).reshape(-1, BARS, STEPS_PER_BAR)
+    first = (rhythms[:, :, None] == rhythms[:, None]).all(-1).argmax(-1)
+    assert np.array_equal(bars.roots.numpy(), first)
+    assert (bars.rhythms[bars.sources != FRESH] == FRESH).all()
+
+
 def test_a_form_goes_before_the_point_s_own(generator):
     form = torch.full((BARS,), FRESH)
     form[8:12] = torch.arange(4)
@@ -202,7 +229,7 @@ def test_teacher_forced_probabilities_sum_to_one(generator, events):
 
 
 def test_points_of_another_size_are_refused(generator):
-    with pytest.raises(UsageError, match=r"z must have shape \(batch, 128\), got \(2, 3\)"):
+    with pytest.raises(UsageError, match=r"z must have shape \(batch, 144\), got \(2, 3\)"):
         generator.decode(torch.zeros(2, 3))
 
 

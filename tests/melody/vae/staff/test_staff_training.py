@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_codes_starts_and_repeats(generator, batch):
     objective = PriorObjective(generator)
     losses = objective(batch, 0.0, torch.zeros(len(batch), objective.noise_size))
     assert losses["loss"].item() == pytest.approx(
-        (losses["codes"] + losses["tokens"] + losses["starts"]).item() / 5
+        sum(losses[name].item() for name in ("codes", "tokens", "starts", "rhythms")) / 5
         + losses["form"].item() / 64,
         rel=1e-5,
     )
@@ -102,7 +102,9 @@ def test_only_what_is_trained_on_drops_out(generator, batch):
     objective = PriorObjective(generator)
     noise = torch.zeros(len(batch), objective.noise_size)
     other = noise.clone()
-    other[:, -generator.prior.dropout_size :] = torch.randn(len(batch), generator.prior.dropout_size)
+    other[:, -generator.prior.dropout_size :] = torch.randn(
+        len(batch), generator.prior.dropout_size
+    )
     with torch.no_grad():
         assert objective(batch, 0.0, noise)["loss"] != objective(batch, 0.0, other)["loss"]
         objective.eval()
