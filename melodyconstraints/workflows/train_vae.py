@@ -49,7 +49,10 @@ PANELS = {
     "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
     "nats a melody": ("reconstruction", "kl"),
 }
-STAFF_PANELS = {"nats, held-out melodies": ("held_out_codes", "held_out_tokens", "held_out_form")}
+STAFF_PANELS = {
+    "nats a new bar, held out": ("held_out_codes", "held_out_tokens", "held_out_starts"),
+    "nats a melody, held out": ("held_out_form",),
+}
 """Of the picture of the learning curves."""
 
 

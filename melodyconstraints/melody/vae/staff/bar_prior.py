@@ -2,8 +2,8 @@
 
 A causal transformer reads the bars before. It says which of them the next bar repeats, if any;
 else whose rhythm it has, if not a new one, on which line of the staff it starts, and the flow's
-condition, which makes the code that says how it goes on. All that is drawn comes from normal and uniform numbers that are handed in, so that
-noise and bars determine each other.
+condition, which makes the code that says how it goes on. All that is drawn comes from normal and
+uniform numbers that are handed in, so that noise and bars determine each other.
 
 Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``U`` units, ``G`` attributes.
 """
@@ -247,8 +247,8 @@ class BarPrior(nn.Module):
 
         Args:
             noise: ``(B, K, C)`` standard normal.
-            ranks: ``(B, K, 3)`` uniform in [0, 1]: which bar each repeats, whose rhythm it has, where
-                it starts.
+            ranks: ``(B, K, 3)`` uniform in [0, 1]: which bar each repeats, whose rhythm it has, on
+                which line it starts.
             end_of: ``(B, C)`` codes to lines from the first note up to the last, ``(B,)``.
             form: ``(B, K)`` the bar that each repeats, or :data:`FRESH`, whatever ``ranks`` say.
 
@@ -320,7 +320,7 @@ class BarPrior(nn.Module):
         ranks: Tensor,
         form: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """``(B,)`` the bar that the next one repeats, and the one whose rhythm it has, or FRESH."""
+        """``(B,)`` the bar that the next one repeats, and that whose rhythm it has, or FRESH."""
         state, bar = states[-1], len(codes)
         none = torch.full((len(state),), FRESH, device=state.device)
         if not codes:
@@ -443,7 +443,7 @@ def _root(bar: int, earlier: Tensor, roots: list[Tensor]) -> Tensor:
 
 
 def _picked(codes: Tensor, bars: Tensor) -> Tensor:
-    """``(B, N, C)`` codes of ``(B, N)`` bars, from those of all, ``(B, M, C)``; zeros for FRESH."""
+    """``(B, N, C)`` codes of ``(B, N)`` bars, from all ``(B, M, C)``; zeros for FRESH."""
     index = bars.clamp(min=0)[..., None].expand(*bars.shape, codes.shape[-1])
     return torch.where((bars == FRESH)[..., None], 0.0, codes.gather(1, index))
 
