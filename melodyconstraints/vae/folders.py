@@ -6,23 +6,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.storage.artifacts import check_free
+from melodyconstraints.storage.artifacts import artifact_size, check_free
+from melodyconstraints.storage.files import check_room
 from melodyconstraints.vae.training import Metrics, TrainingState
 
 CHECKPOINTS = "training"
 CURVES = "learning-curves.png"
+_COPIES = 2 * 4 + 1
+"""Weights on the disk at once: two checkpoints, the new one and the last, each with averages and
+two moments of Adam, and the model."""
 
 
-def claim(output: Path, kind: str, *, resume: bool) -> None:
+def claim(output: Path, kind: str, build: Callable[[], nn.Module], *, resume: bool) -> None:
     """Refuse an output folder that holds a model, or a training if ``resume`` is false.
 
+    Args:
+        build: makes the model, see :func:`~melodyconstraints.storage.artifacts.artifact_size`.
+
     Raises:
-        UsageError: the folder holds one of them, or other files.
+        UsageError: the folder holds one of them, or other files; or its disk is too full for the
+            checkpoints and the model.
     """
     if not (output / CHECKPOINTS).exists():
         check_free(output, kind, overwrite=False, remedy="choose another folder")
+        check_room(output, _COPIES * artifact_size(build, half=False))
     elif not resume:
         raise UsageError(f"{output} already holds a training; pass --resume or choose another")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -15,7 +16,7 @@ from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.latent.curves import plot_learning_curves
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.vae.card import model_card
-from melodyconstraints.melody.vae.checkpoint import KIND, load_model, save_model
+from melodyconstraints.melody.vae.checkpoint import KIND, load_model, model_of, save_model
 from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
@@ -92,7 +93,7 @@ def train_model(
         check_device(device)
         config = config_of(preset)
         if place.first:
-            claim(output, KIND, resume=resume)
+            claim(output, KIND, partial(model_of, config), resume=resume)
         start = _model_to_train_further(start_from, preset) if start_from else None
         elbo = elbo.further() if start else elbo
         data = _training_data(store)

@@ -43,6 +43,15 @@ def store_with(make_store):
     return make
 
 
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("preset", ["small", "staff"])
+def test_a_training_without_room_on_the_disk_is_not_begun(tiny_store, tmp_path, preset):
+    out = tmp_path / "model"
+    with pytest.raises(UsageError, match=r"needs [\d.]+ MB, and its disk has 0\.5 MB free"):
+        train_model(tiny_store, out, preset, settings(2), ElboSettings())
+    assert not out.exists()
+
+
 def test_a_training_leaves_a_model_with_card_and_curves(tiny_store, tmp_path, tiny_config):
     steps = []
     measured = train_model(

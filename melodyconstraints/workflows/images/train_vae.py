@@ -66,7 +66,7 @@ def train_vae_folder(
     with processes(device, settings.batch_size) as (place, device):
         check_device(device)
         if place.first:
-            claim(output, KIND, resume=resume)
+            claim(output, KIND, partial(ImageVAE, config), resume=resume)
             output.mkdir(parents=True, exist_ok=True)
         model, state = train_image_vae(
             config,

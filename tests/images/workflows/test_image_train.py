@@ -213,6 +213,13 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(data, 
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_training_without_room_on_the_disk_is_not_begun(data, tmp_path):
+    with pytest.raises(UsageError, match=r"needs [\d.]+ MB, and its disk has 0\.5 MB free"):
+        train_vae_folder(data, tmp_path / "model", settings(), preset="tiny")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_folder_with_other_files_is_refused(data, tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UsageError, match="holds other files; choose an empty or new folder"):
