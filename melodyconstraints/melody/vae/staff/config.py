@@ -38,7 +38,7 @@ class StaffConfig:
     flow_units: Size = 256
     flow_layers: Depth = 8
     code_noise: Weight = 0.7
-    spread: float = 0.85
+    spread: float = 0.7
 
     def __post_init__(self) -> None:
         if self.units % self.heads:

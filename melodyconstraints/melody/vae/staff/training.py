@@ -59,7 +59,7 @@ BARS_SHARE = 0.25
 """Of the training, on single bars."""
 BARS_RATE = 2.0
 """Learning rate of that stage, times the setting's."""
-BALANCE = 0.5
+BALANCE = 0.7
 """A tune of n melodies is drawn with weight n to this power: long works do not drown songs."""
 SAMPLE = 20_000
 """Melodies from which ranks and the scale of codes are taken."""
