@@ -50,7 +50,10 @@ PANELS = {
     "held-out melodies": ("teacher_forced", "free_running", "onset_f1"),
     "nats a melody": ("reconstruction", "kl"),
 }
-STAFF_PANELS = {"nats, held-out melodies": ("held_out_codes", "held_out_tokens", "held_out_form")}
+STAFF_PANELS = {
+    "nats a new bar, held out": ("held_out_codes", "held_out_tokens", "held_out_starts"),
+    "nats a melody, held out": ("held_out_form",),
+}
 """Of the picture of the learning curves."""
 
 
@@ -97,7 +100,9 @@ def train_model(
         if place.first:
             output.mkdir(parents=True, exist_ok=True)
         held_out = choose(data["validation"].events, WATCHED)
-        trained = (data["train"].events, data["train"].sources, held_out, settings)
+        stored = data["train"]
+        groups = stored.tunes if isinstance(config, StaffConfig) else stored.sources
+        trained = (stored.events, groups, held_out, settings)
         options = _Options(
             device=device,
             processes=place,
@@ -183,7 +188,7 @@ class _Options(TypedDict):
 
 def _train(
     config: MelodyVAEConfig | StaffConfig,
-    data: tuple[Events, NDArray[np.object_], Events, TrainingSettings],
+    data: tuple[Events, NDArray[Any], Events, TrainingSettings],
     elbo: ElboSettings,
     start: MelodyVAE | None,
     options: _Options,

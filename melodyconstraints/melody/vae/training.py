@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ class MelodyBatches:
 
     Args:
         events: ``(N, 256)`` training melodies.
-        sources: ``(N,)`` label of each melody's collection. A collection of n melodies is drawn
+        groups: ``(N,)`` label of each melody's collection, or tune. One of n melodies is drawn
             with weight n^balance, so that small ones do not drown.
         as_stored: see :class:`ElboSettings`; the balance is then 1.
     """
@@ -86,7 +86,7 @@ class MelodyBatches:
     def __init__(
         self,
         events: Events,
-        sources: NDArray[np.object_],
+        groups: NDArray[Any],
         batch_size: int,
         seed: int,
         *,
@@ -97,7 +97,7 @@ class MelodyBatches:
             raise UsageError("there is no melody to train on; extract more files")
         self._events, self._size, self._seed = events, batch_size, seed
         self._as_stored = as_stored
-        _, label, counts = np.unique(sources.astype(str), return_inverse=True, return_counts=True)
+        _, label, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
         self._members = [np.flatnonzero(label == i) for i in range(len(counts))]
         weights = counts ** (1.0 if as_stored else balance)
         self._weights = weights / weights.sum()
@@ -105,8 +105,8 @@ class MelodyBatches:
     def __call__(self, step: int) -> Tensor:
         """``(batch_size, 256)`` int64 for a step number."""
         generator = np.random.default_rng((self._seed, step))
-        sources = generator.choice(len(self._members), self._size, p=self._weights)
-        rows = [generator.choice(self._members[source]) for source in sources]
+        groups = generator.choice(len(self._members), self._size, p=self._weights)
+        rows = [generator.choice(self._members[group]) for group in groups]
         drawn = self._events[rows]
         drawn = drawn if self._as_stored else transpose_randomly(drawn, generator)
         return torch.from_numpy(drawn.astype(np.int64))

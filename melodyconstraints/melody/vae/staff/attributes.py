@@ -24,6 +24,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_REST,
     Ints,
     Staff,
+    kinds,
 )
 
 Numbers = NDArray[np.float64]
@@ -62,7 +63,7 @@ def attributes(staff: Staff) -> Numbers:
         (tokens == TOKEN_REST).mean(1),
         steps,
         off_beats / count,
-        _different(np.where(bars < TOKEN_HOLD, 0, bars)),
+        _different(kinds(bars)),
         entropy,
         _different(bars),
         heights[:, BARS // 2 :].mean(1) - heights[:, : BARS // 2].mean(1),

@@ -1,7 +1,8 @@
 """Single bars to codes and back: a variational autoencoder of 16 tokens.
 
-Equal bars have equal codes, whatever stands beside them. The decoder may be conditioned on the
-bars before: a code says what a bar is like, they say which notes fit.
+Lines are counted from a bar's first note: a code says how a bar moves, not where it lies, and bars
+that are equal but for their height have equal codes, whatever stands beside them. The decoder may
+be conditioned on the bars before: they say which notes fit.
 
 Shapes: ``N`` bars side by side, ``S`` = 16 steps, ``C`` dimensions of a code, ``V`` = 72 tokens,
 ``H`` size of a condition.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,8 +27,12 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_HOLD,
     TOKEN_START,
     TOKENS,
+    kinds,
 )
 from melodyconstraints.vae.posterior import Posterior
+
+ANY = -1
+_NEVER = -1e9
 
 
 class Given(NamedTuple):
@@ -34,12 +40,20 @@ class Given(NamedTuple):
 
     Args:
         conditions: ``(N, H)`` of the bars before.
-        degrees: ``(N,)`` int64 degree of the scale at the place on the staff, in [0, 6], counted
+        degrees: ``(N,)`` int64 degree of the scale of each bar's first note, in [0, 6], counted
             from the tonic.
+        rhythms: ``(N, S)`` int64 the kind of token that must stand there, see
+            :func:`.notation.kinds`, or :data:`ANY`; None for any everywhere.
     """
 
     conditions: Tensor
     degrees: Tensor
+    rhythms: Tensor | None = None
+
+    def rows(self, chosen: Tensor) -> Given:
+        """Those of some bars."""
+        rhythms = None if self.rhythms is None else self.rhythms[chosen]
+        return Given(self.conditions[chosen], self.degrees[chosen], rhythms)
 
 
 class BarEncoder(nn.Module):
@@ -97,7 +111,8 @@ class StaffBarDecoder(nn.Module):
         features, state = self._prepare(codes, given)
         before = F.pad(bars[:, :-1], (1, 0), value=TOKEN_START)
         outputs, _ = self.gru(torch.cat([self.before(before), features], -1), state[None])
-        return self._logits(torch.cat([outputs, features], -1), given)
+        logits = self._logits(torch.cat([outputs, features], -1), given)
+        return logits if given is None else _in_rhythm(logits, given.rhythms)
 
     def draw(self, codes: Tensor, given: Given, noise: Tensor, sampling: Sampling) -> Tensor:
         """Draw a bar for each code.
@@ -111,11 +126,13 @@ class StaffBarDecoder(nn.Module):
         """
         features, state = self._prepare(codes, given)
         token = torch.full((len(codes),), TOKEN_START, device=codes.device)
+        rhythms = [None] * STEPS_PER_BAR if given.rhythms is None else given.rhythms.unbind(1)
         drawn = []
         for step in range(STEPS_PER_BAR):
             of_step = features[:, step]
             state = self._advance(torch.cat([self.before(token), of_step], -1), state)
             logits = self._logits(torch.cat([state, of_step], -1)[:, None], given)[:, 0]
+            logits = _in_rhythm(logits, rhythms[step])
             token = sampling(logits, noise[:, step])
             drawn.append(token)
         return torch.stack(drawn, 1)
@@ -152,6 +169,15 @@ class StaffBarDecoder(nn.Module):
         return torch.lerp(torch.tanh(new[2] + reset * old[2]), state, update)
 
 
+def _in_rhythm(logits: Tensor, rhythms: Tensor | None) -> Tensor:
+    """``(..., V)`` logits, of tokens of the ``(...)`` kinds alone."""
+    if rhythms is None:
+        return logits
+    of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(logits.device)
+    other = (of_tokens != rhythms[..., None]) & (rhythms != ANY)[..., None]
+    return logits.masked_fill(other, _NEVER)
+
+
 class BarVAE(nn.Module):
     """Encoder and decoder, each bar alone in the first stage of the training."""
 
@@ -159,3 +185,9 @@ class BarVAE(nn.Module):
         super().__init__()
         self.encoder = BarEncoder(config)
         self.decoder = StaffBarDecoder(config, condition)
+        self.ends = nn.Sequential(
+            nn.Linear(config.bar_code, config.decoder_units),
+            nn.GELU(),
+            nn.Linear(config.decoder_units, LINES),
+        )
+        """Logits of the line of a bar's last note, counted like its others."""

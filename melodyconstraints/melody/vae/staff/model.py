@@ -2,10 +2,10 @@
 
 ::
 
-    z = key, place, mode │ attributes │ form │ bars    z ~ N(0, I)
-             │                │         │      │
+    z = key, place, mode │ attributes │ form, starts │ bars    z ~ N(0, I)
+             │                │              │         │
              ├────────────────┴──> transformer over the bars before ──> repeat of one, or
-             │                                    flow from noise to the code of a new bar
+             │                     a line to start on, flow from noise to the code of a new bar
              └──> staff  <── tokens  <── bar decoder  <──┘
 
 ``decode`` is a function of z and of the draws of the tokens, and ``encode`` finds the z of a
@@ -13,11 +13,13 @@ melody by inverting it: the code of a bar does not depend on other bars, noise a
 each other, and what is drawn from a table is drawn by a normal number's rank.
 
 ======== ===== ==========================================================================
-key          2 the direction is a place on the circle of fifths: twelve key signatures
+key          2 the direction is a key signature, in the order of fifths, by rank
 place        1 line of the staff that the notes lie around, by rank
 mode         1 degree of the scale that is the tonic, by rank: from lydian to locrian
 attributes  12 see :mod:`.attributes`
 form        16 which earlier bar each bar repeats, if any, by rank
+rhythms     16 whose rhythm each other bar has, if not a new one, by rank
+starts      16 line on which each bar starts, by rank
 bars     16 C noise of each bar's code
 ======== ===== ==========================================================================
 
@@ -37,6 +39,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.form import FRESH, form_of
@@ -51,25 +54,36 @@ from melodyconstraints.melody.vae.staff.attributes import (
     attributes,
     equal_bars,
 )
-from melodyconstraints.melody.vae.staff.bar_prior import BarPrior, Whole, condition_size
-from melodyconstraints.melody.vae.staff.bars import BarVAE, Given
+from melodyconstraints.melody.vae.staff.bar_prior import (
+    BarPrior,
+    Bars,
+    Whole,
+    condition_size,
+    last_lines,
+)
+from melodyconstraints.melody.vae.staff.bars import ANY, BarVAE, Given
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
+    REACH,
     SCALE,
+    SILENT,
     Ints,
     Staff,
     events_in_scale,
     events_of_tokens,
+    first_lines,
+    kinds,
+    moved,
     place_degrees,
     to_staff,
 )
 from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 
-KEY, PLACE, MODE, ATTRIBUTES, FORM = 2, 1, 1, len(NAMES), BARS
-LINES = 76
+KEY, PLACE, MODE, ATTRIBUTES, FORM, RHYTHMS, STARTS = 2, 1, 1, len(NAMES), BARS, BARS, BARS
+PLACES = 76
 """Lines of the staff on which a place may be: of all pitches."""
-_FIFTHS = np.arange(12) * 7 % 12
+FIFTHS = np.arange(12) * 7 % 12
 """Major tonics on the circle of fifths, C first."""
 BRIGHTNESS = np.array([3, 0, 4, 1, 5, 2, 6])
 """Degrees of the major scale from the tonic of the brightest mode, lydian, to the darkest."""
@@ -84,7 +98,14 @@ class Parts(NamedTuple):
     mode: Tensor
     attributes: Tensor
     form: Tensor
+    rhythms: Tensor
+    starts: Tensor
     bars: Tensor
+
+    @property
+    def choices(self) -> Tensor:
+        """``(B, K, 3)`` what says the source, the rhythm and the start of each bar."""
+        return torch.stack([self.form, self.rhythms, self.starts], -1)
 
 
 class Score(NamedTuple):
@@ -92,22 +113,20 @@ class Score(NamedTuple):
 
     Args:
         keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.
-        codes: ``(B, K, C)`` of the bars.
-        sources: ``(B, K)`` the bar that each repeats, or FRESH.
+        bars: what each is like.
         conditions: ``(B, K, H)`` what the decoder is conditioned on.
     """
 
     keys: Ints
     places: Ints
     modes: Ints
-    codes: Tensor
-    sources: Tensor
+    bars: Bars
     conditions: Tensor
 
-    @property
-    def given(self) -> Given:
-        """For the decoder, all bars side by side."""
-        return given_to_bars(self.conditions, place_degrees(self.keys, self.places, self.modes))
+    def given(self, tokens: Tensor | None = None) -> Given:
+        """For the decoder, all bars side by side; see :func:`given_to_bars`."""
+        degrees = place_degrees(self.keys, self.places, self.modes)
+        return given_to_bars(self.conditions, self.bars, degrees, tokens)
 
 
 class StaffGenerator(MelodyVAE):
@@ -118,6 +137,7 @@ class StaffGenerator(MelodyVAE):
     code_mean: Tensor
     code_scale: Tensor
     offset: Tensor
+    key_ranks: Tensor
     place_ranks: Tensor
     mode_ranks: Tensor
 
@@ -127,26 +147,31 @@ class StaffGenerator(MelodyVAE):
         self.bars = BarVAE(config, condition_size(config))
         self.prior = BarPrior(config, ATTRIBUTES)
         self.scores = NormalScores(ATTRIBUTES)
-        latent_dim = KEY + PLACE + MODE + ATTRIBUTES + FORM + BARS * config.bar_code
-        self.register_buffer("sigma_bar", torch.ones(latent_dim))
+        self.register_buffer("sigma_bar", torch.ones(sum(self._sizes)))
         self.register_buffer("code_mean", torch.zeros(config.bar_code))
         self.register_buffer("code_scale", torch.ones(config.bar_code))
         self.register_buffer("offset", torch.zeros(ATTRIBUTES))
-        self.register_buffer("place_ranks", _equal_ranks(LINES))
+        self.register_buffer("key_ranks", _equal_ranks(len(FIFTHS)))
+        self.register_buffer("place_ranks", _equal_ranks(PLACES))
         self.register_buffer("mode_ranks", _equal_ranks(SCALE))
 
     @property
     def blocks(self) -> list[slice]:
-        """Key, place, mode, each attribute, what each bar repeats, and each bar."""
-        code = self.config.bar_code
-        ends = np.cumsum([KEY, PLACE, MODE, *[1] * (ATTRIBUTES + FORM), *[code] * BARS]).tolist()
+        """Key, place, mode, each attribute, source, rhythm and start of a bar, and each bar."""
+        code, single = self.config.bar_code, ATTRIBUTES + FORM + RHYTHMS + STARTS
+        ends = np.cumsum([KEY, PLACE, MODE, *[1] * single, *[code] * BARS]).tolist()
         return [slice(low, high) for low, high in pairwise([0, *ends])]
 
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
-        sizes = [KEY, PLACE, MODE, ATTRIBUTES, FORM, BARS * self.config.bar_code]
-        key, place, mode, scores, form, bars = z.split(sizes, -1)
-        return Parts(key, place[:, 0], mode[:, 0], scores, form, bars.reshape(len(z), BARS, -1))
+        key, place, mode, scores, form, rhythms, starts, bars = z.split(self._sizes, -1)
+        bars = bars.reshape(len(z), BARS, -1)
+        return Parts(key, place[:, 0], mode[:, 0], scores, form, rhythms, starts, bars)
+
+    @property
+    def _sizes(self) -> list[int]:
+        bars = BARS * self.config.bar_code
+        return [KEY, PLACE, MODE, ATTRIBUTES, FORM, RHYTHMS, STARTS, bars]
 
     @torch.no_grad()
     def encode(self, events: Tensor) -> Posterior:
@@ -163,25 +188,22 @@ class StaffGenerator(MelodyVAE):
     def _points(self, staff: Staff, noise: Tensor) -> Tensor:
         """``(B, Z)`` points of melodies: the middle ones for zeros, others for other noise."""
         drawn = self.parts(noise.to(self.device))
-        keys = _key_points(staff.keys, _ranks(drawn.key))
-        place = _points_between(self.place_ranks, staff.places.clip(0, LINES - 1), drawn.place)
+        keys = _key_points(self.key_ranks, staff.keys, drawn.key)
+        place = _points_between(self.place_ranks, staff.places.clip(0, PLACES - 1), drawn.place)
         mode = _points_between(self.mode_ranks, np.argsort(BRIGHTNESS)[staff.modes], drawn.mode)
         scores = self.scores(attributes(staff), _ranks(drawn.attributes).cpu().numpy())
-        codes, sources = self.codes(staff.tokens, drawn.bars)
-        bars, bounds = self.prior.noise_of(
-            codes, sources, Whole.of(scores, staff.degrees, staff.modes)
-        )
-        bars = torch.where((sources == FRESH)[..., None], bars, drawn.bars)
+        bars = self.read(staff.tokens, drawn.bars)
+        noise, bounds = self.prior.noise_of(bars, Whole.of(scores, staff.degrees, staff.modes))
+        noise = torch.where((bars.sources == FRESH)[..., None], noise, drawn.bars)
         low, high = bounds.double().unbind(-1)
-        form = _normal(low + (high - low) * _ranks(drawn.form))
+        ranks = _ranks(drawn.choices)
+        choices = _normal(low + (high - low) * ranks).transpose(1, 2).flatten(1)
         place_and_mode = torch.stack([place, mode], 1)
         scores = scores - self.offset
-        return torch.cat([keys, place_and_mode, scores, form, bars.flatten(1)], -1)
+        return torch.cat([keys, place_and_mode, scores, choices, noise.flatten(1)], -1)
 
-    def codes(self, tokens: Ints, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes ``(B, K, C)`` of the bars of ``(B, T)`` tokens, and the bars that they repeat.
-
-        A bar that equals several repeats the last of them.
+    def read(self, tokens: Ints, noise: Tensor) -> Bars:
+        """The bars of ``(B, T)`` tokens; one that equals several repeats the last of them.
 
         Args:
             noise: ``(B, K, C)`` standard normal, of which codes get the configured share; zeros
@@ -189,15 +211,36 @@ class StaffGenerator(MelodyVAE):
         """
         equal = torch.from_numpy(equal_bars(tokens)).to(self.device)
         numbers = torch.arange(BARS, device=self.device)
-        sources = torch.where(equal.any(-1), (equal * (numbers + 1)).amax(-1) - 1, FRESH)
-        bars = torch.from_numpy(tokens).to(self.device).reshape(-1, STEPS_PER_BAR)
-        posterior = self.bars.encoder(bars)
+        sources = _last_equal(equal)
+        rhythms = _last_equal(torch.from_numpy(equal_bars(kinds(tokens))).to(self.device))
+        lines = first_lines(tokens.reshape(-1, STEPS_PER_BAR))
+        posterior = self.bars.encoder(self.on_first_line(tokens))
         share = self.config.code_noise * posterior.scale
         codes = posterior.mean + share * noise.reshape(posterior.mean.shape)
         codes = (codes - self.code_mean) / self.code_scale
         first = torch.where(equal.any(-1), equal.float().argmax(-1), numbers)
         codes = codes.reshape(len(tokens), BARS, -1)
-        return codes.gather(1, first[..., None].expand_as(codes)), sources
+        codes = codes.gather(1, first[..., None].expand_as(codes))
+        starts = torch.from_numpy(lines).to(self.device).reshape(len(tokens), BARS)
+        rhythms = torch.where(sources == FRESH, rhythms, FRESH)
+        return Bars(codes, starts, self._ends(codes, starts), sources, rhythms)
+
+    def on_first_line(self, tokens: Ints) -> Tensor:
+        """``(B, T)`` tokens as ``(B * K, S)`` of bars, counted from each one's first note."""
+        bars = tokens.reshape(-1, STEPS_PER_BAR)
+        return torch.from_numpy(moved(bars, -heights(first_lines(bars)))).to(self.device)
+
+    def _ends(self, codes: Tensor, starts: Tensor) -> Tensor:
+        """``(B, K)`` line of each bar's last note."""
+        rises = self.rises(codes)
+        ends = [torch.full_like(starts[:, 0], REACH)]
+        for bar in range(BARS):
+            ends.append(last_lines(starts[:, bar], rises[:, bar], ends[-1]))
+        return torch.stack(ends[1:], 1)
+
+    def rises(self, codes: Tensor) -> Tensor:
+        """``(...)`` lines from a bar's first note to its last one, by its ``(..., C)`` code."""
+        return self.bars.ends(self.raw(codes)).argmax(-1).reshape(codes.shape[:-1]) - REACH
 
     def score(self, z: Tensor, form: Tensor | None = None) -> Score:
         """Key, place and bars of ``(B, Z)`` points.
@@ -207,15 +250,16 @@ class StaffGenerator(MelodyVAE):
         """
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
-        keys = _FIFTHS[(12 * angle).round().long().cpu().numpy() % 12]
-        places = _which(self.place_ranks, parts.place)
-        modes = BRIGHTNESS[_which(self.mode_ranks, parts.mode)]
-        choices = torch.special.ndtr(parts.form)
+        keys = FIFTHS[_which(self.key_ranks, angle % 1)]
+        places = _which(self.place_ranks, _ranks(parts.place))
+        modes = BRIGHTNESS[_which(self.mode_ranks, _ranks(parts.mode))]
+        ranks = torch.special.ndtr(parts.choices)
         if form is not None:
             form = form.to(z.device).expand(len(z), BARS)
         degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
         whole = Whole.of(scores, degrees, modes)
-        return Score(keys, places, modes, *self.prior.write(parts.bars, choices, whole, form))
+        written = self.prior.write(parts.bars, ranks, whole, self.rises, form)
+        return Score(keys, places, modes, *written)
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
@@ -223,9 +267,11 @@ class StaffGenerator(MelodyVAE):
         staff = to_staff(
             events.cpu().numpy().astype(np.uint8), score.keys, score.places, score.modes
         )
-        bars = torch.from_numpy(staff.tokens).to(z.device).reshape(-1, STEPS_PER_BAR)
-        logits = self.bars.decoder(self.raw(score.codes), bars, score.given)
-        probabilities = logits.softmax(-1).reshape(len(z), STEPS, -1)
+        places = heights(score.bars.starts.flatten().cpu().numpy())
+        tokens = moved(staff.tokens.reshape(-1, STEPS_PER_BAR), -places)
+        bars = torch.from_numpy(tokens).to(z.device)
+        logits = self.bars.decoder(self.raw(score.bars.codes), bars, score.given(bars))
+        probabilities = _moved(logits.softmax(-1), places).reshape(len(z), STEPS, -1)
         stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
         of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
         index = stands_for[:, None].expand(-1, STEPS, -1)
@@ -247,14 +293,25 @@ class StaffGenerator(MelodyVAE):
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
 
     def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
-        """``(B, T)`` tokens; a repeat has those of the bar that it repeats."""
+        """``(B, T)`` tokens; a repeat has those of the bar that it repeats.
+
+        Bars of another's rhythm are drawn again when that one is known.
+        """
         batch = len(noise)
-        codes, of_bars = self.raw(score.codes), noise.reshape(-1, STEPS_PER_BAR)
-        drawn = self.bars.decoder.draw(codes, score.given, of_bars, sampling)
-        bars = drawn.reshape(batch, BARS, STEPS_PER_BAR)
+        codes, of_bars = self.raw(score.bars.codes), noise.reshape(-1, STEPS_PER_BAR)
+        drawn = self.bars.decoder.draw(codes, score.given(), of_bars, sampling)
+        again = (score.bars.rhythms != FRESH).flatten().nonzero()[:, 0]
+        if len(again):
+            padded = F.pad(again, (0, -len(again) % ROWS))
+            given = score.given(drawn).rows(padded)
+            redrawn = self.bars.decoder.draw(codes[padded], given, of_bars[padded], sampling)
+            drawn[again] = redrawn[: len(again)]
+        places = heights(score.bars.starts.flatten().cpu().numpy())
+        tokens = torch.from_numpy(moved(drawn.cpu().numpy(), places)).to(noise.device)
+        bars = tokens.reshape(batch, BARS, STEPS_PER_BAR)
         rows = torch.arange(batch, device=noise.device)
         for bar in range(1, BARS):
-            source = score.sources[:, bar]
+            source = score.bars.sources[:, bar]
             source = torch.where(source == FRESH, bar, source)
             bars[:, bar] = bars[rows, source]
         return bars.flatten(1)
@@ -278,7 +335,11 @@ class StaffGenerator(MelodyVAE):
             number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
             place_and_mode[:, 1] = _points_between(self.mode_ranks, number, parts.mode)
         return torch.cat(
-            [parts.key, place_and_mode, scores, parts.form, parts.bars.flatten(1)], -1
+            [
+                *(parts.key, place_and_mode, scores),
+                *(parts.form, parts.rhythms, parts.starts, parts.bars.flatten(1)),
+            ],
+            -1,
         )
 
     def raw(self, codes: Tensor) -> Tensor:
@@ -286,10 +347,43 @@ class StaffGenerator(MelodyVAE):
         return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
 
 
-def given_to_bars(conditions: Tensor, degrees: Ints) -> Given:
-    """``(B, K, H)`` conditions and ``(B,)`` degrees of melodies as those of ``B * K`` bars."""
-    of_bars = torch.from_numpy(degrees).to(conditions.device).repeat_interleave(BARS)
-    return Given(conditions.flatten(0, 1), of_bars)
+def given_to_bars(
+    conditions: Tensor, bars: Bars, degrees: Ints, tokens: Tensor | None = None
+) -> Given:
+    """``(B, K, H)`` conditions and ``(B,)`` degrees as of all bars, side by side.
+
+    Args:
+        tokens: ``(B * K, S)`` of the bars whose rhythms others have; None where any may stand.
+    """
+    places = torch.from_numpy(degrees).to(conditions.device)[:, None]
+    above = torch.where(bars.starts == SILENT, 0, bars.starts - REACH)
+    rhythms = None
+    if tokens is not None:
+        every = torch.from_numpy(kinds(tokens.cpu().numpy())).to(tokens.device)
+        first = torch.arange(len(bars.roots), device=tokens.device)[:, None] * BARS + bars.roots
+        fresh = (bars.rhythms == FRESH).flatten()[:, None]
+        rhythms = torch.where(fresh, ANY, every[first.flatten()])
+    return Given(conditions.flatten(0, 1), ((places + above) % SCALE).flatten(), rhythms)
+
+
+def _last_equal(equal: Tensor) -> Tensor:
+    """``(B, K)`` last of the earlier bars that ``(B, K, K)`` says each equals, or FRESH."""
+    numbers = torch.arange(BARS, device=equal.device)
+    return torch.where(equal, numbers, FRESH).amax(-1)
+
+
+def heights(starts: Ints) -> Ints:
+    """``(N,)`` lines from the place to those on which bars start, 0 for silent ones."""
+    lines: Ints = np.where(starts == SILENT, 0, starts - REACH)
+    return lines
+
+
+def _moved(probabilities: Tensor, lines: Ints) -> Tensor:
+    """``(N, S, V)`` of tokens, as of those ``(N,)`` lines higher."""
+    every = np.tile(np.arange(probabilities.shape[-1]), (len(lines), 1))
+    index = torch.from_numpy(moved(every, lines)).to(probabilities.device)
+    index = index[:, None].expand_as(probabilities)
+    return torch.zeros_like(probabilities).scatter_add(-1, index, probabilities)
 
 
 @dataclass(frozen=True)
@@ -307,15 +401,11 @@ class StaffPosterior(Posterior):
         return self.draw(noise)
 
 
-def _key_points(keys: Ints, shares: Tensor) -> Tensor:
-    """``(B, 2)`` in the direction of each key.
-
-    Args:
-        shares: ``(B, 2)`` in [0, 1], ranks in its twelfth of the circle and of the length.
-    """
-    places = torch.from_numpy(np.argsort(_FIFTHS)[keys]).to(shares.device)
-    angle = (places + shares[:, 0] - 0.5) * (2 * math.pi / 12)
-    length = torch.sqrt(-2 * torch.log(shares[:, 1].clamp(_RAREST, 1 - _RAREST)))
+def _key_points(bounds: Tensor, keys: Ints, noise: Tensor) -> Tensor:
+    """``(B, 2)`` in the direction of each key, by the ranks of ``noise`` ``(B, 2)``."""
+    share, length = _ranks(noise).unbind(-1)
+    angle = 2 * math.pi * _between(bounds, np.argsort(FIFTHS)[keys], share)
+    length = torch.sqrt(-2 * torch.log(length.clamp(_RAREST, 1 - _RAREST)))
     return (length[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
 
 
@@ -324,18 +414,22 @@ def _equal_ranks(count: int) -> Tensor:
     return torch.from_numpy(np.linspace(0, 1, count + 1, dtype=np.float32))
 
 
-def _which(bounds: Tensor, points: Tensor) -> Ints:
-    """``(B,)`` number of the interval between ``(n + 1,)`` ranks in which each point lies."""
-    found = torch.searchsorted(bounds.double(), _ranks(points), right=True) - 1
+def _which(bounds: Tensor, ranks: Tensor) -> Ints:
+    """``(B,)`` number of the interval between ``(n + 1,)`` bounds in which each rank lies."""
+    found = torch.searchsorted(bounds.double(), ranks.double(), right=True) - 1
     numbers: Ints = found.clamp(0, len(bounds) - 2).cpu().numpy()
     return numbers
 
 
+def _between(bounds: Tensor, numbers: Ints, shares: Tensor) -> Tensor:
+    """``(B,)`` ranks at shares in [0, 1] of the intervals of these numbers."""
+    bounds, index = bounds.double(), torch.from_numpy(numbers).to(bounds.device)
+    return bounds[index] + (bounds[index + 1] - bounds[index]) * shares
+
+
 def _points_between(bounds: Tensor, numbers: Ints, noise: Tensor) -> Tensor:
     """``(B,)`` points in the intervals of these numbers, by the ranks of ``noise`` ``(B,)``."""
-    bounds, index = bounds.double(), torch.from_numpy(numbers).to(bounds.device)
-    low, high = bounds[index], bounds[index + 1]
-    return _normal(low + (high - low) * _ranks(noise))
+    return _normal(_between(bounds, numbers, _ranks(noise)))
 
 
 def _ranks(noise: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ REACH = 17
 LINES = 2 * REACH + 1
 TOKEN_HOLD, TOKEN_REST = 2 * LINES, 2 * LINES + 1
 TOKENS = 2 * LINES + 2
+SILENT = LINES
+"""In place of the line of a bar's first note, where it has none."""
 TOKEN_START = TOKENS
 """What a decoder is given in place of the token before a bar's first one."""
 SCALE = 7
@@ -178,6 +180,36 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
     tonics = keys + _SEMITONES[modes]
     tonics = tonics + (scale[0] - tonics + 6) % 12 - 6
     return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
+
+
+def kinds(tokens: Ints) -> Ints:
+    """Of ``(...)`` tokens, what makes a rhythm: 0 where a note starts, 1 ``HOLD``, 2 ``REST``.
+
+    >>> kinds(np.array([15, 52, TOKEN_HOLD, TOKEN_REST]))
+    array([0, 0, 1, 2])
+    """
+    found: Ints = np.maximum(tokens - (TOKEN_HOLD - 1), 0)
+    return found
+
+
+def first_lines(bars: Ints) -> Ints:
+    """``(N,)`` line of the first note of ``(N, S)`` bars, in [0, 34], or :data:`SILENT`."""
+    notes = bars < TOKEN_HOLD
+    first = np.take_along_axis(bars, notes.argmax(1)[:, None], 1)[:, 0] % LINES
+    lines: Ints = np.where(notes.any(1), first, SILENT)
+    return lines
+
+
+def moved(tokens: Ints, lines: Ints) -> Ints:
+    """``(N, S)`` tokens ``(N,)`` lines higher; what would lie beyond the 35 moves by octaves.
+
+    >>> moved(np.array([[15, TOKEN_HOLD, 52, TOKEN_REST]]), np.array([5]))
+    array([[20, 70, 57, 71]])
+    """
+    raised, line = np.divmod(tokens, LINES)
+    higher = _within_reach(line - REACH + lines[:, None]) + REACH
+    notes: Ints = np.where(tokens < TOKEN_HOLD, higher + LINES * raised, tokens)
+    return notes
 
 
 def mode_of(scale: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,20 +23,27 @@ from torch.nn import functional as F
 
 from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.form import FRESH
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes, equal_bars
-from melodyconstraints.melody.vae.staff.bar_prior import Whole
-from melodyconstraints.melody.vae.staff.bars import Given
+from melodyconstraints.melody.vae.staff.bar_prior import Bars, Whole
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import (
     BRIGHTNESS,
-    LINES,
+    FIFTHS,
+    PLACES,
     StaffGenerator,
     given_to_bars,
 )
-from melodyconstraints.melody.vae.staff.notation import SCALE, Ints, Staff, to_staff
-from melodyconstraints.melody.vae.training import MelodyBatches, transpose_randomly
+from melodyconstraints.melody.vae.staff.notation import (
+    SCALE,
+    SILENT,
+    Ints,
+    Staff,
+    first_lines,
+    to_staff,
+)
+from melodyconstraints.melody.vae.training import MelodyBatches
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import (
     Metrics,
@@ -52,7 +60,7 @@ BARS_SHARE = 0.25
 BARS_RATE = 2.0
 """Learning rate of that stage, times the setting's."""
 BALANCE = 0.7
-"""A collection of n melodies is drawn with weight n to this power."""
+"""A tune of n melodies is drawn with weight n to this power: long works do not drown songs."""
 SAMPLE = 20_000
 """Melodies from which ranks and the scale of codes are taken."""
 _EVERY = 3
@@ -63,6 +71,7 @@ _ANY = 1e-3
 """Share of melodies that may have any place or mode, so that each can be encoded."""
 _OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
 """Attributes of which more is asked for than is wanted, see :func:`measure_offset`."""
+_OFFSET_ROUNDS = 2
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
 
@@ -72,20 +81,22 @@ class BarObjective(Objective):
 
     def __init__(self, model: StaffGenerator, beta: float = BETA) -> None:
         super().__init__()
-        self.bars, self.beta = model.bars, beta
+        self.bars, self.beta, self.on_first_line = model.bars, beta, model.on_first_line
         self.noise_size = BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses of ``(B, T)`` events."""
-        tokens = on_staff(batch).tokens
-        bars = torch.from_numpy(tokens).to(batch.device).reshape(-1, STEPS_PER_BAR)
+        bars = self.on_first_line(on_staff(batch).tokens)
         posterior = self.bars.encoder(bars)
         codes = posterior.sample(noise=noise.reshape(len(bars), -1))
         logits = self.bars.decoder(codes, bars)
         total = F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum")
         reconstruction, kl = total / len(bars), posterior.kl().mean()
-        loss = reconstruction + self.beta * kl
-        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+        lasts = _last_lines(bars)
+        sounds = lasts != SILENT
+        ends = F.cross_entropy(self.bars.ends(codes)[sounds], lasts[sounds])
+        loss = reconstruction + self.beta * kl + ends
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "ends": ends}
 
 
 class PriorObjective(Objective):
@@ -94,36 +105,54 @@ class PriorObjective(Objective):
     def __init__(self, model: StaffGenerator) -> None:
         super().__init__()
         self.model = model
-        self.noise_size = 2 * BARS * model.config.bar_code
+        size = BARS * model.config.bar_code
+        self._noise_sizes = [size, size, model.prior.dropout_size]
+        self.noise_size = sum(self._noise_sizes)
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses of ``(B, T)`` events: ``form`` in nats a melody, others in nats a fresh bar."""
         model, staff = self.model, on_staff(batch)
+        noise, other, dropped = noise.split(self._noise_sizes, -1)
         with torch.no_grad():
-            noise, other = noise.split(self.noise_size // 2, -1)
-            codes, sources = model.codes(staff.tokens, noise)
-            noisy, _ = model.codes(staff.tokens, other / model.config.code_noise)
+            bars = model.read(staff.tokens, noise)
+            noisy = model.read(staff.tokens, other / model.config.code_noise).codes
             numbers = attributes(staff)
             scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         whole = Whole.of(scores, staff.degrees, _resigned(staff.modes, other[:, -1]))
-        conditions, choices = model.prior.read(codes, sources, whole)
-        fresh = sources == FRESH
-        of_codes = model.prior.flow.negative_log_likelihood(codes[fresh], conditions[fresh]).mean()
-        of_form = -_log_probability(choices, staff, fresh).sum(1).mean()
-        of_tokens = self._of_tokens(noisy, conditions, staff, fresh)
+        read = model.prior.read(bars, whole, model.prior.kept(dropped) if self.training else None)
+        fresh = bars.sources == FRESH
+        conditions = read.conditions[fresh]
+        of_codes = model.prior.flow.negative_log_likelihood(bars.codes[fresh], conditions).mean()
+        of_form = -_log_probability(read.choices, staff, fresh).sum(1).mean()
+        of_rhythms = F.nll_loss(read.rhythms[fresh], bars.rhythms[fresh] - FRESH)
+        of_starts = F.nll_loss(read.starts[fresh], bars.starts[fresh])
+        of_tokens = self._of_tokens(noisy, read.conditions, staff, bars)
         size = model.config.bar_code
-        loss = (of_codes + of_tokens) / size + of_form / (4 * BARS)
-        return {"loss": loss, "codes": of_codes, "tokens": of_tokens, "form": of_form}
+        loss = (of_codes + of_tokens + of_starts + of_rhythms) / size + of_form / (4 * BARS)
+        return {
+            "loss": loss,
+            "codes": of_codes,
+            "starts": of_starts,
+            "rhythms": of_rhythms,
+            "tokens": of_tokens,
+            "form": of_form,
+        }
 
-    def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
+    def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, bars: Bars) -> Tensor:
         """-log p(tokens | noisy code, bars before) of every third fresh bar."""
-        rows = fresh.flatten().nonzero()[::_EVERY, 0]
-        bars = torch.from_numpy(staff.tokens).to(noisy.device).reshape(-1, STEPS_PER_BAR)[rows]
-        given = given_to_bars(conditions, staff.degrees)
-        given = Given(given.conditions[rows], given.degrees[rows])
-        logits = self.model.bars.decoder(self.model.raw(noisy)[rows], bars, given)
-        return F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum") / len(bars)
+        rows = (bars.sources == FRESH).flatten().nonzero()[::_EVERY, 0]
+        tokens = self.model.on_first_line(staff.tokens)
+        given = given_to_bars(conditions, bars, staff.degrees, tokens).rows(rows)
+        tokens = tokens[rows]
+        logits = self.model.bars.decoder(self.model.raw(noisy)[rows], tokens, given)
+        total = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
+        return total / len(tokens)
+
+
+def _last_lines(bars: Tensor) -> Tensor:
+    """``(N,)`` line of the last note of ``(N, S)`` tokens, or SILENT."""
+    return torch.from_numpy(first_lines(bars.flip(1).cpu().numpy())).to(bars.device)
 
 
 def _resigned(modes: Ints, noise: Tensor) -> Ints:
@@ -153,13 +182,18 @@ def on_staff(batch: Tensor) -> Staff:
 
 @torch.no_grad()
 def measure_tables(model: StaffGenerator, events: Events) -> None:
-    """Take ranks of attributes and places, and the scale of the codes, from ``(N, T)`` events."""
+    """Take the ranks of what is drawn from tables, and the scale of the codes.
+
+    Args:
+        events: ``(N, T)``, in the keys in which melodies are to be drawn.
+    """
     staff = to_staff(canonical_events(events))
     numbers = attributes(staff)
     model.scores.learn(numbers, np.random.default_rng(0).random(numbers.shape))
-    model.place_ranks.copy_(_bounds(staff.places.clip(0, LINES - 1), LINES))
+    model.key_ranks.copy_(_bounds(np.argsort(FIFTHS)[staff.keys], len(FIFTHS)))
+    model.place_ranks.copy_(_bounds(staff.places.clip(0, PLACES - 1), PLACES))
     model.mode_ranks.copy_(_bounds(np.argsort(BRIGHTNESS)[staff.modes], SCALE))
-    bars = torch.from_numpy(staff.tokens).to(model.device).reshape(-1, STEPS_PER_BAR)
+    bars = model.on_first_line(staff.tokens)
     found = [model.bars.encoder(part) for part in bars.split(4096)]
     mean = torch.cat([posterior.mean for posterior in found])
     scale = torch.cat([posterior.scale for posterior in found])
@@ -205,7 +239,7 @@ def measure_offset(model: StaffGenerator, count: int = 1024) -> Tensor:
 def train_staff_generator(
     config: StaffConfig,
     events: Events,
-    sources: NDArray[np.object_],
+    tunes: NDArray[Any],
     held_out: Events,
     settings: TrainingSettings,
     *,
@@ -219,12 +253,15 @@ def train_staff_generator(
     """Train a generator; see :func:`melodyconstraints.melody.vae.training.train_melody_vae`.
 
     With ``start`` its bar codes are kept, and all of the training goes to the prior.
+
+    Args:
+        tunes: ``(N,)`` label of each melody's tune.
     """
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
     generator = np.random.default_rng(settings.seed)
-    sample = _sample(events, generator)
-    batches = MelodyBatches(events, sources, settings.batch_size, settings.seed, balance=BALANCE)
+    sample = _sample(events, tunes, generator)
+    batches = MelodyBatches(events, tunes, settings.batch_size, settings.seed, balance=BALANCE)
     watched = torch.from_numpy(held_out.astype(np.int64)).to(device)
 
     def stage(name: str, trained: nn.Module, objective: Objective, share: float) -> TrainingState:
@@ -248,16 +285,20 @@ def train_staff_generator(
         stage("bars", model.bars, BarObjective(model), share)
         measure_tables(model, sample)
     model.bars.encoder.requires_grad_(False)
+    model.bars.ends.requires_grad_(False)
     state = stage("prior", model, PriorObjective(model), 1 - share)
-    model.offset.add_(measure_offset(model))
+    for _ in range(_OFFSET_ROUNDS):
+        model.offset.add_(measure_offset(model))
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
 
 
-def _sample(events: Events, generator: np.random.Generator) -> Events:
-    """Some of the melodies in their order, in random keys."""
-    picked = np.sort(generator.permutation(len(events))[:SAMPLE])
-    return transpose_randomly(events[picked], generator)
+def _sample(events: Events, tunes: NDArray[Any], generator: np.random.Generator) -> Events:
+    """Some of the melodies, tunes balanced, in their own keys."""
+    _, tune, counts = np.unique(tunes.astype(str), return_inverse=True, return_counts=True)
+    weights = counts[tune] ** (BALANCE - 1)
+    size = min(SAMPLE, len(events))
+    return events[generator.choice(len(events), size, False, weights / weights.sum())]
 
 
 def part_of(settings: TrainingSettings, share: float, learning_rate: float) -> TrainingSettings:
@@ -281,6 +322,7 @@ def _losses(
     noise = torch.randn(
         len(held_out), objective.noise_size, generator=torch.Generator().manual_seed(0)
     )
-    losses = objective(held_out, 1.0, noise.to(held_out.device))
+    losses = objective.eval()(held_out, 1.0, noise.to(held_out.device))
+    objective.train()
     trained.load_state_dict(current)
     return {f"held_out_{name}": float(value) for name, value in losses.items()}

@@ -1,5 +1,6 @@
 """z and melody determine each other, and a melody has the form that is asked for."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +14,19 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
-from melodyconstraints.melody.vae.staff.bar_prior import FRESH, Whole
+from melodyconstraints.melody.vae.staff.bar_prior import FRESH, NextStart, Whole, last_lines
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
 from melodyconstraints.melody.vae.staff.model import ATTRIBUTES
-from melodyconstraints.melody.vae.staff.notation import to_staff
+from melodyconstraints.melody.vae.staff.notation import (
+    LINES,
+    SCALE,
+    SILENT,
+    TOKEN_HOLD,
+    TOKEN_REST,
+    kinds,
+    to_staff,
+)
 
 LIKELIEST = Sampling(temperature=0.0)
 
@@ -28,8 +37,13 @@ def points(generator, count: int) -> torch.Tensor:
 
 @pytest.fixture
 def events(some_melodies) -> torch.Tensor:
-    """Random melodies whose ninth bar equals the first, and the tenth the ninth."""
+    """Random melodies whose ninth bar equals the first, and the tenth the ninth.
+
+    The fourth is the second a semitone or so higher.
+    """
     events = some_melodies.events.copy()
+    second = events[:, 16:32]
+    events[:, 48:64] = np.where(second < 128, np.minimum(second + 1, 127), second)
     events[:, 8 * 16 : 9 * 16] = events[:, 9 * 16 : 10 * 16] = events[:, :16]
     return torch.from_numpy(Melodies(events).events.astype(np.int64))
 
@@ -53,31 +67,61 @@ def test_the_flow_and_its_inverse_agree_and_its_density_is_that_of_the_map():
 
 
 def test_reading_all_bars_at_once_is_writing_them_in_turn(generator):
-    noise, choices = torch.randn(5, BARS, 5), torch.rand(5, BARS)
+    noise, ranks = torch.randn(5, BARS, 5), torch.rand(5, BARS, 3)
     whole = Whole(torch.randn(5, ATTRIBUTES), torch.arange(5), torch.arange(2, 7))
     with torch.no_grad():
-        codes, sources, conditions = generator.prior.write(noise, choices, whole)
-        read, _ = generator.prior.read(codes, sources, whole)
-        found, bounds = generator.prior.noise_of(codes, sources, whole)
-    fresh = sources == FRESH
+        bars, conditions = generator.prior.write(noise, ranks, whole, generator.rises)
+        read = generator.prior.read(bars, whole)
+        found, bounds = generator.prior.noise_of(bars, whole)
+    fresh = bars.sources == FRESH
     assert fresh.any()
     assert not fresh.all()
     torch.testing.assert_close(found[fresh], noise[fresh], atol=1e-3, rtol=1e-3)
     assert (found[~fresh] == 0).all()
-    torch.testing.assert_close(read, conditions, atol=1e-4, rtol=1e-4)
-    assert ((bounds[..., 0] <= choices + 1e-5) & (choices <= bounds[..., 1] + 1e-5)).all()
+    torch.testing.assert_close(read.conditions, conditions, atol=1e-4, rtol=1e-4)
+    assert ((bounds[..., 0] <= ranks + 1e-5) & (ranks <= bounds[..., 1] + 1e-5)).all()
 
 
-def test_an_encoding_decodes_to_key_place_codes_and_repeats_of_the_melody(generator, events):
+def test_where_the_next_bar_starts_is_by_interval_line_and_degree():
+    """By hand: only the interval of a step up weighs, then only the degree of the tonic."""
+    next_start = NextStart(4)
+    for parameter in next_start.parameters():
+        parameter.data.zero_()
+    state, ends, degrees = torch.zeros(1, 4), torch.tensor([20]), torch.tensor([2])
+    torch.testing.assert_close(next_start(state, ends, degrees).exp(), torch.full((1, 36), 1 / 36))
+    next_start.scores.bias.data[LINES - 1 + 1] = 50.0  # an interval of +1
+    assert next_start(state, ends, degrees).argmax() == 21
+    next_start.scores.bias.data[-SCALE] = 100.0  # degree 0: lines 1, 8, 15 = place - 2, 22, 29
+    tonics = next_start(state, ends, degrees).exp()[0].gt(1e-3).nonzero().flatten()
+    assert (tonics % SCALE).unique().tolist() == [1]
+
+
+def test_a_silent_bar_ends_where_the_one_before_did():
+    starts, rises = torch.tensor([17, SILENT, 3]), torch.tensor([4, 4, -9])
+    assert last_lines(starts, rises, torch.tensor([1, 9, 1])).tolist() == [21, 9, 0]
+
+
+def test_an_encoding_decodes_to_key_place_and_bars_of_the_melody(generator, events):
     z = generator.encode(events).mean
     staff, score = to_staff(events.numpy().astype(np.uint8)), generator.score(z)
-    codes, sources = generator.codes(staff.tokens, torch.zeros(len(events), BARS, 5))
+    bars = generator.read(staff.tokens, torch.zeros(len(events), BARS, 5))
     assert np.array_equal(score.keys, staff.keys)
     assert np.array_equal(score.places, staff.places)
-    assert torch.equal(score.sources, sources)
-    assert (sources[:, 8] == 0).all()
-    assert (sources[:, 9] == 8).all()
-    torch.testing.assert_close(score.codes, codes, atol=1e-3, rtol=1e-3)
+    assert torch.equal(score.bars.sources, bars.sources)
+    assert torch.equal(score.bars.starts, bars.starts)
+    assert torch.equal(score.bars.ends, bars.ends)
+    assert (bars.sources[:, 8] == 0).all()
+    assert (bars.sources[:, 9] == 8).all()
+    torch.testing.assert_close(score.bars.codes, bars.codes, atol=1e-3, rtol=1e-3)
+
+
+def test_bars_equal_but_for_their_height_have_equal_codes(generator):
+    tokens = np.full((1, 256), TOKEN_HOLD)
+    tokens[0, :64:16], tokens[0, 4:64:16] = [17, 20, 3, 30], [19, 22, 5, 32]
+    tokens[0, 64::16] = TOKEN_REST
+    bars = generator.read(tokens, torch.zeros(1, BARS, 5))
+    assert bars.starts[0, :5].tolist() == [17, 20, 3, 30, SILENT]
+    assert torch.equal(bars.codes[0, :4], bars.codes[0, :1].expand(4, -1))
 
 
 def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):
@@ -89,7 +133,7 @@ def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):
         score = generator.score(z)
         assert np.array_equal(score.keys, middle.keys)
         assert np.array_equal(score.places, middle.places)
-        assert torch.equal(score.sources, middle.sources)
+        assert torch.equal(score.bars.sources, middle.bars.sources)
     nothing = torch.zeros_like(one)
     assert torch.equal(posterior.sample(noise=nothing), posterior.mean)
 
@@ -107,7 +151,7 @@ def test_decoding_is_a_function_of_point_and_seed_however_batches_are_split(gene
 def test_a_repeat_has_the_events_of_the_bar_that_it_repeats(generator):
     z = points(generator, 16)
     bars = generator.decode(z, Sampling(temperature=1.0)).reshape(-1, BARS, STEPS_PER_BAR)
-    sources = generator.score(z).sources
+    sources = generator.score(z).bars.sources
     repeats = (sources != FRESH).nonzero()
     assert len(repeats)
     for melody, bar in repeats.tolist():
@@ -116,12 +160,33 @@ def test_a_repeat_has_the_events_of_the_bar_that_it_repeats(generator):
         assert torch.equal(one[notes], other[notes])
 
 
+def test_a_bar_of_another_s_rhythm_has_notes_where_that_one_has_them(generator):
+    z = points(generator, 16)
+    z[:, generator.blocks[-BARS].start - 2 * BARS : generator.blocks[-BARS].start - BARS] = 3.0
+    score = generator.score(z)
+    staff = generator._tokens(score, torch.rand(16, 256), Sampling(temperature=1.0))
+    notes = (staff < TOKEN_HOLD).reshape(16, BARS, STEPS_PER_BAR)
+    linked = (score.bars.rhythms != FRESH).nonzero().tolist()
+    assert len(linked) > 16
+    for melody, bar in linked:
+        assert torch.equal(notes[melody, bar], notes[melody, score.bars.rhythms[melody, bar]])
+
+
+def test_the_root_of_a_rhythm_is_the_first_bar_that_has_it(generator, events):
+    staff = to_staff(events.numpy().astype(np.uint8))
+    bars = generator.read(staff.tokens, torch.zeros(len(events), BARS, 5))
+    rhythms = kinds(staff.tokens).reshape(-1, BARS, STEPS_PER_BAR)
+    first = (rhythms[:, :, None] == rhythms[:, None]).all(-1).argmax(-1)
+    assert np.array_equal(bars.roots.numpy(), first)
+    assert (bars.rhythms[bars.sources != FRESH] == FRESH).all()
+
+
 def test_a_form_goes_before_the_point_s_own(generator):
     form = torch.full((BARS,), FRESH)
     form[8:12] = torch.arange(4)
     score = generator.score(points(generator, 16), form)
-    assert (score.sources == form).all()
-    assert torch.equal(score.codes[:, 8:12], score.codes[:, :4])
+    assert (score.bars.sources == form).all()
+    assert torch.equal(score.bars.codes[:, 8:12], score.bars.codes[:, :4])
     sampling = replace(LIKELIEST, form="ABAC")
     bars = generator.decode(points(generator, 5), sampling).reshape(5, BARS, -1)
     notes = bars[:, :4] < 128
@@ -145,11 +210,14 @@ def test_noise_of_the_last_bar_changes_no_earlier_bar(generator):
 
 
 def test_the_key_is_the_direction_of_the_first_two_numbers(generator):
-    z = points(generator, 16)
-    z[:, 0], z[:, 1] = 1.0, 0.0
-    assert (generator.score(z).keys == 0).all()
-    z[:, 0], z[:, 1] = 0.0, 1.0  # three fifths up: A
-    assert (generator.score(z).keys == 9).all()
+    """Each key has the part of the circle that it has of the melodies."""
+    shares = torch.full((12,), 0.05)
+    shares[1] = 0.45  # of G, after C
+    generator.key_ranks[1:] = shares.cumsum(0)
+    angles = 2 * math.pi * torch.tensor([0.01, 0.06, 0.49, 0.51])
+    z = points(generator, 4)
+    z[:, 0], z[:, 1] = torch.cos(angles), torch.sin(angles)
+    assert generator.score(z).keys.tolist() == [0, 7, 7, 2]
 
 
 def test_teacher_forced_probabilities_sum_to_one(generator, events):
@@ -161,7 +229,7 @@ def test_teacher_forced_probabilities_sum_to_one(generator, events):
 
 
 def test_points_of_another_size_are_refused(generator):
-    with pytest.raises(UsageError, match=r"z must have shape \(batch, 112\), got \(2, 3\)"):
+    with pytest.raises(UsageError, match=r"z must have shape \(batch, 144\), got \(2, 3\)"):
         generator.decode(torch.zeros(2, 3))
 
 
@@ -188,7 +256,8 @@ def test_a_degree_of_the_scale_has_its_share_wherever_it_stands(generator):
     decoder.degrees.weight.data.zero_()
     decoder.degrees.bias.data[:] = torch.tensor([100.0] + [0.0] * 13)
     z = points(generator, 16)
-    z[:8, :2], z[8:, :2] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])  # C, A
+    generator.key_ranks[:] = torch.linspace(0, 1, 13)
+    z[:8, :2], z[8:, :2] = torch.tensor([1.0, 0.1]), torch.tensor([-0.1, 1.0])  # C, A
     z[::2, 3], z[1::2, 3] = -4.0, 4.0
     events = generator.decode(z, LIKELIEST)
     parts = (events[:8:2], events[1:8:2], events[8::2], events[9::2])

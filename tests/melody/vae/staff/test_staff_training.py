@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes
-from melodyconstraints.melody.vae.staff.model import LINES
+from melodyconstraints.melody.vae.staff.model import PLACES
 from melodyconstraints.melody.vae.staff.notation import to_staff
 from melodyconstraints.melody.vae.staff.training import (
     _OFFSET,
@@ -71,18 +71,44 @@ def test_the_second_stage_teaches_prior_and_decoder(generator, batch):
     batch[:, 16:32] = batch[:, :16]  # a repeat
     objective = PriorObjective(generator)
     found = gradients_of(objective, batch)
-    names = {name for name, _ in generator.named_parameters() if "encoder" not in name}
+    fixed = ("bars.encoder", "bars.ends")
+    names = {name for name, _ in generator.named_parameters() if not name.startswith(fixed)}
     assert set(found) == {f"model.{name}" for name in names}
 
 
-def test_the_loss_is_that_of_codes_and_repeats(generator, batch):
+def test_the_loss_is_that_of_codes_starts_and_repeats(generator, batch):
     """By hand: negative log-likelihoods of what the prior reads, fresh bars only for codes."""
     batch[:, 16:32] = batch[:, :16]
     objective = PriorObjective(generator)
     losses = objective(batch, 0.0, torch.zeros(len(batch), objective.noise_size))
     assert losses["loss"].item() == pytest.approx(
-        (losses["codes"] + losses["tokens"]).item() / 5 + losses["form"].item() / 64, rel=1e-5
+        sum(losses[name].item() for name in ("codes", "tokens", "starts", "rhythms")) / 5
+        + losses["form"].item() / 64,
+        rel=1e-5,
     )
+
+
+def test_dropout_is_of_a_tenth_and_keeps_the_mean(generator):
+    prior = generator.prior
+    shares = (torch.arange(prior.dropout_size, dtype=torch.float64) + 0.5) / prior.dropout_size
+    kept = prior.kept(torch.special.ndtri(shares)[None])
+    layers, halves = len(prior.blocks), 2
+    assert kept.shape == (layers, halves, 1, 1, prior.dropout_size // (layers * halves))
+    assert torch.equal(kept.unique(), torch.tensor([0, 1 / 0.9]))
+    assert kept.mean().item() == pytest.approx(1, abs=1 / prior.dropout_size)
+
+
+def test_only_what_is_trained_on_drops_out(generator, batch):
+    objective = PriorObjective(generator)
+    noise = torch.zeros(len(batch), objective.noise_size)
+    other = noise.clone()
+    other[:, -generator.prior.dropout_size :] = torch.randn(
+        len(batch), generator.prior.dropout_size
+    )
+    with torch.no_grad():
+        assert objective(batch, 0.0, noise)["loss"] != objective(batch, 0.0, other)["loss"]
+        objective.eval()
+        assert objective(batch, 0.0, noise)["loss"] == objective(batch, 0.0, other)["loss"]
 
 
 def test_tables_are_those_of_the_melodies(generator, some_melodies):
@@ -93,9 +119,9 @@ def test_tables_are_those_of_the_melodies(generator, some_melodies):
     assert (np.diff(ranks) > 0).all()
     places = to_staff(some_melodies.events).places
     assert np.diff(ranks)[places[0]] >= 1 / 12 - 1e-3
-    assert len(ranks) == LINES + 1
-    codes, _ = generator.codes(to_staff(some_melodies.events).tokens, torch.zeros(12, 16, 5))
-    assert codes.mean(dim=(0, 1)).abs().max() < 0.5
+    assert len(ranks) == PLACES + 1
+    bars = generator.read(to_staff(some_melodies.events).tokens, torch.zeros(12, 16, 5))
+    assert bars.codes.mean(dim=(0, 1)).abs().max() < 0.5
 
 
 def test_sigma_bar_is_above_zero_and_a_key_may_lie_at_any_length(generator, some_melodies):
