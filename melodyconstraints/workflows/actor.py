@@ -54,7 +54,7 @@ _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
 """Purpose of the noise of a search."""
 
-REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.975, shell_weight=1.0)
+REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.995, shell_weight=1.0)
 """What a refined actor adds: some steps up the critic, for the points that need them."""
 SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),

@@ -775,7 +775,7 @@ def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp
 def test_the_refinement_pulls_points_outside_the_priors_shell_back(actor_for):
     actor = actor_for("cmajor")
     layers = actor.critic.critics[0].layers
-    with torch.no_grad():  # D grows without end along every axis, and is never near 0.975
+    with torch.no_grad():  # D grows without end along every axis, and is never near the threshold
         for parameter in layers.parameters():
             parameter.zero_()
         layers[0].weight.fill_(0.01)
