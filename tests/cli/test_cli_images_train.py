@@ -233,8 +233,8 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     assert 0 <= weights - (estimate - 2**20) < 4096  # the names of the tensors
 
 
-@pytest.mark.usefixtures("full_disk")
-def test_an_actor_without_room_on_the_disk_is_not_begun(train_actor, tmp_path):
+def test_an_actor_without_room_on_the_disk_is_not_begun(train_actor, tmp_path, request):
+    request.getfixturevalue("full_disk")  # once the model is made
     result = train_actor()
     assert result.exit_code == 2
     assert "actor needs 1.0 MB, and its disk has 0.5 MB free; make room or" in result.stderr
