@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.compare import compare
     from melodyconstraints.workflows.conditional import load_knobs
+    from melodyconstraints.workflows.editing import in_key, key_of
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
     from melodyconstraints.workflows.generate import generate
@@ -61,7 +62,9 @@ _HOMES = {
     "extract_store": "datasets.melodies.extract_store",
     "find_rule": "rules",
     "generate": "workflows.generate",
+    "in_key": "workflows.editing",
     "interpolate": "workflows.interpolate",
+    "key_of": "workflows.editing",
     "load_actor": "workflows.actor",
     "load_bank": "workflows.bank",
     "load_knobs": "workflows.conditional",
@@ -97,7 +100,9 @@ __all__ = [
     "extract_store",
     "find_rule",
     "generate",
+    "in_key",
     "interpolate",
+    "key_of",
     "load_actor",
     "load_bank",
     "load_knobs",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from melodyconstraints.cli._common import (
     option_group,
     print_json,
     print_table,
+    progress_bar,
     seed_option,
     talk,
 )
@@ -39,6 +41,7 @@ from melodyconstraints.storage.text import printable
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melody
     from melodyconstraints.melody.midi.selection import FoundMelody
+    from melodyconstraints.rules import Rule
     from melodyconstraints.workflows.actor import MelodyActor
     from melodyconstraints.workflows.transform import Transformation
 
@@ -106,6 +109,12 @@ change_options = option_group(
 @click.argument("file", type=MIDI_FILE, metavar="SOURCE")
 @source_options
 @click.option(
+    "--key",
+    metavar="SCALE",
+    help="First move the melody into this key, such as A-minor: its tonic becomes the key's, "
+    "each degree that of the scale. Alone it is enough.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -122,6 +131,7 @@ def command(
     context: click.Context,
     file: Path,
     source: ActorSource,
+    key: str | None,
     output: Path,
     change: dict[str, Any],
     choice: dict[str, Any],
@@ -133,16 +143,21 @@ def command(
 
     \b
     mc transform my_tune.mid --scale D-dorian -o out.mid
+    mc transform my_tune.mid --key A-minor -o out.mid
     mc transform my_tune.mid --rule cmajor --rule my_rules.py:my_rule -o out.mid
     mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
 
     No training is needed: a critic learns the rules from melodies that come with the model. With
-    --actor, rules and critic are those of the actor. --scale asks for the notes of the scale
-    alone, --rule scale:D-dorian for its tonic too. The 16 bars that were taken are written as
-    well, as ...-original.mid, and piano rolls, as a picture.
+    --actor, rules and critic are those of the actor. --scale leaves every note of the scale where
+    it is and moves the others to the nearest one; --key moves the whole melody, which stays the
+    same tune in another key; --rule scale:D-dorian searches for the tonic too.
+    The 16 bars that were taken are written as well, as ...-original.mid, and piano rolls, as a
+    picture.
     """  # noqa: D301 (click wants the character)
+    if key is not None and source.scale is None and source.actor_folder is None:
+        source = replace(source, scale=key)
     source.check()
-    source.require_rules()
+    source.require_rules("give --key,")
     target = _target(output, change["variations"])
     beside = export.beside(target.midi, target.picture)
     written = [*target.midi, target.picture, *beside]
@@ -153,11 +168,15 @@ def command(
         context.exit(1)
     ((_, found),) = melodies
 
-    from melodyconstraints.workflows.transform import transform
+    from melodyconstraints.workflows.editing import in_key, key_of
 
     actor = source.require()
-    with talk().status("searching around the melody"):
-        transformed = transform(actor, found.melody, **change)
+    melody = found.melody if key is None else in_key(found.melody, key)
+    talk().print(
+        f"it is in {key_of(found.melody)}" + ("" if key is None else f", moved to {key}"),
+        highlight=False,
+    )
+    transformed = _transform(actor, melody, change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
     seed, scale = change["seed"], actor.pitch_classes
@@ -172,6 +191,25 @@ def command(
         name = target.results[transformed.index(best)].name
         click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
         context.exit(1)
+
+
+def _transform(
+    actor: MelodyActor, melody: Melody, change: Mapping[str, Any]
+) -> list[Transformation]:
+    """Transform, with a bar on stderr from the first round of a search on."""
+    from melodyconstraints.workflows.transform import transform
+
+    with ExitStack() as stack:
+        bars: list[tuple[Any, Any]] = []
+
+        def show(done: int, most: int) -> None:
+            if not bars:
+                bar = stack.enter_context(progress_bar("rounds of search at most"))
+                bars.append((bar, bar.add_task("", total=most)))
+            ((bar, task),) = bars
+            bar.update(task, completed=done)
+
+        return transform(actor, melody, **change, callback=show)
 
 
 @dataclass(frozen=True)
@@ -297,13 +335,21 @@ def shortcoming(
         if outside:
             notes = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
             text += f"; {_spans(bars)}, which stay, hold {notes}"
+    if bars and not best.decoded:  # notes in them are all that is missing
+        return f"{text}. Keep fewer bars"
     remedies = [
         *(["--strength 1"] if change["strength"] < 1 else []),
+        *([f"--key {scale}" for scale in _scales(unsatisfied)]),
         *(["fewer --keep-bars"] if bars else []),
         *["more --variations", "another --seed"],
         "an actor that was trained longer" if actor.heads else "an actor of mc train-actor",
     ]
     return f"{text}. Try {', '.join(remedies[:-1])} or {remedies[-1]}"
+
+
+def _scales(unsatisfied: Sequence[tuple[Rule, float]]) -> list[str]:
+    """Scales that a melody may be moved into, of rules with a tonic."""
+    return [rule.spec[6:] for rule, _ in unsatisfied if rule.spec.startswith("scale:")][:1]
 
 
 def outside_notes(

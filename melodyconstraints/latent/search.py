@@ -34,20 +34,21 @@ class GradientSearch:
         learning_rate: of Adam.
         weights: of the critic's heads; ones if empty. A head of weight 0 neither pulls at a point
             nor keeps it going.
-        thresholds: values of D in [0, 1], one a head or one for all. A point stops where all of
-            its heads have reached theirs, so that it moves no further than it must; None moves
-            every point by all steps.
-        distance_weight: lambda_dist.
+        thresholds: values of D in [0, 1], one a head or one for all, or ``(B, R)`` of each point.
+            A point stops where all of its heads have reached theirs, so that it moves no further
+            than it must; None moves every point by all steps.
+        distance_weight: lambda_dist, or ``(B,)`` that of each point.
         shell_weight: of :func:`melodyconstraints.latent.losses.shell_penalty`.
     """
 
     steps: int = 100
     learning_rate: float = 0.1
     weights: tuple[float, ...] = ()
-    thresholds: float | tuple[float, ...] | None = None
-    distance_weight: float = 0.0
+    thresholds: float | tuple[float, ...] | Tensor | None = None
+    distance_weight: float | Tensor = 0.0
     shell_weight: float = 0.0
 
+    @torch.enable_grad()
     def __call__(
         self,
         critic: CriticFunction,
@@ -101,6 +102,7 @@ class LangevinSearch:
     weights: tuple[float, ...] = ()
     thresholds: float | tuple[float, ...] | None = None
 
+    @torch.enable_grad()
     def __call__(
         self,
         critic: CriticFunction,
@@ -157,11 +159,14 @@ def signed(critic: CriticFunction) -> CriticFunction:
 
 
 def reached(
-    logits: Tensor, thresholds: float | Sequence[float] | None, weights: Sequence[float] = ()
+    logits: Tensor,
+    thresholds: float | Sequence[float] | Tensor | None,
+    weights: Sequence[float] = (),
 ) -> Tensor:
     """``(B, 1)`` true where all heads of ``(B, R)`` logits have reached their thresholds.
 
     Args:
+        thresholds: one for all, ``R`` of them, or ``(B, R)`` or ``(B, 1)``.
         weights: of the heads; one of weight 0 is passed over. Ones if empty.
 
     Raises:
@@ -170,7 +175,7 @@ def reached(
     if thresholds is None:
         return torch.zeros(len(logits), 1, dtype=torch.bool, device=logits.device)
     wanted = torch.as_tensor(thresholds, dtype=logits.dtype, device=logits.device)
-    if wanted.ndim and len(wanted) != logits.shape[-1]:
+    if wanted.ndim == 1 and len(wanted) != logits.shape[-1]:
         raise UsageError(
             f"give {logits.shape[-1]} thresholds, one for each head, got {len(wanted)}"
         )

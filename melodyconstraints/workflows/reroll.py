@@ -25,9 +25,9 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
+from melodyconstraints.workflows.editing import keep
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
-from melodyconstraints.workflows.transform import keep
 
 
 def reroll(

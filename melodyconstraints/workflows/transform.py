@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import EllipsisType
 from typing import Any, cast
 
@@ -26,15 +27,16 @@ from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch
-from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody
+from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
-from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, with_repeats
 from melodyconstraints.workflows.seeds import derived_generator
 
 TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
@@ -42,7 +44,8 @@ TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
 BANK_CRITIC, BANK_STEPS, BANK_BATCH, BANK_RATE = (512, 512), 500, 256, 5e-4
 """Layers and training of a critic of knobs, which learns from the bank before the search."""
 PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
-"""Rounds without projection, in all, and in all while nothing satisfies the rules."""
+"""Rounds without projection, in all, and in all while nothing satisfies the rules. Bars that equal
+one another do so in the first :data:`ROUNDS`, whatever is changed."""
 DISTANCE_WEIGHTS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 """Distance weights of a round's searches, from a small step to a free one."""
 THRESHOLDS = (0.5, 0.8, 0.95, 0.99)
@@ -102,11 +105,13 @@ def transform(
     keep_bars: Collection[int] = (),
     variations: int = 1,
     seed: int = DEFAULT_SEED,
+    callback: Callable[[int, int], None] | None = None,
 ) -> list[Transformation]:
     """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
 
     A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
-    knobs are set and moving notes to the nearest of the scale is enough, there is no search.
+    knobs are set and moving notes to the nearest of the scale is enough, but for what kept bars
+    hold, there is no search. Bars that equal one another go on doing so, where they can.
 
     Args:
         actor: its rules, its critic and, of knobs, which have no critic, its shift.
@@ -115,6 +120,7 @@ def transform(
         keep_bars: bars from 1 to 16 that stay note for note.
         variations: how many; from the second on searches begin beside the melody's point.
         seed: of these beginnings and of the search.
+        callback: called with the rounds of search that are done, and with the most there can be.
 
     Raises:
         UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor without
@@ -126,15 +132,20 @@ def transform(
     if len(set(keep_bars)) == BARS:
         return [unchanged] * variations
     knobs = not actor.heads
-    if knobs and strength == variations == 1:
+    if knobs and strength == variations == 1 and not unchanged.satisfied:
         at_once = _without_search(actor, unchanged, keep_bars)
-        if at_once.satisfied:
+        if at_once is not None:
             return [at_once]
     if knobs and not unchanged.satisfied:
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)
     transformed = []
+
+    def report(variation: int, rounds: int) -> None:
+        if callback:
+            callback(variation * MOST_ROUNDS + rounds, variations * MOST_ROUNDS)
+
     for number in range(variations):
         if number == 0 and unchanged.satisfied:
             transformed.append(unchanged)
@@ -143,7 +154,8 @@ def transform(
         if number:  # a variation begins beside the melody's point
             noise = torch.randn(start.shape, generator=generator).to(start.device)
             z = start + actor.model.sigma_bar * noise
-        search = _Neighbourhood(actor, melody, z, frozenset(keep_bars), generator)
+        bars = frozenset(keep_bars)
+        search = _Neighbourhood(actor, melody, z, bars, generator, partial(report, number))
         moved, result = search.moved(actor.shift(z) if knobs else None, strength)
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
@@ -154,15 +166,20 @@ def transform(
 
 def _without_search(
     actor: MelodyActor, unchanged: Transformation, keep_bars: Collection[int]
-) -> Transformation:
-    """The melody with its notes at the nearest ones of the scale, but for bars to keep."""
-    original = unchanged.original
-    moved = Melodies.stack([in_scale(original, actor.pitch_classes)])
-    (melody,) = keep(original, moved, keep_bars)
-    after = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+) -> Transformation | None:
+    """The melody with its notes at the nearest ones of the scale, but for bars to keep.
+
+    None where more is missing than what those bars hold, which no search would change.
+    """
+    original, moved = unchanged.original, in_scale(unchanged.original, actor.pitch_classes)
+    (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
+    every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))
+    found = replace(unchanged, melody=melody, after=after)
+    if not (found.satisfied or replace(found, after=every).satisfied):
+        return None
     z, z_moved = invert(actor.model, [original, melody])
     distance = float(((z_moved - z) / actor.model.sigma_bar).square().mean())
-    return replace(unchanged, melody=melody, after=after, distance=distance)
+    return replace(found, distance=distance)
 
 
 def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
@@ -201,59 +218,35 @@ def _check(
         raise UsageError("a transformation needs an actor with rules; train one with rules")
 
 
-def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodies:
-    """``B`` melodies with bars, from 1 to 16, of the original in their places.
-
-    A note of the original that sounds into such a bar begins with it.
-    """
-    events = melodies.events.copy()
-    for bar in sorted(bars):
-        first = (bar - 1) * STEPS_PER_BAR
-        own = original.events[first : first + STEPS_PER_BAR].copy()
-        if own[0] == HOLD and bar - 1 not in bars:
-            earlier = original.events[:first]
-            own[0] = earlier[np.flatnonzero(earlier < PITCHES)[-1]]
-        events[:, first : first + STEPS_PER_BAR] = own
-    return Melodies(events)
-
-
-def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:
-    """The melody with every note at the nearest pitch of a set, the lower of two as near.
-
-    >>> tune = Melody.from_notes([(0, 4, 61), (4, 4, 64)])
-    >>> in_scale(tune, {0, 4, 7}).pitches.tolist()
-    [60, 64]
-    """
-    if not pitch_classes:
-        return melody
-    every = np.arange(PITCHES)
-    allowed = every[np.isin(every % 12, list(pitch_classes))]
-    nearest = allowed[np.abs(allowed[:, None] - every).argmin(0)]
-    events = melody.events.copy()
-    notes = events < PITCHES
-    events[notes] = nearest[events[notes]]
-    return Melody(events)
-
-
-def restore(original: Melody, changed: Melody, rules: Sequence[Rule]) -> Melody:
+def restore(
+    original: Melody,
+    changed: Melody,
+    rules: Sequence[Rule],
+    repeats: Sequence[int] = range(BARS),
+) -> Melody:
     """A changed melody with every bar, beat and step of the original that the rules allow.
 
     Bars are tried first, then beats, then steps, each from the first to the last; what makes a
     reward smaller is not taken.
+
+    Args:
+        repeats: for each bar the number, from 0, of the first bar that goes with it.
     """
-    events = changed.events.copy()
-    rewards = rewards_of(rules, Melodies(events[None]))[0]
+    events = changed.bars.copy()
+    rewards = rewards_of(rules, Melodies.stack([changed]))[0]
+    together = [np.flatnonzero(np.array(repeats) == bar) for bar in range(BARS)]
     for size in (STEPS_PER_BAR, STEPS_PER_QUARTER, 1):
-        for first in range(0, STEPS, size):
-            place = slice(first, first + size)
-            if np.array_equal(events[place], original.events[place]):
-                continue
-            tried = events.copy()
-            tried[place] = original.events[place]
-            rewards_tried = rewards_of(rules, Melodies(tried[None]))[0]
-            if (rewards_tried >= rewards).all():
-                events, rewards = tried, rewards_tried
-    return Melody(events)
+        for bars in filter(len, together):
+            for first in range(0, STEPS_PER_BAR, size):
+                place = np.ix_(bars, np.arange(first, first + size))
+                if np.array_equal(events[place], original.bars[place]):
+                    continue
+                tried = events.copy()
+                tried[place] = original.bars[place]
+                rewards_tried = rewards_of(rules, Melodies(tried.reshape(1, -1)))[0]
+                if (rewards_tried >= rewards).all():
+                    events, rewards = tried, rewards_tried
+    return Melody(events.flatten())
 
 
 @dataclass(frozen=True)
@@ -284,10 +277,12 @@ class _Neighbourhood:
     start: Tensor
     bars: frozenset[int]
     generator: torch.Generator
+    report: Callable[[int], None]
     decoded: int = field(default=0, init=False)
     best: _Candidate | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.repeats = repeats_of(self.original)
         self.sampler = MelodySampler(self.actor.model, LIKELIEST)
         self.critic = copy.deepcopy(self.actor.critic)
         self.constraint = RewardConstraint(
@@ -300,8 +295,9 @@ class _Neighbourhood:
         )
 
     def decode(self, points: Tensor) -> Melodies:
-        """Melodies of ``(B, Z)`` points, the kept bars in their places."""
-        return keep(self.original, self.sampler.decode(points), self.bars)
+        """Melodies of ``(B, Z)`` points with the original's repeats, kept bars in their places."""
+        kept = keep(self.original, self.sampler.decode(points), self.bars)
+        return with_repeats(kept, self.repeats, self.bars)
 
     def run(self, shifted: Tensor | None = None) -> _Candidate:
         """The best candidate; searched for longer while none satisfies the rules.
@@ -312,10 +308,16 @@ class _Neighbourhood:
         points = [self.start, self.around(self.start, WIDE)]
         if shifted is not None:
             points += [shifted, self._way_back(shifted)]
+        points.append(
+            invert(self.actor.model, [in_scale(self.original, self.actor.pitch_classes)])
+        )
         best = self._try(torch.cat(points))
         for number in range(MOST_ROUNDS):
-            if number >= ROUNDS and best.satisfied:
-                break
+            self.report(number)
+            if number >= ROUNDS:
+                if best.satisfied:
+                    break
+                self.repeats = list(range(BARS))
             # What of the original the rules allow is put back, and its neighbourhood tried.
             if number >= PURE_ROUNDS:
                 near = self.project(best)
@@ -326,8 +328,8 @@ class _Neighbourhood:
                 self.learner.step()
             # New searches up the critic, then points between the original and the best one.
             origin = self.start if best.satisfied or number < PURE_ROUNDS else best.point
-            points = [self._searched(origin, weight) for weight in DISTANCE_WEIGHTS]
-            points += [self._way_back(best.point), self.around(best.point, NEAR)]
+            points = [self._searched(origin), self._way_back(best.point)]
+            points.append(self.around(best.point, NEAR))
             best = self._try(torch.cat(points))
         return best
 
@@ -341,7 +343,7 @@ class _Neighbourhood:
 
     def project(self, candidate: _Candidate) -> Tensor:
         """The point of a candidate with all of the original that the rules allow."""
-        target = restore(self.original, candidate.melody, self.actor.asked)
+        target = restore(self.original, candidate.melody, self.actor.asked, self.repeats)
         return invert(self.actor.model, [target])
 
     def around(self, point: Tensor, spread: float) -> Tensor:
@@ -354,20 +356,20 @@ class _Neighbourhood:
         shares = torch.linspace(*WAY_BACK, NEIGHBOURS // 2, device=point.device)[:, None]
         return self.start + shares * (point - self.start)
 
-    def _searched(self, origin: Tensor, distance_weight: float) -> Tensor:
-        """A point for each threshold, from ``(1, Z)``."""
-        searches = [
-            GradientSearch(
-                thresholds=threshold,
-                weights=self.actor.weights,
-                distance_weight=distance_weight,
-                shell_weight=1.0,
-                learning_rate=SEARCH_RATE,
-            )
-            for threshold in THRESHOLDS
-        ]
-        sigma_bar = self.actor.model.sigma_bar
-        return torch.cat([search(self.critic, origin, sigma_bar=sigma_bar) for search in searches])
+    def _searched(self, origin: Tensor) -> Tensor:
+        """From ``(1, Z)``, a point for each distance weight and threshold."""
+        weights, thresholds = torch.meshgrid(
+            torch.tensor(DISTANCE_WEIGHTS), torch.tensor(THRESHOLDS), indexing="ij"
+        )
+        search = GradientSearch(
+            thresholds=thresholds.reshape(-1, 1).to(origin.device),
+            weights=self.actor.weights,
+            distance_weight=weights.flatten().to(origin.device),
+            shell_weight=1.0,
+            learning_rate=SEARCH_RATE,
+        )
+        every = origin.expand(weights.numel(), -1)
+        return search(self.critic, every, sigma_bar=self.actor.model.sigma_bar)
 
     def _try(self, points: Tensor) -> _Candidate:
         """Decode points, keep their rewards for the critic, and return the best so far."""

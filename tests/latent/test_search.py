@@ -67,6 +67,33 @@ def test_nobody_waits_for_a_head_without_a_weight():
         assert torch.equal(found, z)
 
 
+def test_points_with_weights_and_thresholds_of_their_own_move_as_each_by_itself():
+    z, sigma_bar = torch.randn(3, 2), torch.ones(2)
+    critic = lambda z, y: z @ torch.tensor([[1.0], [0.5]])  # noqa: E731
+    thresholds, weights = torch.tensor([[0.6], [0.9], [0.9]]), torch.tensor([0.0, 0.0, 1.0])
+    together = GradientSearch(9, 0.1, thresholds=thresholds, distance_weight=weights)
+    found = together(critic, z, sigma_bar=sigma_bar)
+    for row in range(3):
+        alone = GradientSearch(
+            *(9, 0.1),
+            thresholds=thresholds[row].item(),
+            distance_weight=weights[row].item(),
+        )
+        expected = alone(critic, z[row : row + 1], sigma_bar=sigma_bar)
+        torch.testing.assert_close(found[row : row + 1], expected)
+
+
+def test_a_search_follows_gradients_where_they_are_turned_off():
+    critic = lambda z, y: z.sum(-1, keepdim=True)  # noqa: E731
+    z, sigma_bar = torch.zeros(1, 2), torch.ones(2)
+    generator = torch.Generator().manual_seed(0)
+    for search in (GradientSearch(3), LangevinSearch(3, step_size=0.1)):
+        with torch.no_grad():
+            moved = search(critic, z, sigma_bar=sigma_bar, generator=generator)
+        assert (moved > 0).all()
+        assert not moved.requires_grad
+
+
 def test_another_number_of_thresholds_than_heads_is_refused():
     for search in (GradientSearch(thresholds=(0.5,)), LangevinSearch(thresholds=(0.5,))):
         with pytest.raises(UsageError, match="give 2 thresholds, one for each head, got 1"):

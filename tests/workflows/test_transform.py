@@ -18,14 +18,9 @@ from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
+from melodyconstraints.workflows.editing import in_scale, keep, repeats_of
 from melodyconstraints.workflows.train_actor import train_actor
-from melodyconstraints.workflows.transform import (
-    Transformation,
-    in_scale,
-    keep,
-    restore,
-    transform,
-)
+from melodyconstraints.workflows.transform import Transformation, restore, transform
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -70,6 +65,58 @@ def tune() -> Melody:
 
 def reward(rules, melody: Melody) -> np.ndarray:
     return rewards_of(rules, Melodies.stack([melody]))[0]
+
+
+# Form
+
+
+def test_bars_that_equal_one_another_go_on_doing_so(actor_for, monkeypatch):
+    """AABB of whole notes, of which each first half may be changed."""
+    tune = Melody.from_notes([(16 * bar, 16, 60 + 4 * (bar // 2 % 2)) for bar in range(16)])
+    decoded, plain = [], module.with_repeats
+
+    def watch(*arguments):
+        decoded.append(plain(*arguments))
+        return decoded[-1]
+
+    monkeypatch.setattr(module, "with_repeats", watch)
+    monkeypatch.setattr(module, "MOST_ROUNDS", module.ROUNDS)
+    transform(actor_for(never), tune)
+    assert decoded
+    for melodies in decoded:
+        bars = melodies.bars
+        assert (bars[:, 0::4] == bars[:, :1]).all()
+        assert (bars[:, 1::4] == bars[:, :1]).all()
+        assert (bars[:, 2::4] == bars[:, 2:3]).all()
+
+
+def test_form_is_let_go_where_no_rule_is_satisfied_with_it(actor_for, tune):
+    def uneven(melody: Melody) -> float:
+        """Half, unless two bars differ, which of this tune none do."""
+        return 1.0 if (melody.bars[0] != melody.bars[1]).any() else 0.5
+
+    (found,) = transform(actor_for(uneven), tune)
+    assert found.satisfied
+
+
+def test_what_a_bar_gets_back_its_repeats_get_too(tune):
+    changed = Melody.from_notes([(4 * beat, 4, 60) for beat in range(64)])
+
+    def first_two(melody: Melody) -> float:
+        return float((melody.bars[0] == changed.bars[0]).all())
+
+    together = restore(tune, changed, find_rules([first_two]), [0, 0, *range(2, 16)])
+    assert np.array_equal(together.bars[:2], changed.bars[:2])
+    assert np.array_equal(together.bars[2:], tune.bars[2:])
+    alone = restore(tune, changed, find_rules([first_two]))
+    assert np.array_equal(alone.bars[1:], tune.bars[1:])
+
+
+def test_rounds_are_reported(actor_for, tune):
+    told = []
+    transform(actor_for(never), tune, variations=2, callback=lambda *at: told.append(at))
+    rounds = module.MOST_ROUNDS
+    assert told == [(number, 2 * rounds) for number in range(2 * rounds)]
 
 
 # What is measured
@@ -180,8 +227,9 @@ def test_strength_zero_is_the_reconstruction(actor_for, tune):
     assert kept.melody == keep(tune, expected, {3, 4})[0]
 
 
-def test_strength_is_a_share_of_the_way(actor_for, tune):
+def test_strength_is_a_share_of_the_way(actor_for):
     actor = actor_for(never)
+    tune = Melody.from_notes([(4 * beat, 4, 60 + beat % 7) for beat in range(64)])
     whole, half, double = (
         transform(actor, tune, strength=strength)[0].distance for strength in (1.0, 0.5, 2.0)
     )
@@ -333,6 +381,15 @@ def test_notes_in_the_scale_need_no_search(knobs, tune, monkeypatch):
     assert (found.distance > 0, found.decoded) == (True, 0)
 
 
+def test_where_only_kept_bars_hold_other_notes_there_is_no_search(knobs, tune, monkeypatch):
+    monkeypatch.setattr(module, "_critic_of_bank", None)
+    (found,) = transform(knobs, tune, keep_bars={2})  # with an F sharp
+    assert (found.satisfied, found.decoded) == (False, 0)
+    elsewhere = found.melody.onsets // 16 != 1
+    assert set(found.melody.pitch_classes[elsewhere]) <= set(knobs.pitch_classes)
+    assert np.array_equal(found.melody.bars[1], tune.bars[1])
+
+
 def test_knobs_learn_a_critic_from_the_bank_and_the_actors_own_point_is_tried(
     knobs, tune, monkeypatch
 ):
@@ -380,12 +437,14 @@ def test_a_melody_that_satisfies_knobs_needs_no_bank(knobs, monkeypatch):
 @pytest.fixture
 def neighbourhood(actor_for, tune):
     """A search around a tune, all of whose bars are kept unless others are asked for."""
+    reported: list[int] = []
 
     def make(rule=never, bars=range(1, 17)):
         actor = actor_for(rule)
         start = module.invert(actor.model, [tune])
         return module._Neighbourhood(
-            actor, tune, start, frozenset(bars), torch.Generator().manual_seed(0)
+            *(actor, tune, start, frozenset(bars)),
+            *(torch.Generator().manual_seed(0), reported.append),
         )
 
     return make
@@ -410,11 +469,11 @@ def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, mo
 
     monkeypatch.setattr(module, "invert", recording)
     candidate = search._try(search.around(search.start, 1.0))
-    expected = restore(tune, candidate.melody, search.actor.rules)
+    expected = restore(tune, candidate.melody, search.actor.rules, repeats_of(tune))
     assert torch.equal(search.project(candidate), plain(search.actor.model, [expected]))
     assert targets == [expected]
     search.run()
-    assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
+    assert len(targets) == 1 + 1 + module.MOST_ROUNDS - module.PURE_ROUNDS  # and in the scale
 
 
 def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):

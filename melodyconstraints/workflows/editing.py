@@ -1,0 +1,113 @@
+"""Edits of a melody without a model: into a scale or a key, with bars kept or repeated.
+
+>>> from melodyconstraints.melody.events import Melody
+>>> tune = Melody.from_notes([(0, 4, 67), (4, 4, 66), (8, 8, 67)])
+>>> key_of(tune), in_key(tune, "A-minor").pitches.tolist()
+('G-major', [69, 67, 69])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody, canonical_events
+from melodyconstraints.melody.keys import spell
+from melodyconstraints.melody.metrics.modes import MODES
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
+from melodyconstraints.workflows.knobs import pitch_classes_of
+
+_NAMES = {"ionian": "major", "aeolian": "minor"}
+"""What musicians call two of the modes."""
+
+
+def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:
+    """The melody with every note at the nearest pitch of a set, the lower of two as near.
+
+    >>> tune = Melody.from_notes([(0, 4, 61), (4, 4, 64)])
+    >>> in_scale(tune, {0, 4, 7}).pitches.tolist()
+    [60, 64]
+    """
+    if not pitch_classes:
+        return melody
+    every = np.arange(PITCHES)
+    allowed = every[np.isin(every % 12, list(pitch_classes))]
+    nearest = allowed[np.abs(allowed[:, None] - every).argmin(0)]
+    events = melody.events.copy()
+    notes = events < PITCHES
+    events[notes] = nearest[events[notes]]
+    return Melody(events)
+
+
+def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
+    """The melody moved into a key: its tonic becomes the key's, each degree that of the scale.
+
+    Rhythm and repeats stay. The tonic moves by six semitones at most; a note beside the melody's
+    own scale goes up to the next note of the new one; a scale of other than seven notes has the
+    nearest of its notes for each degree.
+
+    Args:
+        scale: as in ``D-dorian``, or pitch classes, the tonic first.
+
+    Raises:
+        UsageError: no such scale.
+    """
+    staff = to_staff(melody.events[None])
+    table = events_in_scale(staff.keys, staff.places, staff.modes, pitch_classes_of(scale))
+    return Melody(canonical_events(np.take_along_axis(table, staff.tokens, 1))[0])
+
+
+def key_of(melody: Melody) -> str:
+    """The key that :func:`in_key` takes a melody to be in, such as ``G-major`` or ``D-dorian``.
+
+    Its signature is that of the major scale that the notes fit best, its tonic the degree that
+    they dwell and end on.
+    """
+    staff = to_staff(melody.events[None])
+    tonic, mode = _tonic_and_mode(staff)
+    return f"{tonic}-{_NAMES.get(mode, mode)}"
+
+
+def _tonic_and_mode(staff: Staff) -> tuple[str, str]:
+    """Name of the first melody's tonic, and of its mode."""
+    key, degree = int(staff.keys[0]), int(staff.modes[0])
+    sharps = (7 * key + 5) % 12 - 5
+    name = spell(60 + key + MODES["ionian"][degree], sharps)
+    return name.step + {-1: "b", 0: "", 1: "#"}[name.alter], list(MODES)[degree]
+
+
+def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodies:
+    """``B`` melodies with bars, from 1 to 16, of the original in their places.
+
+    A note of the original that sounds into such a bar begins with it.
+    """
+    events = melodies.events.copy()
+    for bar in sorted(bars):
+        first = (bar - 1) * STEPS_PER_BAR
+        own = original.events[first : first + STEPS_PER_BAR].copy()
+        if own[0] == HOLD and bar - 1 not in bars:
+            earlier = original.events[:first]
+            own[0] = earlier[np.flatnonzero(earlier < PITCHES)[-1]]
+        events[:, first : first + STEPS_PER_BAR] = own
+    return Melodies(events)
+
+
+def repeats_of(melody: Melody) -> list[int]:
+    """For each bar the number, from 0, of the first bar that equals it.
+
+    >>> repeats_of(Melody.from_notes([(0, 16, 60), (32, 16, 60)]))[:4]
+    [0, 1, 0, 1]
+    """
+    bars = melody.bars
+    return [int((bars == bar).all(1).argmax()) for bar in bars]
+
+
+def with_repeats(
+    melodies: Melodies, repeats: Sequence[int], bars: Collection[int] = ()
+) -> Melodies:
+    """``B`` melodies of which each bar is the one that it repeats, but for some, from 1 to 16."""
+    sources = [bar if bar + 1 in bars else source for bar, source in enumerate(repeats)]
+    chosen = melodies.bars[:, sources]
+    return Melodies(canonical_events(chosen.reshape(len(chosen), BARS * STEPS_PER_BAR)))
