@@ -90,4 +90,5 @@ def melodies_of(
 
 def say_what_was_taken(file: Path, found: FoundMelody) -> None:
     """Say on stderr, in one line, what was taken."""
-    click.echo(f"{printable(str(file))}: {printable(found.place)}", err=True)
+    place = shortened(printable(found.place), _LONGEST_LINE)
+    click.echo(f"{printable(str(file))}: {place}", err=True)

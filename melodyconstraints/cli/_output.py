@@ -38,6 +38,8 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
     """
     if output.suffix.lower() in _NO_FOLDERS and not output.is_dir():
         raise click.UsageError(f"OUTPUT is a folder, got {output}; leave out {output.suffix}")
+    if output.exists() and not output.is_dir():
+        raise click.UsageError(f"OUTPUT is a folder, and {output} is a file; choose another")
     check_writable(output)
     if not output.is_dir() or not any(output.iterdir()):
         return []

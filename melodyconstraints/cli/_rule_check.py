@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import time
 import traceback
@@ -235,4 +236,7 @@ def _row(name: str, spread: Distribution) -> list[str]:
 
 def _say(text: str, indent: int = 0) -> None:
     space = " " * indent
+    if not sys.stdout.isatty():  # whole lines, in which names can be searched for
+        click.echo(space + text)
+        return
     click.echo(textwrap.fill(text, _WIDTH, initial_indent=space, subsequent_indent=space))

@@ -34,7 +34,7 @@ from melodyconstraints.datasets.melodies.store import FOLDERS
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.melody.quantising import POLYPHONY
 from melodyconstraints.storage.machine import processors
-from melodyconstraints.storage.text import printable, shortened
+from melodyconstraints.storage.text import counted, printable, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
@@ -196,7 +196,8 @@ def _say_result(summary: ExtractionSummary, output: Path) -> None:
     if summary.off_grid:
         share = summary.off_grid / summary.onsets
         talk().print(f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)")
-    talk().print(f"{summary.melodies:,} melodies of {summary.tunes:,} tunes in {output}")
+    melodies = counted(summary.melodies, "melody", "melodies")
+    talk().print(f"{melodies} of {counted(summary.tunes, 'tune', 'tunes')} in {output}")
 
 
 def _display_on(bar: ProgressBar) -> Callback:

@@ -103,8 +103,6 @@ def command(
     first step is what the model makes of A, the last what it makes of B.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.midi.selection import read_melody
-    from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.interpolate import interpolate
 
     earlier = earlier_run(output, overwrite)
     check_inputs([start, end], earlier)
@@ -115,6 +113,10 @@ def command(
         ends.append(read_melody(file, polyphony=polyphony, bar=bar, track=track))
         say_what_was_taken(file, ends[-1])
     first, last = ends
+
+    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.interpolate import interpolate
+
     model = load_model(model_folder)
     melodies = interpolate(model, first.melody, last.melody, count, **sampling)
     results = _results(first, last, melodies, output, tempo=tempo, program=program)

@@ -94,8 +94,6 @@ def command(
     Of each file the 16 bars are taken that are most a melody; --bar and --track choose others.
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.melody.vae.checkpoint import load_model
-
     files, unlisted = files_of(paths)
     files = list(dict.fromkeys(files))
     targets = _targets(files, output, variations)
@@ -106,6 +104,8 @@ def command(
     melodies, failed = melodies_of(files, choice, tell=True)
     failed += unlisted
     if melodies:
+        from melodyconstraints.melody.vae.checkpoint import load_model
+
         model = load_model(model_folder)
         decoded = [_decode(model, found, variations, sampling) for _, found in melodies]
         rows = [

@@ -15,7 +15,7 @@ from melodyconstraints.cli._common import (
     rule_options,
 )
 from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, files_of, melodies_of
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable, shortened
 
 
 @click.command("score")
@@ -59,7 +59,7 @@ def command(
             [
                 [
                     printable(row["file"]),
-                    printable(row["track"]),
+                    shortened(printable(row["track"])),
                     f"{row['first_bar']}-{row['last_bar']} of {row['bars']}",
                     str(row["notes"]),
                     *(f"{value:.3f}" for value in row["rewards"].values()),

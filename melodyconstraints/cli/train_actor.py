@@ -20,6 +20,7 @@ from melodyconstraints.cli._common import (
     seed_option,
     talk,
 )
+from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
@@ -135,6 +136,8 @@ def _train(
     model_folder: Path | None, specs: list[str], folder: Path, overwrite: bool, **options: Any
 ) -> str | None:
     """Train with a bar and write the folder; what the actor falls short of, if anything."""
+    check_writable(folder)
+
     from melodyconstraints.errors import MelodyConstraintsError
     from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model

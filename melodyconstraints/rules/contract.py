@@ -101,7 +101,7 @@ def _place(rule: Rule, error: RuleError) -> str:
         return ""
     frames = traceback.extract_tb(error.__cause__.__traceback__)
     own = getattr(getattr(python_function(rule.function), "__code__", None), "co_filename", None)
-    mine = [frame for frame in frames if frame.filename == own] or frames[-1:]
+    mine = [frame for frame in frames if frame.filename == own]
     return f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno})" if mine else ""
 
 

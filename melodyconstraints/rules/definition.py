@@ -84,7 +84,7 @@ class Rule:
         if isinstance(melodies, Melody):
             return float(self(Melodies.stack([melodies]))[0])
         if not isinstance(melodies, Melodies):
-            raise UsageError(f"a rule takes a Melody or Melodies, got {type(melodies).__name__}")
+            raise _not_melodies(melodies)
         with nullcontext() if is_own(self.function) else isolated() as run:
             evaluate = self._batched if self.batched else self._one_by_one
             rewards = evaluate(melodies, run)
@@ -231,3 +231,8 @@ def _fault(error: BaseException) -> str:
     if isinstance(error, ValueError) and "read-only" in str(error):
         text += " (work on a copy: melody.pitches.copy())"
     return text
+
+
+def _not_melodies(thing: object) -> UsageError:
+    inside = "; take its .melody" if hasattr(thing, "melody") else ""
+    return UsageError(f"a rule takes a Melody or Melodies, got {type(thing).__name__}{inside}")

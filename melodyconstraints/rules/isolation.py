@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,12 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.S
 """Signals that may end a command as Ctrl-C does; Windows has no SIGHUP."""
 _limit: float | None = None
 """Seconds of the innermost :func:`time_limit`."""
+
+
+_late = 0
+"""How often the limit of the call that runs now has ended."""
+_AGAIN, _MOST_LATE = 1.0, 3
+"""Seconds until a limit that the code has caught ends once more, and how often it does."""
 
 
 class OutOfTime(BaseException):
@@ -130,6 +136,10 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
+        global _late
+        _late += 1
+        if _late > _MOST_LATE:
+            _give_up(seconds)
         raise OutOfTime(f"{seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, stop), _limit
@@ -141,17 +151,32 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
+def _give_up(seconds: float) -> NoReturn:
+    """End the process: the code catches whatever is raised in it."""
+    text = (
+        f"Error: the rule took more than {seconds:g} s and caught {_MOST_LATE} times what was to "
+        "end it; let it catch Exception, not everything\n"
+    )
+    os.write(_STDERR, text.encode())
+    os._exit(1)
+
+
 @contextmanager
 def timed() -> Iterator[None]:
-    """One call of users' code: raise :class:`OutOfTime` after the limit, where there is one."""
+    """One call of users' code: raise :class:`OutOfTime` after the limit, where there is one.
+
+    Code that catches it meets it again, and at last ends the process.
+    """
     if _limit is None or not _in_main_thread():
         yield
         return
-    left, _ = signal.setitimer(signal.ITIMER_REAL, _limit)
+    global _late
+    _late = 0
+    left, _ = signal.setitimer(signal.ITIMER_REAL, _limit, _AGAIN)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, left)  # of a call around this one
+        signal.setitimer(signal.ITIMER_REAL, left, left and _AGAIN)  # of a call around this one
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     >>> find_rule("scale:A-minor").key
     'Am'
     """
-    spec = fspath(spec)
+    spec = fspath(spec).strip()
     if spec.startswith("not:" * _MOST_NOTS + "not:"):
         raise UsageError(f"not: may be given {_MOST_NOTS} times, got {shown(spec)}")
     name, _, _ = spec.partition(":")

@@ -31,6 +31,15 @@ def shortened(text: str, most: int = 80) -> str:
     return f"{text[:kept]}…{text[-kept:]}"
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "melody", "melodies"), counted(1200, "melody", "melodies")
+    ('1 melody', '1,200 melodies')
+    """
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def unicode_name(name: str) -> str:
     r"""Convert a file's name, whatever its bytes are, to text that JSON and Parquet can hold.
 

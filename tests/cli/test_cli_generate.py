@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 import sys
@@ -209,6 +210,13 @@ def test_a_plot_is_written_on_demand(generate, tmp_path):
     generate("-n", 2, "-o", "plain")
     assert (tmp_path / "out" / "melodies.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "plain" / "melodies.png").exists()
+
+
+def test_a_file_is_no_folder_to_write_to(generate, tmp_path):
+    os.mkfifo(tmp_path / "out")
+    result = generate("-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"OUTPUT is a folder, and {tmp_path / 'out'} is a file; choose another" in result.stderr
 
 
 def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):

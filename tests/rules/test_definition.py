@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache, partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -175,6 +176,12 @@ def test_a_rule_of_one_melody_gives_a_float():
     assert rule(batched=True)(lambda melodies: melodies.note_counts / 8)(BATCH[1]) == 0.25
     with pytest.raises(RuleError, match=r"rule one gave 2\.0 for melody 1 of 1, Melody\(2 notes"):
         Rule("one", lambda melody: 2)(BATCH[1])
+
+
+def test_what_holds_a_melody_is_named():
+    found = SimpleNamespace(melody=Melody.from_notes([]))
+    with pytest.raises(UsageError, match=r"got SimpleNamespace; take its \.melody"):
+        find_rule("cmajor")(found)
 
 
 @pytest.mark.parametrize("thing", [None, [BATCH[0]], BATCH.events])

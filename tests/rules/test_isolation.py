@@ -294,6 +294,24 @@ while True:
 """)
 
 
+def test_a_rule_that_catches_all_there_is_ends_the_process():
+    code = """
+from melodyconstraints.rules import isolation
+
+isolation._AGAIN = 0.2
+with isolation.time_limit(0.2), isolation.timed():
+    while True:
+        try:
+            for _ in iter(int, 1): len(())
+        except:
+            pass
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: the rule took more than 0.2 s and caught 3 times")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_within_its_time_nothing_happens():
     with time_limit(60):
         assert run("pass").tolist() == [0.5, 0.5]

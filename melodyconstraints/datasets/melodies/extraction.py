@@ -122,7 +122,7 @@ class FileMelodies:
 
 
 def extract_melodies(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     settings: WindowSettings | None = None,
     *,
     unique: str = "exact",
@@ -132,7 +132,7 @@ def extract_melodies(
     """Extract the melodies of MIDI files, file by file, in the order of the paths.
 
     Args:
-        paths: the MIDI files.
+        paths: the MIDI files, or one.
         settings: which windows count as melodies; None for the defaults.
         unique: which melodies count as equal, of which only the first is kept: ``exact``, or
             ``transposed``, in any key; ``none`` keeps all.
@@ -151,6 +151,7 @@ def extract_melodies(
     """
     keys_of, seen = KEYS[check_unique(unique)], HashSet()
     limits = limits or FileLimits()
+    files = [paths] if isinstance(paths, str | Path) else paths
     handle = partial(
         extract_task,
         folder=LocalFolder(""),
@@ -160,7 +161,7 @@ def extract_melodies(
     prepare = partial(compile_loops, (settings or WindowSettings()).polyphony, unique)
     if jobs:
         prepare()
-    for batch in run_tasks(handle, in_tasks(map(str, paths)), jobs, limits, prepare):
+    for batch in run_tasks(handle, in_tasks(map(str, files)), jobs, limits, prepare):
         for result in batch:
             yield _without(result, ~seen.add(keys_of(result.events)))
 

@@ -155,6 +155,11 @@ class MelodyVAE(nn.Module, ABC):
     inverts: bool = False
     has_form: bool = False
 
+    def __repr__(self) -> str:
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        known = f"; {self.fingerprint[:12]}" if self.fingerprint else ""
+        return f"{type(self).__name__}({self.latent_dim} latent, {parameters:,} weights{known})"
+
     @property
     def latent_dim(self) -> int:
         """Z, the dimensions of z."""

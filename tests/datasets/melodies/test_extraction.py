@@ -101,6 +101,8 @@ def test_each_stretch_of_4_4_is_a_segment(tmp_path, tune):
             track.append(mido.Message("note_off", note=pitch, time=240))
     mido.MidiFile(tracks=[track], ticks_per_beat=480).save(tmp_path / "one.mid")
     [found] = extract_melodies([tmp_path / "one.mid"])
+    for alone in (tmp_path / "one.mid", str(tmp_path / "one.mid")):
+        assert [one.file for one in extract_melodies(alone)] == [str(tmp_path / "one.mid")]
     assert places(found, "segment", "start_bar") == [(0, 0), (1, 0), (1, 1)]
     assert found.events[1, ::2].tolist() == tune(17, bars=17)[:128]
 

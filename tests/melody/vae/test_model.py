@@ -65,6 +65,13 @@ def lstm_size(inputs: int, units: int) -> int:
 # Sizes
 
 
+def test_a_model_is_shown_in_one_line(tiny_config):
+    model = HierarchicalVAE(tiny_config)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    shown = f"HierarchicalVAE({model.latent_dim} latent, {weights:,} weights)"
+    assert repr(model) == shown
+
+
 def test_preset_paper_has_the_layers_of_the_paper():
     model = on_no_device(PRESETS["paper"])
     encoder, conductor, decoder = model.encoder, model.conductor, model.decoder
