@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.interpolate import interpolate
     from melodyconstraints.workflows.play import play
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
+    from melodyconstraints.workflows.reroll import reroll
     from melodyconstraints.workflows.train_actor import train_actor
     from melodyconstraints.workflows.transform import transform
 
@@ -75,6 +76,7 @@ _HOMES = {
     "read_store": "datasets.melodies.store",
     "read_table": "datasets.melodies.store",
     "reconstruct": "workflows.reconstruct",
+    "reroll": "workflows.reroll",
     "rule": "rules",
     "save_model": "melody.vae.checkpoint",
     "train_actor": "workflows.train_actor",
@@ -113,6 +115,7 @@ __all__ = [
     "read_store",
     "read_table",
     "reconstruct",
+    "reroll",
     "rule",
     "save_model",
     "train_actor",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,54 @@ choice_options = option_group(
     },
 )
 """Which 16 bars of a file, handed over as ``choice``, keywords of ``read_melody``."""
+
+
+class BarsType(click.ParamType[frozenset[int]]):
+    """``1-4,9`` as a set of bars."""
+
+    name = "bars"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[int]:
+        """Parse, or fail with what is wanted."""
+        from melodyconstraints.melody.units import BARS
+
+        if isinstance(value, frozenset):
+            return value
+        bars: set[int] = set()
+        for part in str(value).split(","):
+            match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+            if not 1 <= first <= last <= BARS:
+                self.fail(f"{value!r}: write bars from 1 to {BARS} such as 1-4,9", param, ctx)
+            bars.update(range(first, last + 1))
+        if len(bars) == BARS:
+            self.fail(f"{value!r} keeps every bar: nothing is left to change", param, ctx)
+        return frozenset(bars)
+
+
+def bars_text(bars: Collection[int]) -> str:
+    """Bars as they are asked for.
+
+    >>> bars_text({1, 2, 3, 9}), bars_text({4})
+    ('bars 1-3,9', 'bars 4')
+    """
+    spans: list[list[int]] = []
+    for bar in sorted(bars):
+        if spans and bar == spans[-1][-1] + 1:
+            spans[-1][1:] = [bar]
+        else:
+            spans.append([bar])
+    return "bars " + ",".join("-".join(map(str, span)) for span in spans)
+
+
+keep_bars_option = click.option(
+    "--keep-bars",
+    type=BarsType(),
+    default=frozenset(),
+    help="Bars of the 16, counted from 1, that stay note for note, such as 1-4,9.",
+)
 
 
 def files_of(paths: Iterable[Path]) -> tuple[list[Path], int]:

@@ -20,11 +20,12 @@ from melodyconstraints.cli._midi_results import (
     write_run,
 )
 from melodyconstraints.cli._output import (
+    PICTURE,
     earlier_run,
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import counted, printable
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
@@ -100,7 +101,11 @@ def command(
     for rule in actor.missing_rules if actor else []:
         click.echo(f"Warning: {printable(rule.why)}", err=True)
     satisfied = _write(melodies, output, facts, actor, export, plot=plot, earlier=earlier)
-    talk().print(f"{count} MIDI file{'s' if count > 1 else ''} in {output}")
+    beside = _beside(export.beside(numbered(output, "melody", count), output / PICTURE))
+    pictures = [path.name for path in sorted(output.glob("melodies*.png"))] if plot else []
+    others = ", ".join([*pictures, *beside])
+    files = f"{counted(count, 'MIDI file', 'MIDI files')} in {output}"
+    talk().print(f"{files}; beside them {others}" if others else files)
     if satisfied is not None and not only_satisfying:
         context.exit(0 if _say_satisfied(satisfied, count, allow_none) else 1)
 
@@ -115,6 +120,21 @@ def _draw(
         melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
     talk().print(f"{count} satisfying melodies among {drawn} drawn")
     return melodies, drawn
+
+
+def _beside(files: Sequence[Path]) -> list[str]:
+    """Names of single files, and how many there are of a kind.
+
+    >>> _beside([Path("a.wav"), Path("b.wav"), Path("melodies.musicxml")])
+    ['2 .wav files', 'melodies.musicxml']
+    """
+    kinds: dict[str, list[str]] = {}
+    for file in files:
+        kinds.setdefault(file.suffix, []).append(file.name)
+    return [
+        names[0] if len(names) == 1 else f"{len(names)} {suffix} files"
+        for suffix, names in kinds.items()
+    ]
 
 
 def _say_satisfied(satisfied: int, count: int, allow_none: bool) -> bool:

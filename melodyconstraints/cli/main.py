@@ -14,6 +14,7 @@ COMMANDS = {
     "generate": ("generate", "Write melodies as MIDI files."),
     "compare": ("compare", "The same melodies under several actors, side by side."),
     "transform": ("transform", "Your own melody, changed as little as rules need."),
+    "reroll": ("reroll", "Other melodies in place of yours, with some of its bars kept."),
     "reconstruct": ("reconstruct", "Encode your melodies, decode them, and compare."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "Rewards of MIDI files under rules."),
@@ -40,6 +41,7 @@ def main() -> None:
     """Melodies that satisfy your rules.
 
     \b
-    mc train-actor --rule cmajor --density 192 -o actors/mine
-    mc generate --actor actors/mine -n 16 -o out/ --plot
+    mc generate --scale D-dorian --density 48..80 -n 4 --plot -o out/
+    mc transform song.mid --key A-minor -o out.mid
+    mc studio
     """  # noqa: D301 (click wants the character)

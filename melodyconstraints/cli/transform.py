@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,13 @@ from melodyconstraints.cli._common import (
     seed_option,
     talk,
 )
-from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, melodies_of
+from melodyconstraints.cli._inputs import (
+    MIDI_FILE,
+    bars_text,
+    choice_options,
+    keep_bars_option,
+    melodies_of,
+)
 from melodyconstraints.cli._midi_results import (
     Export,
     MidiResult,
@@ -49,31 +54,6 @@ MOST_VARIATIONS = 15
 """A picture holds them and the original."""
 
 
-class BarsType(click.ParamType[frozenset[int]]):
-    """``1-4,9`` as a set of bars."""
-
-    name = "bars"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[int]:
-        """Parse, or fail with what is wanted."""
-        from melodyconstraints.melody.units import BARS
-
-        if isinstance(value, frozenset):
-            return value
-        bars: set[int] = set()
-        for part in str(value).split(","):
-            match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-            first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-            if not 1 <= first <= last <= BARS:
-                self.fail(f"{value!r}: write bars from 1 to {BARS} such as 1-4,9", param, ctx)
-            bars.update(range(first, last + 1))
-        if len(bars) == BARS:
-            self.fail(f"{value!r} keeps every bar: nothing is left to change", param, ctx)
-        return frozenset(bars)
-
-
 change_options = option_group(
     "change",
     dict,
@@ -86,12 +66,7 @@ change_options = option_group(
             help="Share of the way: 0 only reconstructs, 1 goes as far as the rules need, 2 "
             "beyond.",
         ),
-        "keep_bars": click.option(
-            "--keep-bars",
-            type=BarsType(),
-            default=frozenset(),
-            help="Bars of the 16, counted from 1, that stay note for note, such as 1-4,9.",
-        ),
+        "keep_bars": keep_bars_option,
         "variations": click.option(
             "--variations",
             type=click.IntRange(1, MOST_VARIATIONS),
@@ -321,6 +296,7 @@ def shortcoming(
 ) -> str:
     """Which rules the best melody does not satisfy, why where that is sure, and what to try."""
     from melodyconstraints.latent.satisfaction import SATISFIED
+    from melodyconstraints.workflows.editing import outside_notes
 
     bars = change["keep_bars"]
     unsatisfied = [
@@ -334,7 +310,7 @@ def shortcoming(
         outside = outside_notes(best.melody, bars, rule.pitch_classes)
         if outside:
             notes = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
-            text += f"; {_spans(bars)}, which stay, hold {notes}"
+            text += f"; {bars_text(bars)}, which stay, hold {notes}"
     if bars and not best.decoded:  # notes in them are all that is missing
         return f"{text}. Keep fewer bars"
     remedies = [
@@ -350,32 +326,3 @@ def shortcoming(
 def _scales(unsatisfied: Sequence[tuple[Rule, float]]) -> list[str]:
     """Scales that a melody may be moved into, of rules with a tonic."""
     return [rule.spec[6:] for rule, _ in unsatisfied if rule.spec.startswith("scale:")][:1]
-
-
-def outside_notes(
-    melody: Melody, bars: Collection[int], pitch_classes: frozenset[int] | None
-) -> int:
-    """Notes in some bars, from 1 to 16, that are not in a set; 0 without one."""
-    if pitch_classes is None:
-        return 0
-    from melodyconstraints.melody.units import STEPS_PER_BAR
-
-    return sum(
-        onset // STEPS_PER_BAR + 1 in bars and pitch % 12 not in pitch_classes
-        for onset, pitch in zip(melody.onsets.tolist(), melody.pitches.tolist(), strict=True)
-    )
-
-
-def _spans(bars: Collection[int]) -> str:
-    """Bars as they are asked for.
-
-    >>> _spans({1, 2, 3, 9}), _spans({4})
-    ('bars 1-3,9', 'bars 4')
-    """
-    spans: list[list[int]] = []
-    for bar in sorted(bars):
-        if spans and bar == spans[-1][-1] + 1:
-            spans[-1][1:] = [bar]
-        else:
-            spans.append([bar])
-    return "bars " + ",".join("-".join(map(str, span)) for span in spans)

@@ -20,7 +20,7 @@ INSIDE, OUTSIDE = "#1f4e79", "#d62728"
 _BAR_LINE, _FOUR_BAR_LINE = "#e6e6e6", "#b0b0b0"
 _MARGIN_SEMITONES = 2
 _MIN_SPAN_SEMITONES = 24
-_GAP_STEPS, _HALF_HEIGHT = 0.15, 0.45
+_EDGE_POINTS, _HALF_HEIGHT = 0.5, 0.5
 _ROLL_INCHES, _ALONE_INCHES = (6.4, 1.7), (7.0, 1.9)
 _MARGIN_INCHES = (0.3, 0.2, 0.1, 0.24)
 """Left, below, right and above a roll."""
@@ -51,8 +51,14 @@ def draw_piano_roll(
         INSIDE if pitch % 12 in allowed and agreeing[onset] else OUTSIDE
         for onset, pitch in zip(melody.onsets.tolist(), melody.pitches.tolist(), strict=True)
     ]
-    # One collection: a patch a note takes matplotlib a millisecond each.
-    notes = PolyCollection(list(_rectangles(melody)), facecolors=colors, edgecolors="none")
+    # One collection: a patch a note takes matplotlib a millisecond each. Edges in the colour of
+    # the paper tell repeated notes apart at any size.
+    notes = PolyCollection(
+        list(_rectangles(melody)),
+        facecolors=colors,
+        edgecolors=axes.get_facecolor(),
+        linewidths=_EDGE_POINTS,
+    )
     axes.add_collection(notes, autolim=False)
     axes.set_xlim(0, STEPS)
     axes.set_xticks(range(0, STEPS, 4 * STEPS_PER_BAR), [f"bar {bar}" for bar in (1, 5, 9, 13)])
@@ -64,8 +70,8 @@ def draw_piano_roll(
 
 
 def _rectangles(melody: Melody) -> NDArray[np.float64]:
-    """``(N, 4, 2)`` corners of the notes, a little shorter than these, to tell repeated ones."""
-    left, right = melody.onsets, melody.onsets + melody.durations - _GAP_STEPS
+    """``(N, 4, 2)`` corners of the notes."""
+    left, right = melody.onsets, melody.onsets + melody.durations
     bottom, top = melody.pitches - _HALF_HEIGHT, melody.pitches + _HALF_HEIGHT
     corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
     return np.stack([np.stack(corner, -1) for corner in corners], 1).astype(np.float64)

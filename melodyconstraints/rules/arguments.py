@@ -89,6 +89,9 @@ def parse_range(
     >>> parse_range("64..96", float, 0, 256, "notes")
     Range(low=64.0, high=96.0, floor=0, ceiling=256)
     """
+    dashed = re.fullmatch(r"(\d[\d.]*%?)-(\d[\d.]*%?)", text)
+    if dashed:
+        raise UsageError(f"write {dashed[1]}..{dashed[2]} for a range, got {shown(text)}")
     below, _, above = text.partition("..")
     if not below and not above:
         raise UsageError(f"{what} must be LOW..HIGH, LOW.. or ..HIGH, got {shown(text)}")

@@ -111,7 +111,8 @@ def assess(prior: Distribution) -> Verdict:
         )
     if prior.satisfied >= _USUAL:
         return Verdict("easy", True, f"easily learned: {share} of the melodies satisfy it already")
-    return Verdict("good", True, f"can be learned: {share} of the melodies satisfy it already")
+    text = f"can be learned: {share} of the melodies satisfy it by chance, which is a start"
+    return Verdict("good", True, text)
 
 
 def cost_of_training(speed: float) -> tuple[float, bool]:

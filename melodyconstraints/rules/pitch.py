@@ -136,6 +136,10 @@ def _note_rule(name: str, argument: str, which: str, order: slice) -> Rule:
 
 def _nearness(note: str) -> Numbers:
     """``(128,)`` reward of every pitch."""
+    if note == "tonic":
+        raise UsageError(
+            "name the note, such as D; cadence:D-dorian asks for a close on a scale's tonic"
+        )
     pitches, pitch_class = np.arange(128), parse_note_name(note)
     if pitch_class is None:
         return np.maximum(0, 1 - np.abs(pitches - parse_pitch(note)) / REACH)

@@ -176,12 +176,26 @@ def parse_scale(text: str) -> Scale | None:
     return None
 
 
+def _from_german(letter: str, sign: str | None, mode: str) -> str:
+    """A key by its German name.
+
+    >>> _from_german("H", None, "moll"), _from_german("B", None, "dur")
+    ('B-minor', 'Bb-major')
+    """
+    written = {"H": "B", "B": "Bb"}.get(letter.upper(), letter.upper())
+    sharp_or_flat = {None: "", "is": "#"}.get(sign, "b")
+    return f"{written}{sharp_or_flat}-{'major' if mode == 'dur' else 'minor'}"
+
+
 def nearest_scales(text: str) -> list[str]:
     """Names of the three scales nearest to a text, on its tonic where it begins with one.
 
     >>> nearest_scales("D-dorain"), nearest_scales("H-minor")
     (['D-dorian', 'D-dorian-b2', 'D-locrian'], ['G-minor', 'F-minor', 'E-minor'])
     """
+    german = re.fullmatch("([A-Ha-h])(is|e?s)?[-_ ]*(dur|moll)", text)
+    if german:
+        return [_from_german(*german.groups())]
     match = re.match("([A-Ga-g][#b]?)[-_ ]*(.*)", text)
     if match is None:
         every = [f"{tonic}-{name}" for tonic in "CDEFGAB" for name in _NAMES]

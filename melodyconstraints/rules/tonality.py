@@ -120,9 +120,10 @@ for _place, _text in _FILLED_IN.items():
 def _parse_scale(text: str) -> Scale:
     scale = parse_scale(text)
     if scale is None:
+        near = nearest_scales(text[:_LONGEST_NAME])
         raise UsageError(
-            f"no scale is called {shown(text)}; the nearest are "
-            f"{', '.join(nearest_scales(text[:_LONGEST_NAME]))}; see: mc rules show scale"
+            f"no scale is called {shown(text)}; the nearest {'are' if near[1:] else 'is'} "
+            f"{', '.join(near)}; see: mc rules show scale"
         )
     return scale
 

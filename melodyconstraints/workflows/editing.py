@@ -94,6 +94,16 @@ def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodie
     return Melodies(events)
 
 
+def outside_notes(
+    melody: Melody, bars: Collection[int], pitch_classes: Collection[int] | None
+) -> int:
+    """Notes in some bars, from 1 to 16, that are not in a set; 0 without one."""
+    if pitch_classes is None:
+        return 0
+    inside = np.isin(melody.pitch_classes, list(pitch_classes))
+    return int((np.isin(melody.onsets // STEPS_PER_BAR + 1, list(bars)) & ~inside).sum())
+
+
 def repeats_of(melody: Melody) -> list[int]:
     """For each bar the number, from 0, of the first bar that equals it.
 

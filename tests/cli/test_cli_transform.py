@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from melodyconstraints.cli import transform as module
+from melodyconstraints.cli._inputs import BarsType
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
@@ -319,15 +320,15 @@ def test_a_file_without_a_melody_writes_nothing(transform, make_midi, tmp_path):
     [("1-4,9", {1, 2, 3, 4, 9}), ("16", {16}), (" 2 , 2-3", {2, 3}), ("1-15", set(range(1, 16)))],
 )
 def test_lists_of_bars_by_hand(text, bars):
-    found = module.BarsType().convert(text, None, None)
+    found = BarsType().convert(text, None, None)
     assert found == bars
-    assert module.BarsType().convert(found, None, None) is found
+    assert BarsType().convert(found, None, None) is found
 
 
 @pytest.mark.parametrize("text", ["0", "17", "4-1", "1-", "-2", "1-4;9", "a", "", "1-17", "1,,2"])
 def test_other_lists_of_bars_are_refused(text):
     with pytest.raises(click.BadParameter, match="write bars from 1 to 16 such as 1-4,9"):
-        module.BarsType().convert(text, None, None)
+        BarsType().convert(text, None, None)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_a_melody_that_does_not_move_has_no_contour():
         ("final-note:", "a pitch is a MIDI number 0-127 or a note name .*, got ''"),
         ("first-note:H", "got 'H'"),
         ("compass:", "a range of pitches must be LOW..HIGH"),
+        ("final-note:tonic", "name the note, such as D; cadence:D-dorian asks for a close"),
         ("compass:C5..C4", "the lower bound first, got 'C5..C4'"),
         ("steps", "a share must be LOW..HIGH, LOW.. or ..HIGH, got ''"),
     ],

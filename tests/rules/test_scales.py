@@ -5,7 +5,7 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.rules.arguments import parse_pitch_classes
-from melodyconstraints.rules.scales import ALIASES, SCALES, Scale, parse_scale
+from melodyconstraints.rules.scales import ALIASES, SCALES, Scale, nearest_scales, parse_scale
 
 TONICS = {
     **{"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6},
@@ -274,3 +274,16 @@ def test_pitch_classes_are_parsed(text, classes):
 def test_what_is_no_pitch_class_is_named(text, part):
     with pytest.raises(UsageError, match=rf"numbers 0-11 or note names .* got '{part}.*' in '"):
         parse_pitch_classes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("H-moll", "B-minor"),
+        ("B-dur", "Bb-major"),
+        ("es-moll", "Eb-minor"),
+        ("Cis-dur", "C#-major"),
+    ],
+)
+def test_german_names_of_keys_are_told_in_english(text, meant):
+    assert nearest_scales(text) == [meant]

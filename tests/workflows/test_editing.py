@@ -9,6 +9,7 @@ from melodyconstraints.workflows.editing import (
     in_key,
     in_scale,
     key_of,
+    outside_notes,
     repeats_of,
     with_repeats,
 )
@@ -78,6 +79,13 @@ def test_minor_and_dorian_are_told_by_where_they_rest():
 def test_notes_go_to_the_nearest_of_a_set_the_lower_of_two():
     assert in_scale(tune_of([61, 66, 68]), {0, 2, 4, 7}).pitches.tolist() == [60, 67, 67]
     assert in_scale(tune_of([61]), None).pitches.tolist() == [61]
+
+
+def test_notes_outside_a_set_are_counted_in_some_bars():
+    tune = Melody.from_notes([(0, 4, 60), (4, 4, 61), (16, 4, 63), (33, 4, 66), (64, 4, 61)])
+    assert outside_notes(tune, {1, 3}, {0, 2, 4}) == 2
+    assert outside_notes(tune, range(1, 17), {0, 1}) == 2
+    assert outside_notes(tune, {1}, None) == 0
 
 
 def test_bars_repeat_the_first_that_equals_them_but_for_kept_ones():
