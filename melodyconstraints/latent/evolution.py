@@ -7,6 +7,9 @@ of dimensions, each of which is drawn anew, moved by sqrt(1 - b^2) z + b N(0, I)
 Crank-Nicolson; Cotter et al., "MCMC methods for functions", Statistical Science 2013) or taken
 from another member. All three leave N(0, I) as it is, so only the choice of the best leads away
 from the prior. Blocks that have helped any member are changed more often.
+
+Where some samples are preferred to others that satisfy the rewards as well, the search goes on a
+little from those that are not, and never gives up a satisfied reward for it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _MOST_BLOCKS = 8
 """Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
+_EXTRA_SHARE, _EXTRA_EACH = 0.5, 4
+"""Draws for preferred samples once enough are satisfied, at most: so many for each draw until
+then, or so many for each that is wanted if that is more."""
 
 
 class Population(NamedTuple):
@@ -38,13 +44,24 @@ class Population(NamedTuple):
         points: ``(N, Z)``.
         samples: ``N`` of them.
         rewards: ``(N, R)``.
+        preferences: ``(N,)``, ones where nothing is preferred.
         drawn: samples that were decoded for them.
     """
 
     points: Tensor
     samples: list[Any]
     rewards: Tensor
+    preferences: Tensor
     drawn: int
+
+    def of(self, rows: Tensor) -> Population:
+        """Those of some members, in their order; as many were drawn."""
+        return self._replace(
+            points=self.points[rows],
+            samples=[self.samples[row] for row in rows.tolist()],
+            rewards=self.rewards[rows],
+            preferences=self.preferences[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,7 @@ class EvolutionSearch:
         blocks: Sequence[slice],
         *,
         wanted: int | None = None,
+        preference: Callable[[Samples], Tensor] | None = None,
         generator: torch.Generator,
         callback: Callable[[int, int], None] | None = None,
     ) -> Population:
@@ -87,79 +105,111 @@ class EvolutionSearch:
             blocks: dimensions that are changed together; together all of them.
             wanted: from 1 to N; N if not given. A few members more than are wanted save the search
                 from its hardest ones.
+            preference: samples to ``(B,)`` numbers up to 1, which is preferred. Counts among
+                satisfied samples only; for it at most half as many are drawn as before, or four
+                for each that is wanted if that is more.
             callback: called with the number of satisfied members and of decoded samples.
 
         Returns:
-            The ``wanted`` best, in the order of their members.
+            The ``wanted`` best, in the order of their members: preferred ones that are satisfied,
+            then other satisfied ones, then the nearest to it.
         """
         wanted = len(z) if wanted is None else wanted
-        samples = decode(z)
-        found = Population(z.clone(), [samples[i] for i in range(len(z))], reward(samples), len(z))
+        draw = _Draw(decode, reward, preference)
+        found = draw(z.clone())
         offspring, in_vain = _Offspring(z, blocks, generator), 0
         tried = torch.zeros(len(z), dtype=torch.int64)
+        most, is_enough = self.draws * wanted, False
         while True:
             satisfied = self._satisfied(found.rewards)
-            missing = (~satisfied).nonzero()[:, 0]
+            preferred = satisfied & (found.preferences >= 1)
             if callback:
                 callback(int(satisfied.sum()), found.drawn)
-            left = self.draws * wanted - found.drawn
-            is_hopeless = in_vain >= max(self.patience, self.fresh) * len(missing)
-            if len(z) - len(missing) >= wanted or left < len(missing) or is_hopeless:
+            if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
+                is_enough = True
+                extra = max(int(_EXTRA_SHARE * found.drawn), _EXTRA_EACH * wanted)
+                most = min(most, found.drawn + extra)
+            missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
+            left = most - found.drawn
+            patience = max(self.patience, self.fresh) * len(missing)
+            is_hopeless = in_vain >= patience and not is_enough
+            if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
                 return self._best(found, wanted)
             each = max(1, min(self.batch, left) // len(missing))
             parents = missing.repeat_interleave(each)
-            points = offspring.of(found.points, parents, tried[parents] < self.fresh)
+            new = draw(offspring.of(found.points, parents, tried[parents] < self.fresh))
             tried[missing] += each
-            before = self._scores(found.rewards)
-            found = self._survivors(found, points, parents, decode, reward, offspring)
-            better = self._scores(found.rewards) > before
-            in_vain = 0 if better.any() else in_vain + len(points)
+            is_better = self._is_better(new, found.of(parents))
+            offspring.learn(is_better)
+            in_vain = 0 if is_better.any() else in_vain + len(parents)
+            found = self._survivors(found, new, parents)
 
     def _best(self, found: Population, wanted: int) -> Population:
-        satisfied, scores = self._satisfied(found.rewards), self._scores(found.rewards)
-        order = torch.where(satisfied, torch.inf, scores).argsort(descending=True, stable=True)
-        rows = order[:wanted].sort().values
-        samples = [found.samples[row] for row in rows.tolist()]
-        return Population(found.points[rows], samples, found.rewards[rows], found.drawn)
+        return found.of(self._order(found, descending=True)[:wanted].sort().values)
 
     def _satisfied(self, rewards: Tensor) -> Tensor:
         """``(N,)`` whether every reward is satisfied whose weight is not 0."""
         return (rewards[:, self._weights(rewards) > 0] >= SATISFIED).all(1)
 
-    def _survivors(
-        self,
-        before: Population,
-        points: Tensor,
-        parents: Tensor,
-        decode: Callable[[Tensor], Samples],
-        reward: Callable[[Samples], Tensor],
-        offspring: _Offspring,
-    ) -> Population:
+    def _survivors(self, before: Population, new: Population, parents: Tensor) -> Population:
         """The population with each member's best offspring, where it is no worse."""
-        samples = decode(points)
-        rewards = reward(samples)
-        scores, own = self._scores(rewards), self._scores(before.rewards)
-        offspring.learn(scores > own[parents])
-        after = before._replace(
-            points=before.points.clone(),
-            samples=list(before.samples),
-            rewards=before.rewards.clone(),
-            drawn=before.drawn + len(points),
+        after = Population(
+            before.points.clone(),
+            list(before.samples),
+            before.rewards.clone(),
+            before.preferences.clone(),
+            before.drawn + new.drawn,
         )
-        for row in scores.argsort(stable=True).tolist():  # the best comes last
-            member = int(parents[row])
-            if scores[row] >= own[member]:
-                after.points[member] = points[row]
-                after.samples[member] = samples[row]
-                after.rewards[member] = rewards[row]
+        is_worse = self._is_better(before.of(parents), new)
+        for row in self._order(new).tolist():  # the best comes last
+            if not is_worse[row]:
+                member = int(parents[row])
+                after.points[member] = new.points[row]
+                after.samples[member] = new.samples[row]
+                after.rewards[member] = new.rewards[row]
+                after.preferences[member] = new.preferences[row]
         return after
 
-    def _scores(self, rewards: Tensor) -> Tensor:
-        """``(B, R)`` rewards to the weighted sum of their logarithms, ``(B,)``."""
-        return rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
+    def _is_better(self, one: Population, other: Population) -> Tensor:
+        """``(N,)`` whether members are better than another population's."""
+        (score, preference), (score_of_other, its_preference) = map(self._merits, (one, other))
+        is_preferred = (score == score_of_other) & (preference > its_preference)
+        return (score > score_of_other) | is_preferred
+
+    def _order(self, found: Population, *, descending: bool = False) -> Tensor:
+        """``(N,)`` members from the worst to the best, or the other way round."""
+        score, preference = self._merits(found)
+        order = preference.argsort(stable=True, descending=descending)
+        return order[score[order].argsort(stable=True, descending=descending)]
+
+    def _merits(self, found: Population) -> tuple[Tensor, Tensor]:
+        """Two ``(N,)`` numbers: what counts first, and what counts among equals.
+
+        The weighted sum of the rewards' logarithms, 0 where they are satisfied; and the
+        preference, where they are.
+        """
+        rewards, satisfied = found.rewards, self._satisfied(found.rewards)
+        scores = rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
+        return scores.masked_fill(satisfied, 0), found.preferences.where(satisfied, 0)
 
     def _weights(self, rewards: Tensor) -> Tensor:
         return torch.tensor(self.weights or (1.0,) * rewards.shape[1], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Decodes points and measures the samples; see :meth:`EvolutionSearch.__call__`."""
+
+    decode: Callable[[Tensor], Samples]
+    reward: Callable[[Samples], Tensor]
+    preference: Callable[[Samples], Tensor] | None
+
+    def __call__(self, points: Tensor) -> Population:
+        """``(B, Z)`` points with their samples."""
+        samples, count = self.decode(points), len(points)
+        preferences = self.preference(samples) if self.preference else torch.ones(count)
+        listed = [samples[i] for i in range(count)]
+        return Population(points, listed, self.reward(samples), preferences, count)
 
 
 class _Offspring:

@@ -141,6 +141,7 @@ STANDALONE = tuple(
                 rhythm.min_length_rule,
                 LENGTHS | {"notes_per_bar"},
             ),
+            ("long-ending", "[BEATS]", "long-ending:1", rhythm.long_ending_rule, NOTHING),
             ("mean-length", "SIXTEENTHS", "mean-length:2..3", rhythm.mean_length_rule, NOTES),
             ("rests", "SHARE", "rests:10%..30%", rhythm.rests_rule, SILENCE),
             ("rhythm", "PATTERN", "rhythm:x..x..x.....x...", rhythm.rhythm_rule, NOTES | GROOVE),

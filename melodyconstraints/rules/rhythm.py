@@ -121,6 +121,34 @@ def mean_length_rule(name: str, argument: str) -> Rule:
     return range_rule(name, "mean length of the notes in sixteenths", bounds, mean_length)
 
 
+def long_ending_rule(name: str, argument: str) -> Rule:
+    """The last note starts on a beat and lasts at least BEATS beats, 1 where no number is given.
+
+    Mean of two: 1 - d / 2, d sixteenths in [0, 2] from its start to the nearest beat; and
+    min(1, its length / BEATS). BEATS from 0.25 to 64, whole sixteenths. The rhythm of an ending;
+    its pitch: final-note, cadence.
+    """
+    beats = parse_number(argument or "1")
+    least = beats * STEPS_PER_QUARTER
+    if not (1 <= least <= STEPS and least.is_integer()):
+        raise UsageError(
+            f"an ending lasts from 0.25 to {STEPS // STEPS_PER_QUARTER} beats in steps of 0.25, "
+            f"got {shown(argument)}"
+        )
+
+    def reward(melodies: Melodies) -> Numbers:
+        notes, endings = melodies.notes, np.zeros((2, len(melodies)))
+        after_beat = notes.onsets % STEPS_PER_QUARTER
+        off = np.minimum(after_beat, STEPS_PER_QUARTER - after_beat)
+        endings[0, notes.rows] = 1 - off / (STEPS_PER_QUARTER / 2)  # the last one written stays
+        endings[1, notes.rows] = np.minimum(1, notes.durations / least)
+        return endings.mean(axis=0)
+
+    unit = "beat" if beats == 1 else "beats"
+    what = f"the last note starts on a beat and lasts at least {beats:g} {unit}"
+    return Rule(name, reward, batched=True, description=what)
+
+
 def rests_rule(name: str, argument: str) -> Rule:
     """Share of the 16 bars that is silent.
 

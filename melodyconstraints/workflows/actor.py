@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
@@ -27,8 +27,9 @@ from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, PairConfig, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
+from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -71,6 +72,8 @@ _FEWEST_DRAWN = 32
 """Melodies drawn at a time, at least, while satisfying ones are looked for."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
+_EXTRA_SHARE = 0.5
+"""Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class MelodyActor(ActorCritic):
         temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
+        prefers: melodies to ``(B,)`` numbers up to 1, which is preferred among melodies that
+            satisfy every rule; None for no preference.
     """
 
     model: MelodyVAE
@@ -121,6 +126,7 @@ class MelodyActor(ActorCritic):
     form: str = AUTO
     scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
+    prefers: Callable[[Melodies], NDArray[np.float64]] | None = typicality
 
     def __repr__(self) -> str:
         names = ", ".join([*self.names, *self.learned]) or "no rule"
@@ -178,6 +184,9 @@ class MelodyActor(ActorCritic):
     ) -> tuple[Melodies, int]:
         """Draw until ``n`` melodies satisfy every rule whose weight is not 0.
 
+        Those that are preferred come before others: where there are too few of them, half as many
+        melodies are drawn again, at most.
+
         Args:
             options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
@@ -189,24 +198,40 @@ class MelodyActor(ActorCritic):
         """
         check_count(n)
         self.require_rules(self.asked)
-        sampling = self.sampling(options)
-        noise = derived_generator(SEARCH, sampling.seed)
-        generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
-        satisfying, drawn, count = [], 0, 0
-        while count < n:
-            if drawn >= (max_draws if count else max_draws * _HOPELESS_SHARE):
+        drawn, enough = 0, max_draws
+        events: list[Events] = []
+        places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
+        for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
+            rows = np.flatnonzero(satisfies_all(self.asked, melodies))
+            places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
+            preferred = np.append(preferred, self._is_preferred(melodies[rows]))
+            events.append(melodies.events[rows])
+            if len(places) >= n:
+                enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
+            if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
+                break
+            if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
                 raise TrainingError(
-                    f"{count} of {drawn} melodies satisfy every rule, {n} were wanted; "
+                    f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
                     "train the actor longer or ask for less"
                 )
-            z = next_points(self.model, max(n, _FEWEST_DRAWN), generator)
-            melodies = sampler.decode(self.shift(z, noise))
-            rows = np.flatnonzero(satisfies_all(self.asked, melodies))
-            last = rows[n - count - 1] + 1 if len(rows) >= n - count else len(melodies)
-            rows = rows[: n - count]
-            satisfying.append(melodies.events[rows])
-            drawn, count = drawn + int(last), count + len(rows)
-        return Melodies(np.concatenate(satisfying)), drawn
+        chosen = np.argsort(~preferred, stable=True)[:n]
+        last = places[chosen[-1]] + 1 if preferred[chosen].all() else drawn
+        return Melodies(np.concatenate(events)[np.sort(chosen)]), int(last)
+
+    def _batches(self, size: int, sampling: Sampling) -> Iterator[Melodies]:
+        """Melodies of the prior's next points, so many at a time, without an end."""
+        noise = derived_generator(SEARCH, sampling.seed)
+        generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
+        while True:
+            z = next_points(self.model, size, generator)
+            yield sampler.decode(self.shift(z, noise))
+
+    def _is_preferred(self, melodies: Melodies) -> NDArray[np.bool_]:
+        """``(B,)`` whether melodies are preferred; all where there is no preference."""
+        if self.prefers is None or not self.asked:
+            return np.ones(len(melodies), bool)
+        return self.prefers(melodies) >= 1
 
     def sampling(self, options: SamplingOptions) -> Sampling:
         """Sampling by options; the actor's own where none are given."""

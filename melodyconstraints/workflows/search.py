@@ -44,6 +44,9 @@ FEW = 0.5
 class SearchActor(MelodyActor):
     """Finds melodies for rules by a search of rewards, where an actor has learned to.
 
+    Of melodies that satisfy every rule it prefers typical ones: once enough satisfy every rule,
+    the search goes on for a while from those that are not typical.
+
     What the decoder draws is part of the points: an offspring differs from its parent in the
     blocks that were changed and in what follows from them, and in nothing else.
 
@@ -132,12 +135,14 @@ class SearchActor(MelodyActor):
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
             return finish(Melodies(torch.cat(drawn).cpu().numpy()))
 
+        prefers = self.prefers if self.asked else None
         found = replace(search, weights=tuple(self.weights))(
             decode,
             lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
             torch.cat([z, events.to(z)], 1),
             [*self.model.blocks, *_of_bars(self.model.latent_dim)],
             wanted=n,
+            preference=prefers and (lambda melodies: torch.from_numpy(prefers(melodies))),
             generator=generator,
             callback=self.callback if self.asked else None,
         )

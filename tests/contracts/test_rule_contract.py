@@ -93,6 +93,7 @@ WITNESSES = {
     ),
     "max-length": (lengths(4, 1), lengths(4, 4, 5), lengths(4, 5, 5)),
     "min-length": (lengths(2, 9), lengths(2, 2, 1), lengths(2, 1, 1)),
+    "long-ending": (lengths(2, 2, 4), lengths(4, 3), lengths(2, 1)),
     "mean-length": (lengths(2, 3), lengths(3, 4), lengths(8, 8)),
     "rests": (lengths(*[4] * 50), lengths(*[4] * 32), lengths(4)),
     "rhythm": (

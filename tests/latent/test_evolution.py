@@ -99,3 +99,53 @@ def test_the_same_seed_finds_the_same(seed):
     first, second = (evolve(EvolutionSearch(), above(2), points(6), seed) for _ in range(2))
     assert torch.equal(first.points, second.points)
     assert first.drawn == second.drawn
+
+
+def test_of_satisfied_samples_preferred_ones_are_returned_without_a_draw():
+    z = points(6)
+    prefer = lambda z: (z[:, 1] > z[:, 1].median()).double()  # noqa: E731
+    found = evolve(
+        EvolutionSearch(), lambda z: torch.ones(len(z), 1), z, wanted=3, preference=prefer
+    )
+    assert torch.equal(found.points, z[z[:, 1] > z[:, 1].median()])
+    assert (found.preferences == 1).all()
+    assert found.drawn == 6
+
+
+def test_the_search_goes_on_for_preferred_samples():
+    """Both dimensions above 1: a fortieth of the prior's points."""
+    z = points(12)
+    prefer = lambda z: (z[:, 1] / 2 + 0.5).clamp(max=1).double()  # noqa: E731
+    plain = evolve(EvolutionSearch(), above(1), z)
+    found = evolve(EvolutionSearch(), above(1), z, preference=prefer)
+    assert (found.points[:, 0] > 1).all()
+    assert (found.preferences == 1).sum() > (plain.points[:, 1] > 1).sum()
+    assert plain.drawn < found.drawn <= plain.drawn + max(plain.drawn // 2, 4 * 12)
+
+
+def test_no_satisfied_reward_is_given_up_for_a_preference():
+    """The preference is contrary to the reward: the end is bounded, and all are satisfied."""
+    z = points(8)
+    contrary = lambda z: (0.5 - z[:, 0]).clamp(0, 1).double()  # noqa: E731
+    plain = evolve(EvolutionSearch(), above(2), z)
+    found = evolve(EvolutionSearch(), above(2), z, preference=contrary)
+    assert (found.points[:, 0] > 2).all()
+    assert found.drawn <= plain.drawn + max(plain.drawn // 2, 4 * 8)
+
+
+def test_a_preference_asks_nothing_of_what_is_not_satisfied():
+    found = evolve(
+        EvolutionSearch(patience=32),
+        lambda z: torch.zeros(len(z), 1),
+        points(4),
+        preference=lambda z: z[:, 0].double(),
+    )
+    assert found.drawn == 4 + 4 * 32
+
+
+def test_draws_for_preferred_samples_are_draws_too():
+    z = points(4)
+    none = lambda z: torch.zeros(len(z))  # noqa: E731
+    search = EvolutionSearch(draws=2)
+    found = evolve(search, lambda z: torch.ones(len(z), 1), z, preference=none)
+    assert found.drawn == 2 * 4

@@ -57,6 +57,32 @@ def test_the_mean_length_is_that_of_sounding_sixteenths():
     assert [reward(spec, melody)[0] for spec in asked] == pytest.approx(rewards)
 
 
+@pytest.mark.parametrize(
+    ("onset", "length", "one_beat", "four_beats"),
+    [
+        (252, 4, 1, 1 / 2 + 1 / 8),
+        (240, 16, 1, 1),
+        (0, 3, 1 / 2 + 3 / 8, 1 / 2 + 3 / 32),
+        (1, 8, 3 / 4, 1 / 4 + 1 / 4),
+        (2, 16, 1 / 2, 1 / 2),
+        (255, 1, 1 / 4 + 1 / 8, 1 / 4 + 1 / 32),
+        (254, 2, 1 / 4, 1 / 16),
+    ],
+)
+def test_an_ending_is_long_and_on_a_beat(onset, length, one_beat, four_beats):
+    """The mean of how near its start is to a beat and of how much of its length it has."""
+    melody = notes((onset, length))
+    assert reward("long-ending:1", melody) == reward("long-ending", melody) == [one_beat]
+    assert reward("long-ending:4", melody) == [four_beats]
+
+
+def test_an_ending_is_the_last_note_alone():
+    assert reward("long-ending:0.5", notes((1, 1), (4, 2)), notes((0, 8), (13, 1))) == [1, 0.5]
+    assert find_rule("long-ending").description == (
+        "the last note starts on a beat and lasts at least 1 beat"
+    )
+
+
 def test_longest_and_shortest_are_allowed_themselves():
     melody = notes((0, 1), (1, 2), (3, 4), (7, 6))
     assert reward("max-length:4", melody) == [0.75]
@@ -97,6 +123,11 @@ def test_groove_is_the_statistic():
         ("rhythm:x..o", r"x for a note, \. for none, _ for either, got 4 in 'x\.\.o'"),
         ("rhythm:.._.", r"a rhythm has a note somewhere, write an x, got '\.\._\.'"),
         ("max-length:1/5", "a length is a number of sixteenths"),
+        ("long-ending:0", r"lasts from 0\.25 to 64 beats in steps of 0\.25, got '0'"),
+        ("long-ending:64.25", "got '64.25'"),
+        ("long-ending:0.3", "got '0.3'"),
+        ("long-ending:-1", "got '-1'"),
+        ("long-ending:a beat", r"a number is written 2, 2\.5 or -2\.5, got 'a beat'"),
         ("density:..", "density must be LOW..HIGH"),
     ],
 )

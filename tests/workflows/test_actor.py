@@ -213,7 +213,7 @@ def test_a_rule_of_weight_0_asks_nothing(model, tiny_recipe):
     assert actor.best == actor.records[-1].all_satisfied == 1
     assert actor.shortcoming is None
     assert [rule.name for rule in actor.asked] == ["density:1"]
-    assert actor.generate_satisfying(3)[1] == 3
+    assert replace(actor, prefers=None).generate_satisfying(3)[1] == 3
     evaluation = evaluate_actor(actor, 4)
     assert (evaluation.all_satisfied, evaluation.actor["half"].satisfied) == (1, 0)
     melody = Melody.from_notes([(0, 4, 60)])
@@ -444,7 +444,7 @@ def test_no_melody_is_nothing_to_ask_for(actor_for, n):
 
 @pytest.mark.parametrize("n", [1, 40])
 def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(actor_for, n):
-    actor = actor_for(starts_low, "density:252")
+    actor = replace(actor_for(starts_low, "density:252"), prefers=None)
     kept, drawn = actor.generate_satisfying(n, seed=3)
 
     generator = torch.Generator().manual_seed(derived_seed(POINTS, 3))
@@ -462,6 +462,28 @@ def test_only_satisfying_melodies_are_kept_and_all_draws_up_to_the_last_counted(
     assert len(places) == n
     assert np.array_equal(kept.events, everything.events[places])
     assert drawn == places[-1] + 1
+
+
+def ends_high(melodies):
+    """A preference that a random melody has every other time."""
+    return np.array([float(melody.pitches[-1] >= 64) for melody in melodies])
+
+
+def test_of_satisfying_melodies_preferred_ones_come_first(actor_for):
+    plain = replace(actor_for(starts_low), prefers=None)
+    every, _ = plain.generate_satisfying(40, seed=3)
+    kept, drawn = replace(plain, prefers=ends_high).generate_satisfying(4, seed=3)
+    assert np.array_equal(kept.events, every.events[ends_high(every) == 1][:4])
+    assert drawn > plain.generate_satisfying(4, seed=3)[1]
+
+
+def test_where_few_are_preferred_others_fill_up(actor_for):
+    plain = replace(actor_for(starts_low), prefers=None)
+    expected, drawn = plain.generate_satisfying(40, seed=3)
+    never = replace(plain, prefers=lambda melodies: np.zeros(len(melodies)))
+    kept, drawn_in_vain = never.generate_satisfying(40, seed=3)
+    assert np.array_equal(kept.events, expected.events)
+    assert 1.5 * drawn <= drawn_in_vain < 1.5 * drawn + 40  # whole batches
 
 
 def test_a_rule_that_is_never_satisfied_ends_after_a_tenth_of_the_draws_allowed(actor_for):

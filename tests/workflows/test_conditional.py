@@ -293,7 +293,7 @@ def test_melodies_are_decoded_from_shifted_points_of_the_prior(knobs):
 def test_only_satisfying_melodies_are_kept(knobs):
     kept, drawn = knobs.at(density=TINY_MODEL_DENSITY).generate_satisfying(3, seed=1)
     assert (kept.note_counts >= TINY_MODEL_DENSITY).all()
-    assert 3 <= drawn < 32
+    assert 3 <= drawn <= 32
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 """The staff generator's knobs: a scale holds for every note, and ranges are asked for in z."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
+from melodyconstraints.melody.metrics.typical import is_typical
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import LINES, TOKEN_HOLD, events_in_scale
 from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.workflows.actor import satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS
@@ -120,9 +124,35 @@ def test_any_other_rule_is_searched_for(knobs):
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
     assert told[-1][0] >= 3
     assert told[-1][1] > told[0][1] == 7  # four to spare
-    again, drawn = actor.generate_satisfying(3, seed=2)
-    assert np.array_equal(again.events, melodies.events)
+    again, drawn = actor.generate_satisfying(3, seed=2)  # draws more for typical ones
+    assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
+
+
+def test_a_rule_that_wants_a_drone_gets_it(knobs):
+    """None of it is typical; a search without the preference finds as many."""
+
+    def repeats(melody):
+        return (
+            min(1.0, float(np.mean(np.diff(melody.pitches) == 0)) / 0.7) if len(melody) > 1 else 0
+        )
+
+    actor = knobs.at(None, None, repeats)
+    found = actor.generate(3, seed=1)
+    assert satisfies_all(actor.rules, found).all()
+    assert not is_typical(found).any()
+
+
+def test_of_melodies_that_satisfy_a_rule_typical_ones_are_preferred(knobs):
+    """The same search, which goes on for a while; under no rule there is nothing to prefer."""
+    actor = knobs.at("A-blues")
+    plain = replace(actor, prefers=None).generate(6, seed=2)
+    preferred = actor.generate(6, seed=2)
+    assert satisfies_all(actor.rules, preferred).all()
+    assert is_typical(preferred).sum() > is_typical(plain).sum()
+    free = knobs.at()
+    same = replace(free, prefers=None).generate(2, seed=2)
+    assert np.array_equal(free.generate(2, seed=2).events, same.events)
 
 
 @pytest.mark.parametrize(
