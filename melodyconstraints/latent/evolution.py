@@ -32,9 +32,9 @@ _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _MOST_BLOCKS = 8
 """Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
-_EXTRA_SHARE, _EXTRA_EACH = 0.5, 4
+_EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
 """Draws for preferred samples once enough are satisfied, at most: so many for each draw until
-then, or so many for each that is wanted if that is more."""
+then, and from so many to so many for each that is wanted."""
 
 
 class Population(NamedTuple):
@@ -127,7 +127,8 @@ class EvolutionSearch:
                 callback(int(satisfied.sum()), found.drawn)
             if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
                 is_enough = True
-                extra = max(int(_EXTRA_SHARE * found.drawn), _EXTRA_EACH * wanted)
+                least, limit = _EXTRA_LEAST * wanted, _EXTRA_MOST * wanted
+                extra = min(max(int(_EXTRA_SHARE * found.drawn), least), limit)
                 most = min(most, found.drawn + extra)
             missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
             left = most - found.drawn
