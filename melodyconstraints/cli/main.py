@@ -14,7 +14,7 @@ COMMANDS = {
     "generate": ("generate", "Write melodies as MIDI files."),
     "compare": ("compare", "The same melodies under several actors, side by side."),
     "transform": ("transform", "Your own melody, changed as little as rules need."),
-    "reroll": ("reroll", "Other melodies in place of yours, with some of its bars kept."),
+    "reroll": ("reroll", "Others in place of your melody, with some bars kept."),
     "reconstruct": ("reconstruct", "Encode your melodies, decode them, and compare."),
     "interpolate": ("interpolate", "Write the melodies between two of yours."),
     "score": ("score", "Rewards of MIDI files under rules."),
