@@ -7,6 +7,7 @@ under a condition if labels are given (section 4).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -353,7 +354,7 @@ def _are_shares(shares: Tensor) -> bool:
 
 def _weights(weights: Sequence[float] | None, names: Sequence[str]) -> tuple[float, ...]:
     chosen = tuple(weights) if weights is not None else (1.0,) * len(names)
-    if len(chosen) != len(names) or min(chosen) < 0:
+    if len(chosen) != len(names) or not all(0 <= weight < math.inf for weight in chosen):
         raise UsageError(
             f"give a weight of at least 0 for each of {', '.join(names)}, got {list(chosen)}"
         )

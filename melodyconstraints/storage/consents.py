@@ -1,14 +1,17 @@
 """The user's consents to run files of code that folders name.
 
-A consent is the SHA-256 of a file's place and contents, a line in a small file among the user's
-data: an edited or copied file is asked about again. ``MELODYCONSTRAINTS_DATA`` chooses another
-folder than the system's for the user's data.
+A consent is the SHA-256 of a file's place and contents, and of those of the files beside it that
+it imports, a line in a small file among the user's data: where one of them was edited or copied,
+the user is asked again. ``MELODYCONSTRAINTS_DATA`` chooses another folder than the system's for
+the user's data.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,5 +42,30 @@ def _file() -> Path:
 
 
 def _digest(code: Path) -> str:
-    place = os.fsencode(code.resolve())
-    return hashlib.sha256(place + b"\0" + code.read_bytes()).hexdigest()
+    whole = hashlib.sha256()
+    for number, file in enumerate(_with_neighbours(code.resolve())):
+        whole.update(b"\0" * bool(number) + os.fsencode(file) + b"\0" + file.read_bytes())
+    return whole.hexdigest()
+
+
+def _with_neighbours(code: Path) -> list[Path]:
+    """A file and those beside it that it imports, and that these import, in a fixed order."""
+    found = [code]
+    for file in found:  # which grows meanwhile
+        for name in sorted(set(_imported(file))):
+            beside = [file.with_name(f"{name}.py"), *sorted((file.parent / name).rglob("*.py"))]
+            found += [one for one in beside if one.is_file() and one not in found]
+    return found
+
+
+def _imported(code: Path) -> Iterator[str]:
+    """First names of the modules that a file imports, anywhere in it; none of what is no Python."""
+    try:
+        tree = ast.parse(code.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.module):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module).partition(".")[0]

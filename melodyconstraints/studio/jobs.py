@@ -74,9 +74,9 @@ class Jobs:
         for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
             try:
                 job = Job(**json.loads(path.read_bytes()))
+                self._jobs[job.id] = job
             except (OSError, ValueError, TypeError):
                 continue
-            self._jobs[job.id] = job
             if job.state == RUNNING:
                 job.state, job.error = CUT_OFF, "the studio ended while this was running"
                 self._write(job)
@@ -92,8 +92,8 @@ class Jobs:
             if sum(one.kind == kind for one in running) >= MOST_AT_ONCE[kind]:
                 raise TooManyJobsError(f"another job is running ({kind}); cancel it, or wait")
             job = Job(secrets.token_hex(8), kind, title)
+            self._write(job)  # where that fails there is no job
             self._jobs[job.id] = job
-            self._write(job)
             for old in list(self._jobs)[:-MOST_KEPT]:
                 if self._jobs[old].state != RUNNING:
                     del self._jobs[old]

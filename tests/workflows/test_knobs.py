@@ -124,7 +124,7 @@ def test_any_other_rule_is_searched_for(knobs):
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
     assert told[-1][0] >= 3
     assert told[-1][1] > told[0][1] == 7  # four to spare
-    again, drawn = actor.generate_satisfying(3, seed=2)  # draws more for typical ones
+    again, drawn = actor.generate_satisfying(1, seed=2)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
 

@@ -88,6 +88,8 @@ FIFTHS = np.arange(12) * 7 % 12
 BRIGHTNESS = np.array([3, 0, 4, 1, 5, 2, 6])
 """Degrees of the major scale from the tonic of the brightest mode, lydian, to the darkest."""
 _RAREST = 1e-6
+_LEAST_SHARE = 1e-5
+"""Share of the melodies that may have any entry of a table, so that each can be encoded."""
 
 
 class Parts(NamedTuple):
@@ -414,16 +416,26 @@ def _equal_ranks(count: int) -> Tensor:
     return torch.from_numpy(np.linspace(0, 1, count + 1, dtype=np.float32))
 
 
+def _widened(bounds: Tensor) -> Tensor:
+    """``(n + 1,)`` bounds of which no two are equal, as those of rare places are in half precision.
+
+    >>> _widened(torch.tensor([0.0, 0.5, 1.0, 1.0])).diff().gt(0).all().item()
+    True
+    """
+    shares = bounds.double().diff().clamp(min=_LEAST_SHARE)
+    return F.pad(shares.cumsum(0) / shares.sum(), (1, 0))
+
+
 def _which(bounds: Tensor, ranks: Tensor) -> Ints:
     """``(B,)`` number of the interval between ``(n + 1,)`` bounds in which each rank lies."""
-    found = torch.searchsorted(bounds.double(), ranks.double(), right=True) - 1
+    found = torch.searchsorted(_widened(bounds), ranks.double(), right=True) - 1
     numbers: Ints = found.clamp(0, len(bounds) - 2).cpu().numpy()
     return numbers
 
 
 def _between(bounds: Tensor, numbers: Ints, shares: Tensor) -> Tensor:
     """``(B,)`` ranks at shares in [0, 1] of the intervals of these numbers."""
-    bounds, index = bounds.double(), torch.from_numpy(numbers).to(bounds.device)
+    bounds, index = _widened(bounds), torch.from_numpy(numbers).to(bounds.device)
     return bounds[index] + (bounds[index + 1] - bounds[index]) * shares
 
 
