@@ -59,7 +59,7 @@ def _with_neighbours(code: Path) -> list[Path]:
 
 
 def _imported(code: Path) -> Iterator[str]:
-    """First names of the modules that a file imports, anywhere in it; none of what is no Python."""
+    """First names of the modules that a file imports, anywhere in it; none if it is no Python."""
     try:
         tree = ast.parse(code.read_bytes())
     except (SyntaxError, ValueError):

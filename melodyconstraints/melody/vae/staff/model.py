@@ -417,7 +417,7 @@ def _equal_ranks(count: int) -> Tensor:
 
 
 def _widened(bounds: Tensor) -> Tensor:
-    """``(n + 1,)`` bounds of which no two are equal, as those of rare places are in half precision.
+    """``(n + 1,)`` bounds of which no two are equal, as those of rare places are in float16.
 
     >>> _widened(torch.tensor([0.0, 0.5, 1.0, 1.0])).diff().gt(0).all().item()
     True
