@@ -105,6 +105,7 @@ def scale_rule(name: str, argument: str) -> Rule:
         f"than {scale.tonic}",
         pitch_classes=scale.pitch_classes,
         key=scale.key,
+        tonic=scale.tonic,
     )
 
 
@@ -165,7 +166,7 @@ def cadence_rule(name: str, argument: str) -> Rule:
         return closes.mean(axis=0)
 
     what = f"the melody ends on {scale.tonic}, reached by step or from the fifth"
-    return Rule(name, reward, batched=True, description=what, key=scale.key)
+    return Rule(name, reward, True, description=what, key=scale.key, tonic=scale.tonic)
 
 
 def _approaches(scale: Scale) -> Numbers:
@@ -218,7 +219,7 @@ def key_rule(name: str, argument: str) -> Rule:
         return np.where(moving, (1 - behind / 2).clip(0, 1), 0)
 
     what = f"the key is {argument}"
-    return Rule(name, reward, batched=True, description=what, key=scale.key)
+    return Rule(name, reward, True, description=what, key=scale.key, tonic=scale.tonic)
 
 
 def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
