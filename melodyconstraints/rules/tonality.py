@@ -15,6 +15,7 @@ from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, sca
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
+    german_hint,
     parse_number,
     parse_pitch_classes,
     parse_range,
@@ -25,7 +26,13 @@ from melodyconstraints.rules.arguments import (
 from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
 from melodyconstraints.rules.rhythm import on_beat
-from melodyconstraints.rules.scales import SCALES, Scale, nearest_scales, parse_scale
+from melodyconstraints.rules.scales import (
+    SCALES,
+    Scale,
+    english_scale,
+    nearest_scales,
+    parse_scale,
+)
 
 KRUMHANSL_KESSLER = np.array(
     [
@@ -122,10 +129,20 @@ def _parse_scale(text: str) -> Scale:
     scale = parse_scale(text)
     if scale is None:
         raise UsageError(
-            f"no scale is called {shown(text)}; the nearest are "
-            f"{', '.join(nearest_scales(text[:_LONGEST_NAME]))}; see: mc rules show scale"
+            f"no scale is called {shown(text)}; {_remedy(text[:_LONGEST_NAME])}; "
+            "see: mc rules show scale"
         )
     return scale
+
+
+def _remedy(text: str) -> str:
+    """What to write in place of a wrong name of a scale."""
+    english, nearest = english_scale(text), nearest_scales(text)
+    if english:
+        return f"in English it is {english}"
+    if nearest:
+        return f"the nearest are {', '.join(nearest)}"
+    return "write a tonic and a name, such as C-major or D-dorian"
 
 
 def _tonic_fit(weights: Numbers, scale: Scale) -> Numbers:
@@ -210,7 +227,11 @@ def key_rule(name: str, argument: str) -> Rule:
     """
     scale = parse_scale(argument) or parse_scale(f"{argument}-major")
     if scale is None or scale.name not in ("major", "minor"):
-        raise UsageError(f"a key is written C-major, C, A-minor or Am, got {shown(argument)}")
+        english = english_scale(argument[:_LONGEST_NAME])
+        raise UsageError(
+            f"a key is written C-major, C, A-minor or Am, got {shown(argument)}"
+            + (f"; in English it is {english}" if english else "")
+        )
     wanted = scale.tonic + 12 * (scale.name == "minor")
 
     def reward(melodies: Melodies) -> Numbers:
@@ -280,7 +301,7 @@ def _parse_chord(text: str) -> Chord:
     if chord is None:
         raise UsageError(
             f"a chord is a root and one of maj, {', '.join(filter(None, QUALITIES))}, got "
-            f"{shown(text)}"
+            f"{shown(text)}{german_hint(text, lambda name: parse_chord(name) is not None)}"
         )
     return chord
 
