@@ -37,9 +37,11 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="mc", message="%(prog)s %(version)s")
 def main() -> None:
-    """Melodies that satisfy your rules.
+    """Melodies that satisfy your rules: one voice, 16 bars of 4/4.
 
     \b
-    mc train-actor --rule cmajor --density 192 -o actors/mine
-    mc generate --actor actors/mine -n 16 -o out/ --plot
+    mc generate --scale D-dorian --form AABA -n 4 --plot -o out/
+    mc generate --rule chords:C,Am,F,G,60% -n 4 -o chords/
+    mc train-actor --rule cmajor --density 192 -o actors/dense
+    mc generate --actor actors/dense -n 64 -o dense/
     """  # noqa: D301 (click wants the character)

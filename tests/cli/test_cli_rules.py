@@ -67,7 +67,8 @@ def test_show_explains_a_rule_of_the_library(mc):
         "min(1, notes / LOW), Engel et al. (2018), equation 4; above the range (256 - notes) /\n"
         "(256 - HIGH). Bounds in [0, 256]. Silence is satisfied where LOW is 0 or none.\n"
         "\n"
-        "for example: mc train-actor --rule density:192\n"
+        "for example: mc generate --rule density:192\n"
+        "many, at once: mc train-actor --rule density:192 -o actors/mine\n"
     )
 
 
