@@ -118,9 +118,7 @@ def test_german_names_are_known_by_their_english_ones(german, english):
     assert parse_scale(english) is not None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "dur", "moll", "X-dur", "H-wide", "half", "C-major"]
-)
+@pytest.mark.parametrize("text", ["", "dur", "moll", "X-dur", "H-wide", "half", "C-major"])
 def test_other_texts_have_no_english_name(text):
     assert english_scale(text) is None
 
