@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._common import option_group, tempo_option
-from melodyconstraints.cli._output import PICTURE, remove_earlier, write_manifest
+from melodyconstraints.cli._output import (
+    MANIFEST,
+    PICTURE,
+    PICTURES,
+    remove_earlier,
+    write_manifest,
+)
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.performance import FLAT, STRAIGHT, VELOCITIES, Performance
 from melodyconstraints.melody.units import DEFAULT_TEMPO
@@ -213,6 +219,7 @@ def write_results(
     seed: int,
     plot: bool,
     pitch_classes: Collection[int] | None = None,
+    tonic: int | None = None,
     columns: int = 2,
     same_pitches: bool = False,
 ) -> None:
@@ -222,6 +229,7 @@ def write_results(
         seed: of the velocities' chance.
         plot: whether the picture is drawn.
         pitch_classes: notes outside them are drawn in another colour.
+        tonic: pitch class whose lines are tinted.
         columns, same_pitches: see :func:`.plot_melodies`.
     """
     from melodyconstraints.melody.midi.writing import write_arrangement
@@ -242,6 +250,7 @@ def write_results(
             picture,
             titles=[result.title for result in results],
             pitch_classes=pitch_classes,
+            tonic=tonic,
             columns=columns,
             same_pitches=same_pitches,
         )
@@ -250,6 +259,29 @@ def write_results(
     if export.scores:  # last: only they cannot hold every melody
         for path, arrangement in alone.items():
             write_arrangement(arrangement, path.with_suffix(_SCORE))
+
+
+def what_was_written(folder: Path, count: int, export: Export, *, plot: bool) -> str:
+    """What a run has just written, in one line.
+
+    ``4 MIDI files in out; beside them 4 WAV files, melodies.png, manifest.json``
+
+    Args:
+        count: of its melodies.
+        plot: whether the picture is drawn.
+    """
+    many = "s" if count > 1 else ""
+    pictures = sorted(path.name for path in folder.glob(PICTURES)) if plot else []
+    beside = [
+        *([f"{count} WAV file{many}"] if export.wav else []),
+        *([f"{count} MusicXML file{many}"] if export.scores else []),
+        *(path.name for path in export.of_all(folder / PICTURE)),
+        *([f"{pictures[0]} to {pictures[-1]}"] if len(pictures) > 1 else pictures),
+        MANIFEST,
+    ]
+    return f"{count} MIDI file{many} in {folder}; beside {'them' if many else 'it'} " + ", ".join(
+        beside
+    )
 
 
 def _arrangement(results: Mapping[Path, MidiResult], performance: Performance) -> Arrangement:

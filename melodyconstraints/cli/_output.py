@@ -18,7 +18,8 @@ _NO_FOLDERS = {*MIDI_SUFFIXES, ".musicxml", ".dawproject"}
 """How no new folder's name ends: a file was meant."""
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
-_PICTURES = "melodies*.png"
+PICTURES = "melodies*.png"
+"""Pattern of the pictures of a run, which are several where there are many melodies."""
 
 plot_option = click.option("--plot", is_flag=True, help="Write piano rolls beside the MIDI files.")
 overwrite_option = click.option(
@@ -52,7 +53,7 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
         raise click.UsageError(message) from error
     if not overwrite:
         raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
-    return [*files, *output.glob(_PICTURES), output / MANIFEST]
+    return [*files, *output.glob(PICTURES), output / MANIFEST]
 
 
 def _files(entry: dict[str, Any]) -> list[str]:

@@ -7,7 +7,9 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -57,6 +59,22 @@ class CommandTable(click.Group):
         """Names in the order of use."""
         return list(self.rows)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse options; of known ones only near names are suggested for a wrong one."""
+        with _near_options():
+            return super().make_context(*args, **extra)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; for a wrong name the nearest ones of the table are suggested."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(
+                error.command_name, error.message, possibilities=self.rows, ctx=ctx
+            ) from error
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command's module."""
         if cmd_name not in self.rows:
@@ -73,7 +91,7 @@ class CommandTable(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors of the toolkit end it with their exit code."""
         try:
-            with extras_explained():
+            with extras_explained(), _near_options():
                 return super().invoke(ctx)
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
@@ -85,6 +103,22 @@ class CommandTable(click.Group):
             place = f"{error.filename}: " if error.filename else ""
             message = _harmless(f"{place}{error.strerror or error}")
             raise click.ClickException(message) from error
+
+
+@contextmanager
+def _near_options() -> Iterator[None]:
+    """Suggest for an unknown option only names that are near it without their dashes.
+
+    With them click takes ``--help`` for near to ``--tempo``.
+    """
+    try:
+        yield
+    except click.NoSuchOption as error:
+        names = {name.lstrip("-"): name for name in error.possibilities or ()}
+        near = [names[one] for one in get_close_matches(error.option_name.lstrip("-"), names)]
+        raise click.NoSuchOption(
+            error.option_name, error.message, possibilities=near, ctx=error.ctx
+        ) from error
 
 
 def _harmless(message: str) -> str:

@@ -99,6 +99,7 @@ def command(
         **playback,
     }
     scales = {actor.pitch_classes for actor in actors} - {None}
+    tonics = {actor.tonic for actor in actors} - {None}
     whole = write_run(
         [_result(*one, entry, playback) for one, entry in zip(drawn, entries, strict=True)],
         entries,
@@ -108,6 +109,7 @@ def command(
         earlier=earlier,
         plot=True,
         pitch_classes=scales.pop() if len(scales) == 1 else None,
+        tonic=tonics.pop() if len(tonics) == 1 else None,
         columns=len(columns),
         same_pitches=True,
     )

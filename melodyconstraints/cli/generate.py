@@ -17,15 +17,15 @@ from melodyconstraints.cli._midi_results import (
     export_options,
     numbered,
     playback_options,
+    what_was_written,
     write_run,
 )
 from melodyconstraints.cli._output import (
-    PICTURE,
     earlier_run,
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.storage.text import counted, printable
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
@@ -95,17 +95,13 @@ def command(
         **asdict(how),
         **playback,
         "drawn": drawn,
-        "key": actor.key if actor else None,
+        "key_signature": actor.key if actor else None,
         "chords": actor.chords if actor else (),
     }
     for rule in actor.missing_rules if actor else []:
         click.echo(f"Warning: {printable(rule.why)}", err=True)
     satisfied = _write(melodies, output, facts, actor, export, plot=plot, earlier=earlier)
-    beside = _beside(export.beside(numbered(output, "melody", count), output / PICTURE))
-    pictures = [path.name for path in sorted(output.glob("melodies*.png"))] if plot else []
-    others = ", ".join([*pictures, *beside])
-    files = f"{counted(count, 'MIDI file', 'MIDI files')} in {output}"
-    talk().print(f"{files}; beside them {others}" if others else files)
+    talk().print(what_was_written(output, count, export, plot=plot))
     if satisfied is not None and not only_satisfying:
         context.exit(0 if _say_satisfied(satisfied, count, allow_none) else 1)
 
@@ -120,21 +116,6 @@ def _draw(
         melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
     talk().print(f"{count} satisfying melodies among {drawn} drawn")
     return melodies, drawn
-
-
-def _beside(files: Sequence[Path]) -> list[str]:
-    """Names of single files, and how many there are of a kind.
-
-    >>> _beside([Path("a.wav"), Path("b.wav"), Path("melodies.musicxml")])
-    ['2 .wav files', 'melodies.musicxml']
-    """
-    kinds: dict[str, list[str]] = {}
-    for file in files:
-        kinds.setdefault(file.suffix, []).append(file.name)
-    return [
-        names[0] if len(names) == 1 else f"{len(names)} {suffix} files"
-        for suffix, names in kinds.items()
-    ]
 
 
 def _say_satisfied(satisfied: int, count: int, allow_none: bool) -> bool:
@@ -172,7 +153,8 @@ def _write(
     wanted = actor.asked if actor else []
     counts = bool(wanted) and all(rule in rules for rule in wanted)
     asked = [rule in wanted for rule in rules]
-    played = {key: facts[key] for key in ("tempo", "program", "key", "chords")}
+    played = {fact: facts[fact] for fact in ("tempo", "program", "chords")}
+    played["key"] = facts["key_signature"]
     entries: list[dict[str, Any]] = []
     results = []
     for melody, path, own in zip(
@@ -186,8 +168,6 @@ def _write(
         title = ", ".join(f"{name} {value:.3g}" for name, value in by_name.items())
         title = f"{path.stem}: {len(melody)} notes" + (f"; {title}" if title else "")
         results.append(MidiResult(melody, path, title, **played))
-    scale = actor.pitch_classes if actor else None
-    write_run(
-        results, entries, output, facts, export, earlier=earlier, plot=plot, pitch_classes=scale
-    )
+    drawn = {"pitch_classes": actor.pitch_classes, "tonic": actor.tonic} if actor else {}
+    write_run(results, entries, output, facts, export, earlier=earlier, plot=plot, **drawn)
     return sum(entry["satisfied"] for entry in entries) if counts else None

@@ -38,10 +38,11 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="mc", message="%(prog)s %(version)s")
 def main() -> None:
-    """Melodies that satisfy your rules.
+    """Melodies that satisfy your rules: one voice, 16 bars of 4/4.
 
     \b
-    mc generate --scale D-dorian --density 48..80 -n 4 --plot -o out/
+    mc generate --scale D-dorian --form AABA -n 4 --plot -o out/
     mc transform song.mid --key A-minor -o out.mid
-    mc studio
+    mc train-actor --rule cmajor --density 192 -o actors/dense
+    mc generate --actor actors/dense -n 64 -o dense/
     """  # noqa: D301 (click wants the character)

@@ -110,10 +110,14 @@ def command(
     others = _draw(actor or model, found.melody, count, keep_bars, strength, sampling)
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
     entries = _entries(others, list(numbered(output, "melody", count)), actor)
+    written: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}
+    shown: dict[str, Any] = (
+        {"pitch_classes": actor.pitch_classes, "tonic": actor.tonic} if actor else {}
+    )
     results = [MidiResult(found.melody, output / ORIGINAL, "original", **played)]
     for melody, entry in zip(others, entries, strict=True):
         title = f"{Path(entry['file']).stem}: {len(melody)} notes"
-        results.append(MidiResult(melody, output / entry["file"], title, **played))
+        results.append(MidiResult(melody, output / entry["file"], title, **played, **written))
     facts = {
         "model": model.fingerprint,
         "rules": actor.names if actor else [],
@@ -127,7 +131,7 @@ def command(
         *(results, entries, output, facts, export),
         earlier=[*earlier, *([output / ORIGINAL] if earlier else [])],
         plot=plot,
-        pitch_classes=actor.pitch_classes if actor else None,
+        **shown,
     )
     if as_json:
         print_json(whole)

@@ -78,6 +78,7 @@ def show_rule(rule: str, as_json: bool) -> None:
             click.echo(f"{written}\n{row.summary}\n")
             click.echo(fill(row.formula, 88, break_long_words=False, break_on_hyphens=False))
             click.echo(f"\nfor example: mc generate --rule {row.example}")
+            click.echo(f"many, at once: mc train-actor --rule {row.example} -o actors/mine")
             return
     found = find_rule(rule)
     if as_json:

@@ -154,8 +154,13 @@ def command(
     transformed = _transform(actor, melody, change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
-    seed, scale = change["seed"], actor.pitch_classes
-    write_results(results, target.picture, export, seed=seed, plot=True, pitch_classes=scale)
+    write_results(
+        *(results, target.picture, export),
+        seed=change["seed"],
+        plot=True,
+        pitch_classes=actor.pitch_classes,
+        tonic=actor.tonic,
+    )
     if as_json:
         facts = _facts(actor, change) | _source(file, found, target) | export.facts(beside)
         print_json(facts | {"melodies": rows})
@@ -230,7 +235,7 @@ def _results(
 
 def _facts(actor: MelodyActor, change: Mapping[str, Any]) -> dict[str, Any]:
     facts = {key: change[key] for key in ("seed", "strength")}
-    facts |= {"keep_bars": sorted(change["keep_bars"]), "key": actor.key}
+    facts |= {"keep_bars": sorted(change["keep_bars"]), "key_signature": actor.key}
     return {"model": actor.model.fingerprint, "rules": actor.names, **facts}
 
 

@@ -34,10 +34,14 @@ def form_of(text: str) -> Tensor | None:
     if text == NONE:
         return torch.full((BARS,), FRESH)
     sections = re.findall(r"[A-Za-z]'?", text)
-    if "".join(sections) != text or len(sections) not in (1, 2, 4, 8, 16):
+    if "".join(sections) != text or not sections:
         raise UsageError(
-            f"a form is {AUTO}, {NONE}, or 1, 2, 4, 8 or 16 letters such as AABA or ABA'C, "
-            f"got {text!r}"
+            f"a form is {AUTO}, {NONE}, or letters such as AABA or ABA'C, got {text!r}"
+        )
+    if BARS % len(sections):
+        raise UsageError(
+            f"the letters of a form divide {BARS} bars evenly: 1, 2, 4, 8 or 16 letters, such as "
+            f"AABA; got {len(sections)}, {text!r}"
         )
     size = BARS // len(sections)
     form, first = [], {}

@@ -17,13 +17,19 @@ from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.storage.files import write_atomically
 
 INSIDE, OUTSIDE = "#1f4e79", "#d62728"
+TONIC_LINE = "#e3ecf5"
 _BAR_LINE, _FOUR_BAR_LINE = "#e6e6e6", "#b0b0b0"
 _MARGIN_SEMITONES = 2
 _MIN_SPAN_SEMITONES = 24
-_EDGE_POINTS, _HALF_HEIGHT = 0.5, 0.5
-_ROLL_INCHES, _ALONE_INCHES = (6.4, 1.7), (7.0, 1.9)
-_MARGIN_INCHES = (0.3, 0.2, 0.1, 0.24)
+_HALF_HEIGHT = 0.45
+_DOTS_PER_INCH = 128
+_STEP_PIXELS = 3
+"""Whole pixels a sixteenth: the gaps between notes fall on pixels and stay."""
+_GAP_STEPS, _SHORTEST_GAP_STEPS = 2 / _STEP_PIXELS, 1 / _STEP_PIXELS
+"""Behind a note, and behind one of a single sixteenth, which would be a dot else."""
+_MARGIN_PIXELS = (40, 26, 12, 31)
 """Left, below, right and above a roll."""
+_ROLL_PIXELS = (_MARGIN_PIXELS[0] + STEPS * _STEP_PIXELS + _MARGIN_PIXELS[2], 218)
 ROLLS_PER_PICTURE = 16
 
 
@@ -32,18 +38,23 @@ def draw_piano_roll(
     melody: Melody,
     *,
     pitch_classes: Collection[int] | None = None,
+    tonic: int | None = None,
     other: Melody | None = None,
     beside: Sequence[Melody] = (),
 ) -> None:
     """Draw one melody; notes outside ``pitch_classes`` are red.
 
     Args:
+        tonic: pitch class in [0, 11] whose lines are tinted; None for none.
         beside: melodies whose pitches are shown as well, so that all can stand side by side.
         other: a melody to compare with: notes that it does not have, pitch and step, are red too,
             and it stands beside this one.
     """
     low, high = _pitch_limits([melody, *beside] if other is None else [melody, other, *beside])
     octaves = [pitch for pitch in range(0, 128, 12) if low < pitch < high]
+    if tonic is not None:
+        tinted = [pitch for pitch in range(tonic, 128, 12) if low < pitch < high]
+        axes.add_collection(_pitch_lines(tinted), autolim=False)
     axes.add_collection(_grid(low, high, octaves), autolim=False)
     allowed = range(12) if pitch_classes is None else pitch_classes
     agreeing = melody.events == (melody if other is None else other).events
@@ -51,14 +62,8 @@ def draw_piano_roll(
         INSIDE if pitch % 12 in allowed and agreeing[onset] else OUTSIDE
         for onset, pitch in zip(melody.onsets.tolist(), melody.pitches.tolist(), strict=True)
     ]
-    # One collection: a patch a note takes matplotlib a millisecond each. Edges in the colour of
-    # the paper tell repeated notes apart at any size.
-    notes = PolyCollection(
-        list(_rectangles(melody)),
-        facecolors=colors,
-        edgecolors=axes.get_facecolor(),
-        linewidths=_EDGE_POINTS,
-    )
+    # One collection: a patch a note takes matplotlib a millisecond each.
+    notes = PolyCollection(list(_rectangles(melody)), facecolors=colors, edgecolors="none")
     axes.add_collection(notes, autolim=False)
     axes.set_xlim(0, STEPS)
     axes.set_xticks(range(0, STEPS, 4 * STEPS_PER_BAR), [f"bar {bar}" for bar in (1, 5, 9, 13)])
@@ -70,11 +75,21 @@ def draw_piano_roll(
 
 
 def _rectangles(melody: Melody) -> NDArray[np.float64]:
-    """``(N, 4, 2)`` corners of the notes."""
-    left, right = melody.onsets, melody.onsets + melody.durations
+    """``(N, 4, 2)`` corners of the notes, a little shorter than these, to tell repeated ones."""
+    gaps = np.where(melody.durations > 1, _GAP_STEPS, _SHORTEST_GAP_STEPS)
+    left, right = melody.onsets, melody.onsets + melody.durations - gaps
     bottom, top = melody.pitches - _HALF_HEIGHT, melody.pitches + _HALF_HEIGHT
     corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
     return np.stack([np.stack(corner, -1) for corner in corners], 1).astype(np.float64)
+
+
+def _pitch_lines(pitches: Sequence[int]) -> PolyCollection:
+    """A band as high as a semitone, from the first step to the last, for each pitch."""
+    bands = [
+        [(0, pitch - 0.5), (STEPS, pitch - 0.5), (STEPS, pitch + 0.5), (0, pitch + 0.5)]
+        for pitch in pitches
+    ]
+    return PolyCollection(bands, facecolors=TONIC_LINE, edgecolors="none", zorder=-1)
 
 
 def _grid(low: float, high: float, octaves: Sequence[int]) -> LineCollection:
@@ -93,6 +108,7 @@ def plot_melodies(
     *,
     titles: Sequence[str] | None = None,
     pitch_classes: Collection[int] | None = None,
+    tonic: int | None = None,
     others: Sequence[Melody | None] | None = None,
     columns: int = 2,
     same_pitches: bool = False,
@@ -101,6 +117,7 @@ def plot_melodies(
     """Write piano rolls, ``columns`` side by side, at most 16 to a picture, or one row.
 
     Args:
+        tonic: pitch class whose lines are tinted in every roll.
         others: for each melody one to compare it with, or None; see :func:`draw_piano_roll`.
         same_pitches: whether the rolls of a row show the same pitches.
         upside_down: a line at the foot of each picture that is not read by accident.
@@ -121,6 +138,7 @@ def plot_melodies(
             page,
             titles[part] if titles else None,
             pitch_classes,
+            tonic,
             others[part] if others else [None] * len(whole[part]),
             columns,
             same_pitches,
@@ -134,6 +152,7 @@ def _plot_page(
     path: Path,
     titles: Sequence[str] | None,
     pitch_classes: Collection[int] | None,
+    tonic: int | None,
     others: Sequence[Melody | None],
     columns: int,
     same_pitches: bool,
@@ -141,9 +160,8 @@ def _plot_page(
 ) -> None:
     columns = min(columns, max(len(melodies), 1))
     rows = max(-(-len(melodies) // columns), 1)
-    figure = Figure(figsize=(_ROLL_INCHES[0] * columns, _ROLL_INCHES[1] * rows))
+    figure = _figure(rows, columns)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    _spread(figure, rows, columns, _ROLL_INCHES)
     for index, axes in enumerate(grid):
         if index >= len(melodies):
             axes.set_axis_off()
@@ -153,6 +171,7 @@ def _plot_page(
             axes,
             melodies[index],
             pitch_classes=pitch_classes,
+            tonic=tonic,
             other=others[index],
             beside=melodies[first : first + columns] if same_pitches else (),
         )
@@ -164,30 +183,35 @@ def _plot_page(
 
 def piano_roll_png(melody: Melody) -> bytes:
     """One melody as the bytes of a PNG."""
-    figure = Figure(figsize=_ALONE_INCHES)
+    figure = _figure(1, 1)
     draw_piano_roll(figure.subplots(), melody)
-    _spread(figure, 1, 1, _ALONE_INCHES)
     return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
     return buffer.getvalue()
 
 
-def _spread(figure: Figure, rows: int, columns: int, roll: tuple[float, float]) -> None:
-    """Margins for labels and titles; a layout engine would draw everything twice to find them."""
-    width, height = roll[0] * columns, roll[1] * rows
-    left, bottom, right, top = _MARGIN_INCHES
+def _figure(rows: int, columns: int) -> Figure:
+    """A figure for so many rolls, with margins for labels and titles.
+
+    A layout engine would draw everything twice to find them.
+    """
+    wide, high = _ROLL_PIXELS
+    left, bottom, right, top = _MARGIN_PIXELS
+    width, height = wide * columns, high * rows
+    figure = Figure(figsize=(width / _DOTS_PER_INCH, height / _DOTS_PER_INCH), dpi=_DOTS_PER_INCH)
     figure.subplots_adjust(
         left=left / width,
         bottom=bottom / height,
         right=1 - right / width,
         top=1 - top / height,
-        wspace=(left + right) / (roll[0] - left - right),
-        hspace=(bottom + top) / (roll[1] - bottom - top),
+        wspace=(left + right) / (wide - left - right),
+        hspace=(bottom + top) / (high - bottom - top),
     )
+    return figure
 
 
 def _pitch_limits(melodies: Sequence[Melody]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,6 +25,15 @@ _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = 80
 _WHOLE = "[0-9]{1,9}"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]{{1,9}})?"
+_BETWEEN_BOUNDS = re.compile(r"\s*(?:\.{2,}|[-\u2013\u2014\u2026:]|to|\s)\s*")
+"""What people write between two bounds in place of two dots: dashes, an ellipsis, a colon."""
+_LONGEST_RANGE = 40
+"""Characters of a wrong range that is read once more, for what was meant."""
+_GERMAN_NOTES = {
+    **{"h": "B", "es": "Eb", "as": "Ab", "his": "B#", "ces": "Cb", "des": "Db", "fes": "Fb"},
+    **{"ges": "Gb", "cis": "C#", "dis": "D#", "eis": "E#", "fis": "F#", "gis": "G#", "ais": "A#"},
+}
+_GERMAN_NOTE = re.compile("|".join(sorted(_GERMAN_NOTES, key=len, reverse=True)), re.IGNORECASE)
 
 
 def shown(value: object) -> str:
@@ -84,14 +94,39 @@ def parse_range(
         what: name of the numbers, for the error.
 
     Raises:
-        UsageError: no bound, bounds in the wrong order or outside ``floor`` to ``ceiling``.
+        UsageError: no bound, bounds in the wrong order or outside ``floor`` to ``ceiling``; where
+            two bounds are written in another way, such as 10-20, it says how to write them.
 
-    >>> parse_range("64..96", float, 0, 256, "notes")
+    >>> parse_range("64..96", parse_number, 0, 256, "notes")
     Range(low=64.0, high=96.0, floor=0, ceiling=256)
     """
-    dashed = re.fullmatch(r"(\d[\d.]*%?)-(\d[\d.]*%?)", text)
-    if dashed:
-        raise UsageError(f"write {dashed[1]}..{dashed[2]} for a range, got {shown(text)}")
+    try:
+        return _parse_bounds(text, parse, floor, ceiling, what)
+    except UsageError as error:
+        meant = _meant_range(text, parse, floor, ceiling)
+        if meant is None:
+            raise
+        raise UsageError(f"a range is written {meant}, got {shown(text)}") from error
+
+
+def _meant_range(
+    text: str, parse: Callable[[str], float], floor: float, ceiling: float
+) -> str | None:
+    """A range such as ``10-20`` or ``10..20%`` as it is to be written; None for another text."""
+    for between in _BETWEEN_BOUNDS.finditer(text[:_LONGEST_RANGE]):
+        low, high = text[: between.start()].strip(), text[between.end() :].strip()
+        if high.endswith("%") and not low.endswith("%"):
+            low += "%"
+        if low and high:
+            with suppress(UsageError):
+                _parse_bounds(f"{low}..{high}", parse, floor, ceiling, "")
+                return f"{low}..{high}"
+    return None
+
+
+def _parse_bounds(
+    text: str, parse: Callable[[str], float], floor: float, ceiling: float, what: str
+) -> Range:
     below, _, above = text.partition("..")
     if not below and not above:
         raise UsageError(f"{what} must be LOW..HIGH, LOW.. or ..HIGH, got {shown(text)}")
@@ -166,7 +201,7 @@ def parse_pitch(text: str) -> int:
     if pitch is None or not 0 <= pitch <= 127:
         raise UsageError(
             "a pitch is a MIDI number 0-127 or a note name such as C4 (60) or Bb3, got "
-            f"{shown(text)}"
+            f"{shown(text)}{german_hint(text, lambda name: _named_pitch(name) is not None)}"
         )
     return pitch
 
@@ -189,6 +224,28 @@ def parse_note_name(text: str) -> int | None:
     return NATURALS[match[1].upper()] + ACCIDENTALS[match[2]] if match else None
 
 
+def in_english(text: str) -> str | None:
+    """A text that begins with a note's German name, with the English one; None for another text.
+
+    A German B, which is B flat, is left out: it is an English name as well.
+
+    >>> in_english("H4"), in_english("fism7"), in_english("B")
+    ('B4', 'F#m7', None)
+    """
+    match = _GERMAN_NOTE.match(text)
+    return _GERMAN_NOTES[match[0].lower()] + text[match.end() :] if match else None
+
+
+def german_hint(text: str, is_known: Callable[[str], bool]) -> str:
+    """End of an error about a text that would be known under its English name, or nothing.
+
+    >>> german_hint("H", lambda name: name == "B"), german_hint("half", lambda name: name == "B")
+    ('; in English it is B', '')
+    """
+    english = in_english(text)
+    return f"; in English it is {english}" if english and is_known(english) else ""
+
+
 def parse_pitch_classes(text: str) -> frozenset[int]:
     """Parse pitch classes, numbers 0-11 or note names with commas between.
 
@@ -207,6 +264,7 @@ def _pitch_class(part: str, whole: str) -> int:
         raise UsageError(
             "pitch classes are numbers 0-11 or note names such as C, F#, Bb, with commas between; "
             f"got {shown(part)} in {shown(whole)}"
+            f"{german_hint(part, lambda name: parse_note_name(name) is not None)}"
         )
     return number % 12
 

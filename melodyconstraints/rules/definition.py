@@ -50,6 +50,7 @@ class Rule:
         takes: input of a function of one melody: a :class:`Melody`, or a key of
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
         chords: symbols of the chords that the rule implies, one a bar: ``C``, ``F#m7``.
+        tonic: pitch class in [0, 11] of the tonic that the rule implies; None for none.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Rule:
     affected_features: frozenset[str] = frozenset()
     takes: str = MELODY
     chords: tuple[str, ...] = ()
+    tonic: int | None = None
 
     def __post_init__(self) -> None:
         if not self.spec:

@@ -86,6 +86,7 @@ def assess(prior: Distribution) -> Verdict:
     """Whether a rule can be learned, by its rewards of a model's own melodies."""
     least, most = prior.quantiles[0], prior.quantiles[-1]
     share = f"{prior.satisfied:.1%}"
+    untrained = f"{share} of the model's own melodies satisfy it so far, before any training"
     if prior.satisfied == 1:
         return Verdict("satisfied", True, "every melody satisfies it already: nothing to learn")
     if prior.values == 1:
@@ -99,20 +100,19 @@ def assess(prior: Distribution) -> Verdict:
         return Verdict(
             "rare step",
             True,
-            f"hard to learn: only {share} of the melodies satisfy it, and all others have the "
-            f"reward {least:.3g}; give more for coming closer",
+            f"hard to learn: only {share} of the model's own melodies satisfy it, and all "
+            f"others have the reward {least:.3g}; give more for coming closer",
         )
     if prior.satisfied == 0:
         return Verdict(
             "never",
             True,
-            f"can be learned, though no melody satisfies it yet (best {most:.3g}): the rewards "
-            "are graded, which gives a training its direction",
+            "can be learned, though none of the model's own melodies satisfies it so far (best "
+            f"{most:.3g}): the rewards are graded, which gives a training its direction",
         )
     if prior.satisfied >= _USUAL:
-        return Verdict("easy", True, f"easily learned: {share} of the melodies satisfy it already")
-    text = f"can be learned: {share} of the melodies satisfy it by chance, which is a start"
-    return Verdict("good", True, text)
+        return Verdict("easy", True, f"easily learned: {untrained}")
+    return Verdict("good", True, f"can be learned: {untrained}, which is to raise that share")
 
 
 def cost_of_training(speed: float) -> tuple[float, bool]:

@@ -13,6 +13,7 @@ from melodyconstraints.melody.notes import Ints, Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
     Range,
+    german_hint,
     parse_note_name,
     parse_number,
     parse_pitch,
@@ -124,7 +125,11 @@ def final_note_rule(name: str, argument: str) -> Rule:
 
 
 def _note_rule(name: str, argument: str, which: str, order: slice) -> Rule:
-    nearness = np.max([_nearness(part.strip()) for part in argument.split(",")], axis=0)
+    try:
+        nearness = np.max([_nearness(part.strip()) for part in argument.split(",")], axis=0)
+    except UsageError as error:
+        close = "; for the tonic of a scale there is cadence:D-dorian" if which == "final" else ""
+        raise UsageError(f"{error}{close}") from error
 
     def reward(melodies: Melodies) -> Numbers:
         notes, rewards = melodies.notes, np.zeros(len(melodies))
@@ -136,13 +141,16 @@ def _note_rule(name: str, argument: str, which: str, order: slice) -> Rule:
 
 def _nearness(note: str) -> Numbers:
     """``(128,)`` reward of every pitch."""
-    if note == "tonic":
-        raise UsageError(
-            "name the note, such as D; cadence:D-dorian asks for a close on a scale's tonic"
-        )
     pitches, pitch_class = np.arange(128), parse_note_name(note)
     if pitch_class is None:
-        return np.maximum(0, 1 - np.abs(pitches - parse_pitch(note)) / REACH)
+        try:
+            pitch = parse_pitch(note)
+        except UsageError as error:
+            raise UsageError(
+                "a note is a name such as C, F# or C4, or a MIDI number 0-127, got "
+                f"{shown(note)}{german_hint(note, lambda name: parse_note_name(name) is not None)}"
+            ) from error
+        return np.maximum(0, 1 - np.abs(pitches - pitch) / REACH)
     up = (pitches - pitch_class) % 12
     return 1 - np.minimum(up, 12 - up) / 6
 

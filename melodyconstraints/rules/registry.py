@@ -17,7 +17,7 @@ from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
-from melodyconstraints.rules.scales import parse_scale
+from melodyconstraints.rules.scales import english_scale, parse_scale
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
@@ -167,8 +167,11 @@ def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
         known = [*(row.name for row in LIBRARY), *installed]
-        close = difflib.get_close_matches(spec[:_LONGEST_NAME], known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        short = spec[:_LONGEST_NAME]
+        close = english_scale(short) or next(
+            iter(difflib.get_close_matches(short, known, n=1)), ""
+        )
+        hint = f"did you mean {close}? " if close else ""
         raise RuleNotFoundError(
             f"there is no rule {shown(spec)}; {hint}see: mc rules list; "
             "a rule of your own is named my_rules.py:my_rule"

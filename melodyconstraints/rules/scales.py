@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from melodyconstraints.melody.metrics.modes import MODES
-from melodyconstraints.rules.arguments import parse_note_name
+from melodyconstraints.rules.arguments import in_english, parse_note_name
 
 SCALES: dict[str, tuple[int, ...]] = {
     "major": MODES["ionian"],
@@ -94,6 +94,14 @@ _BY_PLAIN_NAME = {name.replace("-", ""): scale for name, scale in _NAMES.items()
 _BY_PLAIN_NAME |= {"maj": "major", "min": "minor"}
 _AS_WRITTEN = {"": "major", "M": "major", "m": "minor"}
 """What stands behind a tonic in a key as musicians write it, where the case counts."""
+_LEAST_LIKENESS = 0.7
+"""Ratio of a scale's name to a text without a tonic from which on it may have been meant."""
+_GERMAN_NAMES = {
+    **{"dur": "major", "moll": "minor", "ionisch": "ionian", "dorisch": "dorian"},
+    **{"phrygisch": "phrygian", "lydisch": "lydian", "mixolydisch": "mixolydian"},
+    **{"äolisch": "aeolian", "aeolisch": "aeolian", "lokrisch": "locrian"},
+    **{"harmonischmoll": "harmonic-minor", "melodischmoll": "melodic-minor"},
+}
 
 
 @dataclass(frozen=True)
@@ -176,30 +184,37 @@ def parse_scale(text: str) -> Scale | None:
     return None
 
 
-def _from_german(letter: str, sign: str | None, mode: str) -> str:
-    """A key by its German name.
+def english_scale(text: str) -> str | None:
+    """A scale with a German name, as it is called here; None for another text.
 
-    >>> _from_german("H", None, "moll"), _from_german("B", None, "dur")
-    ('B-minor', 'Bb-major')
+    H is B; before a German name of a scale B is B flat.
+
+    >>> english_scale("H-dur"), english_scale("b-moll"), english_scale("Fis-dorian")
+    ('B-major', 'Bb-minor', 'F#-dorian')
+    >>> english_scale("B-major")
     """
-    written = {"H": "B", "B": "Bb"}.get(letter.upper(), letter.upper())
-    sharp_or_flat = {None: "", "is": "#"}.get(sign, "b")
-    return f"{written}{sharp_or_flat}-{'major' if mode == 'dur' else 'minor'}"
+    plain = re.sub(r"[-_ ]", "", text)
+    ending = max(
+        (name for name in _GERMAN_NAMES if plain.lower().endswith(name)), key=len, default=""
+    )
+    tonic = plain.removesuffix(plain[-len(ending) :]) if ending else ""
+    english = "Bb" if tonic in ("B", "b") else in_english(tonic) or tonic.capitalize()
+    if parse_note_name(english) is not None:
+        return f"{english}-{_GERMAN_NAMES[ending]}"
+    english = in_english(text) or ""
+    return english if parse_scale(english) else None
 
 
 def nearest_scales(text: str) -> list[str]:
-    """Names of the three scales nearest to a text, on its tonic where it begins with one.
+    """Names of up to three scales near to a text, on its tonic where it begins with one.
 
-    >>> nearest_scales("D-dorain"), nearest_scales("H-minor")
-    (['D-dorian', 'D-dorian-b2', 'D-locrian'], ['G-minor', 'F-minor', 'E-minor'])
+    >>> nearest_scales("D-dorain"), nearest_scales("tonic")
+    (['D-dorian', 'D-dorian-b2', 'D-locrian'], [])
     """
-    german = re.fullmatch("([A-Ha-h])(is|e?s)?[-_ ]*(dur|moll)", text)
-    if german:
-        return [_from_german(*german.groups())]
     match = re.match("([A-Ga-g][#b]?)[-_ ]*(.*)", text)
     if match is None:
         every = [f"{tonic}-{name}" for tonic in "CDEFGAB" for name in _NAMES]
-        return get_close_matches(text, every, cutoff=0.3) or ["C-major", "A-minor", "D-dorian"]
+        return get_close_matches(text, every, cutoff=_LEAST_LIKENESS)
     wanted = match[2].lower() or "minor or major"
     names = get_close_matches(wanted, _NAMES, cutoff=0)
     return [f"{match[1].capitalize()}-{name}" for name in names]

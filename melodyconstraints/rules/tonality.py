@@ -15,6 +15,7 @@ from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, sca
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
+    german_hint,
     parse_number,
     parse_pitch_classes,
     parse_range,
@@ -25,7 +26,13 @@ from melodyconstraints.rules.arguments import (
 from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
 from melodyconstraints.rules.rhythm import on_beat
-from melodyconstraints.rules.scales import SCALES, Scale, nearest_scales, parse_scale
+from melodyconstraints.rules.scales import (
+    SCALES,
+    Scale,
+    english_scale,
+    nearest_scales,
+    parse_scale,
+)
 
 KRUMHANSL_KESSLER = np.array(
     [
@@ -105,6 +112,7 @@ def scale_rule(name: str, argument: str) -> Rule:
         f"than {scale.tonic}",
         pitch_classes=scale.pitch_classes,
         key=scale.key,
+        tonic=scale.tonic,
     )
 
 
@@ -120,12 +128,21 @@ for _place, _text in _FILLED_IN.items():
 def _parse_scale(text: str) -> Scale:
     scale = parse_scale(text)
     if scale is None:
-        near = nearest_scales(text[:_LONGEST_NAME])
         raise UsageError(
-            f"no scale is called {shown(text)}; the nearest {'are' if near[1:] else 'is'} "
-            f"{', '.join(near)}; see: mc rules show scale"
+            f"no scale is called {shown(text)}; {_remedy(text[:_LONGEST_NAME])}; "
+            "see: mc rules show scale"
         )
     return scale
+
+
+def _remedy(text: str) -> str:
+    """What to write in place of a wrong name of a scale."""
+    english, nearest = english_scale(text), nearest_scales(text)
+    if english:
+        return f"in English it is {english}"
+    if nearest:
+        return f"the nearest are {', '.join(nearest)}"
+    return "write a tonic and a name, such as C-major or D-dorian"
 
 
 def _tonic_fit(weights: Numbers, scale: Scale) -> Numbers:
@@ -166,7 +183,7 @@ def cadence_rule(name: str, argument: str) -> Rule:
         return closes.mean(axis=0)
 
     what = f"the melody ends on {scale.tonic}, reached by step or from the fifth"
-    return Rule(name, reward, batched=True, description=what, key=scale.key)
+    return Rule(name, reward, True, description=what, key=scale.key, tonic=scale.tonic)
 
 
 def _approaches(scale: Scale) -> Numbers:
@@ -210,7 +227,11 @@ def key_rule(name: str, argument: str) -> Rule:
     """
     scale = parse_scale(argument) or parse_scale(f"{argument}-major")
     if scale is None or scale.name not in ("major", "minor"):
-        raise UsageError(f"a key is written C-major, C, A-minor or Am, got {shown(argument)}")
+        english = english_scale(argument[:_LONGEST_NAME])
+        raise UsageError(
+            f"a key is written C-major, C, A-minor or Am, got {shown(argument)}"
+            + (f"; in English it is {english}" if english else "")
+        )
     wanted = scale.tonic + 12 * (scale.name == "minor")
 
     def reward(melodies: Melodies) -> Numbers:
@@ -219,7 +240,7 @@ def key_rule(name: str, argument: str) -> Rule:
         return np.where(moving, (1 - behind / 2).clip(0, 1), 0)
 
     what = f"the key is {argument}"
-    return Rule(name, reward, batched=True, description=what, key=scale.key)
+    return Rule(name, reward, True, description=what, key=scale.key, tonic=scale.tonic)
 
 
 def _key_correlations(melodies: Melodies) -> tuple[Numbers, Mask]:
@@ -280,7 +301,7 @@ def _parse_chord(text: str) -> Chord:
     if chord is None:
         raise UsageError(
             f"a chord is a root and one of maj, {', '.join(filter(None, QUALITIES))}, got "
-            f"{shown(text)}"
+            f"{shown(text)}{german_hint(text, lambda name: parse_chord(name) is not None)}"
         )
     return chord
 

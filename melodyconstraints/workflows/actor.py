@@ -289,6 +289,11 @@ class MelodyActor(ActorCritic):
         return next((rule.key for rule in self.asked if rule.key), None)
 
     @property
+    def tonic(self) -> int | None:
+        """Pitch class of the tonic that the rules imply, if any."""
+        return next((rule.tonic for rule in self.asked if rule.tonic is not None), None)
+
+    @property
     def chords(self) -> tuple[str, ...]:
         """Symbols of the chords that the rules imply, one a bar; empty without such a rule."""
         return next((rule.chords for rule in self.asked if rule.chords), ())

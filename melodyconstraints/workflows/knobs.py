@@ -151,7 +151,7 @@ def _scale_of(rule: Rule) -> tuple[int, ...]:
 
 
 def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:
-    """The rule of a scale, or of its notes alone, in the key signature of the scale.
+    """The rule of a scale, or of its notes alone, with the key signature and tonic of the scale.
 
     Raises:
         UsageError: no such scale or pitch class.
@@ -164,7 +164,7 @@ def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rul
     if tonic:
         return [rule]
     (notes,) = find_rules([f"pitch-classes:{','.join(map(str, pitch_classes_of(scale)))}"])
-    return [replace(notes, key=rule.key)]
+    return [replace(notes, key=rule.key, tonic=rule.tonic)]
 
 
 def pitch_classes_of(scale: str | Collection[int]) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def test_a_row_of_files_and_rolls_is_written_for_each_point(
         rows.append([file, str(len(melody)), *(f"{one:.3f}" for one in rewards.values())])
     assert table(result.stdout) == rows
     shape = matplotlib.image.imread(tmp_path / "out" / "melodies.png").shape
-    assert shape[:2] == (2 * 187, 3 * 704)
+    assert shape[:2] == (2 * 218, 3 * 820)
 
     refused = compared()
     assert refused.exit_code == 2

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import re
 import shutil
 import sys
@@ -16,6 +15,7 @@ import pytest
 import torch
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody import plots
 from melodyconstraints.melody.midi import musicxml
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
@@ -76,7 +76,7 @@ def contents(folder) -> dict[str, bytes]:
 def test_every_note_of_every_file_is_in_the_manifest(generate, tiny_actor_folder, tmp_path):
     result = generate("-n", 3, "--seed", 5)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "3 MIDI files in out\n" in result.stderr
+    assert "3 MIDI files in out; beside them manifest.json\n" in result.stderr
     manifest = manifest_of(tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out").glob("*.mid"))
     assert files == [entry["file"] for entry in manifest["melodies"]]
@@ -116,7 +116,7 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "wav": False,
         "beside": [],
         "drawn": 1,
-        "key": "C",
+        "key_signature": "C",
         "chords": [],
     }
 
@@ -125,7 +125,11 @@ def test_without_rules_melodies_come_from_the_prior(generate_for, tiny_model_fol
     result = generate_for("-n", 2, "--seed", 3)
     assert (result.exit_code, result.stdout) == (0, "")
     manifest = manifest_of(tmp_path / "out")
-    assert (manifest["rules"], manifest["key"], manifest["temperature"]) == ([], None, 0.5)
+    assert (manifest["rules"], manifest["key_signature"], manifest["temperature"]) == (
+        [],
+        None,
+        0.5,
+    )
     expected = draw(load_model(tiny_model_folder), 2, seed=3)
     for entry, melody in zip(manifest["melodies"], expected, strict=True):
         assert read_melody(tmp_path / "out" / entry["file"]).melody == melody
@@ -183,7 +187,7 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
 
 def test_a_rule_without_a_key_leaves_the_signature_out(generate_for, tmp_path):
     generate_for("--density", 252, "-n", 1)
-    assert manifest_of(tmp_path / "out")["key"] is None
+    assert manifest_of(tmp_path / "out")["key_signature"] is None
     assert messages(tmp_path / "out" / "melody-001.mid", "key_signature") == []
 
 
@@ -212,11 +216,37 @@ def test_a_plot_is_written_on_demand(generate, tmp_path):
     assert not (tmp_path / "plain" / "melodies.png").exists()
 
 
-def test_a_file_is_no_folder_to_write_to(generate, tmp_path):
-    os.mkfifo(tmp_path / "out")
-    result = generate("-o", tmp_path / "out")
-    assert result.exit_code == 2
-    assert f"OUTPUT is a folder, and {tmp_path / 'out'} is a file; choose another" in result.stderr
+def test_all_that_was_written_is_named(generate, tmp_path, monkeypatch):
+    monkeypatch.setattr(musicxml, "to_musicxml", lambda arrangement: b"a score")  # in ten octaves
+    formats = [word for name in ("tracks", "musicxml") for word in ("--format", name)]
+    result = generate("-n", 2, "--plot", "--wav", *formats, "--tempo", 1000)
+    assert result.stderr.startswith(
+        "2 MIDI files in out; beside them 2 WAV files, 2 MusicXML files, melodies-tracks.mid, "
+        "melodies.png, manifest.json\n"
+    )
+    result = generate("-n", 1, "--wav", "--tempo", 1000, "--overwrite")
+    assert result.stderr.startswith("1 MIDI file in out; beside it 1 WAV file, manifest.json\n")
+    result = generate("-n", 17, "--plot", "-o", "more")
+    told = "beside them melodies-001.png to melodies-002.png, manifest.json\n"
+    assert told in result.stderr
+    assert (tmp_path / "more" / "melodies-002.png").exists()
+
+
+def test_the_tonic_of_a_scale_is_marked_in_the_picture(generate_for, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        plots, "plot_melodies", lambda melodies, path, **options: drawn.append(options)
+    )
+    for number, specs in enumerate([["D-dorian"], ["cadence:A-minor"], ["cmajor"], []]):
+        rules = [word for spec in specs for word in ("--rule", spec)]
+        generate_for(*rules, "-n", 1, "--plot", "-o", f"out{number}")
+    assert [options["tonic"] for options in drawn] == [2, 9, None, None]
+    assert [options["pitch_classes"] for options in drawn] == [
+        frozenset({0, 2, 4, 5, 7, 9, 11}),
+        None,
+        frozenset({0, 2, 4, 5, 7, 9, 11}),
+        None,
+    ]
 
 
 def test_an_earlier_run_is_replaced_only_on_demand(generate, tmp_path):
@@ -392,7 +422,7 @@ def test_the_command_says_how_many_satisfy_every_rule(
     actor.save(tmp_path / "actor")
     result = mc("generate", "--actor", "actor", "-n", 4, *options)
     assert result.exit_code == exit_code
-    assert result.stderr == f"4 MIDI files in out\n{told}"
+    assert result.stderr == f"4 MIDI files in out; beside them manifest.json\n{told}"
     assert len(list((tmp_path / "out").glob("*.mid"))) == 4
 
 
@@ -463,10 +493,10 @@ def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
 def test_a_scale_and_a_density_are_set_without_training(mc, knobs, tmp_path, scale, key):
     result = mc("generate", *ANY, "--scale", scale, "--density", 96, "-n", 3, "--seed", 5)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("3 MIDI files in out\n")
+    assert result.stderr.startswith("3 MIDI files in out; beside them manifest.json\n")
     manifest = manifest_of(tmp_path / "out")
     rule = knobs.at(scale).names[0]
-    assert (manifest["rules"], manifest["key"]) == ([rule, "density:96"], key)
+    assert (manifest["rules"], manifest["key_signature"]) == ([rule, "density:96"], key)
     assert (manifest["model"], manifest["temperature"]) == (knobs.model.fingerprint, 0.5)
     expected = knobs.at(scale, 96).generate(3, seed=5)
     for entry, melody in zip(manifest["melodies"], expected, strict=True):

@@ -70,6 +70,31 @@ def test_an_unknown_command_is_wrong_usage(mc):
     assert "No such command 'compose'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["generat"], " Did you mean 'generate'?"),
+        (["rules", "chek"], " Did you mean 'check'?"),
+        (["images", "generat"], " Did you mean 'generate'?"),
+        (["generate", "--tempoo", "96"], " Did you mean '--tempo'?"),
+        (["--versoin"], " Did you mean '--version'?"),
+        (["transform", "--tempo", "96"], ""),  # nothing near, which --help is not
+        (["rules", "list", "--hold"], ""),
+        (["--tempo", "96"], ""),
+    ],
+    ids=str,
+)
+def test_only_near_names_are_suggested(mc, arguments, suggestion):
+    result = mc(*arguments)
+    assert result.exit_code == 2
+    assert re.search(r"No such (?:option|command) '[a-z-]+'\.(.*)", result.stderr)[1] == suggestion
+
+
+def test_the_first_example_of_the_help_is_what_a_newcomer_does_first(mc):
+    examples = [line.strip() for line in mc("--help").stdout.splitlines() if " mc " in line]
+    assert examples[0].startswith("mc generate --scale D-dorian ")
+
+
 def test_an_error_of_the_system_is_one_line(mc, tiny_actor_folder, monkeypatch):
     def fail(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "out/melody-001.mid")

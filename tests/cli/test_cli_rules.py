@@ -68,6 +68,7 @@ def test_show_explains_a_rule_of_the_library(mc):
         "(256 - HIGH). Bounds in [0, 256]. Silence is satisfied where LOW is 0 or none.\n"
         "\n"
         "for example: mc generate --rule density:192\n"
+        "many, at once: mc train-actor --rule density:192 -o actors/mine\n"
     )
 
 

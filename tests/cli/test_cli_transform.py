@@ -141,7 +141,7 @@ def test_json_says_the_same_for_machines(
         "seed": 2,
         "strength": 0.5,
         "keep_bars": [1, 2],
-        "key": "C",
+        "key_signature": "C",
         "source": "song.mid",
         "track": "Tune",
         "bars": [9, 24],

@@ -28,7 +28,16 @@ def test_auto_leaves_the_form_to_the_model():
     assert form_of("auto") is None
 
 
-@pytest.mark.parametrize("text", ["", "AAB", "A1BA", "'A", "ABABA"])
+@pytest.mark.parametrize("text", ["", "A1BA", "'A", "A B"])
 def test_other_texts_are_refused(text):
-    with pytest.raises(UsageError, match="a form is auto, none, or 1, 2, 4, 8 or 16 letters"):
+    with pytest.raises(
+        UsageError, match=f"a form is auto, none, or letters such .*, got {text!r}"
+    ):
+        form_of(text)
+
+
+@pytest.mark.parametrize(("text", "count"), [("AAB", 3), ("ABABA", 5), ("A'BA'CBC", 6)])
+def test_letters_that_do_not_divide_the_bars_are_refused(text, count):
+    told = rf"divide 16 bars evenly: 1, 2, 4, 8 or 16 letters, such as AABA; got {count}, "
+    with pytest.raises(UsageError, match=told):
         form_of(text)

@@ -1,5 +1,7 @@
 """Piano rolls: what is drawn is what the melody holds."""
 
+import io
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.plots import (
     INSIDE,
     OUTSIDE,
+    TONIC_LINE,
     draw_piano_roll,
     piano_roll_png,
     plot_melodies,
@@ -47,8 +50,61 @@ def test_every_note_is_one_bar_at_its_place():
     found = boxes(drawn(TUNE))
     assert [left for left, _, _, _ in found] == [0, 4, 16, 250]
     assert [(bottom + top) / 2 for _, bottom, _, top in found] == pytest.approx([60, 61, 67, 78])
+    # A little shorter than the note, so that repeated notes can be told apart.
     widths = [right - left for left, _, right, _ in found]
-    assert widths == [4, 2, 8, 6]
+    assert widths == pytest.approx([4 - 2 / 3, 2 - 2 / 3, 8 - 2 / 3, 6 - 2 / 3])
+    assert boxes(drawn(Melody.from_notes([(3, 1, 60)])))[0][2] == pytest.approx(4 - 1 / 3)
+
+
+REPEATED = Melody.from_notes([(16, 4, 60), (20, 4, 60), (24, 1, 60), (25, 1, 60), (26, 6, 60)])
+
+
+def runs(row) -> list[tuple[int, int]]:
+    """Left and right pixel of the stretches of one row that have the notes' colour."""
+    is_note = (np.abs(row[:, :3] - to_rgb(INSIDE)) < 0.01).all(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_note, [False]]).astype(int)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def found_runs(picture) -> set[tuple[tuple[int, int], ...]]:
+    """The stretches of all rows of pixels that have any."""
+    return {tuple(found) for found in map(runs, picture) if found}
+
+
+# Three pixels a sixteenth, from the 40th pixel of a roll of 820 on.
+ALONE = ((88, 98), (100, 110), (112, 114), (115, 117), (118, 134))
+
+
+def test_repeated_notes_are_apart_in_the_picture_of_one_melody():
+    assert found_runs(matplotlib.image.imread(io.BytesIO(piano_roll_png(REPEATED)))) == {ALONE}
+
+
+@pytest.mark.parametrize(
+    ("count", "options"),
+    [(16, {}), (16, {"tonic": 0}), (3, {"columns": 3, "tonic": 0}), (2, {"same_pitches": True})],
+)
+def test_repeated_notes_are_apart_among_others(tmp_path, count, options):
+    plot_melodies([REPEATED] * count, tmp_path / "rolls.png", **options)
+    columns = options.get("columns", 2)
+    row = tuple(
+        (820 * column + left, 820 * column + right)
+        for column in range(columns)
+        for left, right in ALONE
+    )
+    assert found_runs(matplotlib.image.imread(tmp_path / "rolls.png")) == {row}
+
+
+def test_the_lines_of_the_tonic_are_tinted():
+    axes = drawn(TUNE, tonic=2)
+    low, high = axes.get_ylim()
+    assert low < 62 < 74 < high
+    tinted, notes = (one for one in axes.collections if isinstance(one, PolyCollection))
+    extents = [path.get_extents() for path in tinted.get_paths()]
+    assert [(box.x0, box.y0, box.x1, box.y1) for box in extents] == [
+        (0, pitch - 0.5, 256, pitch + 0.5) for pitch in range(62, int(high), 12)
+    ]
+    assert {to_hex(color) for color in tinted.get_facecolors()} == {TONIC_LINE}
+    assert tinted.zorder < notes.zorder
 
 
 def test_there_is_a_line_for_every_bar_line_and_below_every_c():
@@ -91,10 +147,10 @@ def test_an_empty_melody_is_drawn_as_an_empty_roll():
     assert piano_roll_png(EMPTY).startswith(b"\x89PNG")
 
 
-# 6.4 by 1.7 inches a roll, at 110 dots an inch.
+# 820 by 218 pixels a roll.
 @pytest.mark.parametrize(
     ("count", "columns", "size"),
-    [(0, 2, (187, 704)), (1, 2, (187, 704)), (5, 2, (561, 1408)), (5, 1, (935, 704))],
+    [(0, 2, (218, 820)), (1, 2, (218, 820)), (5, 2, (654, 1640)), (5, 1, (1090, 820))],
 )
 def test_a_picture_of_several_melodies_is_written(tmp_path, count, columns, size):
     path = tmp_path / "rolls.png"
@@ -153,7 +209,7 @@ def test_the_rolls_of_a_row_show_the_same_pitches_and_stay_together(tmp_path, mo
     rows = [[TUNE, EMPTY, EMPTY], [EMPTY, TUNE, EMPTY]]
     rolls = [melody for row in rows for melody in row]
     pages = plot_melodies(rolls, tmp_path / "r.png", columns=3, same_pitches=True)
-    assert [matplotlib.image.imread(page).shape[0] for page in pages] == [187, 187]
+    assert [matplotlib.image.imread(page).shape[0] for page in pages] == [218, 218]
     assert seen == [row for row in rows for _ in row]
     monkeypatch.undo()
     assert drawn(EMPTY, beside=[EMPTY, TUNE]).get_ylim() == drawn(TUNE).get_ylim()
@@ -161,16 +217,3 @@ def test_the_rolls_of_a_row_show_the_same_pitches_and_stay_together(tmp_path, mo
 
 def test_a_title_is_no_formula(tmp_path):
     plot_melodies([EMPTY], tmp_path / "rolls.png", titles=["$_{$ and $^}$"])
-
-
-def test_between_repeated_notes_the_paper_shows(tmp_path):
-    """Of a repeated note and one that is held as long, only the first is broken."""
-    repeated = Melody.from_notes([(step, 4, 60) for step in range(0, 128, 4)])
-    held = Melody.from_notes([(0, 128, 60)])
-    plot_melodies([repeated, held], tmp_path / "rolls.png")
-    picture = matplotlib.image.imread(tmp_path / "rolls.png")[..., :3]
-    ink = np.abs(picture - np.array(to_rgb(INSIDE))).max(-1) < 0.3
-    row = ink.sum(1).argmax()
-    first, second = np.array_split(ink[row], 2)
-    breaks = [int((np.diff(half.astype(int)) == 1).sum()) for half in (first, second)]
-    assert breaks[0] - breaks[1] == 31  # of 32 notes and of one, frames aside

@@ -39,12 +39,6 @@ def test_a_range_that_cannot_be_is_refused(text):
         parse_range(text, float, 0, 256, "notes")
 
 
-@pytest.mark.parametrize(("text", "meant"), [("10-20", "10..20"), ("20%-40%", "20%..40%")])
-def test_a_range_with_a_dash_is_told_how_to_be_written(text, meant):
-    with pytest.raises(UsageError, match=rf"write {meant} for a range, got '{text}'"):
-        parse_range(text, float, 0, 256, "notes")
-
-
 def test_rewards_fall_to_the_ends_of_the_scale():
     values = np.array([0, 1, 2, 4, 6, 8, 9, 10])
     rewards = Range(4, 6, floor=0, ceiling=10).reward(values)

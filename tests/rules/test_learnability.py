@@ -39,17 +39,28 @@ def test_a_distribution_against_numbers_by_hand():
         ),
         ([(100, 0.25)], "constant", False, "all 100 melodies have the reward 0.25"),
         ([(100, 1.0)], "satisfied", True, "every melody satisfies it already: nothing to learn"),
-        ([(999, 0.0), (1, 1.0)], "rare step", True, "only 0.1% of the melodies satisfy it, and "),
         (
-            [(99, 0.0), (1, 1.0)],
+            [(999, 0.0), (1, 1.0)],
+            "rare step",
+            True,
+            "only 0.1% of the model's own melodies satisfy it, and ",
+        ),
+        ([(99, 0.0), (1, 1.0)], "good", True, "can be learned: 1.0% of the model's own melodies"),
+        ([(500, 0.2), (499, 0.1), (1, 1.0)], "good", True, "0.1% of the model's own melodies"),
+        ([(50, 0.2), (50, 0.7)], "never", True, "melodies satisfies it so far (best 0.7): the"),
+        (
+            [(51, 0.2), (49, 1.0)],
             "good",
             True,
-            "1.0% of the melodies satisfy it by chance",
+            "can be learned: 49.0% of the model's own melodies satisfy it so far, before any "
+            "training, which is to raise that share",
         ),
-        ([(500, 0.2), (499, 0.1), (1, 1.0)], "good", True, "0.1% of the melodies satisfy it"),
-        ([(50, 0.2), (50, 0.7)], "never", True, "no melody satisfies it yet (best 0.7)"),
-        ([(51, 0.2), (49, 1.0)], "good", True, "49.0% of the melodies satisfy it by chance"),
-        ([(50, 0.2), (50, 1.0)], "easy", True, "easily learned: 50.0% of the melodies"),
+        (
+            [(50, 0.2), (50, 1.0)],
+            "easy",
+            True,
+            "easily learned: 50.0% of the model's own melodies satisfy it so far, before any tr",
+        ),
     ],
 )
 def test_the_verdict(parts, kind, learnable, text):

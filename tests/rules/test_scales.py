@@ -5,7 +5,13 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.rules.arguments import parse_pitch_classes
-from melodyconstraints.rules.scales import ALIASES, SCALES, Scale, nearest_scales, parse_scale
+from melodyconstraints.rules.scales import (
+    ALIASES,
+    SCALES,
+    Scale,
+    english_scale,
+    parse_scale,
+)
 
 TONICS = {
     **{"C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "F": 5, "F#": 6, "Gb": 6},
@@ -87,6 +93,34 @@ def test_every_tonic_and_name_parses_with_and_without_dashes(name):
     for letter, tonic in TONICS.items():
         assert parse_scale(f"{letter}-{name}") == Scale(tonic, name)
         assert parse_scale(f"{letter}{name.replace('-', '')}".lower()) == Scale(tonic, name)
+
+
+@pytest.mark.parametrize(
+    ("german", "english"),
+    [
+        ("C-dur", "C-major"),
+        ("a-moll", "A-minor"),
+        ("H-dur", "B-major"),
+        ("B-dur", "Bb-major"),
+        ("b moll", "Bb-minor"),
+        ("Hmoll", "B-minor"),
+        ("es-moll", "Eb-minor"),
+        ("As-dur", "Ab-major"),
+        ("Fis_dorisch", "F#-dorian"),
+        ("D-harmonisch-moll", "D-harmonic-minor"),
+        ("H-blues", "B-blues"),
+        ("Hm", "Bm"),
+    ],
+)
+def test_german_names_are_known_by_their_english_ones(german, english):
+    assert parse_scale(german) is None
+    assert english_scale(german) == english
+    assert parse_scale(english) is not None
+
+
+@pytest.mark.parametrize("text", ["", "dur", "moll", "X-dur", "H-wide", "half", "C-major"])
+def test_other_texts_have_no_english_name(text):
+    assert english_scale(text) is None
 
 
 @pytest.mark.parametrize(("other", "name"), ALIASES.items())
@@ -274,16 +308,3 @@ def test_pitch_classes_are_parsed(text, classes):
 def test_what_is_no_pitch_class_is_named(text, part):
     with pytest.raises(UsageError, match=rf"numbers 0-11 or note names .* got '{part}.*' in '"):
         parse_pitch_classes(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("H-moll", "B-minor"),
-        ("B-dur", "Bb-major"),
-        ("es-moll", "Eb-minor"),
-        ("Cis-dur", "C#-major"),
-    ],
-)
-def test_german_names_of_keys_are_told_in_english(text, meant):
-    assert nearest_scales(text) == [meant]

@@ -278,4 +278,4 @@ def test_the_picture_of_few_melodies_with_strange_names(
     )
     plot_quality(evaluate_model(tiny_model, store), tmp_path / "q.png")
     # an input and 2 pairs: 3 rows of 1.7 inches, at 110 dots an inch
-    assert matplotlib.image.imread(tmp_path / "q.png").shape[:2] == (561, 1408)
+    assert matplotlib.image.imread(tmp_path / "q.png").shape[:2] == (654, 1640)

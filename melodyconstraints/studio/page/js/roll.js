@@ -6,8 +6,15 @@ import { BARS, STEPS, STEPS_PER_BAR, letters } from "./form.js";
 const GUTTER = 34;
 const NARROW = 620;
 const FEWEST_ROWS = 20;
+const GAP_PIXELS = 1.5;
+const GAP_STEPS = 1.5; // of small rolls, in which a step is about a pixel
+const GAP_SHARE = 0.4;
+const OUTLINE_PIXELS = 1.5; // of notes before a change, as in the style sheet
 
 const isOutside = (pitch, pitchClasses) => pitchClasses && !pitchClasses.includes(pitch % 12);
+
+// How long a note is drawn: shorter than it is, so that each of repeated ones is seen by itself.
+const drawnLength = (length, gap) => length - Math.min(gap, GAP_SHARE * length);
 
 function pitchRange(notes, rows) {
   const pitches = notes.map((note) => note[2]);
@@ -28,7 +35,7 @@ export function smallRoll(notes, pitchClasses) {
     roll.append(svg("line", { x1: x, x2: x, y1: 0, y2: (high - low) * 3, class: "bar-line" }));
   }
   for (const [onset, duration, pitch] of notes) {
-    roll.append(svg("rect", { x: onset, y: (high - pitch) * 3 - 1.5, width: duration - 0.4, height: 3,
+    roll.append(svg("rect", { x: onset, y: (high - pitch) * 3 - 1.5, width: drawnLength(duration, GAP_STEPS), height: 3,
                               class: isOutside(pitch, pitchClasses) ? "note outside" : "note" }));
   }
   return roll;
@@ -172,8 +179,9 @@ export class Roll {
     const row = this.height / (this.high - this.low);
     const tall = Math.max(4, Math.min(row * 0.86, 11));
     const x = this.x(start);
+    const gap = kind === "before" ? GAP_PIXELS + OUTLINE_PIXELS : GAP_PIXELS;
     const shape = svg("rect", { class: kind, x, y: this.y(pitch) - tall / 2, height: tall,
-                                width: Math.max(this.x(end) - x - 1.5, 2), rx: 3 });
+                                width: drawnLength(this.x(end) - x, gap), rx: 3 });
     picture.append(shape);
     return shape;
   }
