@@ -119,11 +119,11 @@ def test_any_other_rule_is_searched_for(knobs):
     told = []
     actor = knobs.at("C-major", None, "final-note:C", ends_high)
     actor.callback = lambda *counts: told.append(counts)
-    melodies = actor.generate(3, seed=2)
-    assert [melody.pitches[-1] % 12 for melody in melodies] == [0, 0, 0]
+    melodies = actor.generate(1, seed=2)
+    assert [melody.pitches[-1] % 12 for melody in melodies] == [0]
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
-    assert told[-1][0] >= 3
-    assert told[-1][1] > told[0][1] == 7  # four to spare
+    assert told[-1][0] >= 1
+    assert told[-1][1] > told[0][1] == 5  # four to spare
     again, drawn = actor.generate_satisfying(1, seed=2)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
