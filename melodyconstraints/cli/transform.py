@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,17 +178,19 @@ def _transform(
     """Transform, with a bar on stderr from the first round of a search on."""
     from melodyconstraints.workflows.transform import transform
 
-    with ExitStack() as stack:
-        bars: list[tuple[Any, Any]] = []
+    bar = progress_bar("rounds of search at most")
 
-        def show(done: int, most: int) -> None:
-            if not bars:
-                bar = stack.enter_context(progress_bar("rounds of search at most"))
-                bars.append((bar, bar.add_task("", total=most)))
-            ((bar, task),) = bars
-            bar.update(task, completed=done)
+    def show(done: int, most: int) -> None:
+        if not bar.tasks:
+            bar.add_task("", total=most)
+            bar.start()
+        bar.update(bar.tasks[0].id, completed=done)
 
+    try:
         return transform(actor, melody, **change, callback=show)
+    finally:
+        if bar.tasks:
+            bar.stop()
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,8 @@ class EvolutionSearch:
             wanted: from 1 to N; N if not given. A few members more than are wanted save the search
                 from its hardest ones.
             preference: samples to ``(B,)`` numbers up to 1, which is preferred. Counts among
-                satisfied samples only; for it at most half as many are drawn as before, or four
-                for each that is wanted if that is more.
+                satisfied samples only; for it half as many are drawn as before at most, and from
+                four to twenty for each that is wanted.
             callback: called with the number of satisfied members and of decoded samples.
 
         Returns:

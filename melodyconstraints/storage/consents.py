@@ -53,8 +53,9 @@ def _with_neighbours(code: Path) -> list[Path]:
     found = [code]
     for file in found:  # which grows meanwhile
         for name in sorted(set(_imported(file))):
-            beside = [file.with_name(f"{name}.py"), *sorted((file.parent / name).rglob("*.py"))]
-            found += [one for one in beside if one.is_file() and one not in found]
+            for folder in (file.parent, code.parent):
+                beside = [folder / f"{name}.py", *sorted((folder / name).rglob("*.py"))]
+                found += [one for one in beside if one.is_file() and one not in found]
     return found
 
 

@@ -308,9 +308,9 @@ class _Neighbourhood:
         points = [self.start, self.around(self.start, WIDE)]
         if shifted is not None:
             points += [shifted, self._way_back(shifted)]
-        points.append(
-            invert(self.actor.model, [in_scale(self.original, self.actor.pitch_classes)])
-        )
+        if self.actor.pitch_classes:
+            moved = in_scale(self.original, self.actor.pitch_classes)
+            points.append(invert(self.actor.model, [moved]))
         best = self._try(torch.cat(points))
         for number in range(MOST_ROUNDS):
             self.report(number)

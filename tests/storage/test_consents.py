@@ -13,8 +13,9 @@ def code(tmp_path, monkeypatch):
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "rules.py").write_text("import helper\ndef f():\n    from deep.er import x\n")
     (folder / "helper.py").write_text("from further import y\n")
-    for name in ("further.py", "other.py", "deep/__init__.py", "deep/er/x.py"):
+    for name in ("further.py", "other.py", "inner.py", "deep/__init__.py"):
         (folder / name).write_text("y = 1\n")
+    (folder / "deep" / "er" / "x.py").write_text("import inner\n")
     consent(folder / "rules.py")
     return folder / "rules.py"
 
@@ -25,7 +26,9 @@ def test_a_file_as_it_was_is_consented_to(code):
     assert is_consented(code)
 
 
-@pytest.mark.parametrize("name", ["rules.py", "helper.py", "further.py", "deep/er/x.py"])
+@pytest.mark.parametrize(
+    "name", ["rules.py", "helper.py", "further.py", "deep/er/x.py", "inner.py"]
+)
 def test_what_was_edited_is_asked_about_again(code, name):
     file = code.parent / name
     file.write_text(file.read_text() + "z = 1\n")

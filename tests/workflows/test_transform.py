@@ -473,7 +473,7 @@ def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, mo
     assert torch.equal(search.project(candidate), plain(search.actor.model, [expected]))
     assert targets == [expected]
     search.run()
-    assert len(targets) == 1 + 1 + module.MOST_ROUNDS - module.PURE_ROUNDS  # and in the scale
+    assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
 
 
 def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):
