@@ -127,6 +127,8 @@ def test_every_command_that_prints_a_table_prints_json_too(words):
     ("typed", "completions"),
     [
         ("mc gen", ["generate"]),
+        ("mc rer", ["reroll"]),
+        ("mc reroll --ke", ["--keep-bars"]),
         ("mc rules ", ["check", "list", "new", "show"]),
         ("mc images train-c", ["train-captions", "train-classifier"]),
         ("mc generate --sc", ["--scale"]),

@@ -20,6 +20,7 @@ from melodyconstraints.cli._output import (
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.performance import FLAT, STRAIGHT, VELOCITIES, Performance
 from melodyconstraints.melody.units import DEFAULT_TEMPO
+from melodyconstraints.storage.text import counted
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.arrangement import Arrangement
@@ -270,18 +271,16 @@ def what_was_written(folder: Path, count: int, export: Export, *, plot: bool) ->
         count: of its melodies.
         plot: whether the picture is drawn.
     """
-    many = "s" if count > 1 else ""
     pictures = sorted(path.name for path in folder.glob(PICTURES)) if plot else []
     beside = [
-        *([f"{count} WAV file{many}"] if export.wav else []),
-        *([f"{count} MusicXML file{many}"] if export.scores else []),
+        *([counted(count, "WAV file", "WAV files")] if export.wav else []),
+        *([counted(count, "MusicXML file", "MusicXML files")] if export.scores else []),
         *(path.name for path in export.of_all(folder / PICTURE)),
         *([f"{pictures[0]} to {pictures[-1]}"] if len(pictures) > 1 else pictures),
         MANIFEST,
     ]
-    return f"{count} MIDI file{many} in {folder}; beside {'them' if many else 'it'} " + ", ".join(
-        beside
-    )
+    files, whom = counted(count, "MIDI file", "MIDI files"), "them" if count > 1 else "it"
+    return f"{files} in {folder}; beside {whom} {', '.join(beside)}"
 
 
 def _arrangement(results: Mapping[Path, MidiResult], performance: Performance) -> Arrangement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +12,20 @@ from melodyconstraints.cli._actors import ActorSource, search_shown, source_opti
 from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
+    option_group,
     print_json,
     print_table,
     sampling_options,
     talk,
 )
-from melodyconstraints.cli._inputs import (
-    MIDI_FILE,
-    bars_text,
-    choice_options,
-    keep_bars_option,
-    melodies_of,
-)
+from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, keep_bars_option, melodies_of
 from melodyconstraints.cli._midi_results import (
     Export,
     MidiResult,
     export_options,
     numbered,
     source_facts,
+    what_was_written,
     write_run,
 )
 from melodyconstraints.cli._output import (
@@ -38,34 +34,41 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.storage.text import counted, printable
+from melodyconstraints.cli._rewarded import Drawer, outside_text, reward_text, say_satisfied
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies, Melody
-    from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.melody.vae.sampling import SamplingOptions
-    from melodyconstraints.workflows.actor import MelodyActor
 
-ORIGINAL = "original.mid"
+change_options = option_group(
+    "change",
+    dict,
+    {
+        "keep_bars": keep_bars_option,
+        "strength": click.option(
+            "--strength",
+            type=click.FloatRange(0, 1),
+            default=1.0,
+            show_default=True,
+            help="Share of the way from your melody to new ones: 0 is your melody as the model "
+            "decodes it, 1 all new.",
+        ),
+    },
+)
+"""What stays of a melody, handed over as ``change``, keywords of ``reroll``."""
 
 
 @click.command("reroll")
 @click.argument("file", type=MIDI_FILE, metavar="SOURCE")
 @source_options
-@click.option("-n", "count", type=click.IntRange(min=1), default=8, show_default=True)
-@keep_bars_option
-@click.option(
-    "--strength",
-    type=click.FloatRange(0, 1),
-    default=1.0,
-    show_default=True,
-    help="Share of the way to new melodies: at 0 the other bars are your own, at 1 all new.",
-)
-@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the new melodies.")
-@sampling_options
+@change_options
+@click.option("-n", "count", type=click.IntRange(1), default=8, show_default=True)
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder to make.")
 @choice_options
-@plot_option
 @export_options
+@sampling_options
+@click.option("--allow-none", is_flag=True, help="Succeed even if no melody satisfies every rule.")
+@plot_option
 @overwrite_option
 @json_option
 @click.pass_context
@@ -73,148 +76,121 @@ def command(
     context: click.Context,
     file: Path,
     source: ActorSource,
+    change: dict[str, Any],
     count: int,
-    keep_bars: frozenset[int],
-    strength: float,
     output: Path,
-    sampling: SamplingOptions,
     choice: dict[str, Any],
-    plot: bool,
     export: Export,
+    sampling: SamplingOptions,
+    allow_none: bool,
+    plot: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Write other melodies in place of that of a MIDI file, with some of its bars kept.
+    """Keep bars of the melody of a MIDI file, and draw the others anew.
 
     \b
-    mc reroll my_tune.mid --keep-bars 1-4 -o ideas/
-    mc reroll my_tune.mid --keep-bars 1-4,13-16 --scale D-dorian -n 16 -o ideas/ --plot
-    mc reroll my_tune.mid --strength 0.3 -o near/
+    mc reroll my_tune.mid --keep-bars 1-4 -o rerolled/
+    mc reroll my_tune.mid --keep-bars 1-4,9 --scale D-dorian --form AABA -n 16 -o rerolled/
+    mc reroll my_tune.mid --keep-bars 13-16 --strength 0.5 --rule my_rules.py:my_rule -o near/
 
-    With --scale, --density, --rule or --actor the new melodies, kept bars and all, are searched
-    for until they satisfy the rules. The 16 bars that were taken are written too, as original.mid.
+    Kept bars stay note for note; the last note of one may ring on into a new bar. In a form, bars
+    that repeat a kept one repeat it as it is kept. With --scale, --density, --rule or --actor the
+    whole melodies are to satisfy rules, as in mc generate; with none of these, new bars come from
+    the prior. Tempo and instrument are those of SOURCE.
     """  # noqa: D301 (click wants the character)
     source.check()
+    if not change["keep_bars"] and change["strength"] == 1:
+        raise click.UsageError(
+            "nothing of SOURCE would stay; give --keep-bars, or a --strength below 1"
+        )
     earlier = earlier_run(output, overwrite)
-    check_inputs([file], earlier)
-    melodies, _ = melodies_of([file], choice, tell=True)
-    if not melodies:
+    paths = list(numbered(output, "reroll", count))
+    check_inputs([file], [*earlier, *paths])
+    read, _ = melodies_of([file], choice, tell=True)
+    if not read:
         context.exit(1)
-    ((_, found),) = melodies
-
-    from melodyconstraints.melody.vae.checkpoint import load_model
-
-    actor = source.find()
-    _check_kept(found.melody, keep_bars, actor)
-    model = actor.model if actor else load_model(source.model_folder)
-    others = _draw(actor or model, found.melody, count, keep_bars, strength, sampling)
+    ((_, found),) = read
+    drawer = Drawer.of(source)
+    _check_kept(drawer, found.melody, change["keep_bars"])
+    melodies, drawn = _draw(drawer, found.melody, count, change | dict(sampling))
+    entries = _entries(drawer, found.melody, melodies, paths)
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
-    entries = _entries(others, list(numbered(output, "melody", count)), actor)
-    written: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}
-    shown: dict[str, Any] = (
-        {"pitch_classes": actor.pitch_classes, "tonic": actor.tonic} if actor else {}
-    )
-    results = [MidiResult(found.melody, output / ORIGINAL, "original", **played)]
-    for melody, entry in zip(others, entries, strict=True):
-        title = f"{Path(entry['file']).stem}: {len(melody)} notes"
-        results.append(MidiResult(melody, output / entry["file"], title, **played, **written))
-    facts = {
-        "model": model.fingerprint,
-        "rules": actor.names if actor else [],
-        **sampling,
-        "keep_bars": sorted(keep_bars),
-        "strength": strength,
-        **source_facts(file, found),
-        "original": ORIGINAL,
-    }
+    original = MidiResult(found.melody, None, f"original: {len(found.melody)} notes", **played)
+    results = [original, *drawer.results(melodies, entries, output, **played)]
+    facts = drawer.facts(sampling, drawn) | source_facts(file, found)
+    facts |= change | {"keep_bars": sorted(change["keep_bars"])}
     whole = write_run(
-        *(results, entries, output, facts, export),
-        earlier=[*earlier, *([output / ORIGINAL] if earlier else [])],
-        plot=plot,
-        **shown,
+        *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
     )
     if as_json:
         print_json(whole)
     else:
         _print(entries)
-    _say_satisfied(context, entries, count)
+    talk().print(what_was_written(output, count, export, plot=plot))
+    satisfied = say_satisfied(entries, _remedy(**change), allow_none=allow_none)
+    context.exit(0 if satisfied else 1)
 
 
-def _check_kept(melody: Melody, bars: frozenset[int], actor: MelodyActor | None) -> None:
-    """Refuse bars with notes that a rule forbids: whatever the others are, it is not satisfied."""
+def _check_kept(drawer: Drawer, melody: Melody, keep_bars: Collection[int]) -> None:
+    """Refuse bars with notes that a rule forbids: no search would satisfy it."""
     from melodyconstraints.errors import UsageError
-    from melodyconstraints.workflows.editing import outside_notes
 
-    for rule in actor.asked if actor else []:
-        outside = outside_notes(melody, bars, rule.pitch_classes)
-        if outside:
-            notes = counted(outside, "note", "notes")
+    for rule in drawer.actor.asked if drawer.actor else []:
+        why = outside_text(melody, keep_bars, rule)
+        if why:
             raise UsageError(
-                f"{bars_text(bars)}, which stay, hold {notes} outside {rule.name}'s set; keep "
-                "other bars, or move the melody first with mc transform --scale or --key"
+                f"{why}; keep other bars, or move the melody first by --scale or --key of "
+                "mc transform"
             )
 
 
 def _draw(
-    source: MelodyActor | MelodyVAE,
-    melody: Melody,
-    count: int,
-    keep_bars: frozenset[int],
-    strength: float,
-    sampling: SamplingOptions,
-) -> Melodies:
-    from melodyconstraints.workflows.actor import MelodyActor
+    drawer: Drawer, melody: Melody, count: int, options: dict[str, Any]
+) -> tuple[Melodies, int]:
+    """Melodies in place of one, and how many were drawn for them."""
     from melodyconstraints.workflows.reroll import reroll
 
-    how: dict[str, Any] = {"keep_bars": keep_bars, "strength": strength, **sampling}
-    if not isinstance(source, MelodyActor):
-        return reroll(source, melody, count, **how)
-    with search_shown(source, count) as shown:
-        return reroll(shown.actor, melody, count, **how)
+    if drawer.actor is None:
+        return reroll(drawer.model, melody, count, **options), count
+    with search_shown(drawer.actor, count) as shown:
+        return reroll(shown.actor, melody, count, **options), shown.drawn
 
 
 def _entries(
-    melodies: Melodies, paths: Sequence[Path], actor: MelodyActor | None
+    drawer: Drawer, original: Melody, melodies: Melodies, paths: Sequence[Path]
 ) -> list[dict[str, Any]]:
-    """Of the manifest: file, notes, rewards and whether every rule is satisfied."""
-    from melodyconstraints.workflows.actor import rewards_of, satisfies_all
+    """What the manifest says of each melody, with the share of the original's notes it has."""
+    from melodyconstraints.melody.metrics.agreement import onset_recall
 
-    files = [
-        {"file": path.name, "notes": len(one)} for one, path in zip(melodies, paths, strict=True)
+    kept = [onset_recall(one.events[None], original.events[None]) for one in melodies]
+    entries = drawer.entries(melodies, paths)
+    return [entry | {"notes_kept": own} for entry, own in zip(entries, kept, strict=True)]
+
+
+def _remedy(keep_bars: Collection[int], strength: float) -> str:
+    """What to try where no melody satisfies every rule."""
+    remedies = [
+        *(["--strength 1"] if keep_bars and strength < 1 else []),
+        *(["fewer --keep-bars"] if keep_bars else ["more --strength"]),
+        "more melodies by -n",
     ]
-    if actor is None:
-        return files
-    rewards = rewards_of(actor.rules, melodies).tolist()
-    satisfied = satisfies_all(actor.asked, melodies).tolist()
-    return [
-        {**entry, "rewards": dict(zip(actor.names, own, strict=True)), "satisfied": bool(whole)}
-        for entry, own, whole in zip(files, rewards, satisfied, strict=True)
-    ]
+    return f"try {', '.join(remedies)} or another --seed"
 
 
-def _print(entries: Sequence[dict[str, Any]]) -> None:
-    names = list(entries[0].get("rewards", {}))
+def _print(entries: Sequence[Mapping[str, Any]]) -> None:
+    names = list(entries[0]["rewards"])
+    counts = "satisfied" in entries[0]
     print_table(
-        ["file", "notes", *names],
+        ["file", "notes", "kept", *names, *(["satisfied"] if counts else [])],
         [
             [
-                printable(entry["file"]),
+                entry["file"],
                 str(entry["notes"]),
-                *(f"{entry['rewards'][name]:.3f}" for name in names),
+                f"{entry['notes_kept']:.0%}",
+                *(reward_text(entry["rewards"][name]) for name in names),
+                *(["yes" if entry["satisfied"] else "no"] if counts else []),
             ]
             for entry in entries
         ],
     )
-
-
-def _say_satisfied(context: click.Context, entries: Sequence[dict[str, Any]], count: int) -> None:
-    """Say on stderr how many melodies satisfy every rule; none is an error."""
-    if "satisfied" not in entries[0]:
-        return
-    satisfied = sum(entry["satisfied"] for entry in entries)
-    text = f"{satisfied} of {count} satisfy every rule"
-    if satisfied:
-        talk().print(text)
-        return
-    click.echo(f"Error: {text}; keep fewer bars, ask for less or try another --seed", err=True)
-    context.exit(1)

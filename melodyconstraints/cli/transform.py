@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from melodyconstraints.cli._common import (
 )
 from melodyconstraints.cli._inputs import (
     MIDI_FILE,
-    bars_text,
     choice_options,
     keep_bars_option,
     melodies_of,
@@ -40,6 +38,7 @@ from melodyconstraints.cli._output import (
     earlier_files,
     overwrite_option,
 )
+from melodyconstraints.cli._rewarded import outside_text, reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -270,8 +269,8 @@ def _print(rows: Sequence[dict[str, Any]], actor: MelodyActor) -> None:
                 str(row["notes_out"]),
                 f"{row['notes_kept']:.0%}",
                 *(
-                    f"{_number(row['rewards_before'][name])} -> "
-                    f"{_number(row['rewards_after'][name])}"
+                    f"{reward_text(row['rewards_before'][name])} -> "
+                    f"{reward_text(row['rewards_after'][name])}"
                     for name in actor.names
                 ),
                 "yes" if row["satisfied"] else "no",
@@ -282,19 +281,8 @@ def _print(rows: Sequence[dict[str, Any]], actor: MelodyActor) -> None:
     )
 
 
-def _number(reward: float) -> str:
-    """Three decimals, cut off, so that only what is satisfied reads as 1.
-
-    >>> _number(0.99996), _number(1.0)
-    ('0.999', '1')
-    """
-    from melodyconstraints.latent.satisfaction import SATISFIED
-
-    return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
-
-
 def _rewards(rewards: dict[str, float]) -> str:
-    return "".join(f", {name} {_number(reward)}" for name, reward in rewards.items())
+    return "".join(f", {name} {reward_text(reward)}" for name, reward in rewards.items())
 
 
 def shortcoming(
@@ -302,7 +290,6 @@ def shortcoming(
 ) -> str:
     """Which rules the best melody does not satisfy, why where that is sure, and what to try."""
     from melodyconstraints.latent.satisfaction import SATISFIED
-    from melodyconstraints.workflows.editing import outside_notes
 
     bars = change["keep_bars"]
     unsatisfied = [
@@ -310,13 +297,11 @@ def shortcoming(
         for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
         if reward < SATISFIED and rule in actor.asked
     ]
-    rewards = ", ".join(f"{rule.name} {_number(reward)}" for rule, reward in unsatisfied)
+    rewards = ", ".join(f"{rule.name} {reward_text(reward)}" for rule, reward in unsatisfied)
     text = f"the best found, {file}, reaches {rewards}"
     for rule, _ in unsatisfied:
-        outside = outside_notes(best.melody, bars, rule.pitch_classes)
-        if outside:
-            notes = f"{outside} note{'s' if outside > 1 else ''} outside {rule.name}'s set"
-            text += f"; {bars_text(bars)}, which stay, hold {notes}"
+        why = outside_text(best.melody, bars, rule)
+        text += f"; {why}" if why else ""
     if bars and not best.decoded:  # notes in them are all that is missing
         return f"{text}. Keep fewer bars"
     remedies = [

@@ -49,6 +49,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_exception_handler(MelodyConstraintsError, _toolkit_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(OSError, _no_room)
     engine = engine or Engine()
     jobs = Jobs(settings.folder / "jobs")
     app.include_router(_rules(settings, engine))
@@ -320,6 +321,13 @@ def _toolkit_error(_: Request, error: Exception) -> JSONResponse:
     busy = isinstance(error, TooManyJobsError)
     status = HTTPStatus.TOO_MANY_REQUESTS if busy else HTTPStatus.UNPROCESSABLE_ENTITY
     return JSONResponse({"error": printable(str(error))}, status)
+
+
+def _no_room(_: Request, error: Exception) -> JSONResponse:
+    """The disk is full, say; free it and ask again."""
+    why = cast(OSError, error).strerror or str(error)
+    text = f"the studio cannot write its files: {why}"
+    return JSONResponse({"error": printable(text)}, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 def _wrong_request(_: Request, error: Exception) -> JSONResponse:

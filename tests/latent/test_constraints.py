@@ -1,5 +1,7 @@
 """Constraints as examples for a critic: who is in them, and what is said of whom."""
 
+import math
+
 import pytest
 import torch
 
@@ -159,7 +161,9 @@ def test_the_newest_are_remembered_together(rewarded, replay_size, expected):
     assert torch.equal(constraint.y[:, 0], 100 * found)
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, -0.5], [1.0, 1.0, 1.0]])
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1.0, -0.5], [1.0, 1.0, 1.0], [1.0, math.nan], [math.inf, 1.0]]
+)
 def test_weights_that_do_not_fit_the_rewards_are_refused(rewarded, weights):
     judge = Rewards([share, share])
     assert rewarded(judge).weights == (1.0, 1.0)

@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import sys
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import mido
 import numpy as np
@@ -21,11 +23,13 @@ from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
 from melodyconstraints.studio.sources import actor_folder
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.generate import generate
 
+PAGE = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")
 TUNE = [[0, 4, 60], [4, 4, 61], [8, 8, 64], [16, 4, 66], [32, 16, 67]]
 """Of its five notes C, E and G are in C major."""
 
@@ -212,6 +216,32 @@ def test_a_job_fails_in_words_and_one_of_a_kind_runs(post, client, wishes, monke
     assert json.loads(events.rpartition("data: ")[2])["error"] == "no such model"
 
 
+def test_a_job_that_cannot_be_written_is_none_and_another_can_be_started(tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(Jobs, "_write", lambda *_: (_ for _ in ()).throw(OSError(28, "no room")))
+        with pytest.raises(OSError, match="no room"):
+            jobs.start("train", "one", lambda _: None)
+    assert jobs.start("train", "two", lambda _: None).title == "two"
+
+
+def test_a_full_disk_is_an_answer_in_one_line(client, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Jobs, "_write", full)
+    answer = client.post(
+        "/transform", json={"melody": [[0, 8, 62]], "rules": [{"spec": "cmajor"}]}
+    )
+    assert answer.status_code == 507
+    assert answer.json() == {"error": "the studio cannot write its files: No space left on device"}
+
+
+def test_what_is_no_job_among_the_jobs_is_passed_over(tmp_path):
+    (tmp_path / "odd.json").write_text('{"id": ["a"], "kind": "train", "title": "x"}')
+    assert Jobs(tmp_path).start("train", "one", lambda _: None)
+
+
 def test_a_job_of_a_killed_studio_was_cut_off(tmp_path):
     left = jobs.Job("a1", "train", "cmajor").summary()
     (tmp_path / "a1.json").write_text(json.dumps(left))
@@ -320,3 +350,32 @@ def test_notes_are_a_melody_and_back(some_melodies):
     for melody in some_melodies:
         assert melody_of(notes_of(melody)) == melody
     assert len(Melodies.stack([melody_of([])])) == 1
+
+
+# What the docs show
+
+
+def test_every_request_of_the_docs_is_answered(client, quick_search, monkeypatch):
+    monkeypatch.setattr(transform, "BANK_STEPS", 2)
+    requests = re.findall(r"^curl \S+:8127(/\w+) --json '(.+?)'", PAGE, flags=re.MULTILINE)
+    assert {"/generate", "/reroll", "/transform", "/midi"} <= {path for path, _ in requests}
+    for path, body in requests:
+        asked = json.loads(body)
+        asked.pop("form", None)  # which the tiny model has none of
+        response = client.post(path, json=asked)
+        assert response.is_success, (path, response.text)
+        if path == "/reroll":
+            for one in response.json()["melodies"]:
+                bars = melody_of(one["notes"]).bars
+                for bar in asked["keep_bars"]:
+                    assert (bars[bar - 1] == melody_of(asked["melody"]).bars[bar - 1]).all()
+        if path == "/transform":
+            events = client.get(f"/jobs/{response.json()['id']}/events").text
+            end = json.loads(events.rpartition("data: ")[2])
+            assert end["result"]["before"] == asked["melody"]
+
+
+@pytest.mark.parametrize("path", ["/reroll", "/transform"])
+def test_bars_to_keep_are_a_list(post, wishes, path):
+    body = {"melody": TUNE, "rules": wishes("cmajor"), "keep_bars": "1-4"}
+    assert post(path, body, 422) == {"error": "keep_bars: Input should be a valid list"}

@@ -2,10 +2,13 @@
 
 import pytest
 
+import melodyconstraints as mc
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.form import form_of
+from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll
 
@@ -24,6 +27,14 @@ def test_an_actor_shifts_and_bars_are_kept(tiny_actor_folder, some_melodies):
     drawn = actor.generate(2, seed=7)
     assert (found.bars[:, [2, 15]] == tune.bars[[2, 15]]).all()
     assert (found.bars[:, 5] == drawn.bars[:, 5]).all()
+
+
+def test_a_search_counts_kept_bars_too(tiny_model, some_melodies):
+    tune, rule = some_melodies[2], find_rule("density:110")
+    found = mc.reroll(searching(tiny_model, [rule]), tune, 2, keep_bars=range(1, 9), seed=3)
+    assert (found.bars[:, :8] == tune.bars[:8]).all()
+    assert rule(found).tolist() == [1, 1]
+    assert all(len(melody) >= 110 for melody in found)
 
 
 def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melodies):

@@ -1,0 +1,154 @@
+"""Melodies that a command draws, and their rewards: in a manifest, in titles, on stderr."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from melodyconstraints.cli._actors import ActorSource
+from melodyconstraints.cli._common import talk
+from melodyconstraints.cli._inputs import bars_text
+from melodyconstraints.cli._midi_results import MidiResult
+from melodyconstraints.storage.text import counted, printable
+
+if TYPE_CHECKING:
+    from melodyconstraints.melody.events import Melodies, Melody
+    from melodyconstraints.melody.vae.model import MelodyVAE
+    from melodyconstraints.melody.vae.sampling import SamplingOptions
+    from melodyconstraints.rules import Rule
+    from melodyconstraints.workflows.actor import MelodyActor
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """What draws a command's melodies: an actor; without one the model, under no rule."""
+
+    model: MelodyVAE
+    actor: MelodyActor | None
+
+    @classmethod
+    def of(cls, source: ActorSource) -> Drawer:
+        """What the options ask for; stderr warns of rules that have no rewards."""
+        from melodyconstraints.melody.vae.checkpoint import load_model
+
+        actor = source.find()
+        if actor is None:
+            return cls(load_model(source.model_folder), None)
+        for rule in actor.missing_rules:
+            click.echo(f"Warning: {printable(rule.why)}", err=True)
+        return cls(actor.model, actor)
+
+    @property
+    def colours(self) -> dict[str, Any]:
+        """Pitch classes and tonic that the rules imply, as pictures show them."""
+        actor = self.actor
+        return {"pitch_classes": actor.pitch_classes, "tonic": actor.tonic} if actor else {}
+
+    @property
+    def _signature(self) -> tuple[str | None, tuple[str, ...]]:
+        """Key signature and chords that the rules imply, as a file has them."""
+        return (self.actor.key, self.actor.chords) if self.actor else (None, ())
+
+    def facts(self, options: SamplingOptions, drawn: int) -> dict[str, Any]:
+        """What a manifest says of how melodies were drawn.
+
+        Args:
+            drawn: how many melodies were decoded for those that are written.
+        """
+        from melodyconstraints.melody.vae.sampling import Sampling
+
+        actor = self.actor
+        sampling = actor.sampling(options) if actor else Sampling.of(options)
+        rules = actor.names if actor else []
+        made = {"model": self.model.fingerprint, "rules": rules, **asdict(sampling)}
+        signature, chords = self._signature
+        return {**made, "drawn": drawn, "key_signature": signature, "chords": chords}
+
+    def entries(self, melodies: Melodies, paths: Iterable[Path]) -> list[dict[str, Any]]:
+        """What a manifest says of each melody: its file, notes and rewards.
+
+        ``satisfied`` says whether it satisfies every rule whose weight is not 0; it is left out
+        without rules, and where one of them is missing.
+        """
+        from melodyconstraints.latent.satisfaction import SATISFIED
+        from melodyconstraints.workflows.actor import rewards_of
+
+        actor = self.actor
+        rules = [one for one in actor.rules if one not in actor.missing_rules] if actor else []
+        asked = actor.asked if actor else []
+        counts = bool(asked) and all(rule in rules for rule in asked)
+        is_asked, names = [rule in asked for rule in rules], [rule.name for rule in rules]
+        entries: list[dict[str, Any]] = []
+        for melody, path, own in zip(melodies, paths, rewards_of(rules, melodies), strict=True):
+            rewards = dict(zip(names, own.tolist(), strict=True))
+            entry = {"file": path.name, "notes": len(melody), "rewards": rewards}
+            if counts:
+                entry["satisfied"] = bool((own[is_asked] >= SATISFIED).all())
+            entries.append(entry)
+        return entries
+
+    def results(
+        self, melodies: Melodies, entries: Sequence[Mapping[str, Any]], output: Path, **played: Any
+    ) -> list[MidiResult]:
+        """Melodies as they are written, with rewards above their piano rolls.
+
+        Args:
+            entries: of :meth:`entries`, one for each melody.
+            played: ``tempo`` and ``program`` of :class:`.MidiResult`.
+        """
+        results, (key, chords) = [], self._signature
+        for melody, entry in zip(melodies, entries, strict=True):
+            path = output / entry["file"]
+            rewards = ", ".join(f"{name} {one:.3g}" for name, one in entry["rewards"].items())
+            title = f"{path.stem}: {entry['notes']} notes" + (f"; {rewards}" if rewards else "")
+            results.append(MidiResult(melody, path, title, key=key, chords=chords, **played))
+        return results
+
+
+def say_satisfied(
+    entries: Sequence[Mapping[str, Any]], remedy: str, *, allow_none: bool, more: str = ""
+) -> bool:
+    """Say on stderr how many melodies satisfy every rule; false where none does.
+
+    Nothing is said without rules, or where one is missing.
+
+    Args:
+        entries: of :meth:`Drawer.entries`.
+        remedy: what to try where none satisfies every rule.
+        allow_none: whether that is no error.
+        more: what is said where only some satisfy every rule.
+    """
+    satisfied = [entry["satisfied"] for entry in entries if "satisfied" in entry]
+    if not satisfied:
+        return True
+    text = f"{sum(satisfied)} of {len(satisfied)} satisfy every rule"
+    if any(satisfied) or allow_none:
+        talk().print(text + (f"; {more}" if more and not all(satisfied) else ""))
+        return True
+    click.echo(f"Error: {text}: {remedy}; --allow-none makes this no error", err=True)
+    return False
+
+
+def reward_text(reward: float) -> str:
+    """Three decimals, cut off, so that only what is satisfied reads as 1.
+
+    >>> reward_text(0.99996), reward_text(1.0)
+    ('0.999', '1')
+    """
+    from melodyconstraints.latent.satisfaction import SATISFIED
+
+    return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
+
+
+def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
+    """Which notes in kept bars, from 1 to 16, are not in a rule's set; empty without any."""
+    from melodyconstraints.workflows.editing import outside_notes
+
+    outside = outside_notes(melody, bars, rule.pitch_classes)
+    notes = f"{counted(outside, 'note', 'notes')} outside {rule.name}'s set"
+    return f"{bars_text(bars)}, which stay, hold {notes}" if outside else ""
