@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -48,6 +49,8 @@ QUICK = ActorCriticSettings(
     ema_decay=0.98,
     validation=0,
 )
+SEARCHING = replace(QUICK, rounds=120)
+"""Of a hundred steps of gradient each: the critic has learned the bars by then."""
 
 
 class Bars(NamedTuple):
@@ -134,7 +137,7 @@ def trained(bar_model: ImageVAE, bar_encodings: Encodings) -> Callable[..., Imag
                     NAMES if labelled else (),
                     exclusive=True,
                     method=method,
-                    settings=QUICK,
+                    settings=SEARCHING if method == "gradient" else QUICK,
                 )
         return made[method, labelled]
 

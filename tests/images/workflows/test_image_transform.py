@@ -25,7 +25,8 @@ def other(other_bars):
 def test_a_bar_becomes_another(trained, other_bars, other, place_of, method):
     result = transform(trained(method), other_bars.images, other)
     assert (place_of(result.reconstructed) == other_bars.labels.argmax(-1)).float().mean() > 0.98
-    # Over 17 seeds 0.77 to 1 and 0.52 to 1; of images that are not moved 0 and below 0.1.
+    # Over 17 seeds 0.77 to 1 and 0.52 to 1, by gradient over 6 seeds 1 and 0.72 to 1; of images
+    # that are not moved 0 and below 0.1.
     assert (place_of(result.transformed) == other.argmax(-1)).float().mean() > 0.5
     assert result.predicted_satisfied.float().mean() > 0.3
 

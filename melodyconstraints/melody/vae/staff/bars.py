@@ -18,21 +18,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melodyconstraints.melody.units import STEPS_PER_BAR
-from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
     SCALE,
+    SILENT,
     TOKEN_HOLD,
     TOKEN_START,
     TOKENS,
+    first_lines,
     kinds,
+    moved,
 )
 from melodyconstraints.vae.posterior import Posterior
 
 ANY = -1
-_NEVER = -1e9
+"""In place of a kind of token, of a token, of a note: whichever."""
+NEVER = -1e9
 
 
 class Given(NamedTuple):
@@ -42,18 +45,24 @@ class Given(NamedTuple):
         conditions: ``(N, H)`` of the bars before.
         degrees: ``(N,)`` int64 degree of the scale of each bar's first note, in [0, 6], counted
             from the tonic.
+        of_signature: ``(N,)`` the same, counted from the major tonic of the key signature: where
+            its tritones lie.
         rhythms: ``(N, S)`` int64 the kind of token that must stand there, see
-            :func:`.notation.kinds`, or :data:`ANY`; None for any everywhere.
+            :func:`.notation.kinds`, or :data:`ANY`.
+        recalled: ``(N, S)`` int64 tokens of the bar that it is likely to recall, counted as its
+            own, or :data:`ANY`; see :func:`.decisions.recalled_bar`.
     """
 
     conditions: Tensor
     degrees: Tensor
-    rhythms: Tensor | None = None
+    of_signature: Tensor
+    rhythms: Tensor
+    recalled: Tensor
 
-    def rows(self, chosen: Tensor) -> Given:
-        """Those of some bars."""
-        rhythms = None if self.rhythms is None else self.rhythms[chosen]
-        return Given(self.conditions[chosen], self.degrees[chosen], rhythms)
+    @property
+    def new(self) -> Tensor:
+        """``(N,)`` whether the rhythm is a new one."""
+        return self.rhythms[:, 0] == ANY
 
 
 class BarEncoder(nn.Module):
@@ -97,6 +106,7 @@ class StaffBarDecoder(nn.Module):
         self.condition_steps = nn.Linear(condition, STEPS_PER_BAR * self.features)
         self.condition_start = nn.Linear(condition, config.decoder_units)
         self.degrees = nn.Linear(config.decoder_units + self.features, 2 * SCALE)
+        """Each degree, plain and raised, has a share of its own, in whatever octave."""
         for layer in (self.condition_steps, self.condition_start, self.degrees):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -108,51 +118,18 @@ class StaffBarDecoder(nn.Module):
             codes: ``(N, C)``.
             given: None where bars stand alone.
         """
-        features, state = self._prepare(codes, given)
-        before = F.pad(bars[:, :-1], (1, 0), value=TOKEN_START)
-        outputs, _ = self.gru(torch.cat([self.before(before), features], -1), state[None])
-        logits = self._logits(torch.cat([outputs, features], -1), given)
-        return logits if given is None else _in_rhythm(logits, given.rhythms)
-
-    def draw(self, codes: Tensor, given: Given, noise: Tensor, sampling: Sampling) -> Tensor:
-        """Draw a bar for each code.
-
-        Args:
-            codes: ``(N, C)``.
-            noise: ``(N, S)`` uniform in [0, 1); one number decides each token.
-
-        Returns:
-            ``(N, S)`` int64 tokens.
-        """
-        features, state = self._prepare(codes, given)
-        token = torch.full((len(codes),), TOKEN_START, device=codes.device)
-        rhythms = [None] * STEPS_PER_BAR if given.rhythms is None else given.rhythms.unbind(1)
-        drawn = []
-        for step in range(STEPS_PER_BAR):
-            of_step = features[:, step]
-            state = self._advance(torch.cat([self.before(token), of_step], -1), state)
-            logits = self._logits(torch.cat([state, of_step], -1)[:, None], given)[:, 0]
-            logits = _in_rhythm(logits, rhythms[step])
-            token = sampling(logits, noise[:, step])
-            drawn.append(token)
-        return torch.stack(drawn, 1)
-
-    def _logits(self, outputs: Tensor, given: Given | None) -> Tensor:
-        """``(N, n, V)`` from the states and features of n steps.
-
-        Each degree of the scale has a share of its own, plain and raised, in whatever octave and
-        wherever it stands on the staff.
-        """
+        features, state = self.prepare(codes, given)
+        before = self.before(F.pad(bars[:, :-1], (1, 0), value=TOKEN_START))
+        outputs, _ = self.gru(torch.cat([before, features], -1), state[None])
+        outputs = torch.cat([outputs, features], -1)
         logits = self.output(outputs)
         if given is None:
             return logits
-        lines = torch.arange(LINES, device=logits.device) - REACH
-        degrees = (lines + given.degrees[:, None]) % SCALE
-        index = torch.cat([degrees, degrees + SCALE], 1)[:, None].expand(-1, logits.shape[1], -1)
-        of_degrees = self.degrees(outputs).gather(-1, index)
-        return logits + F.pad(of_degrees, (0, TOKENS - TOKEN_HOLD))
+        columns = degree_columns(given.degrees)[:, None].expand(-1, STEPS_PER_BAR, -1)
+        logits = logits + F.pad(self.degrees(outputs), (0, 1)).gather(-1, columns)
+        return logits.masked_fill(not_in_rhythm(given.rhythms), NEVER)
 
-    def _prepare(self, codes: Tensor, given: Given | None) -> tuple[Tensor, Tensor]:
+    def prepare(self, codes: Tensor, given: Given | None) -> tuple[Tensor, Tensor]:
         """Features of each step ``(N, S, features)`` and the state before the first."""
         features, state = self.steps(codes), self.start(codes)
         if given is not None:
@@ -160,34 +137,86 @@ class StaffBarDecoder(nn.Module):
             state = state + self.condition_start(given.conditions)
         return features.reshape(len(codes), STEPS_PER_BAR, self.features), torch.tanh(state)
 
-    def _advance(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """One step of the GRU."""
-        of_inputs, of_state, bias, other_bias = self.gru.all_weights[0]
-        new = F.linear(inputs, of_inputs, bias).chunk(3, -1)
-        old = F.linear(state, of_state, other_bias).chunk(3, -1)
-        reset, update = torch.sigmoid(new[0] + old[0]), torch.sigmoid(new[1] + old[1])
-        return torch.lerp(torch.tanh(new[2] + reset * old[2]), state, update)
+
+def not_in_rhythm(rhythms: Tensor) -> Tensor:
+    """``(..., V)`` whether a token is of another kind than ``(...)``, which must stand there."""
+    of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(rhythms.device)
+    return (of_tokens != rhythms[..., None]) & (rhythms != ANY)[..., None]
 
 
-def _in_rhythm(logits: Tensor, rhythms: Tensor | None) -> Tensor:
-    """``(..., V)`` logits, of tokens of the ``(...)`` kinds alone."""
-    if rhythms is None:
-        return logits
-    of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(logits.device)
-    other = (of_tokens != rhythms[..., None]) & (rhythms != ANY)[..., None]
-    return logits.masked_fill(other, _NEVER)
+def degree_of(notes: Tensor, degrees: Tensor) -> Tensor:
+    """``(...)`` degree of the scale of ``(...)`` notes, in [0, 6], and 7 more where raised.
+
+    Args:
+        degrees: those of the lines from which the notes are counted, as many dimensions.
+    """
+    return notes // LINES * SCALE + (notes % LINES - REACH + degrees) % SCALE
+
+
+def degree_columns(degrees: Tensor) -> Tensor:
+    """``(N, V)`` degree of each token, see :func:`degree_of`; 14 for those of no note."""
+    tokens = torch.arange(TOKENS, device=degrees.device)
+    return torch.where(tokens < TOKEN_HOLD, degree_of(tokens, degrees[:, None]), 2 * SCALE)
 
 
 class BarVAE(nn.Module):
-    """Encoder and decoder, each bar alone in the first stage of the training."""
+    """Encoder and decoder, each bar alone in the first stage of the training.
+
+    Codes are whitened by ``code_mean`` and ``code_scale`` ``(C,)`` for all but these two.
+    """
+
+    code_mean: Tensor
+    code_scale: Tensor
 
     def __init__(self, config: StaffConfig, condition: int) -> None:
         super().__init__()
         self.encoder = BarEncoder(config)
         self.decoder = StaffBarDecoder(config, condition)
-        self.ends = nn.Sequential(
-            nn.Linear(config.bar_code, config.decoder_units),
-            nn.GELU(),
-            nn.Linear(config.decoder_units, LINES),
-        )
-        """Logits of the line of a bar's last note, counted like its others."""
+        self.register_buffer("code_mean", torch.zeros(config.bar_code))
+        self.register_buffer("code_scale", torch.ones(config.bar_code))
+
+    def whitened(self, codes: Tensor) -> Tensor:
+        """``(..., C)`` codes of the encoder."""
+        return (codes - self.code_mean) / self.code_scale
+
+    def raw(self, codes: Tensor) -> Tensor:
+        """``(..., C)`` whitened codes as the decoder takes them, ``(N, C)``."""
+        return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
+
+    def mean_codes(self, bars: Tensor) -> Tensor:
+        """``(N, C)`` whitened mean codes of ``(N, S)`` tokens, wherever the bars lie."""
+        return self.whitened(self.encoder(on_first_line(bars)).mean)
+
+
+def kinds_of(tokens: Tensor) -> Tensor:
+    """``(...)`` kinds of ``(...)`` tokens; see :func:`.notation.kinds`."""
+    return torch.from_numpy(kinds(tokens.cpu().numpy())).to(tokens.device)
+
+
+def first_line(bars: Tensor) -> Tensor:
+    """``(N,)`` line of the first note of ``(N, S)`` tokens, or SILENT."""
+    return torch.from_numpy(first_lines(bars.cpu().numpy())).to(bars.device)
+
+
+def last_line(bars: Tensor) -> Tensor:
+    """``(N,)`` line of the last note of ``(N, S)`` tokens, or SILENT."""
+    return first_line(bars.flip(1))
+
+
+def lines_above(starts: Tensor) -> Tensor:
+    """``(...)`` lines from the place to those on which bars start, 0 for silent ones.
+
+    >>> lines_above(torch.tensor([17, 20, SILENT])).tolist()
+    [0, 3, 0]
+    """
+    return torch.where(starts == SILENT, 0, starts - REACH)
+
+
+def higher(bars: Tensor, lines: Tensor) -> Tensor:
+    """``(N, S)`` tokens ``(N,)`` lines higher; see :func:`.notation.moved`."""
+    return torch.from_numpy(moved(bars.cpu().numpy(), lines.cpu().numpy())).to(bars.device)
+
+
+def on_first_line(bars: Tensor) -> Tensor:
+    """``(N, S)`` tokens, counted from each bar's first note."""
+    return higher(bars, -lines_above(first_line(bars)))

@@ -5,12 +5,15 @@
     z = key, place, mode │ attributes │ form, starts │ bars    z ~ N(0, I)
              │                │              │         │
              ├────────────────┴──> transformer over the bars before ──> repeat of one, or
-             │                     a line to start on, flow from noise to the code of a new bar
-             └──> staff  <── tokens  <── bar decoder  <──┘
+             │                       ↑               a line to start on, flow from noise to
+             │                       │               the code of a new bar
+             │                likeliest notes <──┐     │
+             └──> staff  <──  drawn notes  <──  bar decoder
 
-``decode`` is a function of z and of the draws of the tokens, and ``encode`` finds the z of a
-melody by inverting it: the code of a bar does not depend on other bars, noise and code determine
-each other, and what is drawn from a table is drawn by a normal number's rank.
+``decode`` is a function of z and of the draws of the notes. A bar goes on from the likeliest
+notes of those before it, which are a function of z alone. ``encode`` finds the z of a melody by
+inverting that: codes of bars do not depend on other bars, noise and code determine each other
+after what will be played, and what is drawn from a table is drawn by a normal number's rank.
 
 ======== ===== ==========================================================================
 key          2 the direction is a key signature, in the order of fifths, by rank
@@ -47,7 +50,7 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import ROWS, filled
 from melodyconstraints.melody.vae.lstm import BLOCK
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.sampling import COLDEST, Sampling
 from melodyconstraints.melody.vae.staff.attributes import (
     NAMES,
     NormalScores,
@@ -56,13 +59,21 @@ from melodyconstraints.melody.vae.staff.attributes import (
 )
 from melodyconstraints.melody.vae.staff.bar_prior import (
     BarPrior,
-    Bars,
     Whole,
     condition_size,
-    last_lines,
 )
-from melodyconstraints.melody.vae.staff.bars import ANY, BarVAE, Given
+from melodyconstraints.melody.vae.staff.bars import (
+    BarVAE,
+    first_line,
+    higher,
+    last_line,
+    lines_above,
+    on_first_line,
+)
+from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.decisions import Bars, Drawn, Known
+from melodyconstraints.melody.vae.staff.drawing import calibrated
 from melodyconstraints.melody.vae.staff.notation import (
     REACH,
     SCALE,
@@ -71,12 +82,11 @@ from melodyconstraints.melody.vae.staff.notation import (
     Staff,
     events_in_scale,
     events_of_tokens,
-    first_lines,
     kinds,
-    moved,
     place_degrees,
     to_staff,
 )
+from melodyconstraints.melody.vae.staff.playing import Player, given_all
 from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 
@@ -110,25 +120,18 @@ class Parts(NamedTuple):
         return torch.stack([self.form, self.rhythms, self.starts], -1)
 
 
-class Score(NamedTuple):
-    """A latent point with all that is not drawn.
+class Head(NamedTuple):
+    """What a latent point says of all bars together.
 
     Args:
         keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.
-        bars: what each is like.
-        conditions: ``(B, K, H)`` what the decoder is conditioned on.
+        whole: the same for the prior, and the attributes.
     """
 
     keys: Ints
     places: Ints
     modes: Ints
-    bars: Bars
-    conditions: Tensor
-
-    def given(self, tokens: Tensor | None = None) -> Given:
-        """For the decoder, all bars side by side; see :func:`given_to_bars`."""
-        degrees = place_degrees(self.keys, self.places, self.modes)
-        return given_to_bars(self.conditions, self.bars, degrees, tokens)
+    whole: Whole
 
 
 class StaffGenerator(MelodyVAE):
@@ -136,8 +139,6 @@ class StaffGenerator(MelodyVAE):
 
     inverts = has_form = True
     config: StaffConfig
-    code_mean: Tensor
-    code_scale: Tensor
     offset: Tensor
     key_ranks: Tensor
     place_ranks: Tensor
@@ -149,9 +150,8 @@ class StaffGenerator(MelodyVAE):
         self.bars = BarVAE(config, condition_size(config))
         self.prior = BarPrior(config, ATTRIBUTES)
         self.scores = NormalScores(ATTRIBUTES)
+        self.calibration = Calibration()
         self.register_buffer("sigma_bar", torch.ones(sum(self._sizes)))
-        self.register_buffer("code_mean", torch.zeros(config.bar_code))
-        self.register_buffer("code_scale", torch.ones(config.bar_code))
         self.register_buffer("offset", torch.zeros(ATTRIBUTES))
         self.register_buffer("key_ranks", _equal_ranks(len(FIFTHS)))
         self.register_buffer("place_ranks", _equal_ranks(PLACES))
@@ -195,9 +195,11 @@ class StaffGenerator(MelodyVAE):
         mode = _points_between(self.mode_ranks, np.argsort(BRIGHTNESS)[staff.modes], drawn.mode)
         scores = self.scores(attributes(staff), _ranks(drawn.attributes).cpu().numpy())
         bars = self.read(staff.tokens, drawn.bars)
-        noise, bounds = self.prior.noise_of(bars, Whole.of(scores, staff.degrees, staff.modes))
-        noise = torch.where((bars.sources == FRESH)[..., None], noise, drawn.bars)
-        low, high = bounds.double().unbind(-1)
+        known, whole = Known(bars), Whole.of(scores, staff.degrees, staff.modes)
+        player = Player(self.bars, self.calibration, whole)
+        self.prior.write(known, whole, player, self.calibration)
+        noise = torch.where((bars.sources == FRESH)[..., None], known.noise, drawn.bars)
+        low, high = known.bounds.double().unbind(-1)
         ranks = _ranks(drawn.choices)
         choices = _normal(low + (high - low) * ranks).transpose(1, 2).flatten(1)
         place_and_mode = torch.stack([place, mode], 1)
@@ -215,66 +217,59 @@ class StaffGenerator(MelodyVAE):
         numbers = torch.arange(BARS, device=self.device)
         sources = _last_equal(equal)
         rhythms = _last_equal(torch.from_numpy(equal_bars(kinds(tokens))).to(self.device))
-        lines = first_lines(tokens.reshape(-1, STEPS_PER_BAR))
-        posterior = self.bars.encoder(self.on_first_line(tokens))
+        on_device = torch.from_numpy(tokens).to(self.device).reshape(-1, STEPS_PER_BAR)
+        posterior = self.bars.encoder(on_first_line(on_device))
         share = self.config.code_noise * posterior.scale
         codes = posterior.mean + share * noise.reshape(posterior.mean.shape)
-        codes = (codes - self.code_mean) / self.code_scale
+        codes, heard = (
+            self.bars.whitened(part).reshape(len(tokens), BARS, -1)
+            for part in (codes, posterior.mean)
+        )
         first = torch.where(equal.any(-1), equal.float().argmax(-1), numbers)
-        codes = codes.reshape(len(tokens), BARS, -1)
         codes = codes.gather(1, first[..., None].expand_as(codes))
-        starts = torch.from_numpy(lines).to(self.device).reshape(len(tokens), BARS)
+        starts, lasts = (
+            part.reshape(len(tokens), BARS)
+            for part in (first_line(on_device), last_line(on_device))
+        )
         rhythms = torch.where(sources == FRESH, rhythms, FRESH)
-        return Bars(codes, starts, self._ends(codes, starts), sources, rhythms)
+        return Bars(codes, heard, starts, _last_sounding(lasts), sources, rhythms)
 
-    def on_first_line(self, tokens: Ints) -> Tensor:
-        """``(B, T)`` tokens as ``(B * K, S)`` of bars, counted from each one's first note."""
-        bars = tokens.reshape(-1, STEPS_PER_BAR)
-        return torch.from_numpy(moved(bars, -heights(first_lines(bars)))).to(self.device)
-
-    def _ends(self, codes: Tensor, starts: Tensor) -> Tensor:
-        """``(B, K)`` line of each bar's last note."""
-        rises = self.rises(codes)
-        ends = [torch.full_like(starts[:, 0], REACH)]
-        for bar in range(BARS):
-            ends.append(last_lines(starts[:, bar], rises[:, bar], ends[-1]))
-        return torch.stack(ends[1:], 1)
-
-    def rises(self, codes: Tensor) -> Tensor:
-        """``(...)`` lines from a bar's first note to its last one, by its ``(..., C)`` code."""
-        return self.bars.ends(self.raw(codes)).argmax(-1).reshape(codes.shape[:-1]) - REACH
-
-    def score(self, z: Tensor, form: Tensor | None = None) -> Score:
-        """Key, place and bars of ``(B, Z)`` points.
-
-        Args:
-            form: ``(K,)`` the bar that each repeats, or FRESH; the points say it where None.
-        """
+    def head(self, z: Tensor) -> Head:
+        """Key, place, mode and attributes of ``(B, Z)`` points."""
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
         keys = FIFTHS[_which(self.key_ranks, angle % 1)]
         places = _which(self.place_ranks, _ranks(parts.place))
         modes = BRIGHTNESS[_which(self.mode_ranks, _ranks(parts.mode))]
-        ranks = torch.special.ndtr(parts.choices)
-        if form is not None:
-            form = form.to(z.device).expand(len(z), BARS)
         degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
-        whole = Whole.of(scores, degrees, modes)
-        written = self.prior.write(parts.bars, ranks, whole, self.rises, form)
-        return Score(keys, places, modes, *written)
+        return Head(keys, places, modes, Whole.of(scores, degrees, modes))
+
+    def write(
+        self, z: Tensor, whole: Whole, player: Player, form: Tensor | None = None
+    ) -> tuple[Bars, Tensor]:
+        """The bars of ``(B, Z)`` points, see :meth:`.bar_prior.BarPrior.write`.
+
+        Args:
+            form: ``(K,)`` the bar that each repeats, or FRESH; the points say it where None.
+        """
+        parts = self.parts(z)
+        drawn = Drawn(parts.bars, torch.special.ndtr(parts.choices), form)
+        return self.prior.write(drawn, whole, player, self.calibration)
 
     def logits(self, z: Tensor, events: Tensor) -> Tensor:
         """Teacher-forced logits ``(B, T, V)`` of the true ``events`` ``(B, T)`` under ``z``."""
-        score = self.score(z)
-        staff = to_staff(
-            events.cpu().numpy().astype(np.uint8), score.keys, score.places, score.modes
-        )
-        places = heights(score.bars.starts.flatten().cpu().numpy())
-        tokens = moved(staff.tokens.reshape(-1, STEPS_PER_BAR), -places)
-        bars = torch.from_numpy(tokens).to(z.device)
-        logits = self.bars.decoder(self.raw(score.bars.codes), bars, score.given(bars))
-        probabilities = _moved(logits.softmax(-1), places).reshape(len(z), STEPS, -1)
-        stands_for = torch.from_numpy(events_of_tokens(score.keys, score.places)).to(z.device)
+        keys, places, modes, whole = self.head(z)
+        player = Player(self.bars, self.calibration, whole)
+        bars, conditions = self.write(z, whole, player)
+        staff = to_staff(events.cpu().numpy().astype(np.uint8), keys, places, modes)
+        tokens = torch.from_numpy(staff.tokens).to(z.device)
+        given = given_all(bars, conditions, whole, tokens)
+        above = lines_above(bars.starts).flatten()
+        on_start = higher(tokens.reshape(-1, STEPS_PER_BAR), -above)
+        logits = self.bars.decoder(self.bars.raw(bars.codes), on_start, given)
+        logits = logits + calibrated(self.calibration, given, on_start)
+        probabilities = _moved(logits.softmax(-1), above).reshape(len(z), STEPS, -1)
+        stands_for = torch.from_numpy(events_of_tokens(keys, places)).to(z.device)
         of_events = torch.zeros(len(z), STEPS, VOCABULARY, device=z.device)
         index = stands_for[:, None].expand(-1, STEPS, -1)
         return of_events.scatter_add(-1, index, probabilities).clamp(min=1e-12).log()
@@ -284,39 +279,17 @@ class StaffGenerator(MelodyVAE):
         return compute_rows(draw, z, noise, multiple=ROWS, most=BLOCK)
 
     def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
-        score = self.score(filled(z), form_of(sampling.form))
-        tokens = self._tokens(score, filled(noise), sampling)[: len(z)]
-        keys, places, modes = (part[: len(z)] for part in score[:3])
+        keys, places, modes, whole = self.head(filled(z))
+        of_tokens = None if sampling.temperature < COLDEST else filled(noise)
+        player = Player(self.bars, self.calibration, whole, of_tokens, sampling)
+        form = form_of(sampling.form)
+        self.write(filled(z), whole, player, form if form is None else form.to(z.device))
         if sampling.scale:
             stands_for = events_in_scale(keys, places, modes, sampling.scale)
         else:
             stands_for = events_of_tokens(keys, places)
-        events = np.take_along_axis(stands_for, tokens.cpu().numpy(), 1)
+        events = np.take_along_axis(stands_for, player.drawn.cpu().numpy(), 1)[: len(z)]
         return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
-
-    def _tokens(self, score: Score, noise: Tensor, sampling: Sampling) -> Tensor:
-        """``(B, T)`` tokens; a repeat has those of the bar that it repeats.
-
-        Bars of another's rhythm are drawn again when that one is known.
-        """
-        batch = len(noise)
-        codes, of_bars = self.raw(score.bars.codes), noise.reshape(-1, STEPS_PER_BAR)
-        drawn = self.bars.decoder.draw(codes, score.given(), of_bars, sampling)
-        again = (score.bars.rhythms != FRESH).flatten().nonzero()[:, 0]
-        if len(again):
-            padded = F.pad(again, (0, -len(again) % ROWS))
-            given = score.given(drawn).rows(padded)
-            redrawn = self.bars.decoder.draw(codes[padded], given, of_bars[padded], sampling)
-            drawn[again] = redrawn[: len(again)]
-        places = heights(score.bars.starts.flatten().cpu().numpy())
-        tokens = torch.from_numpy(moved(drawn.cpu().numpy(), places)).to(noise.device)
-        bars = tokens.reshape(batch, BARS, STEPS_PER_BAR)
-        rows = torch.arange(batch, device=noise.device)
-        for bar in range(1, BARS):
-            source = score.bars.sources[:, bar]
-            source = torch.where(source == FRESH, bar, source)
-            bars[:, bar] = bars[rows, source]
-        return bars.flatten(1)
 
     def asked(
         self, z: Tensor, ranges: Mapping[str, tuple[float, float]], mode: int | None = None
@@ -344,29 +317,6 @@ class StaffGenerator(MelodyVAE):
             -1,
         )
 
-    def raw(self, codes: Tensor) -> Tensor:
-        """``(..., C)`` to codes as the bar decoder takes them, ``(N, C)``."""
-        return (codes * self.code_scale + self.code_mean).reshape(-1, codes.shape[-1])
-
-
-def given_to_bars(
-    conditions: Tensor, bars: Bars, degrees: Ints, tokens: Tensor | None = None
-) -> Given:
-    """``(B, K, H)`` conditions and ``(B,)`` degrees as of all bars, side by side.
-
-    Args:
-        tokens: ``(B * K, S)`` of the bars whose rhythms others have; None where any may stand.
-    """
-    places = torch.from_numpy(degrees).to(conditions.device)[:, None]
-    above = torch.where(bars.starts == SILENT, 0, bars.starts - REACH)
-    rhythms = None
-    if tokens is not None:
-        every = torch.from_numpy(kinds(tokens.cpu().numpy())).to(tokens.device)
-        first = torch.arange(len(bars.roots), device=tokens.device)[:, None] * BARS + bars.roots
-        fresh = (bars.rhythms == FRESH).flatten()[:, None]
-        rhythms = torch.where(fresh, ANY, every[first.flatten()])
-    return Given(conditions.flatten(0, 1), ((places + above) % SCALE).flatten(), rhythms)
-
 
 def _last_equal(equal: Tensor) -> Tensor:
     """``(B, K)`` last of the earlier bars that ``(B, K, K)`` says each equals, or FRESH."""
@@ -374,18 +324,25 @@ def _last_equal(equal: Tensor) -> Tensor:
     return torch.where(equal, numbers, FRESH).amax(-1)
 
 
-def heights(starts: Ints) -> Ints:
-    """``(N,)`` lines from the place to those on which bars start, 0 for silent ones."""
-    lines: Ints = np.where(starts == SILENT, 0, starts - REACH)
-    return lines
-
-
-def _moved(probabilities: Tensor, lines: Ints) -> Tensor:
+def _moved(probabilities: Tensor, lines: Tensor) -> Tensor:
     """``(N, S, V)`` of tokens, as of those ``(N,)`` lines higher."""
-    every = np.tile(np.arange(probabilities.shape[-1]), (len(lines), 1))
-    index = torch.from_numpy(moved(every, lines)).to(probabilities.device)
-    index = index[:, None].expand_as(probabilities)
+    every = torch.arange(probabilities.shape[-1], device=lines.device).expand(len(lines), -1)
+    index = higher(every, lines)[:, None].expand_as(probabilities)
     return torch.zeros_like(probabilities).scatter_add(-1, index, probabilities)
+
+
+def _last_sounding(lasts: Tensor) -> Tensor:
+    """``(B, K)`` line of the last note up to the end of each bar; the place's before any.
+
+    Args:
+        lasts: ``(B, K)`` line of each one's last note, or SILENT.
+
+    >>> _last_sounding(torch.tensor([[SILENT, 3, SILENT, 9]])).tolist()
+    [[17, 3, 3, 9]]
+    """
+    numbers = torch.arange(1, BARS + 1, device=lasts.device)[: lasts.shape[1]]
+    sounding = torch.where(lasts == SILENT, 0, numbers).cummax(1).values
+    return F.pad(lasts, (1, 0), value=REACH).gather(1, sounding)
 
 
 @dataclass(frozen=True)

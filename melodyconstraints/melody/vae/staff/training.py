@@ -4,6 +4,7 @@
 2. With its encoder fixed, the prior over bars, on the negative log-likelihood of the codes of
    fresh bars and of which bar each other one repeats; and the decoder, now conditioned on the
    bars before, on that of a bar's tokens given a noisy code.
+3. The calibration (:mod:`.calibration`), by counting melodies that are drawn.
 
 Shapes: ``N``, ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars, ``C`` dimensions of a code.
 """
@@ -23,26 +24,25 @@ from torch.nn import functional as F
 
 from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.form import FRESH
-from melodyconstraints.melody.units import BARS
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES, attributes, equal_bars
-from melodyconstraints.melody.vae.staff.bar_prior import Bars, Whole
+from melodyconstraints.melody.vae.staff.bar_prior import Whole
+from melodyconstraints.melody.vae.staff.bars import (
+    Given,
+    on_first_line,
+)
+from melodyconstraints.melody.vae.staff.calibrating import calibrate
 from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.decisions import Bars
 from melodyconstraints.melody.vae.staff.model import (
     BRIGHTNESS,
     FIFTHS,
     PLACES,
     StaffGenerator,
-    given_to_bars,
 )
-from melodyconstraints.melody.vae.staff.notation import (
-    SCALE,
-    SILENT,
-    Ints,
-    Staff,
-    first_lines,
-    to_staff,
-)
+from melodyconstraints.melody.vae.staff.notation import SCALE, Ints, Staff, to_staff
+from melodyconstraints.melody.vae.staff.playing import given_all
 from melodyconstraints.melody.vae.training import MelodyBatches
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import (
@@ -71,7 +71,7 @@ _ANY = 1e-3
 """Share of melodies that may have any place or mode, so that each can be encoded."""
 _OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
 """Attributes of which more is asked for than is wanted, see :func:`measure_offset`."""
-_OFFSET_ROUNDS = 2
+_OFFSET_ROUNDS, _OFFSET_SAMPLE = 2, 1024
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
 
@@ -81,22 +81,19 @@ class BarObjective(Objective):
 
     def __init__(self, model: StaffGenerator, beta: float = BETA) -> None:
         super().__init__()
-        self.bars, self.beta, self.on_first_line = model.bars, beta, model.on_first_line
+        self.bars, self.beta = model.bars, beta
         self.noise_size = BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
         """Losses of ``(B, T)`` events."""
-        bars = self.on_first_line(on_staff(batch).tokens)
+        bars = on_first_line(bars_of(on_staff(batch), batch.device))
         posterior = self.bars.encoder(bars)
         codes = posterior.sample(noise=noise.reshape(len(bars), -1))
         logits = self.bars.decoder(codes, bars)
         total = F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum")
         reconstruction, kl = total / len(bars), posterior.kl().mean()
-        lasts = _last_lines(bars)
-        sounds = lasts != SILENT
-        ends = F.cross_entropy(self.bars.ends(codes)[sounds], lasts[sounds])
-        loss = reconstruction + self.beta * kl + ends
-        return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "ends": ends}
+        loss = reconstruction + self.beta * kl
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
 
 class PriorObjective(Objective):
@@ -127,7 +124,7 @@ class PriorObjective(Objective):
         of_form = -_log_probability(read.choices, staff, fresh).sum(1).mean()
         of_rhythms = F.nll_loss(read.rhythms[fresh], bars.rhythms[fresh] - FRESH)
         of_starts = F.nll_loss(read.starts[fresh], bars.starts[fresh])
-        of_tokens = self._of_tokens(noisy, read.conditions, staff, bars)
+        of_tokens = self._of_tokens(noisy, read.conditions, whole, staff, bars)
         size = model.config.bar_code
         loss = (of_codes + of_tokens + of_starts + of_rhythms) / size + of_form / (4 * BARS)
         return {
@@ -139,20 +136,23 @@ class PriorObjective(Objective):
             "form": of_form,
         }
 
-    def _of_tokens(self, noisy: Tensor, conditions: Tensor, staff: Staff, bars: Bars) -> Tensor:
+    def _of_tokens(
+        self, noisy: Tensor, conditions: Tensor, whole: Whole, staff: Staff, bars: Bars
+    ) -> Tensor:
         """-log p(tokens | noisy code, bars before) of every third fresh bar."""
         rows = (bars.sources == FRESH).flatten().nonzero()[::_EVERY, 0]
-        tokens = self.model.on_first_line(staff.tokens)
-        given = given_to_bars(conditions, bars, staff.degrees, tokens).rows(rows)
-        tokens = tokens[rows]
-        logits = self.model.bars.decoder(self.model.raw(noisy)[rows], tokens, given)
+        every = torch.from_numpy(staff.tokens).to(noisy.device)
+        given = given_all(bars, conditions, whole, every)
+        given = Given(*(part[rows] for part in given))
+        tokens = on_first_line(every.reshape(-1, STEPS_PER_BAR)[rows])
+        logits = self.model.bars.decoder(self.model.bars.raw(noisy)[rows], tokens, given)
         total = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
         return total / len(tokens)
 
 
-def _last_lines(bars: Tensor) -> Tensor:
-    """``(N,)`` line of the last note of ``(N, S)`` tokens, or SILENT."""
-    return torch.from_numpy(first_lines(bars.flip(1).cpu().numpy())).to(bars.device)
+def bars_of(staff: Staff, device: torch.device) -> Tensor:
+    """``(B * K, S)`` tokens of the bars of melodies."""
+    return torch.from_numpy(staff.tokens).to(device).reshape(-1, STEPS_PER_BAR)
 
 
 def _resigned(modes: Ints, noise: Tensor) -> Ints:
@@ -193,13 +193,13 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     model.key_ranks.copy_(_bounds(np.argsort(FIFTHS)[staff.keys], len(FIFTHS)))
     model.place_ranks.copy_(_bounds(staff.places.clip(0, PLACES - 1), PLACES))
     model.mode_ranks.copy_(_bounds(np.argsort(BRIGHTNESS)[staff.modes], SCALE))
-    bars = model.on_first_line(staff.tokens)
+    bars = on_first_line(bars_of(staff, model.device))
     found = [model.bars.encoder(part) for part in bars.split(4096)]
     mean = torch.cat([posterior.mean for posterior in found])
     scale = torch.cat([posterior.scale for posterior in found])
     noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
-    model.code_mean.copy_(mean.mean(0))
-    model.code_scale.copy_(noisy.sqrt())
+    model.bars.code_mean.copy_(mean.mean(0))
+    model.bars.code_scale.copy_(noisy.sqrt())
 
 
 def _bounds(numbers: Ints, size: int) -> Tensor:
@@ -219,7 +219,7 @@ def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> 
 
 
 @torch.no_grad()
-def measure_offset(model: StaffGenerator, count: int = 1024) -> Tensor:
+def measure_offset(model: StaffGenerator, count: int) -> Tensor:
     """``(G,)`` what to add to scores so that on the mean the attributes come that are asked for.
 
     Melodies drawn have fewer notes, and others, than their scores say: likely tokens are drawn
@@ -285,12 +285,20 @@ def train_staff_generator(
         stage("bars", model.bars, BarObjective(model), share)
         measure_tables(model, sample)
     model.bars.encoder.requires_grad_(False)
-    model.bars.ends.requires_grad_(False)
     state = stage("prior", model, PriorObjective(model), 1 - share)
-    for _ in range(_OFFSET_ROUNDS):
-        model.offset.add_(measure_offset(model))
+    measure_what_is_drawn(model, sample)
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
+
+
+def measure_what_is_drawn(model: StaffGenerator, sample: Events) -> None:
+    """Measure offset and calibration anew, by drawing as many melodies as ``(N, T)`` at most."""
+    model.offset.zero_()
+    size = min(_OFFSET_SAMPLE, len(sample))
+    for _ in range(_OFFSET_ROUNDS):
+        model.offset.add_(measure_offset(model, size))
+    calibrate(model, sample)
+    model.offset.add_(measure_offset(model, size))
 
 
 def _sample(events: Events, tunes: NDArray[Any], generator: np.random.Generator) -> Events:

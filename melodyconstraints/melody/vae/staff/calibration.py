@@ -1,0 +1,119 @@
+"""What is added to a generator's logits so that drawn melodies count as real ones do.
+
+A generator that has learned from true bars before, and is asked for likely notes, errs where its
+own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.
+Such shares can be counted: melodies are drawn, each share's distance from that of the training
+melodies is added to its logit, and so on until they agree (:func:`.calibrating.calibrate`). It is
+iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized iterative
+scaling for log-linear models", Annals of Mathematical Statistics 1972).
+
+Shapes: ``B`` melodies, ``N`` bars, ``V`` = 72 tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melodyconstraints.melody.units import BARS
+from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, TOKEN_HOLD, TOKENS
+
+WIDEST = 14
+"""Lines between two notes of a bar; wider intervals count as this one."""
+NO_NOTE = -1
+"""In place of the last note, where there was none, and of a token that is recalled."""
+SO_FAR, LAST, NEITHER = 0, 1, 2
+"""Whether a bar equals the one that it recalls so far, in its last note, or in neither."""
+
+
+class Calibration(nn.Module):
+    """Terms of logits, all zero until they are measured.
+
+    Degrees are of the major scale of the key signature, in which the tritones lie.
+
+    Attributes:
+        intervals: ``(14, 2, 29)`` of a note of a bar by the degree of the note before, plain and
+            raised, by whether it is raised, and by the lines between.
+        recalled_tokens: ``(2, 3)`` of the token that the recalled bar has there: of a bar with its
+            rhythm and of any other; by :data:`SO_FAR`, :data:`LAST`, :data:`NEITHER`.
+        first_intervals: ``(7, 69)`` of a bar's first line by the degree of the note before and
+            the lines between.
+        recalled_starts: ``(2,)`` of the line on which the recalled bar starts.
+        sources: ``(16, 16)`` of a repeat, by the number of the bar and the bars back.
+        rhythm: of a rhythm that an earlier bar has.
+    """
+
+    intervals: Tensor
+    recalled_tokens: Tensor
+    first_intervals: Tensor
+    recalled_starts: Tensor
+    sources: Tensor
+    rhythm: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("intervals", torch.zeros(2 * SCALE, 2, 2 * WIDEST + 1))
+        self.register_buffer("recalled_tokens", torch.zeros(2, 3))
+        self.register_buffer("first_intervals", torch.zeros(SCALE, 2 * LINES - 1))
+        self.register_buffer("recalled_starts", torch.zeros(2))
+        self.register_buffer("sources", torch.zeros(BARS, BARS))
+        self.register_buffer("rhythm", torch.zeros(()))
+
+    def of_source(self, log_probabilities: Tensor, bar: int) -> Tensor:
+        """``(B, 1 + bar)`` of being fresh, of repeating bar 0, 1, ..."""
+        terms = self.sources[bar, :bar].flip(0)
+        return (log_probabilities + F.pad(terms, (1, 0))).log_softmax(-1)
+
+    def of_rhythm(self, log_probabilities: Tensor) -> Tensor:
+        """``(B, 1 + n)`` of a new rhythm, of that of bar 0, 1, ..."""
+        terms = F.pad(self.rhythm.expand(log_probabilities.shape[-1] - 1), (1, 0))
+        return (log_probabilities + terms).log_softmax(-1)
+
+    def of_start(
+        self,
+        log_probabilities: Tensor,
+        end: Tensor,
+        degrees: Tensor,
+        recalled: Tensor,
+        new: Tensor,
+    ) -> Tensor:
+        """``(B, 36)`` of the first line, SILENT last.
+
+        Args:
+            end: ``(B,)`` line of the last note before.
+            degrees: ``(B,)`` that of the place.
+            recalled: ``(B,)`` line on which the recalled bar starts, or :data:`NO_NOTE`.
+            new: ``(B,)`` whether the rhythm is a new one.
+        """
+        lines = torch.arange(LINES, device=end.device)
+        of_end = self.first_intervals[(end - REACH + degrees) % SCALE]
+        terms = of_end.gather(-1, lines - end[:, None] + LINES - 1)
+        again = self.recalled_starts[new.long()][:, None]
+        terms = terms + torch.where(lines == recalled[:, None], again, 0.0)
+        return (log_probabilities + F.pad(terms, (0, 1))).log_softmax(-1)
+
+    def of_interval(self, last: Tensor, degrees: Tensor) -> Tensor:
+        """``(..., V)`` of the next token after the ``(...)`` last note of a bar, if any.
+
+        Args:
+            degrees: ``(...)`` those of the lines from which the notes are counted.
+        """
+        note = last.clamp(min=0)
+        rows = self.intervals[note // LINES * SCALE + (note % LINES - REACH + degrees) % SCALE]
+        lines = torch.arange(LINES, device=last.device)
+        column = (lines - note[..., None] % LINES).clamp(-WIDEST, WIDEST) + WIDEST
+        terms = rows.gather(-1, column[..., None, :].expand(*rows.shape[:-1], LINES)).flatten(-2)
+        return F.pad(torch.where(last[..., None] == NO_NOTE, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
+
+    def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
+        """``(N, V)`` of the next token of bars.
+
+        Args:
+            recalled: ``(N,)`` token that the recalled bar has there, or :data:`NO_NOTE`.
+            new: ``(N,)`` whether the rhythm is a new one.
+            agreement: ``(N,)`` :data:`SO_FAR`, :data:`LAST` or :data:`NEITHER`.
+        """
+        again = self.recalled_tokens[new.long(), agreement][:, None]
+        every = torch.arange(TOKENS, device=recalled.device)
+        return torch.where(every == recalled[:, None], again, 0.0)

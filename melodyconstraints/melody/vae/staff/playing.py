@@ -1,0 +1,131 @@
+"""Bars into notes, in turn.
+
+What the next bar goes on from is the likeliest notes of those before it: they depend on the point
+alone, whatever temperature the notes are drawn at.
+
+Shapes: ``B`` melodies, ``K`` = 16 bars of ``S`` = 16 steps, ``T`` = 256 steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from melodyconstraints.melody.form import FRESH
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.bar_prior import Next, Played, Whole
+from melodyconstraints.melody.vae.staff.bars import (
+    ANY,
+    BarVAE,
+    Given,
+    first_line,
+    higher,
+    kinds_of,
+    last_line,
+    lines_above,
+)
+from melodyconstraints.melody.vae.staff.calibration import Calibration
+from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
+from melodyconstraints.melody.vae.staff.drawing import Drawing
+from melodyconstraints.melody.vae.staff.notation import SCALE
+
+_LIKELIEST = Sampling(temperature=0.0)
+
+
+class Player:
+    """Plays bars for :meth:`.bar_prior.BarPrior.write`: their likeliest notes, and drawn ones.
+
+    Args:
+        whole: what all bars are conditioned on.
+        noise: ``(B, T)`` uniform in [0, 1), one number a token; None where nothing is drawn.
+    """
+
+    def __init__(
+        self,
+        bars: BarVAE,
+        calibration: Calibration,
+        whole: Whole,
+        noise: Tensor | None = None,
+        sampling: Sampling = _LIKELIEST,
+    ) -> None:
+        self._bars, self._sampling = bars, sampling
+        self._draw = Drawing(bars.decoder, calibration)
+        self._noise = None if noise is None else noise.reshape(len(noise), BARS, -1)
+        self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
+        self._whole = Whole(*self._copied(whole))
+        self._played: list[Tensor] = []
+
+    @property
+    def drawn(self) -> Tensor:
+        """``(B, T)`` tokens; the likeliest where nothing is drawn."""
+        return torch.cat(self._played, 1)[-self._rows :]
+
+    def __call__(self, bar: Next) -> Played:
+        """Play the next bar; a repeat is what it repeats."""
+        bar = Next(*self._copied(bar))
+        given = given_after(bar, self._whole, self._played, len(self._played))
+        drawn = self._draw(self._bars.raw(bar.code), given, self._choose)
+        tokens = higher(drawn, lines_above(bar.start))
+        if self._played:
+            fresh = (bar.source == FRESH)[:, None]
+            tokens = torch.where(fresh, tokens, _tokens_of(self._played, bar.source))
+        self._played.append(tokens)
+        likeliest = tokens[: self._rows]
+        code = self._bars.mean_codes(likeliest)
+        return Played(code, first_line(likeliest), last_line(likeliest))
+
+    def _copied(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
+        """For the likeliest notes, and once more for drawn ones."""
+        return (torch.cat([part] * self._copies) for part in parts)
+
+    def _choose(self, step: int, logits: Tensor) -> Tensor:
+        likeliest = logits[: self._rows].argmax(-1)
+        if self._noise is None:
+            return likeliest
+        noise = self._noise[:, len(self._played), step]
+        return torch.cat([likeliest, self._sampling(logits[self._rows :], noise)])
+
+
+def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> Given:
+    """What the decoder of a bar is given.
+
+    Args:
+        played: tokens ``(B, S)`` of the bars before, and perhaps of later ones.
+        number: of the bar.
+    """
+    above = lines_above(bar.start)
+    degrees = (whole.degrees + above) % SCALE
+    none = torch.full((len(above), STEPS_PER_BAR), ANY, device=above.device)
+    rhythms = recalled = none
+    if number:
+        of_rhythm = kinds_of(_tokens_of(played, bar.rhythm))
+        rhythms = torch.where((bar.rhythm == FRESH)[:, None], none, of_rhythm)
+        earlier = recalled_bar(bar.rhythm, number)
+        tokens = higher(_tokens_of(played, earlier), -above)
+        recalled = torch.where((earlier < 0)[:, None], none, tokens)
+    return Given(bar.condition, degrees, (degrees + whole.modes) % SCALE, rhythms, recalled)
+
+
+def given_all(bars: Bars, conditions: Tensor, whole: Whole, tokens: Tensor) -> Given:
+    """The same of all bars, side by side, after true notes.
+
+    Args:
+        conditions: ``(B, K, H)``.
+        tokens: ``(B, T)``.
+    """
+    played = list(tokens.reshape(len(tokens), BARS, -1).unbind(1))
+    every = Next(bars.codes, bars.starts, conditions, bars.sources, bars.rhythms)
+    parts = [
+        given_after(Next(*(part[:, number] for part in every)), whole, played, number)
+        for number in range(BARS)
+    ]
+    return Given(*(torch.stack(part, 1).flatten(0, 1) for part in zip(*parts, strict=True)))
+
+
+def _tokens_of(played: list[Tensor], numbers: Tensor) -> Tensor:
+    """``(B, S)`` tokens of the bar of each ``(B,)`` number; any bar's for negative ones."""
+    rows = torch.arange(len(numbers), device=numbers.device)
+    return torch.stack(played, 1)[rows, numbers.clamp(min=0)]
