@@ -27,7 +27,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.vae.checkpoint import DEFAULT_NAME, PACKAGED, home_of, load_model
+from melodyconstraints.melody.vae.checkpoint import home_of, load_model
 from melodyconstraints.melody.vae.encoding import sample_points
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
@@ -35,7 +35,6 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
-from melodyconstraints.storage.hub import on_disk
 from melodyconstraints.storage.schema import Weight
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def write_bank(
     """Make the bank of a model folder, at temperature 0.5, and put it there, without copies.
 
     Args:
-        folder: None for the packaged default model's.
+        folder: of a model, or the name of one that comes with the package; None for the default.
         data: the store that the model was trained on.
 
     Raises:
@@ -168,7 +167,7 @@ def write_bank(
     from melodyconstraints.datasets.melodies.store import read_store
 
     model = load_model(folder, device=device)
-    place = on_disk(folder or PACKAGED[DEFAULT_NAME]) / FOLDER
+    place = (home_of(model) or Path(model.folder)) / FOLDER
     check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)

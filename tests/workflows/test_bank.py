@@ -10,7 +10,7 @@ import torch
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.metrics import copies
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model, save_model
+from melodyconstraints.melody.vae.checkpoint import BUNDLED, PACKAGED, load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -113,6 +113,15 @@ def test_the_bank_of_a_model_folder_is_used_before_the_cache(
     assert same(load_bank(model, size=10, data=tiny_store), written)
     assert same(load_bank(model, size=6), written.first(6))
     assert entries(cache) == []
+
+
+def test_the_bank_of_a_named_model_goes_into_its_folder(folder, tiny_store, tmp_path, monkeypatch):
+    """And not into a folder of that name, wherever the command is run."""
+    monkeypatch.setitem(PACKAGED, "small", folder)
+    monkeypatch.chdir(tmp_path)
+    write_bank("small", tiny_store, size=4)
+    assert (folder / "bank" / "manifest.json").is_file()
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_smaller_bank_is_the_beginning_of_a_larger_one(model, folder, tiny_store):

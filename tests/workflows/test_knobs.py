@@ -84,7 +84,7 @@ def test_the_asked_attribute_moves_and_what_depends_on_nothing_stays(knobs):
 
 def test_a_mode_is_asked_for_with_its_scale(knobs):
     z = torch.randn(6, knobs.model.latent_dim)
-    assert knobs.model.score(knobs.model.asked(z, {}, mode=1)).modes.tolist() == [1] * 6
+    assert knobs.model.head(knobs.model.asked(z, {}, mode=1)).modes.tolist() == [1] * 6
 
 
 @pytest.mark.parametrize(
