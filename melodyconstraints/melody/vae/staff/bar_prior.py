@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS
-from melodyconstraints.melody.vae.staff.calibration import NO_NOTE, Calibration
+from melodyconstraints.melody.vae.staff.bars import ANY
+from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import (
     RHYTHM,
@@ -299,12 +300,12 @@ def _repeated(drawn: Tensor, earlier: list[Tensor], source: Tensor, rows: Tensor
 
 
 def _recalled_start(heard: list[Played], rhythm: Tensor) -> Tensor:
-    """``(B,)`` line on which the bar starts that the next one recalls, or :data:`NO_NOTE`."""
+    """``(B,)`` line on which the bar starts that the next one recalls, or :data:`.bars.ANY`."""
     if not heard:
-        return torch.full_like(rhythm, NO_NOTE)
+        return torch.full_like(rhythm, ANY)
     bar = recalled_bar(rhythm, len(heard))
     firsts = torch.stack([one.first for one in heard], 1)
-    return torch.where(bar < 0, NO_NOTE, firsts.gather(1, bar.clamp(min=0)[:, None])[:, 0])
+    return torch.where(bar < 0, ANY, firsts.gather(1, bar.clamp(min=0)[:, None])[:, 0])
 
 
 def condition_size(config: StaffConfig) -> int:

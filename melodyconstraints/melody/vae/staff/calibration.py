@@ -3,7 +3,7 @@
 A generator that has learned from true bars before, and is asked for likely notes, errs where its
 own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.
 Such shares can be counted: melodies are drawn, each share's distance from that of the training
-melodies is added to its logit, and so on until they agree (:func:`.calibrating.calibrate`). It is
+melodies is added to its logit, and so on for six rounds (:func:`.calibrating.calibrate`). It is
 iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized iterative
 scaling for log-linear models", Annals of Mathematical Statistics 1972).
 
@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melodyconstraints.melody.units import BARS
+from melodyconstraints.melody.vae.staff.bars import ANY, degree_of
 from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, TOKEN_HOLD, TOKENS
 
 WIDEST = 14
 """Lines between two notes of a bar; wider intervals count as this one."""
-NO_NOTE = -1
-"""In place of the last note, where there was none, and of a token that is recalled."""
 SO_FAR, LAST, NEITHER = 0, 1, 2
 """Whether a bar equals the one that it recalls so far, in its last note, or in neither."""
 
@@ -83,7 +82,7 @@ class Calibration(nn.Module):
         Args:
             end: ``(B,)`` line of the last note before.
             degrees: ``(B,)`` that of the place.
-            recalled: ``(B,)`` line on which the recalled bar starts, or :data:`NO_NOTE`.
+            recalled: ``(B,)`` line on which the recalled bar starts, or :data:`.bars.ANY`.
             new: ``(B,)`` whether the rhythm is a new one.
         """
         lines = torch.arange(LINES, device=end.device)
@@ -100,17 +99,17 @@ class Calibration(nn.Module):
             degrees: ``(...)`` those of the lines from which the notes are counted.
         """
         note = last.clamp(min=0)
-        rows = self.intervals[note // LINES * SCALE + (note % LINES - REACH + degrees) % SCALE]
+        rows = self.intervals[degree_of(note, degrees)]
         lines = torch.arange(LINES, device=last.device)
         column = (lines - note[..., None] % LINES).clamp(-WIDEST, WIDEST) + WIDEST
         terms = rows.gather(-1, column[..., None, :].expand(*rows.shape[:-1], LINES)).flatten(-2)
-        return F.pad(torch.where(last[..., None] == NO_NOTE, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
+        return F.pad(torch.where(last[..., None] == ANY, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
 
     def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
         """``(N, V)`` of the next token of bars.
 
         Args:
-            recalled: ``(N,)`` token that the recalled bar has there, or :data:`NO_NOTE`.
+            recalled: ``(N,)`` token that the recalled bar has there, or :data:`.bars.ANY`.
             new: ``(N,)`` whether the rhythm is a new one.
             agreement: ``(N,)`` :data:`SO_FAR`, :data:`LAST` or :data:`NEITHER`.
         """

@@ -11,7 +11,6 @@ from melodyconstraints.melody.vae.staff.calibrating import calibrate, count
 from melodyconstraints.melody.vae.staff.calibration import (
     LAST,
     NEITHER,
-    NO_NOTE,
     SO_FAR,
     WIDEST,
     Calibration,
@@ -40,7 +39,7 @@ def of_bars(*bars: list[int]) -> np.ndarray:
 
 def test_zeros_change_nothing():
     calibration = Calibration()
-    end, degrees, none = torch.tensor([20]), torch.tensor([2]), torch.tensor([NO_NOTE])
+    end, degrees, none = torch.tensor([20]), torch.tensor([2]), torch.tensor([ANY])
     new = torch.tensor([True])
     starts = calibration.of_start(UNIFORM, end, degrees, none, new)
     torch.testing.assert_close(starts, UNIFORM)
@@ -56,7 +55,7 @@ def test_first_lines_are_weighed_by_interval_degree_and_what_is_recalled():
     end, degrees = torch.tensor([20]), torch.tensor([2])
     degree = (20 - REACH + 2) % 7
     calibration.first_intervals[degree, LINES - 1 - 3] = 9.0
-    found = calibration.of_start(UNIFORM, end, degrees, torch.tensor([NO_NOTE]), torch.ones(1) > 0)
+    found = calibration.of_start(UNIFORM, end, degrees, torch.tensor([ANY]), torch.ones(1) > 0)
     assert found.argmax() == 17
     calibration.recalled_starts[0] = 12.0
     for new, line in ((True, 17), (False, 30)):
