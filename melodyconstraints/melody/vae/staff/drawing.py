@@ -55,51 +55,72 @@ class Heard:
 
 
 class Drawing:
-    """Draws bars; see :class:`.bars.StaffBarDecoder`, whose logits it takes step by step."""
+    """Draws bars; see :class:`.bars.StaffBarDecoder`, whose logits it takes step by step.
+
+    A state's share of the next gates and of this step's scores is one product.
+    """
 
     def __init__(self, decoder: StaffBarDecoder, calibration: Calibration) -> None:
         self._decoder, self._calibration = decoder, calibration
-        of_input, self._of_state, self._bias, self._state_bias = decoder.gru.all_weights[0]
-        embedding = decoder.before.embedding_dim
-        self._of_features = of_input[:, embedding:]
+        units, embedding = decoder.gru.hidden_size, decoder.before.embedding_dim
+        of_input, of_state, bias, state_bias = decoder.gru.all_weights[0]
+        output = torch.cat([decoder.output.weight, decoder.degrees.weight])
+        output_bias = torch.cat([decoder.output.bias, decoder.degrees.bias])
+        no_degree = F.pad(output, (0, 0, 0, 1))
         self._before = decoder.before.weight @ of_input[:, :embedding].T
+        self._of_features = torch.cat([of_input[:, embedding:], no_degree[:, units:]])
+        self._bias = torch.cat([bias, F.pad(output_bias, (0, 1))])
+        self._of_state = torch.cat([of_state, no_degree[:, :units]])
+        self._state_bias = F.pad(state_bias, (0, len(no_degree)))
         degrees = torch.arange(SCALE, device=of_input.device)[:, None]
         last = torch.arange(ANY, TOKEN_HOLD, device=of_input.device)
-        self._intervals = calibration.of_interval(last.expand(SCALE, -1), degrees)
-        layers = decoder.output, decoder.degrees
-        self._output = F.pad(torch.cat([layer.weight for layer in layers]), (0, 0, 0, 1))
-        self._output_bias = F.pad(torch.cat([layer.bias for layer in layers]), (0, 1))
+        of_interval = calibration.of_interval(last.expand(SCALE, -1), degrees)
+        self._of_interval, self._notes = of_interval.flatten(0, 1), len(last)
 
     def __call__(self, codes: Tensor, given: Given, choose: Choose) -> Tensor:
-        """A bar for each of ``(N, C)`` codes: ``(N, S)`` int64 tokens."""
+        """A bar for each of ``(N, C)`` codes, or several: ``(M N, S)`` int64 tokens.
+
+        Args:
+            given: conditions ``(N, H)``; the rest ``(M N, ...)``, all rows once, once more, ...
+        """
         features, state = self._decoder.prepare(codes, given)
-        of_steps = F.linear(features, self._of_features, self._bias)
-        never = not_in_rhythm(given.rhythms)
-        every = torch.arange(TOKENS, device=codes.device)
-        again = (given.recalled[..., None] == every).to(codes)
+        copies, gates = len(given.degrees) // len(codes), 3 * state.shape[1]
+        of_steps = F.linear(features, self._of_features, self._bias).repeat(copies, 1, 1)
+        state = state.repeat(copies, 1)
+        never = not_in_rhythm(given.rhythms).unbind(1)
+        recalls = given.recalled != ANY
+        recalled = given.recalled.clamp(min=0)
         of_agreement = self._calibration.recalled_tokens[given.new.long()]
         columns = TOKENS + degree_columns(given.degrees)
-        token = torch.full((len(codes),), TOKEN_START, device=codes.device)
+        signature = given.of_signature * self._notes - ANY
+        token = torch.full((len(state),), TOKEN_START, device=codes.device)
+        of_state = F.linear(state, self._of_state, self._state_bias)
         heard, drawn = Heard(given), []
-        for step in range(STEPS_PER_BAR):
-            state = self._advance(self._before[token] + of_steps[:, step], state)
-            outputs = torch.cat([state, features[:, step]], -1)
-            scores = F.linear(outputs, self._output, self._output_bias)
+        for step, of_step in enumerate(of_steps.unbind(1)):
+            new = of_step[:, :gates] + self._before.index_select(0, token)
+            state = _advanced(new, of_state[:, :gates], state)
+            of_state = F.linear(state, self._of_state, self._state_bias)
+            scores = of_state[:, gates:] + of_step[:, gates:]
             logits = scores[:, :TOKENS] + scores.gather(-1, columns)
-            term = of_agreement.gather(-1, heard.agreement[:, None])
-            of_interval = self._intervals[given.of_signature, heard.last + 1]
-            logits = logits + of_interval + term * again[:, step]
-            token = choose(step, logits.masked_fill_(never[:, step], NEVER))
+            logits += self._of_interval.index_select(0, signature + heard.last)
+            term = of_agreement.gather(-1, heard.agreement[:, None]) * recalls[:, step, None]
+            logits.scatter_add_(-1, recalled[:, step, None], term)
+            token = choose(step, logits.masked_fill_(never[step], NEVER))
             heard.hear(step, token)
             drawn.append(token)
         return torch.stack(drawn, 1)
 
-    def _advance(self, gates: Tensor, state: Tensor) -> Tensor:
-        """One step of the GRU."""
-        new = gates.chunk(3, -1)
-        old = F.linear(state, self._of_state, self._state_bias).chunk(3, -1)
-        reset, update = torch.sigmoid(new[0] + old[0]), torch.sigmoid(new[1] + old[1])
-        return torch.lerp(torch.tanh(new[2] + reset * old[2]), state, update)
+
+def _advanced(new: Tensor, old: Tensor, state: Tensor) -> Tensor:
+    """``(N, units)`` state of the GRU after a step.
+
+    Args:
+        new, old: ``(N, 3 units)`` shares of the gates of the input and of the ``state``.
+    """
+    units = state.shape[1]
+    reset, update = torch.sigmoid(new[:, : 2 * units] + old[:, : 2 * units]).chunk(2, -1)
+    candidate = torch.addcmul(new[:, 2 * units :], reset, old[:, 2 * units :])
+    return torch.lerp(candidate.tanh_(), state, update)
 
 
 def calibrated(calibration: Calibration, given: Given, bars: Tensor) -> Tensor:

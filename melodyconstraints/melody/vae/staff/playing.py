@@ -65,13 +65,14 @@ class Player:
 
     def __call__(self, bar: Next) -> Played:
         """Play the next bar; a repeat is what it repeats."""
-        bar = Next(*self._copied(bar))
-        given = given_after(bar, self._whole, self._played, len(self._played))
+        copied = Next(*self._copied(bar))
+        given = given_after(copied, self._whole, self._played, len(self._played))
+        given = given._replace(conditions=bar.condition)
         drawn = self._draw(self._bars.raw(bar.code), given, self._choose)
-        tokens = higher(drawn, lines_above(bar.start))
+        tokens = higher(drawn, lines_above(copied.start))
         if self._played:
-            fresh = (bar.source == FRESH)[:, None]
-            tokens = torch.where(fresh, tokens, _tokens_of(self._played, bar.source))
+            fresh = (copied.source == FRESH)[:, None]
+            tokens = torch.where(fresh, tokens, _tokens_of(self._played, copied.source))
         self._played.append(tokens)
         likeliest = tokens[: self._rows]
         code = self._bars.mean_codes(likeliest)

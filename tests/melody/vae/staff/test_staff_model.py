@@ -127,15 +127,18 @@ def test_the_next_bar_hears_the_likeliest_notes_whatever_is_drawn(generator):
 
 
 def test_logits_of_drawn_notes_are_those_of_true_ones(generator):
-    """What is computed once for all steps, against the decoder with the notes before each."""
+    """What is computed once for all steps, against the decoder with the notes before each.
+
+    Three codes are drawn twice each: under one condition, after other bars.
+    """
     for buffer in generator.calibration.buffers():
         buffer.normal_()
-    codes = torch.randn(6, generator.config.bar_code)
+    codes = torch.randn(3, generator.config.bar_code)
     rhythms = torch.full((6, STEPS_PER_BAR), ANY)
     rhythms[2:] = torch.arange(STEPS_PER_BAR) % 3
     recalled = torch.randint(TOKEN_REST + 1, (6, STEPS_PER_BAR))
     recalled[0] = ANY
-    conditions = torch.randn(6, condition_size(generator.config))
+    conditions = torch.randn(3, condition_size(generator.config))
     given = Given(conditions, torch.arange(6), torch.arange(6).flip(0), rhythms, recalled)
     seen = []
 
@@ -145,7 +148,8 @@ def test_logits_of_drawn_notes_are_those_of_true_ones(generator):
 
     with torch.no_grad():
         bars = Drawing(generator.bars.decoder, generator.calibration)(codes, given, choose)
-        logits = generator.bars.decoder(codes, bars, given)
+        given = given._replace(conditions=conditions.repeat(2, 1))
+        logits = generator.bars.decoder(codes.repeat(2, 1), bars, given)
         logits = logits + calibrated(generator.calibration, given, bars)
     torch.testing.assert_close(torch.stack(seen, 1), logits, atol=1e-4, rtol=1e-4)
 
