@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melodyconstraints.melody.units import STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.bars import (
     ANY,
     NEVER,
