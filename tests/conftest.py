@@ -21,6 +21,8 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
+from melodyconstraints.melody.vae.staff import training as staff_training
+from melodyconstraints.melody.vae.staff.calibrating import calibrate
 from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
@@ -95,6 +97,12 @@ def real_midi() -> Path:
 
 
 @pytest.fixture
+def quick_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends a staff generator's training with one round of drawing and counting."""
+    monkeypatch.setattr(staff_training, "calibrate", partial(calibrate, rounds=1))
+
+
+@pytest.fixture
 def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the search around a melody a short one."""
     short = {
@@ -105,6 +113,7 @@ def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
         "THRESHOLDS": (0.95,),
         "NEIGHBOURS": 4,
         "CRITIC_STEPS": 2,
+        "BANK_STEPS": 20,
         "invert": partial(transform.invert, steps=2),
     }
     for name, value in short.items():

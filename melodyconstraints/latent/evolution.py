@@ -8,6 +8,11 @@ Crank-Nicolson; Cotter et al., "MCMC methods for functions", Statistical Science
 from another member. All three leave N(0, I) as it is, so only the choice of the best leads away
 from the prior. Blocks that have helped any member are changed more often.
 
+Of several candidates for an offspring the one is decoded from which most is expected: a linear
+regression of the rewards on the points decoded so far says it (surrogate-assisted evolution: Jin,
+"Surrogate-assisted evolutionary computation", Swarm and Evolutionary Computation 2011). Rewards
+that are no line in z are what they are without it, and true rewards alone decide who survives.
+
 Where some samples are preferred to others that satisfy the rewards as well, the search goes on a
 little from those that are not, and never gives up a satisfied reward for it.
 """
@@ -30,6 +35,8 @@ _SPREADS = torch.tensor([1.0, 0.5, 0.2])
 """b, one as often as another; 1 draws a block anew."""
 _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
+_RIDGE = 300.0
+"""Of the regression: as if so many points had been decoded of which nothing could be told."""
 _MOST_BLOCKS = 8
 """Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
@@ -73,6 +80,7 @@ class EvolutionSearch:
     Args:
         draws: samples decoded for each point that is wanted, at most.
         fresh: each member's first offspring that are new points of the prior altogether.
+        candidates: points drawn for each offspring, of which the most promising is decoded.
         patience: samples decoded for each unsatisfied member, at most, while none is better than
             its parent.
         batch: decoded at a time, or as many as there are members.
@@ -81,6 +89,7 @@ class EvolutionSearch:
 
     draws: int = 400
     fresh: int = 32
+    candidates: int = 32
     patience: int = 100
     batch: int = 128
     weights: tuple[float, ...] = ()
@@ -118,6 +127,8 @@ class EvolutionSearch:
         draw = _Draw(decode, reward, preference)
         found = draw(z.clone())
         offspring, in_vain = _Offspring(z, blocks, generator), 0
+        forecast = _Forecast(z.shape[1])
+        forecast.learn(found.points, self._scores(found.rewards))
         tried = torch.zeros(len(z), dtype=torch.int64)
         most, is_enough = self.draws * wanted, False
         while True:
@@ -137,11 +148,15 @@ class EvolutionSearch:
             if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
                 return self._best(found, wanted)
             each = max(1, min(self.batch, left) // len(missing))
-            parents = missing.repeat_interleave(each)
-            new = draw(offspring.of(found.points, parents, tried[parents] < self.fresh))
+            candidates, changed = offspring.of(
+                found.points, missing, tried[missing] < self.fresh, each * self.candidates
+            )
+            chosen = forecast.best(candidates, len(missing), each)
+            parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
+            forecast.learn(new.points, self._scores(new.rewards))
             tried[missing] += each
             is_better = self._is_better(new, found.of(parents))
-            offspring.learn(is_better)
+            offspring.learn(changed[chosen], is_better)
             in_vain = 0 if is_better.any() else in_vain + len(parents)
             found = self._survivors(found, new, parents)
 
@@ -189,9 +204,12 @@ class EvolutionSearch:
         The weighted sum of the rewards' logarithms, 0 where they are satisfied; and the
         preference, where they are.
         """
-        rewards, satisfied = found.rewards, self._satisfied(found.rewards)
-        scores = rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
+        scores, satisfied = self._scores(found.rewards), self._satisfied(found.rewards)
         return scores.masked_fill(satisfied, 0), found.preferences.where(satisfied, 0)
+
+    def _scores(self, rewards: Tensor) -> Tensor:
+        """``(N,)`` weighted sums of the rewards' logarithms."""
+        return rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
 
     def _weights(self, rewards: Tensor) -> Tensor:
         return torch.tensor(self.weights or (1.0,) * rewards.shape[1], dtype=torch.float64)
@@ -213,6 +231,43 @@ class _Draw:
         return Population(points, listed, self.reward(samples), preferences, count)
 
 
+class _Forecast:
+    """Ridge regression of scores on points; Hoerl and Kennard, Technometrics 1970."""
+
+    def __init__(self, size: int) -> None:
+        self._count, self._score = 0, 0.0
+        self._point, self._scored = (torch.zeros(size, dtype=torch.float64) for _ in range(2))
+        self._products = torch.zeros(size, size, dtype=torch.float64)
+
+    def learn(self, points: Tensor, scores: Tensor) -> None:
+        """Take in ``(N, Z)`` decoded points and their ``(N,)`` scores."""
+        points, scores = points.cpu().double(), scores.cpu()
+        self._count += len(points)
+        self._point += points.sum(0)
+        self._score += float(scores.sum())
+        self._products += points.T @ points
+        self._scored += points.T @ scores
+
+    @property
+    def slope(self) -> Tensor:
+        """``(Z,)`` by how much the score is expected to rise with each dimension."""
+        mean = self._point / self._count
+        spread = self._products - torch.outer(mean, self._point)
+        ridge = _RIDGE * torch.eye(len(mean), dtype=torch.float64)
+        return torch.linalg.solve(spread + ridge, self._scored - mean * self._score)
+
+    def best(self, candidates: Tensor, parents: int, each: int) -> Tensor:
+        """``(N each,)`` rows, in order: for each of N parents those with the highest forecasts.
+
+        Args:
+            candidates: ``(N M, Z)``, M of each parent after another.
+            parents: N.
+        """
+        forecasts = (candidates.cpu().double() @ self.slope).reshape(parents, -1)
+        chosen = forecasts.topk(each, 1).indices.sort(1).values
+        return (chosen + forecasts.shape[1] * torch.arange(parents)[:, None]).flatten()
+
+
 class _Offspring:
     """Points that differ from their parents in some blocks; it learns which blocks help."""
 
@@ -223,18 +278,21 @@ class _Offspring:
             self.block[block] = number
         self.tried = torch.ones(len(blocks), dtype=torch.float64)
         self.helped = torch.ones(len(blocks), dtype=torch.float64)
-        self._changed = torch.zeros(0, len(blocks), dtype=torch.bool)
 
-    def of(self, points: Tensor, parents: Tensor, fresh: Tensor) -> Tensor:
-        """``(B, Z)`` offspring.
+    def of(
+        self, points: Tensor, parents: Tensor, fresh: Tensor, each: int
+    ) -> tuple[Tensor, Tensor]:
+        """``(N each, Z)`` offspring, and which of the ``(N each, blocks)`` differ from parents'.
 
         Args:
-            points: ``(N, Z)`` of the population.
-            parents: ``(B,)`` indices.
-            fresh: ``(B,)`` which of the offspring are new points of the prior.
+            points: of the population.
+            parents: ``(N,)`` indices.
+            fresh: ``(N,)`` whether a parent's offspring are new points of the prior.
+            each: offspring of each parent.
         """
+        parents, fresh = parents.repeat_interleave(each), fresh.repeat_interleave(each)
         count, own = len(parents), points[parents]
-        self._changed = self._choose(count) | fresh[:, None]
+        changed = self._choose(count) | fresh[:, None]
         which = torch.randint(len(_SPREADS), (count, len(self.tried)), generator=self.generator)
         spread = _SPREADS[which].masked_fill(fresh[:, None], 1)[:, self.block].to(points)
         noise = torch.randn(own.shape, generator=self.generator).to(points)
@@ -242,13 +300,13 @@ class _Offspring:
         another = torch.randint(len(points), (count,), generator=self.generator)
         takes = (self._uniform(count) < _FROM_ANOTHER) & ~fresh
         new = torch.where(takes[:, None].to(points.device), points[another], new)
-        return torch.where(self._changed[:, self.block].to(points.device), new, own)
+        return torch.where(changed[:, self.block].to(points.device), new, own), changed
 
-    def learn(self, better: Tensor) -> None:
-        """Take in which ``(B,)`` of the latest offspring are better than their parents."""
-        some = ~self._changed.all(1)
-        self.tried += self._changed[some].sum(0)
-        self.helped += self._changed[some & better.cpu()].sum(0)
+    def learn(self, changed: Tensor, better: Tensor) -> None:
+        """Take in which blocks of offspring were changed, and which ``(B,)`` are better."""
+        some = ~changed.all(1)
+        self.tried += changed[some].sum(0)
+        self.helped += changed[some & better.cpu()].sum(0)
 
     def _choose(self, count: int) -> Tensor:
         """``(B, blocks)`` which blocks are changed; half of the choice follows what has helped."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from melodyconstraints.latent.evolution import EvolutionSearch
+from melodyconstraints.latent.evolution import _RIDGE, EvolutionSearch, _Forecast
 
 BLOCKS = [slice(0, 1), slice(1, 2), slice(2, 6)]
 
@@ -149,3 +149,43 @@ def test_draws_for_preferred_samples_are_draws_too():
     search = EvolutionSearch(draws=2)
     found = evolve(search, lambda z: torch.ones(len(z), 1), z, preference=none)
     assert found.drawn == 2 * 4
+
+
+# The forecast
+
+
+def test_the_slope_is_that_of_ridge_regression_on_all_points_so_far():
+    """Closed form: centred normal equations with the ridge on the diagonal."""
+    z, scores = points(500).double(), torch.randn(500, dtype=torch.float64)
+    forecast = _Forecast(6)
+    for part in (slice(0, 20), slice(20, 500)):
+        forecast.learn(z[part].float(), scores[part])
+    centred = z - z.mean(0)
+    products = centred.T @ centred + _RIDGE * torch.eye(6)
+    expected = torch.linalg.inv(products) @ centred.T @ (scores - scores.mean())
+    torch.testing.assert_close(forecast.slope, expected)
+
+
+def test_of_each_parents_candidates_those_with_the_highest_forecasts_are_taken():
+    forecast = _Forecast(2)
+    rises = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    forecast.learn(rises, rises[:, 0].double())
+    first, second = [3.0, 1.0, 2.0, 0.0], [-1.0, -3.0, -4.0, -2.0]
+    candidates = torch.tensor([[x, 9.0] for x in first + second])
+    assert forecast.best(candidates, parents=2, each=2).tolist() == [0, 2, 4, 7]
+
+
+def test_a_reward_that_rises_along_z_is_found_more_often():
+    """A yes or no that holds for 2% of the prior's points, in 46 dimensions: seeds 0 to 9."""
+    direction = torch.nn.functional.normalize(torch.arange(1.0, 47.0), dim=0)
+    blocks = [slice(i, i + 1) for i in range(46)]
+
+    def found(candidates: int, seed: int) -> int:
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(16, 46, generator=random)
+        search = EvolutionSearch(draws=32, patience=32, candidates=candidates)
+        is_far = lambda z: (z @ direction > 2.05).double()[:, None]  # noqa: E731
+        return int(search(lambda z: z, is_far, z, blocks, generator=random).rewards.sum())
+
+    plain, guided = (sum(found(count, seed) for seed in range(10)) for count in (1, 32))
+    assert guided > 1.3 * plain

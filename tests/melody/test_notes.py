@@ -1,12 +1,13 @@
 """All notes of a batch in one list, against the melodies one by one."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melodyconstraints.melody.events import Melodies, Melody
 
 
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 129), min_size=256, max_size=256), max_size=4))
 def test_the_list_holds_the_notes_of_every_melody_in_order(events):
     batch = Melodies(np.array(events, np.uint8).reshape(-1, 256))

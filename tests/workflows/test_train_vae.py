@@ -227,6 +227,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tiny_s
     assert not output.exists()
 
 
+@pytest.mark.usefixtures("quick_calibration")
 def test_a_staff_generator_is_trained_saved_and_read(tiny_store, tmp_path, monkeypatch):
     small = StaffConfig(
         bar_code=4, bar_units=8, bar_hidden=8, step_features=4, decoder_units=8, units=8, heads=2

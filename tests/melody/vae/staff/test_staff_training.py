@@ -160,6 +160,7 @@ def test_an_encoding_takes_the_offset_back(generator, batch):
     torch.testing.assert_close(found, own, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("quick_calibration")
 def test_a_training_learns_and_is_the_same_when_resumed(train_tiny, tmp_path):
     model, state = train_tiny(20)
     assert state.step == 15  # and five on single bars
@@ -171,6 +172,7 @@ def test_a_training_learns_and_is_the_same_when_resumed(train_tiny, tmp_path):
         torch.testing.assert_close(again.state_dict()[name], tensor, msg=name)
 
 
+@pytest.mark.usefixtures("quick_calibration")
 def test_a_training_from_a_model_keeps_its_bars(train_tiny):
     start, _ = train_tiny(10)
     further, state = train_tiny(6, start=start)
