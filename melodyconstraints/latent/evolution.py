@@ -10,8 +10,8 @@ from the prior. Blocks that have helped any member are changed more often.
 
 Of several candidates for an offspring the one is decoded from which most is expected: a linear
 regression of the rewards on the points decoded so far says it (surrogate-assisted evolution: Jin,
-"Surrogate-assisted evolutionary computation", Swarm and Evolutionary Computation 2011). Rewards
-that are no line in z are what they are without it, and true rewards alone decide who survives.
+"Surrogate-assisted evolutionary computation", Swarm and Evolutionary Computation 2011). True
+rewards alone decide who survives; for one that no line in z tells, any candidate is as good.
 
 Where some samples are preferred to others that satisfy the rewards as well, the search goes on a
 little from those that are not, and never gives up a satisfied reward for it.
@@ -37,6 +37,8 @@ _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _RIDGE = 300.0
 """Of the regression: as if so many points had been decoded of which nothing could be told."""
+_MOST_CANDIDATES = 16_384
+"""Held at once; of very many members there are fewer candidates for each offspring."""
 _MOST_BLOCKS = 8
 """Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
@@ -80,7 +82,8 @@ class EvolutionSearch:
     Args:
         draws: samples decoded for each point that is wanted, at most.
         fresh: each member's first offspring that are new points of the prior altogether.
-        candidates: points drawn for each offspring, of which the most promising is decoded.
+        candidates: points drawn for each offspring, of which the most promising is decoded; fewer
+            where members are so many that all would not fit the memory.
         patience: samples decoded for each unsatisfied member, at most, while none is better than
             its parent.
         batch: decoded at a time, or as many as there are members.
@@ -148,8 +151,9 @@ class EvolutionSearch:
             if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
                 return self._best(found, wanted)
             each = max(1, min(self.batch, left) // len(missing))
+            count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
             candidates, changed = offspring.of(
-                found.points, missing, tried[missing] < self.fresh, each * self.candidates
+                found.points, missing, tried[missing] < self.fresh, each * count
             )
             chosen = forecast.best(candidates, len(missing), each)
             parents, new = missing.repeat_interleave(each), draw(candidates[chosen])

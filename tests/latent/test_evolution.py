@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from melodyconstraints.latent import evolution
 from melodyconstraints.latent.evolution import _RIDGE, EvolutionSearch, _Forecast
 
 BLOCKS = [slice(0, 1), slice(1, 2), slice(2, 6)]
@@ -189,3 +190,18 @@ def test_a_reward_that_rises_along_z_is_found_more_often():
 
     plain, guided = (sum(found(count, seed) for seed in range(10)) for count in (1, 32))
     assert guided > 1.3 * plain
+
+
+def test_of_many_members_no_more_candidates_are_held_than_fit(monkeypatch):
+    held, best = [], _Forecast.best
+    monkeypatch.setattr(evolution, "_MOST_CANDIDATES", 64)
+    monkeypatch.setattr(
+        _Forecast,
+        "best",
+        lambda self, candidates, *of: held.append(len(candidates)) or best(self, candidates, *of),
+    )
+    nothing = lambda z: torch.zeros(len(z), 1)  # noqa: E731
+    for members, expected in ((2, 64), (20, 60), (100, 100)):
+        held.clear()
+        evolve(EvolutionSearch(draws=3, batch=2), nothing, points(members))
+        assert held == [expected] * 2
