@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from threading import Lock
 
@@ -13,6 +14,7 @@ from melodyconstraints.studio.schemas import Answer, State
 MOST_STATES, MOST_LISTED = 500, 60
 """States that are kept, and those of them that a strip shows: the newest."""
 _POSITION = "position.json"
+_NUMBER = re.compile(r"[0-9]{6,12}", re.ASCII)
 
 
 class History:
@@ -24,7 +26,7 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock = folder, Lock()
-        self._states = {int(path.stem): state for path, state in _read(folder)}
+        self._states = _read(folder)
 
     def summary(self) -> Answer:
         """The number of the state that is shown, and of each state what a strip needs."""
@@ -90,12 +92,14 @@ class History:
         return self._folder / f"{number:06d}.json"
 
 
-def _read(folder: Path) -> list[tuple[Path, State]]:
-    """The states of a folder; files that are no states of this version are passed over."""
-    found = []
+def _read(folder: Path) -> dict[int, State]:
+    """States of a folder by number; files that hold no state of this version are passed over."""
+    found = {}
     for path in sorted(folder.glob("[0-9]*.json")):
+        if not _NUMBER.fullmatch(path.stem):  # a copy that a file manager made, say
+            continue
         try:
-            found.append((path, State.model_validate_json(path.read_bytes())))
+            found[int(path.stem)] = State.model_validate_json(path.read_bytes())
         except (OSError, ValueError):
             continue
     return found

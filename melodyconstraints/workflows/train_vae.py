@@ -76,7 +76,7 @@ def train_model(
     Args:
         start_from: a model folder, or ``bundled``, whose weights are trained further.
         notes: Markdown that is added to the card.
-        announce: called with each step after the training.
+        announce: told what is done after the last step, each time.
 
     Returns:
         Quality on the splits ``validation`` and ``test``; nothing in the processes that only help.
@@ -110,7 +110,8 @@ def train_model(
             resume=resume,
             callback=draw_evaluations(report.draw, callback),
         )
-        model, state = _train(config, trained, elbo, start, options)
+        say = report.announce if place.first else lambda _: None
+        model, state = _train(config, trained, elbo, start, options, say)
     if not place.first:
         return {}
     used = asdict(settings) | asdict(elbo) | ({"start_from": start.fingerprint} if start else {})
@@ -192,11 +193,12 @@ def _train(
     elbo: ElboSettings,
     start: MelodyVAE | None,
     options: _Options,
+    announce: Callable[[str], None],
 ) -> tuple[MelodyVAE, TrainingState]:
     """The training of a configuration's kind of model, which ``start`` is of."""
     if isinstance(config, StaffConfig):
         on_staff = start if isinstance(start, StaffGenerator) else None
-        return train_staff_generator(config, *data, start=on_staff, **options)
+        return train_staff_generator(config, *data, start=on_staff, announce=announce, **options)
     first = start if isinstance(start, HierarchicalVAE) else None
     return train_melody_vae(config, *data, elbo=elbo, start=first, **options)
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import sys
 import zipfile
 from functools import partial
@@ -256,7 +257,10 @@ def test_the_history_survives_and_its_states_can_be_changed(client, post, settin
     assert post("/history", {**state, "title": "two", "parent": 1})["number"] == 2
     client.put("/history/position", json={"number": 1})
     client.put("/history/1", json={**state, "starred": [0]})
-    (settings.folder / "history" / "000009.json").write_text("{}")
+    kept = settings.folder / "history"
+    (kept / "000009.json").write_text("{}")
+    for odd in ("1 (copy).json", "000002 copy.json", "٣.json"):
+        shutil.copy(kept / "000001.json", kept / odd)
     again = TestClient(create_app(settings, Engine(lambda: models)), base_url=settings.address)
     found = again.get("/history").json()
     assert found["position"] == 1

@@ -233,8 +233,13 @@ def test_a_staff_generator_is_trained_saved_and_read(tiny_store, tmp_path, monke
         bar_code=4, bar_units=8, bar_hidden=8, step_features=4, decoder_units=8, units=8, heads=2
     )
     monkeypatch.setitem(STAFF_PRESETS, "staff", small)
-    measured = train_model(tiny_store, tmp_path / "first", "staff", settings(20), ElboSettings())
+    said = []
+    measured = train_model(
+        *(tiny_store, tmp_path / "first", "staff", settings(20), ElboSettings()),
+        announce=said.append,
+    )
     assert set(measured) == {"validation", "test"}
+    assert [line.split()[0] for line in said] == ["drawing", "measuring", "decoding"]
     model = load_model(tmp_path / "first")
     assert isinstance(model, StaffGenerator)
     assert model.config == small

@@ -248,6 +248,7 @@ def train_staff_generator(
     folder: Path | None = None,
     resume: bool = False,
     callback: Callable[[TrainingState], None] | None = None,
+    announce: Callable[[str], object] = lambda _: None,
 ) -> tuple[StaffGenerator, TrainingState]:
     """Train a generator; see :func:`melodyconstraints.melody.vae.training.train_melody_vae`.
 
@@ -255,6 +256,7 @@ def train_staff_generator(
 
     Args:
         tunes: ``(N,)`` label of each melody's tune.
+        announce: told what is done after the last step, which takes minutes.
     """
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
@@ -285,6 +287,7 @@ def train_staff_generator(
         measure_tables(model, sample)
     model.bars.encoder.requires_grad_(False)
     state = stage("prior", model, PriorObjective(model), 1 - share)
+    announce("drawing melodies, and calibrating what they have less or more of than real ones")
     measure_what_is_drawn(model, sample)
     model.sigma_bar.copy_(measure_sigma_bar(model, sample[:256]))
     return model, state
