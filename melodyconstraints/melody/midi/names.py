@@ -1,8 +1,9 @@
 """Names of tracks: bytes in an encoding that the file does not state, as text.
 
-The standard says ASCII; programs write what their system uses. Bytes that are UTF-8 are UTF-8. Of
-the others, Latin-1 (as Windows has it, cp1252), Shift-JIS (cp932) and cp1251 are tried, and the
-text with the largest share of sensible characters beyond ASCII is taken:
+The standard says ASCII; programs write what their system uses. A byte-order mark at the start says
+UTF-8 or UTF-16, and is no part of the name. Other bytes that are UTF-8 are UTF-8. Of the rest,
+Latin-1 (as Windows has it, cp1252), Shift-JIS (cp932) and cp1251 are tried, and the text with the
+largest share of sensible characters beyond ASCII is taken:
 
 * Latin-1: a letter stands in a word with ASCII letters, at most two in a row; typographic signs;
 * Shift-JIS: kana and kanji that do not stand inside a Latin word; the rare kanji count half;
@@ -15,10 +16,13 @@ charset-normalizer 3.5 reads 24 right, this module 116.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Callable
 
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLANKS = "\0 \t\r\n"
 _WORDS = re.compile(r"[^\W\d_]+|[^\x00-\x7f]")
 _TYPOGRAPHIC = frozenset("’‘“”„–—…°ºª©®™«»¿¡№")  # noqa: RUF001
 _SIGN = 0.9
@@ -39,7 +43,10 @@ def decode_name(data: bytes) -> str:
     >>> [decode_name(data) for data in (b"M\xe9lodie", b"\x83\x81\x83\x8d", b"\xc4\xe8")]
     ['Mélodie', 'メロ', 'Ди']
     """
-    data = data.strip(b"\0 \t\r\n")
+    if data.startswith(_UTF_16_MARKS):
+        text = data.decode("utf-16", "ignore").strip(_BLANKS)
+        return unicodedata.normalize("NFC", text)
+    data = data.removeprefix(codecs.BOM_UTF8).strip(_BLANKS.encode())
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -40,6 +40,13 @@ def test_a_name_is_read_in_its_encoding_and_in_utf_8(name, encoding):
         (b"", ""),
         (b"\0", ""),
         ("e\u0301".encode(), "é"),  # composed
+        ("Flöte".encode("utf-8-sig"), "Flöte"),
+        (b"\xef\xbb\xbf\0", ""),
+        (b"\xef\xbb\xbfFl\xf6te", "Flöte"),  # Latin-1 behind a mark that says otherwise
+        ("Flöte".encode("utf-16"), "Flöte"),
+        (b"\xff\xfe" + " Lead\0".encode("utf-16-le"), "Lead"),
+        (b"\xfe\xff" + "メロディ".encode("utf-16-be"), "メロディ"),
+        (b"\xff\xfe" + "Lead".encode("utf-16-le") + b"\0", "Lead"),  # half a character more
         (b"\xed\xa0\x80", "\u00ed \u20ac".replace(" ", "\u00a0")),  # no lone surrogate
         (b"\x81", "\ufffd"),  # nothing in any of them
     ],

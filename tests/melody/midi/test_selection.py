@@ -493,6 +493,15 @@ def test_one_violin_that_is_plucked_in_every_other_bar_is_one_track(tmp_path):
     assert found.melody == walk(16)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, encoding):
+    """``--track`` takes a whole name before names that it is a part of."""
+    names = [name.encode(encoding).decode("latin-1") for name in ("Flöte 2", "Flöte")]
+    tracks = [named(name, channel) for channel, name in enumerate(names)]
+    found = read_melody(messages_file(tmp_path / "song.mid", *tracks), track="flöte")
+    assert (found.name, found.number) == ("Flöte", 2)
+
+
 def named(name, channel):
     """A track of the walk whose name has the bytes of Latin-1."""
     return [(0, mido.MetaMessage("track_name", name=name)), *walk_messages(1, 16, channel)]
