@@ -31,6 +31,7 @@ from mido.messages import SPEC_BY_STATUS
 from mido.midifiles.meta import build_meta_message
 
 from melodyconstraints.errors import MidiError
+from melodyconstraints.melody.midi.files import TooLargeError
 from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
 from melodyconstraints.melody.units import DEFAULT_TEMPO
 
@@ -63,11 +64,12 @@ def read_with_mido(data: bytes) -> ParsedMidi:
         data: as :func:`unwrap` gives them.
 
     Raises:
-        MidiError: this is no MIDI file, its time division has no meaning, it is longer than
-            ``MAX_BYTES``, or it breaks off before any note ends.
+        MidiError: this is no MIDI file, its time division has no meaning, or it breaks off before
+            any note ends.
+        TooLargeError: it is longer than ``MAX_BYTES``.
     """
     if len(data) > MAX_BYTES:
-        raise MidiError(f"{len(data)} bytes are too many for mido; at most {MAX_BYTES} are read")
+        raise TooLargeError(f"{len(data)} bytes are too many for mido; at most {MAX_BYTES} are read")
     if not data.startswith(b"MThd") or len(data) < 14:
         raise MidiError("not a MIDI file that can be parsed: no header at its start")
     file = _File()

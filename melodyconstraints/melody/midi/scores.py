@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.jit import jit
-from melodyconstraints.melody.midi.files import read_file
+from melodyconstraints.melody.midi.files import TooLargeError, read_file
 from melodyconstraints.melody.midi.metre import (
     Metre,
     Segment,
@@ -199,9 +199,11 @@ def _read(data: bytes) -> tuple[ParsedMidi, str]:
     try:
         second = read_with_mido(data)
     except MidiError as error:
-        if first is None:
+        if first is not None:
+            return first, ""
+        if isinstance(error, TooLargeError):  # which says nothing of what symusic found wrong
             raise MidiError(wrong) from error
-        return first, ""
+        raise
     if second.parts:
         return second, wrong
     return first or second, ""

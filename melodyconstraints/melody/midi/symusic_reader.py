@@ -25,7 +25,7 @@ def read_with_symusic(data: bytes) -> ParsedMidi:
     try:
         score = symusic.Score.from_midi(scanned.data + _PADDING)
     except Exception as error:  # symusic raises what its C++ parser throws
-        raise MidiError(f"not a MIDI file that can be parsed: {error}") from error
+        raise MidiError(f"not a MIDI file that can be parsed: {_plain(str(error))}") from error
     if score.ticks_per_quarter <= 0:
         raise MidiError(f"{score.ticks_per_quarter} ticks a quarter: broken time division")
     tracks = [track for track in score.tracks if len(track.notes)]
@@ -41,6 +41,12 @@ def read_with_symusic(data: bytes) -> ParsedMidi:
     for read, (track, channel, _) in zip(tracks, scanned.voices, strict=True):
         events.notes[track, channel] = _notes_of(read)
     return events.parsed(data, score.ticks_per_quarter)
+
+
+def _plain(text: str) -> str:
+    """What symusic's parser says, without its name, its slip of the pen and C++'s own words."""
+    text = text.removeprefix("MiniMidi: ").removesuffix(": iostream error")
+    return text.replace("Invaild", "Invalid")
 
 
 def _notes_of(track: symusic.core.TrackTick) -> tuple[Ints, Ints, Ints]:

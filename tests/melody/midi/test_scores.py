@@ -9,6 +9,7 @@ import pytest
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST
+from melodyconstraints.melody.midi import mido_reader
 from melodyconstraints.melody.midi.metre import Segment, four_four_segments, signatures_by_tick
 from melodyconstraints.melody.midi.scores import read_score
 
@@ -285,12 +286,25 @@ def test_notes_whose_ticks_overflow_are_left_out():
         ("text", b"this is not music at all, is it?", "not a MIDI file that can be parsed"),
         ("header only begun", b"MThd", "not a MIDI file that can be parsed"),
         ("cut in a note", midi_bytes(MIDDLE_C)[:-8], "not a MIDI file that can be parsed"),
-        ("no ticks", midi_bytes(MIDDLE_C, division="0000"), "0 ticks a quarter: broken time"),
+        ("no ticks", midi_bytes(MIDDLE_C, division="0000"), "time division 0000: neither ticks"),
     ],
 )
 def test_a_broken_file_is_one_clear_error(name, data, text):
     with pytest.raises(MidiError, match=text):
         read_score(data)
+
+
+def test_what_is_wrong_is_told_without_the_parsers_own_words(monkeypatch):
+    """symusic says ``MiniMidi: Invaild midi format (3)!...: iostream error``."""
+    whole = midi_bytes(MIDDLE_C)
+    recovered = read_score(whole[:9] + b"\3" + whole[10:]).recovered
+    assert recovered.startswith("not a MIDI file that can be parsed: Invalid midi format (3)!")
+    assert "iostream" not in recovered
+    with pytest.raises(MidiError, match=r"^not a MIDI file .* parsed: no header at its start$"):
+        read_score(b"MThx" + whole[4:])
+    monkeypatch.setattr(mido_reader, "MAX_BYTES", 10)  # mido is not asked
+    with pytest.raises(MidiError, match=r"parsed: Invalid midi file! File header is not MThd!$"):
+        read_score(b"MThx" + whole[4:])
 
 
 def test_random_bytes_behind_a_good_header_never_raise_anything_else(rng):
