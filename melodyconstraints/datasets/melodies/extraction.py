@@ -90,7 +90,7 @@ class FileMelodies:
         file: path of the file, or its name below the folder.
         events: ``(W, 256)`` events of its melodies.
         places: ``(W, 5)`` int32, the columns of :data:`PLACE`.
-        tempos: ``(W,)`` float32 quarters a minute in force where each melody begins.
+        tempos: ``(W,)`` float32 quarters a minute of each melody's first bar.
         digest: first 64 bits of the SHA-256 of the file's bytes, unpacked.
         sequences: ``(S,)`` hashes of its varied sequences of intervals; see
             :mod:`melodyconstraints.datasets.melodies.splits`.
@@ -322,7 +322,7 @@ def _read_voices(
             places[:, 2], places[:, 4] = bars, notes[bars]
             places[:, 3] = part.programs_from(ticks)
             hashes, varied = sequence_hashes(covered_pitches(events, causes))
-            tempos = timeline.tempos_at(ticks).astype(np.float32)
+            tempos = timeline.tempos_of_bars(ticks).astype(np.float32)
             voices.append(_Voice(windows(events, bars), places, tempos, hashes[varied]))
     return voices, long_enough
 

@@ -53,10 +53,14 @@ class Timeline:
     segments: tuple[Segment, ...]
     tempos: tuple[tuple[int, float], ...]
 
-    def tempos_at(self, ticks: Ints) -> NDArray[np.float64]:
-        """``(W,)`` quarters a minute in force at each of ``(W,)`` ticks."""
+    def tempos_of_bars(self, ticks: Ints) -> NDArray[np.float64]:
+        """``(W,)`` quarters a minute of the bars that begin at ``(W,)`` ticks.
+
+        A change less than half a step after a bar line is meant for that line, as one of metre is.
+        """
         starts, tempos = np.array(self.tempos).T
-        return tempos[np.searchsorted(starts, ticks, "right") - 1]
+        half_step = self.metre.ticks_per_quarter / (2 * STEPS_PER_QUARTER)
+        return tempos[np.searchsorted(starts, ticks + half_step, "left") - 1]
 
 
 @dataclass(frozen=True)

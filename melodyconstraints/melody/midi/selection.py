@@ -51,7 +51,7 @@ class FoundMelody:
         number: of the track, from 1, among those with notes.
         tracks: how many of those there are.
         chords: the track plays more than one note at a time, of which the highest were taken.
-        tempo: in quarters a minute, in force where the first bar begins.
+        tempo: of the first bar, in quarters a minute.
         program: with which the first of the notes plays.
         off_grid: share of the onsets that rounding to sixteenths has moved by more than a 64th.
     """
@@ -181,7 +181,7 @@ def _found_melody(score: Score, window: _Window) -> FoundMelody:
         number=window.number,
         tracks=len(score.parts),
         chords=has_chords(part, score.ticks_per_quarter),
-        tempo=float(timeline.tempos_at(start_tick)[0]),
+        tempo=float(timeline.tempos_of_bars(start_tick)[0]),
         program=int(part.programs_from(start_tick)[0]),
         off_grid=window.off_grid,
     )

@@ -48,7 +48,7 @@ def write_midi(path, notes, *, signatures=(), channel=0, ticks_per_quarter=480):
 
 
 def tempo_of(score, tick=0):
-    (tempo,) = score.timelines[0].tempos_at(np.array([tick]))
+    (tempo,) = score.timelines[0].tempos_of_bars(np.array([tick]))
     return tempo
 
 
@@ -252,15 +252,16 @@ def test_the_tempo_is_read_and_an_absurd_one_is_120(microseconds, tempo):
     assert tempo_of(score) == pytest.approx(tempo, rel=1e-6)
 
 
-def test_a_tempo_holds_from_its_tick_on_and_the_last_of_several_at_one():
+def test_a_tempo_holds_from_its_bar_line_on_and_the_last_of_several_at_one():
+    """One less than half a step, 60 ticks, after a bar line is that of the bar."""
     tempos = """
         60   FF5103 07A120  # after 96 ticks: 120 quarters a minute
         00   FF5103 0927C0  # at once: 100
         8300 FF5103 0F4240  # 384 ticks later: 60
     """
     score = read_score(midi_bytes(tempos, MIDDLE_C))
-    found = score.timelines[0].tempos_at(np.array([0, 95, 96, 479, 480, 5000]))
-    assert found.tolist() == [120.0, 120.0, 100.0, 100.0, 60.0, 60.0]
+    found = score.timelines[0].tempos_of_bars(np.array([0, 36, 37, 96, 420, 421, 480, 5000]))
+    assert found.tolist() == [120.0, 120.0, 100.0, 100.0, 100.0, 60.0, 60.0, 60.0]
 
 
 def test_a_file_without_notes_has_no_parts_and_no_segments():
@@ -462,7 +463,7 @@ def test_tracks_of_format_2_are_patterns_with_metres_and_tempos_of_their_own():
         score = read_score(data[:9] + b"\2" + data[10:])
         segments = [score.timeline(part).segments for part in score.parts]
         assert segments == [(Segment(0, BAR),) if count else () for count in bars]
-        tempos = [tempo_of(score), float(score.timelines[1].tempos_at(np.array([0]))[0])]
+        tempos = [tempo_of(score), float(score.timelines[1].tempos_of_bars(np.array([0]))[0])]
         assert tempos == [100.0 if count else 120.0 for count in bars]
 
 

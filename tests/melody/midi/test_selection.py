@@ -458,6 +458,11 @@ BAR = 1920
         ("the last of several at a tick", [(0, 120), (0, 72)], None, 72),
         ("before the first", [(16 * BAR, 150)], 1, 120),
         ("of no sense", [(0, 60), (BAR, 5)], 2, 120),
+        ("a few ticks late", [(3, 60), (16 * BAR + 5, 150)], 17, 150),
+        ("a few ticks late, at the start", [(0, 120), (3, 60)], 1, 60),
+        ("a few ticks early", [(0, 60), (16 * BAR - 5, 150)], 17, 150),
+        ("less than half a step late", [(0, 60), (16 * BAR + 59, 150)], 17, 150),
+        ("half a step late", [(0, 60), (16 * BAR + 60, 150)], 17, 60),
     ],
 )
 def test_the_tempo_is_the_one_in_force_at_the_first_bar_taken(tmp_path, name, tempos, bar, tempo):
