@@ -31,6 +31,7 @@ from mido.messages import SPEC_BY_STATUS
 from mido.midifiles.meta import build_meta_message
 
 from melodyconstraints.errors import MidiError
+from melodyconstraints.melody.midi.drum_kits import LONGEST_EXCLUSIVE
 from melodyconstraints.melody.midi.files import TooLargeError
 from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
 from melodyconstraints.melody.units import DEFAULT_TEMPO
@@ -69,7 +70,9 @@ def read_with_mido(data: bytes) -> ParsedMidi:
         TooLargeError: it is longer than ``MAX_BYTES``.
     """
     if len(data) > MAX_BYTES:
-        raise TooLargeError(f"{len(data)} bytes are too many for mido; at most {MAX_BYTES} are read")
+        raise TooLargeError(
+            f"{len(data)} bytes are too many for mido; at most {MAX_BYTES} are read"
+        )
     if not data.startswith(b"MThd") or len(data) < 14:
         raise MidiError("not a MIDI file that can be parsed: no header at its start")
     file = _File()
@@ -131,6 +134,8 @@ class _File:
             case "program_change":
                 setting = Setting(now, message.program, notes.banks[message.channel])
                 self.events.settings[track, message.channel].append(setting)
+            case "sysex":
+                self.events.exclusives.append((now, bytes(message.data)))
 
     def ticks_per_quarter(self, division: bytes) -> int:
         """From the header's two bytes; in time in frames, a quarter lasts as the tempo says."""
@@ -215,12 +220,14 @@ def _data(body: bytes, at: int, status: int) -> tuple[int, int]:
 
 
 def _message(status: int, head: bytes, data: bytes) -> Any:
-    """What mido makes of it; none for system exclusives and for meta events that cannot be."""
+    """What mido makes of it; none for meta events that cannot be and for long exclusives."""
     if status == _META:
         try:
             return build_meta_message(head[0], data)
         except Exception:  # whatever mido's tables of keys, rates and texts happen to throw
             return None
+    if status == _SYSEX and len(data) <= LONGEST_EXCLUSIVE:
+        return Message("sysex", skip_checks=True, data=data)
     if status in (_SYSEX, _SYSEX_GOES_ON) or _is_no_bank(status, data):
         return None
     return Message.from_bytes(bytes([status]) + data.translate(_CLIP))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melodyconstraints.melody.midi.drum_kits import DrumKits
 from melodyconstraints.melody.midi.names import decode_name
 from melodyconstraints.melody.units import STEPS_PER_QUARTER, credible_tempo
 
@@ -20,16 +20,6 @@ Ints = NDArray[np.int64]
 INDEPENDENT_TRACKS = 2
 """The format of files whose tracks are patterns, each with a tempo map of its own."""
 _MICROSECONDS_PER_MINUTE = 60_000_000
-_DRUM_CHANNEL = 9
-"""Channel 10, counted from 0: drums, unless a bank or a part mode says otherwise."""
-_GM2_DRUMS, _GM2_MELODY = 120, 121
-_XG_DRUMS = (126, 127)
-"""Banks (controller 0) of drums and melody instruments in General MIDI 2 and of drums in XG."""
-_GS = b"\x42\x12\x40"
-"""Of every parameter that a Roland GS device is set to: model, command and first address byte."""
-_GS_RESET = re.compile(rb"\x41.\x42\x12\x40\x00\x7f", re.DOTALL)
-_GS_PART_MODE = re.compile(rb"\x41.\x42\x12\x40([\x10-\x1f])\x15([\x00-\x02])", re.DOTALL)
-_XG_ON = re.compile(rb"\x43[\x10-\x1f]\x4c\x00\x00\x7e\x00")
 
 
 class Part(NamedTuple):
@@ -98,36 +88,6 @@ class Setting(NamedTuple):
     bank: int
 
 
-class DrumKits:
-    """Which settings of which channels are drums.
-
-    Channel 10 is, other channels are not, unless the bank says otherwise: XG and General MIDI 2
-    have banks of drum kits, the latter also one of melody instruments. On Roland's GS devices a
-    system exclusive event makes any part a drum part or a melody part, and bank 127 has the
-    sounds of an older device. See *Roland SC-88 Owner's Manual* (MIDI implementation), Yamaha's
-    *XG Specifications* and the MIDI association's *General MIDI 2* (RP-024).
-
-    Args:
-        data: the file.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        gs = _GS in data
-        self._banks = {_GM2_DRUMS: True, _GM2_MELODY: False}
-        if not gs or not _GS_RESET.search(data) or _XG_ON.search(data):
-            self._banks |= dict.fromkeys(_XG_DRUMS, True)
-        self._modes: dict[int, bool] = {}
-        for match in _GS_PART_MODE.finditer(data) if gs else ():
-            part = match[1][0] & 0x0F  # part 0 is channel 10, then come 1 to 9 and 11 to 16
-            channel = _DRUM_CHANNEL if part == 0 else part - (part <= _DRUM_CHANNEL)
-            self._modes[channel] = match[2] != b"\0"
-
-    def holds(self, channel: int, bank: int) -> bool:
-        """Whether a channel, from 0, plays drums from this bank."""
-        usual = self._modes.get(channel, channel == _DRUM_CHANNEL)
-        return self._banks.get(bank, usual)
-
-
 @dataclass
 class Events:
     """What a reader has found of a file, track by track and in time, before it is sorted out.
@@ -136,6 +96,8 @@ class Events:
         names: bytes of the last name of each track that has one.
         tempos: (track, tick, microseconds a quarter).
         signatures: (track, tick, numerator, denominator).
+        exclusives: (tick, bytes from the maker's on) of system exclusive events; long ones may be
+            missing.
         settings: program changes by track and channel.
         notes: by track and channel ``(N,)`` start ticks, end ticks and pitches, ``N`` at least 1.
     """
@@ -143,6 +105,7 @@ class Events:
     names: dict[int, bytes] = field(default_factory=dict)
     tempos: list[tuple[int, int, int]] = field(default_factory=list)
     signatures: list[tuple[int, int, int, int]] = field(default_factory=list)
+    exclusives: list[tuple[int, bytes]] = field(default_factory=list)
     settings: defaultdict[tuple[int, int], list[Setting]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -150,7 +113,7 @@ class Events:
 
     def parsed(self, data: bytes, ticks_per_quarter: int) -> ParsedMidi:
         """The parts and tempo maps of the file, whose bytes are ``data``."""
-        kits = DrumKits(data)
+        kits = DrumKits(self.exclusives)
         is_independent = int.from_bytes(data[8:10], "big") == INDEPENDENT_TRACKS
         parts = []
         for (track, channel), notes in self.notes.items():
@@ -161,7 +124,7 @@ class Events:
             part = Part(
                 name=decode_name(self.names.get(track, b"")),
                 program=first.program,
-                is_drum=kits.holds(channel, first.bank),
+                is_drum=kits.holds(channel, first.bank, int(starts[0])),
                 starts_ticks=starts,
                 ends_ticks=ends,
                 pitches=pitches,

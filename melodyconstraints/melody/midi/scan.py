@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.midi.drum_kits import LONGEST_EXCLUSIVE
 
 Bytes = NDArray[Any]
 Rows = NDArray[Any]
 _R, _K = b"rk"
 _FIRST_ROWS = 256
 """Rows that are enough for most files; a file with more is scanned again with as many."""
-_NAME, _TEMPO, _SIGNATURE, _PROGRAM, _VOICE = range(5)
+_NAME, _TEMPO, _SIGNATURE, _PROGRAM, _VOICE, _EXCLUSIVE = range(6)
 """Kinds of rows; see :class:`Scan`."""
 _SYSTEM_0, _SYSTEM_1, _SYSTEM_2 = (0xF6, 0xF8, 0xFA, 0xFB, 0xFC, 0xFE), (0xF1, 0xF3), (0xF2,)
 """System messages with none to two bytes of data, as symusic passes over them."""
@@ -43,6 +44,7 @@ class Scan:
         tempos: (track, tick, microseconds a quarter).
         signatures: (track, tick, numerator, denominator as a power of two).
         programs: (track, tick, channel, program, bank).
+        exclusives: (tick, first byte, length) of short system exclusive events.
         voices: (track, channel, number of notes) of each channel with notes.
     """
 
@@ -51,6 +53,7 @@ class Scan:
     tempos: list[list[int]]
     signatures: list[list[int]]
     programs: list[list[int]]
+    exclusives: list[list[int]]
     voices: list[list[int]]
 
 
@@ -68,6 +71,7 @@ def scan(data: bytes) -> Scan:
         tempos=rows[:count][kinds == _TEMPO][:, 1:4].tolist(),
         signatures=rows[:count][kinds == _SIGNATURE][:, 1:5].tolist(),
         programs=rows[:count][kinds == _PROGRAM][:, 1:].tolist(),
+        exclusives=rows[:count][kinds == _EXCLUSIVE][:, 2:5].tolist(),
         voices=rows[:count][kinds == _VOICE][:, [1, 3, 4]].tolist(),
     )
 
@@ -120,6 +124,8 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
             break
         if status == 0xFF:
             count = _add_meta(data, at, size, kind, track, tick, rows, count)
+        elif status == 0xF0 and 0 < size <= LONGEST_EXCLUSIVE:
+            count = _add(rows, count, _EXCLUSIVE, track, tick, (at, size, 0))
         elif status < 0xF0:
             if status & 0xF0 == 0xC0:
                 if start < at:

@@ -35,6 +35,7 @@ def read_with_symusic(data: bytes) -> ParsedMidi:
         {track: data[first : first + length] for track, first, length in scanned.names},
         [(track, tick, microseconds) for track, tick, microseconds in scanned.tempos],
         [(track, tick, above, 1 << power) for track, tick, above, power in scanned.signatures],
+        [(tick, data[first : first + length]) for tick, first, length in scanned.exclusives],
     )
     for track, tick, channel, program, bank in scanned.programs:
         events.settings[track, channel].append(Setting(tick, program, bank))

@@ -464,7 +464,7 @@ def test_what_holds_no_midi_stays_as_it_is(data):
 def random_track(rng) -> bytes:
     """Events that the standard allows, in any order; few pitches, so that they often collide."""
     body = b""
-    kinds = ["on", "on", "off", "off", "still", "program", "bank", "bend", "escape"]
+    kinds = ["on", "on", "off", "off", "still", "program", "bank", "bend", "escape", "mode"]
     for _ in range(int(rng.integers(1, 60))):
         channel, pitch = int(rng.choice([0, 1, 9])), int(rng.integers(60, 64))
         event = rng.choice([*kinds, "name", "tempo", "metre"])
@@ -476,6 +476,7 @@ def random_track(rng) -> bytes:
             "program": bytes([0xC0 | channel, pitch]),
             "bank": bytes([0xB0 | channel, 0, rng.choice([0, 120, 121, 127])]),
             "bend": bytes([0xE0 | channel, 0, pitch]),
+            "mode": b"\xf0\x08\x43\x10\x4c\x08" + bytes([channel, 7, rng.integers(0, 3), 0xF7]),
             "escape": b"\xf7\3\x90\x3c\x40",
             "name": bytes([0xFF, 3, 2, *rng.integers(0x20, 0x100, 2)]),
             "tempo": bytes([0xFF, 0x51, 3, 7, *rng.integers(0, 256, 2)]),

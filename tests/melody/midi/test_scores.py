@@ -467,42 +467,6 @@ def test_tracks_of_format_2_are_patterns_with_metres_and_tempos_of_their_own():
         assert tempos == [100.0 if count else 120.0 for count in bars]
 
 
-KIT = "00 CA 00  # channel 11: program 0 \n 00 9A 24 40  78 8A 24 00"
-FLUTE = "00 C9 49  # channel 10: program 73 \n 00 99 4A 40  78 89 4A 00"
-GS_RESET = "00 F00A 41 10 42 12 40 00 7F 00 41 F7 \n"
-
-
-@pytest.mark.parametrize(
-    ("name", "before", "notes", "is_drum"),
-    [
-        ("channel 11", "", KIT, False),
-        ("XG's drum kits", "00 BA 00 7F", KIT, True),
-        ("XG's kits of effects", "00 BA 00 7E", KIT, True),
-        ("General MIDI 2's drum kits", "00 BA 00 78", KIT, True),
-        ("a bank of variations", "00 BA 00 08", KIT, False),
-        ("the bank of another channel", "00 B0 00 7F", KIT, False),
-        ("the low byte of the bank", "00 BA 20 7F", KIT, False),
-        ("bank 127 on Roland's GS: an older device", GS_RESET + "00 BA 00 7F", KIT, False),
-        ("GS and XG", GS_RESET + "00 F008 43 10 4C 00 00 7E 00 F7 \n 00 BA 00 7F", KIT, True),
-        ("GS: part 11 is drums", "00 F00A 41 10 42 12 40 1A 15 01 10 F7", KIT, True),
-        ("GS: part 12 is drums", "00 F00A 41 10 42 12 40 1B 15 01 0F F7", KIT, False),
-        ("channel 10", "", FLUTE, True),
-        ("General MIDI 2's melody bank", "00 B9 00 79", FLUTE, False),
-        ("bank 0", "00 B9 00 00", FLUTE, True),
-        ("XG's drum kits", "00 B9 00 7F", FLUTE, True),
-        ("GS: channel 10 is a melody part", "00 F00A 41 10 42 12 40 10 15 00 1B F7", FLUTE, False),
-    ],
-)
-def test_drums_are_known_by_channel_bank_and_part_mode(name, before, notes, is_drum):
-    (part,) = read_score(midi_bytes(before + "\n" + notes)).parts
-    assert part.is_drum is is_drum, name
-
-
-def test_a_bank_counts_from_the_next_program_change_on():
-    (part,) = read_score(midi_bytes("00 CA 00  00 BA 00 7F  00 9A 24 40  78 8A 24 00")).parts
-    assert not part.is_drum
-
-
 def test_one_channel_is_one_part_whatever_its_program():
     bowed = "00 C0 28  00 90 3C 40  8360 80 3C 00"  # 480 ticks of pitch 60
     plucked = "00 C0 2D  00 90 3E 40  8360 80 3E 00"
