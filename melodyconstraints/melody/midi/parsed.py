@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.midi.drum_kits import DrumKits
+from melodyconstraints.melody.midi.graces import without_graces
 from melodyconstraints.melody.midi.names import decode_name
-from melodyconstraints.melody.units import STEPS_PER_QUARTER, credible_tempo
+from melodyconstraints.melody.units import credible_tempo
 
 Ints = NDArray[np.int64]
 
@@ -117,7 +118,7 @@ class Events:
         is_independent = int.from_bytes(data[8:10], "big") == INDEPENDENT_TRACKS
         parts = []
         for (track, channel), notes in self.notes.items():
-            starts, ends, pitches = _without_graces(*notes, ticks_per_quarter)
+            starts, ends, pitches = without_graces(*notes, ticks_per_quarter)
             settings = self.settings[track, channel]
             begun = bisect_right(settings, int(starts[0]), key=lambda setting: setting.tick)
             first = settings[begun - 1] if begun else Setting(0, 0, 0)
@@ -152,21 +153,3 @@ class Events:
         ]
         in_time = itemgetter(0)
         return TempoMap(tuple(sorted(tempos, key=in_time)), tuple(sorted(signatures, key=in_time)))
-
-
-def _without_graces(
-    starts: Ints, ends: Ints, pitches: Ints, ticks_per_quarter: int
-) -> tuple[Ints, Ints, Ints]:
-    """Leave out notes of no length that other notes follow at once.
-
-    So some programs write grace notes. Such a note would take a step, and the note that follows at
-    the same tick, or less than half a step later, would come a step late. Any other note of no
-    length lasts a tick.
-    """
-    empty = ends <= starts
-    if not empty.any():
-        return starts, ends, pitches
-    others = np.append(starts[~empty], np.iinfo(np.int64).max)
-    following = others[np.searchsorted(others[:-1], starts)]
-    kept = ~empty | (following - starts >= ticks_per_quarter / (2 * STEPS_PER_QUARTER))
-    return starts[kept], np.maximum(ends, starts + 1)[kept], pitches[kept]

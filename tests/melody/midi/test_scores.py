@@ -478,27 +478,6 @@ def test_one_channel_is_one_part_whatever_its_program():
     assert score.recovered == ""
 
 
-GRACE = "00 90 3D 40  00 80 3D 00  # pitch 61, of no length \n"
-
-
-@pytest.mark.parametrize(
-    ("name", "track", "starts"),
-    [
-        ("at the same tick", GRACE + MIDDLE_C, [(0, 60)]),
-        ("after the note has started", "00 90 3C 40" + GRACE + "8360 80 3C 00", [(0, 60)]),
-        ("59 ticks before", GRACE + "3B 90 3C 40  8360 80 3C 00", [(59, 60)]),
-        ("60 ticks, half a step, before", GRACE + "3C 90 3C 40  60 80 3C 00", [(0, 61), (60, 60)]),
-        ("two", GRACE + GRACE.replace("3D", "3E") + MIDDLE_C, [(0, 60)]),
-        ("nothing follows", MIDDLE_C + GRACE, [(0, 60), (480, 61)]),
-        ("nothing else", GRACE + "8360" + GRACE[2:], [(0, 61), (480, 61)]),
-    ],
-)
-def test_a_grace_note_of_no_length_does_not_take_the_place_of_a_note(name, track, starts):
-    (part,) = read_score(midi_bytes(track)).parts
-    assert list(zip(part.starts_ticks.tolist(), part.pitches.tolist(), strict=True)) == starts
-    assert (part.ends_ticks > part.starts_ticks).all()
-
-
 @pytest.mark.parametrize("ticks_per_quarter", [96, 480])
 def test_onsets_that_rounding_moves_by_more_than_a_64th_are_known(tmp_path, ticks_per_quarter):
     """A sixteenth, a triplet of eighths, and a 64th before and behind a step, and a tick more."""
