@@ -31,9 +31,10 @@ from mido.messages import SPEC_BY_STATUS
 from mido.midifiles.meta import build_meta_message
 
 from melodyconstraints.errors import MidiError
+from melodyconstraints.melody.midi.channels import Setting
 from melodyconstraints.melody.midi.drum_kits import LONGEST_EXCLUSIVE
 from melodyconstraints.melody.midi.files import TooLargeError
-from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
+from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi
 from melodyconstraints.melody.units import DEFAULT_TEMPO
 
 MAX_BYTES = 8 * 1024 * 1024

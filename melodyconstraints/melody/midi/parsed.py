@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melodyconstraints.melody.midi.channels import Setting, Voice, as_instruments
 from melodyconstraints.melody.midi.drum_kits import DrumKits
 from melodyconstraints.melody.midi.graces import without_graces
 from melodyconstraints.melody.midi.names import decode_name
@@ -24,7 +26,7 @@ _MICROSECONDS_PER_MINUTE = 60_000_000
 
 
 class Part(NamedTuple):
-    """The notes of one channel of a track, in the order of their starts.
+    """The notes of one instrument in a track, in the order of their starts.
 
     A note lasts a tick at least.
 
@@ -81,14 +83,6 @@ class ParsedMidi:
     parts: tuple[Part, ...]
 
 
-class Setting(NamedTuple):
-    """A program change: when, to which program, and in which bank (controller 0) it is."""
-
-    tick: int
-    program: int
-    bank: int
-
-
 @dataclass
 class Events:
     """What a reader has found of a file, track by track and in time, before it is sorted out.
@@ -114,18 +108,15 @@ class Events:
 
     def parsed(self, data: bytes, ticks_per_quarter: int) -> ParsedMidi:
         """The parts and tempo maps of the file, whose bytes are ``data``."""
-        kits = DrumKits(self.exclusives)
         is_independent = int.from_bytes(data[8:10], "big") == INDEPENDENT_TRACKS
         parts = []
-        for (track, channel), notes in self.notes.items():
+        for track, is_drum, settings, notes in self._voices(ticks_per_quarter):
             starts, ends, pitches = without_graces(*notes, ticks_per_quarter)
-            settings = self.settings[track, channel]
-            begun = bisect_right(settings, int(starts[0]), key=lambda setting: setting.tick)
-            first = settings[begun - 1] if begun else Setting(0, 0, 0)
+            begun = _number_begun(settings, starts)
             part = Part(
                 name=decode_name(self.names.get(track, b"")),
-                program=first.program,
-                is_drum=kits.holds(channel, first.bank, int(starts[0])),
+                program=settings[begun - 1].program if begun else 0,
+                is_drum=is_drum,
                 starts_ticks=starts,
                 ends_ticks=ends,
                 pitches=pitches,
@@ -138,6 +129,19 @@ class Events:
             self.tempo_map(pattern if is_independent else None) for pattern in range(patterns)
         )
         return ParsedMidi(ticks_per_quarter, tempo_maps, tuple(parts))
+
+    def _voices(self, ticks_per_quarter: int) -> Iterator[Voice]:
+        """Those of each track, in order."""
+        kits = DrumKits(self.exclusives)
+        tracks: dict[int, list[Voice]] = {}
+        for (track, channel), notes in self.notes.items():
+            settings = self.settings[track, channel]
+            begun = _number_begun(settings, notes[0])
+            bank = settings[begun - 1].bank if begun else 0
+            is_drum = kits.holds(channel, bank, int(notes[0][0]))
+            tracks.setdefault(track, []).append(Voice(track, is_drum, settings, notes))
+        for voices in tracks.values():
+            yield from as_instruments(voices, ticks_per_quarter)
 
     def tempo_map(self, track: int | None = None) -> TempoMap:
         """The tempos and signatures of one track, or of all."""
@@ -153,3 +157,8 @@ class Events:
         ]
         in_time = itemgetter(0)
         return TempoMap(tuple(sorted(tempos, key=in_time)), tuple(sorted(signatures, key=in_time)))
+
+
+def _number_begun(settings: list[Setting], starts: Ints) -> int:
+    """How many of the settings hold or have held when the first note starts."""
+    return bisect_right(settings, int(starts[0]), key=lambda setting: setting.tick)

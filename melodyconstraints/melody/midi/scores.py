@@ -1,9 +1,9 @@
 """A MIDI file as parts and segments: what every reader of melodies starts from.
 
-A part is one channel of one track; a segment is a stretch of 4/4, whose bars are counted from its
-first tick. Bars of 2/2 are as long as bars of 4/4 and count as such (alla breve). A file without a
-time signature is in 4/4, as the MIDI standard has it. In a file of format 2, each track has its
-own timeline; in others all share one.
+A part is one channel of one track, or several that are one instrument; a segment is a stretch of
+4/4, whose bars are counted from its first tick. Bars of 2/2 are as long as bars of 4/4 and count
+as such (alla breve). A file without a time signature is in 4/4, as the MIDI standard has it. In a
+file of format 2, each track has its own timeline; in others all share one.
 """
 
 from __future__ import annotations

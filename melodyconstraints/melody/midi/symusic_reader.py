@@ -7,7 +7,8 @@ import symusic
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.jit import jit
-from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi, Setting
+from melodyconstraints.melody.midi.channels import Setting
+from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi
 from melodyconstraints.melody.midi.scan import scan
 
 _PADDING = b"\0" * 4
