@@ -54,6 +54,7 @@ from rich.table import Table
 
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.events import HOLD, REST, Events, canonical_events
+from melodyconstraints.melody.midi.graces import without_graces
 from melodyconstraints.melody.midi.metre import FOUR_QUARTER_BARS, Segment
 from melodyconstraints.melody.midi.parsed import Part
 from melodyconstraints.melody.midi.scores import Score, read_score
@@ -76,6 +77,8 @@ class Cause(StrEnum):
     """Why a melody differs; :meth:`Case.edited` has the edit of each."""
 
     NO_LENGTH = "note-off on the tick of the note-on"
+    GRACE = "a grace note of a few ticks"
+    CHANNELS = "one instrument on several channels"
     PROGRAM = "program change inside a note"
     PAIRING = "one pitch struck again while it sounds"
     HALF_STEP = "half-way between two steps"
@@ -85,7 +88,7 @@ class Cause(StrEnum):
     LAST_BAR = "rounded past the last bar line"
 
 
-READING_CAUSES = (Cause.NO_LENGTH, Cause.PROGRAM, Cause.PAIRING)
+READING_CAUSES = (Cause.NO_LENGTH, Cause.GRACE, Cause.PROGRAM, Cause.PAIRING, Cause.CHANNELS)
 UNEXPLAINED = "unexplained"
 
 
@@ -298,11 +301,28 @@ class Change:
     added: Counter[Note] = field(default_factory=Counter)
 
 
-def reading_changes(ours: Part, theirs: Part, data: bytes) -> dict[Cause, Change]:
+def graces(part: Part, ticks_per_quarter: int) -> set[Onset]:
+    """The notes of note-seq's part that we leave out as grace notes."""
+    starts, ends, pitches = np.array(sorted(_notes(part)), np.int64).T.copy()
+    left = without_graces(starts, ends, pitches, ticks_per_quarter)
+    kept = set(zip(left[0].tolist(), left[2].tolist(), strict=True))
+    return set(_onsets(part)) - kept
+
+
+def reading_changes(
+    ours: Part, theirs: Theirs, instrument: int, data: bytes, ticks_per_quarter: int
+) -> dict[Cause, Change]:
     """What two readers make of one track, note by note, under the reason the file shows."""
-    here, there = Counter(_notes(ours)), Counter(_notes(theirs))
+    instruments = dict(theirs.instruments)
+    their_part = instruments.pop(instrument)
+    here, there = Counter(_notes(ours)), Counter(_notes(their_part))
     changes: dict[Cause, Change] = defaultdict(Change)
-    odd = oddities(data) if here != there else {}
+    odd: dict[Cause, set[Onset]] = {}
+    if here != there:
+        odd = oddities(data)
+        odd[Cause.GRACE] = graces(their_part, ticks_per_quarter)
+        alike = [part for part in instruments.values() if part.program == ours.program]
+        odd[Cause.CHANNELS] = set().union(*map(_onsets, alike)) - set(_onsets(their_part))
     for note in here.keys() | there.keys():
         start, _, pitch = note
         causes = [cause for cause, onsets in odd.items() if (start, pitch) in onsets]
@@ -385,7 +405,10 @@ class Case:
 
     @cached_property
     def _reading_changes(self) -> dict[Cause, Change]:
-        return reading_changes(self.part, self.theirs.instruments[self.instrument], self.data)
+        ticks_per_quarter = self.score.ticks_per_quarter
+        return reading_changes(
+            self.part, self.theirs, self.instrument, self.data, ticks_per_quarter
+        )
 
     def edited(self, causes: Collection[Cause]) -> Events:
         """Our melody, by our rule, from notes that were dealt with as note-seq does.
