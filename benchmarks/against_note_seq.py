@@ -78,7 +78,7 @@ class Cause(StrEnum):
 
     NO_LENGTH = "note-off on the tick of the note-on"
     GRACE = "a grace note of a few ticks"
-    CHANNELS = "one instrument on several channels"
+    INSTRUMENTS = "one part of ours, several instruments of note-seq"
     PROGRAM = "program change inside a note"
     PAIRING = "one pitch struck again while it sounds"
     HALF_STEP = "half-way between two steps"
@@ -88,7 +88,7 @@ class Cause(StrEnum):
     LAST_BAR = "rounded past the last bar line"
 
 
-READING_CAUSES = (Cause.NO_LENGTH, Cause.GRACE, Cause.PROGRAM, Cause.PAIRING, Cause.CHANNELS)
+READING_CAUSES = (Cause.NO_LENGTH, Cause.GRACE, Cause.PROGRAM, Cause.PAIRING, Cause.INSTRUMENTS)
 UNEXPLAINED = "unexplained"
 
 
@@ -321,8 +321,8 @@ def reading_changes(
     if here != there:
         odd = oddities(data)
         odd[Cause.GRACE] = graces(their_part, ticks_per_quarter)
-        alike = [part for part in instruments.values() if part.program == ours.program]
-        odd[Cause.CHANNELS] = set().union(*map(_onsets, alike)) - set(_onsets(their_part))
+        others = set().union(*map(_onsets, instruments.values()))
+        odd[Cause.INSTRUMENTS] = others - set(_onsets(their_part))
     for note in here.keys() | there.keys():
         start, _, pitch = note
         causes = [cause for cause, onsets in odd.items() if (start, pitch) in onsets]
