@@ -882,7 +882,11 @@ def files(draw):
 
 
 def written(division, signatures, notes):
-    """A file of one track; at one tick, signatures first, and notes end before others start."""
+    """A file of one track; at one tick, signatures first, and notes end before others start.
+
+    The channels have programs of their own; with one, they would be one instrument where they
+    hardly play at the same time.
+    """
     timed = [
         (tick, 0, f"FF5804 {above:02X} {below:02X} 18 08") for tick, (above, below) in signatures
     ]
@@ -890,7 +894,7 @@ def written(division, signatures, notes):
         timed.append((start, 2, f"{STATUS[voice]} {pitch:02X} 40"))
         timed.append((end, 1, f"{STATUS[voice]} {pitch:02X} 00"))
     timed.sort(key=lambda event: event[:2])
-    text, now = "", 0
+    text, now = "00 C0 01  00 C3 02\n", 0
     for tick, _, event in timed:
         text, now = f"{text} {wait(tick - now)} {event}\n", tick
     return midi_bytes(text, form="0000", division=f"{division:04X}")
