@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "melody.vae": {"errors", "storage", "vae", "melody", "melody.metrics"},
     "rules": {
         "errors",
-        "latent.satisfaction",
+        *("latent.satisfaction", "storage.arguments", "storage.text"),
         *("melody.chords", "melody.events", "melody.keys", "melody.notes", "melody.units"),
         *("melody.metrics.modes", "melody.metrics.statistics", "melody.midi.scores"),
     },

@@ -13,7 +13,13 @@ from melodyconstraints.melody.chords import Chord, parse_chord
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.keys import sharps_of
 from melodyconstraints.melody.performance import AS_ON_THE_GRID, Performance
-from melodyconstraints.melody.units import BARS, DEFAULT_TEMPO, check_tempo, steps_to_ticks
+from melodyconstraints.melody.units import (
+    BARS,
+    DEFAULT_TEMPO,
+    check_program,
+    check_tempo,
+    steps_to_ticks,
+)
 
 
 class PlayedNote(NamedTuple):
@@ -38,8 +44,7 @@ class Track:
     program: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.program <= 127:
-            raise UsageError(f"program must be from 0 to 127, got {self.program}")
+        check_program(self.program)
 
     def played(self, performance: Performance) -> list[PlayedNote]:
         """All notes, in order of time."""

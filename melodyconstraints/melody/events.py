@@ -18,7 +18,7 @@ Shapes: ``B`` melodies, ``T`` = 256 steps, ``N`` notes of one melody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.notes import Notes, read_only
 from melodyconstraints.melody.units import BARS, DEFAULT_TEMPO, STEPS, STEPS_PER_BAR
+from melodyconstraints.storage.arguments import checked
 
 if TYPE_CHECKING:
     import note_seq
@@ -100,7 +101,8 @@ class Melody:
         object.__setattr__(self, "events", read_only(events))
 
     @classmethod
-    def from_notes(cls, notes: Sequence[tuple[int, int, int]]) -> Melody:
+    @checked
+    def from_notes(cls, notes: Iterable[tuple[int, int, int]]) -> Melody:
         """Build a melody from (onset step, duration in steps, pitch); a later onset cuts a note.
 
         Raises:
@@ -213,6 +215,7 @@ class Melodies:
         object.__setattr__(self, "events", read_only(events))
 
     @classmethod
+    @checked
     def stack(cls, melodies: Sequence[Melody]) -> Melodies:
         """A batch of single melodies, in their order."""
         if not melodies:

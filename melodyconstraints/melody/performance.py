@@ -21,6 +21,7 @@ from melodyconstraints.melody.units import (
     STEPS_PER_QUARTER,
     VELOCITY,
 )
+from melodyconstraints.storage.arguments import check_fields, check_seed
 
 FLAT, SHAPED = VELOCITIES = ("flat", "shaped")
 STRAIGHT, MOST_SWING = 50.0, 75.0
@@ -57,6 +58,8 @@ class Performance:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        check_seed(self.seed)
         if self.velocity not in VELOCITIES:
             raise UsageError(f"velocity must be {' or '.join(VELOCITIES)}, got {self.velocity!r}")
         if self.swing == 0:

@@ -56,6 +56,16 @@ def check_tempo(tempo: float) -> float:
     return tempo
 
 
+def check_program(program: int) -> None:
+    """Refuse a program that General MIDI does not know.
+
+    Raises:
+        UsageError: outside [0, 127].
+    """
+    if not 0 <= program <= 127:
+        raise UsageError(f"program must be from 0 to 127, got {program}")
+
+
 def credible_tempo(tempo: float) -> float:
     """The tempo of a file, or the default where it makes no sense.
 

@@ -6,7 +6,6 @@ A range is ``LOW..HIGH`` with either side left out, and a bare ``LOW`` means ``L
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.keys import ACCIDENTALS, NATURALS
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
+from melodyconstraints.storage.text import shown
 
 TOLERANCE = 1e-9
 """Tolerance of comparisons with bounds: a sum of fractions may be rounded by an ulp."""
-_SHORTENED = reprlib.Repr()
-_SHORTENED.maxstring = _SHORTENED.maxother = 80
 _WHOLE = "[0-9]{1,9}"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]{{1,9}})?"
 _BETWEEN_BOUNDS = re.compile(r"\s*(?:\.{2,}|[-\u2013\u2014\u2026:]|to|\s)\s*")
@@ -34,15 +32,6 @@ _GERMAN_NOTES = {
     **{"ges": "Gb", "cis": "C#", "dis": "D#", "eis": "E#", "fis": "F#", "gis": "G#", "ais": "A#"},
 }
 _GERMAN_NOTE = re.compile("|".join(sorted(_GERMAN_NOTES, key=len, reverse=True)), re.IGNORECASE)
-
-
-def shown(value: object) -> str:
-    """Quotation of a user's text or a rule's result: one line, shortened in the middle.
-
-    >>> shown("60%"), len(shown("9" * 5000))
-    ("'60%'", 80)
-    """
-    return " ".join(_SHORTENED.repr(value).split())
 
 
 @dataclass(frozen=True)

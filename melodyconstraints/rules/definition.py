@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.rules.arguments import TOLERANCE, shown
+from melodyconstraints.rules.arguments import TOLERANCE
 from melodyconstraints.rules.inputs import (
     BATCH,
     CONVERSIONS,
@@ -23,6 +23,8 @@ from melodyconstraints.rules.inputs import (
     input_of,
 )
 from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, timed
+from melodyconstraints.storage.arguments import check_fields
+from melodyconstraints.storage.text import shown
 
 RuleFunction = Callable[[Any], Any]
 _REAL_NUMBERS = "biufO"
@@ -66,6 +68,9 @@ class Rule:
     tonic: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if self.takes not in CONVERSIONS:
+            raise UsageError(f"takes must be one of {', '.join(TAKES)}, got {self.takes!r}")
         if not self.spec:
             object.__setattr__(self, "spec", self.name)
 
@@ -211,6 +216,8 @@ def rule(
         raise UsageError(f"a batched rule takes a batch, got takes={takes!r}; drop one of the two")
 
     def decorate(function: RuleFunction) -> Rule:
+        if not callable(function):
+            raise UsageError(f"@rule stands above a function, got {shown(function)}")
         kind = BATCH if batched else takes or input_of(function)
         inner = function_behind(function)
         title = name or str(getattr(inner, "__name__", type(inner).__name__))

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.metrics.statistics import PITCH_CLASS_FEATURES
 from melodyconstraints.rules import pitch, repetition, rhythm, tonality
-from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule
+from melodyconstraints.storage.text import shown
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 from melodyconstraints.errors import RuleNotFoundError
-from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.neighbours import import_file
+from melodyconstraints.storage.text import shown
 
 _RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
 """A file in a specification, which may combine rules."""

@@ -20,10 +20,10 @@ from melodyconstraints.rules.arguments import (
     parse_range,
     parse_shares,
     parse_whole,
-    shown,
 )
 from melodyconstraints.rules.building_blocks import range_rule, share_rule
 from melodyconstraints.rules.definition import Rule
+from melodyconstraints.storage.text import shown
 
 STEP = 2
 """Semitones of the largest step; wider intervals, from a minor third on, are leaps."""

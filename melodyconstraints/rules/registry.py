@@ -11,13 +11,14 @@ from os import PathLike, fspath
 from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
-from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.combine import greatest_rule, mean_rule, negated_rule
 from melodyconstraints.rules.definition import Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.scales import english_scale, parse_scale
+from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.text import shown
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
@@ -33,6 +34,7 @@ def library() -> tuple[LibraryRule, ...]:
     return LIBRARY
 
 
+@checked
 def find_rule(spec: str | PathLike[str]) -> Rule:
     """Find the rule of a specification.
 
@@ -65,6 +67,7 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     return _installed(spec)
 
 
+@checked
 def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
     """Find the rules of specifications; rules stay, callables of one melody become rules.
 
@@ -88,6 +91,7 @@ def find_rules(wanted: Iterable[Wanted]) -> list[Rule]:
     return rules
 
 
+@checked
 def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> Rule:
     """Combine rules: the weighted mean of rewards, 1 where and only where all are satisfied.
 
@@ -106,6 +110,7 @@ def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> R
     return mean_rule(_at_least_one(rules), weights)
 
 
+@checked
 def any_of(rules: Iterable[Wanted]) -> Rule:
     """Combine rules: the greatest of their rewards, so that one satisfied rule is enough.
 
@@ -115,6 +120,7 @@ def any_of(rules: Iterable[Wanted]) -> Rule:
     return greatest_rule(_at_least_one(rules))
 
 
+@checked
 def negate(rule: Wanted) -> Rule:
     """Negate a rule: 1 where it is not satisfied, 0 where it is, with nothing between."""
     return negated_rule(_as_rule(rule))
@@ -160,7 +166,14 @@ def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
 def _as_rule(wanted: Wanted) -> Rule:
     if isinstance(wanted, str | PathLike):
         return find_rule(wanted)
-    return wanted if isinstance(wanted, Rule) else rule(wanted)
+    if isinstance(wanted, Rule):
+        return wanted
+    if not callable(wanted):
+        raise UsageError(
+            "a rule is a specification such as cmajor, a function of one melody or a Rule, got "
+            f"{shown(wanted)}"
+        )
+    return rule(wanted)
 
 
 def _installed(spec: str) -> Rule:

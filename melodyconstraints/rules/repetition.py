@@ -13,9 +13,10 @@ from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.notes import Ints, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
-from melodyconstraints.rules.arguments import parse_whole, shown, with_share
+from melodyconstraints.rules.arguments import parse_whole, with_share
 from melodyconstraints.rules.building_blocks import range_rule
 from melodyconstraints.rules.definition import Rule
+from melodyconstraints.storage.text import shown
 
 NOVEL_INTERVALS = 4
 """Intervals of the shortest borrowed run, where none are given."""

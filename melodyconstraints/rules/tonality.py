@@ -20,7 +20,6 @@ from melodyconstraints.rules.arguments import (
     parse_pitch_classes,
     parse_range,
     parse_shares,
-    shown,
     with_share,
 )
 from melodyconstraints.rules.building_blocks import range_rule
@@ -33,6 +32,7 @@ from melodyconstraints.rules.scales import (
     nearest_scales,
     parse_scale,
 )
+from melodyconstraints.storage.text import shown
 
 KRUMHANSL_KESSLER = np.array(
     [

@@ -158,12 +158,19 @@ def save_artifact(
 
     Returns:
         The fingerprint.
+
+    Raises:
+        UsageError: the configuration holds something that JSON does not know.
     """
+    whole = {"format": FORMAT, "kind": kind, **config}
+    try:
+        text = json.dumps(whole, indent=2)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{folder} can hold plain JSON values only: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    whole = {"format": FORMAT, "kind": kind, **config}
     contents = {
-        CONFIG: (json.dumps(whole, indent=2) + "\n").encode(),
+        CONFIG: (text + "\n").encode(),
         WEIGHTS: safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}),
         CARD: with_header(card, kind, config).encode(),
     }

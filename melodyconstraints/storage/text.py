@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = 80
 
 
 def printable(text: str) -> str:
@@ -29,6 +33,15 @@ def shortened(text: str, most: int = 80) -> str:
         return text
     kept = (most - 1) // 2
     return f"{text[:kept]}…{text[-kept:]}"
+
+
+def shown(value: object) -> str:
+    """Quotation of a user's text or a rule's result: one line, shortened in the middle.
+
+    >>> shown("60%"), len(shown("9" * 5000))
+    ("'60%'", 80)
+    """
+    return " ".join(_SHORTENED.repr(value).split())
 
 
 def counted(count: int, one: str, many: str) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 
 from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.rules import Rule, find_rule
-from melodyconstraints.rules.arguments import shown
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.registry import library
 from melodyconstraints.rules.scales import SCALES, parse_scale
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import shown
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Wish
 

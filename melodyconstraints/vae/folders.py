@@ -11,6 +11,7 @@ from torch import nn
 from melodyconstraints.errors import UsageError
 from melodyconstraints.storage.artifacts import artifact_size, check_free
 from melodyconstraints.storage.files import check_room
+from melodyconstraints.storage.text import shortened
 from melodyconstraints.vae.training import Metrics, TrainingState
 
 CHECKPOINTS = "training"
@@ -18,6 +19,8 @@ CURVES = "learning-curves.png"
 _COPIES = 2 * 4 + 1
 """Weights on the disk at once: two checkpoints, the new one and the last, each with averages and
 two moments of Adam, and the model."""
+_LONGEST_REASON = 120
+"""Characters of torch's words for why a device cannot be used."""
 
 
 def claim(output: Path, kind: str, build: Callable[[], nn.Module], *, resume: bool) -> None:
@@ -37,17 +40,17 @@ def claim(output: Path, kind: str, build: Callable[[], nn.Module], *, resume: bo
         raise UsageError(f"{output} already holds a training; pass --resume or choose another")
 
 
-def check_device(device: str) -> None:
-    """Check that tensors can be made on a device.
+def check_device(device: str | torch.device) -> None:
+    """Check that tensors can be made on a device, and read again.
 
     Raises:
         UsageError: they cannot.
     """
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {device!r} cannot be used: {reason}") from error
+        reason = shortened(str(error).splitlines()[0], _LONGEST_REASON)
+        raise UsageError(f"device {str(device)!r} cannot be used: {reason}; take cpu") from error
 
 
 def draw_evaluations(

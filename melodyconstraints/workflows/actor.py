@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
@@ -38,6 +38,7 @@ from melodyconstraints.rules import Rule, find_rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
 from melodyconstraints.rules.loading import code_only_where, name_of, places_of
 from melodyconstraints.rules.registry import distinct
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.schema import Weight
 from melodyconstraints.storage.text import printable
@@ -147,6 +148,7 @@ class MelodyActor(ActorCritic):
         generator = generator or derived_generator(SEARCH, 0)
         return search(self.critic, z, sigma_bar=self.model.sigma_bar, generator=generator)
 
+    @checked
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies: prior points, shifted, decoded.
 
@@ -179,6 +181,7 @@ class MelodyActor(ActorCritic):
         shifted = self.shift(z, generator)
         return shifted, finish(self.sampler(sampling).decode(shifted))
 
+    @checked
     def generate_satisfying(
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
@@ -319,6 +322,7 @@ class MelodyActor(ActorCritic):
             return f"stopped after round {len(self.records)}; the best actor so far is kept"
         return None
 
+    @checked
     def save(self, folder: Path | str) -> None:
         """Write an actor folder; it names its model's folder and fingerprint.
 
@@ -349,11 +353,12 @@ def _card(actor: MelodyActor) -> str:
     )
 
 
+@checked
 def load_actor(
     folder: Path | str,
     *,
     model: MelodyVAE | None = None,
-    rules: Sequence[str | Rule | Callable[..., Any]] | None = None,
+    rules: Iterable[str | Rule | Callable[..., Any]] | None = None,
     rules_from: Sequence[Path | str] = (),
     allow_code: bool = False,
 ) -> MelodyActor:

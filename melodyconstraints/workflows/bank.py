@@ -32,10 +32,12 @@ from melodyconstraints.melody.vae.encoding import sample_points
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
 from melodyconstraints.storage.schema import Weight
+from melodyconstraints.workflows.seeds import check_count
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies
@@ -99,6 +101,7 @@ class _Folder:
     first_point: list[float]
 
 
+@checked
 def load_bank(
     model: MelodyVAE,
     temperature: float = TEMPERATURE,
@@ -123,6 +126,7 @@ def load_bank(
     """
     if size < 1:
         raise UsageError(f"size must be at least 1, got {size}")
+    check_count(size)
     shipped = _read(_shipped(model), model)
     data = Path(data) if data else None
     cached = None if shipped and shipped.encodings is not None else data

@@ -14,10 +14,12 @@ from typing import Unpack
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.generate import generate
 
 
+@checked
 def compare(
     actors: Sequence[MelodyActor], n: int, **options: Unpack[SamplingOptions]
 ) -> list[Melodies]:

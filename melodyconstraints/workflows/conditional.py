@@ -41,6 +41,7 @@ from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.knobs import Knobs, scale_rules
 from melodyconstraints.workflows.search import search_actor
@@ -172,6 +173,7 @@ class ConditionalActor(ActorCritic):
 
     model: MelodyVAE
 
+    @checked
     def at(
         self,
         scale: str | Collection[int] | None = None,
@@ -264,6 +266,7 @@ def has_conditional_actor_for(model: MelodyVAE, specs: Sequence[str]) -> bool:
     )
 
 
+@checked
 def load_knobs(
     folder: Path | str | None = None, *, model: MelodyVAE | None = None
 ) -> ConditionalActor | Knobs:

@@ -17,6 +17,7 @@ from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.knobs import pitch_classes_of
 
 _NAMES = {"ionian": "major", "aeolian": "minor"}
@@ -41,6 +42,7 @@ def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:
     return Melody(events)
 
 
+@checked
 def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
     """The melody moved into a key: its tonic becomes the key's, each degree that of the scale.
 
@@ -59,6 +61,7 @@ def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
     return Melody(canonical_events(np.take_along_axis(table, staff.tokens, 1))[0])
 
 
+@checked
 def key_of(melody: Melody) -> str:
     """The key that :func:`in_key` takes a melody to be in, such as ``G-major`` or ``D-dorian``.
 

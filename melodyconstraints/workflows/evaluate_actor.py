@@ -34,11 +34,12 @@ from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
 from melodyconstraints.workflows.real_melodies import satisfying
-from melodyconstraints.workflows.seeds import derived_generator, prior_points
+from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
 from melodyconstraints.workflows.train_actor import LIKE
 from melodyconstraints.workflows.train_vae import choose
 
@@ -182,6 +183,7 @@ class Evaluation:
         }
 
 
+@checked
 def evaluate_actor(
     actor: MelodyActor,
     n: int = 1024,
@@ -209,6 +211,7 @@ def evaluate_actor(
     """
     if n < 2:
         raise UsageError(f"n must be at least 2, since diversity needs pairs; got {n}")
+    check_count(n)
     examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
     actor.require_rules()
     asked = np.flatnonzero(actor.is_asked)

@@ -31,9 +31,10 @@ from melodyconstraints.melody.vae.reconstruction import (
     encode_and_decode,
 )
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.real_melodies import matched, read_split, told_apart
-from melodyconstraints.workflows.seeds import derived_seed
+from melodyconstraints.workflows.seeds import check_count, derived_seed
 from melodyconstraints.workflows.train_vae import choose
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Quality:
         }
 
 
+@checked
 def evaluate_model(
     model: MelodyVAE,
     store: Path | str,
@@ -234,6 +236,7 @@ def evaluate_model(
 def _check(n: int, split: str) -> None:
     if n < 2:
         raise UsageError(f"n must be at least 2, since distributions are compared; got {n}")
+    check_count(n)
     if split not in HELD_OUT:
         raise UsageError(f"split must be {' or '.join(HELD_OUT)}, got {split!r}")
 

@@ -14,10 +14,12 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
 
+@checked
 def generate(
     model: MelodyVAE,
     n: int,

@@ -19,8 +19,11 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.seeds import check_count
 
 
+@checked
 def interpolate(
     model: MelodyVAE,
     start: Melody,
@@ -37,10 +40,11 @@ def interpolate(
         options: see :func:`melodyconstraints.workflows.reconstruct.reconstruct`.
 
     Raises:
-        UsageError: n below 2.
+        UsageError: n below 2 or above :data:`.seeds.MOST_AT_ONCE`.
     """
     if n < 2:
         raise UsageError(f"n must be at least 2, for both ends, got {n}")
+    check_count(n)
     first, last = encode(model, [start, end]).mean
     points = slerp(first, last, torch.linspace(0, 1, n))
     return MelodySampler(model, Sampling.of(options, temperature=0.0)).decode(points)

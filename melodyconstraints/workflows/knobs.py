@@ -26,6 +26,7 @@ from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.search import SearchActor, search_actor
 
 _STEPS_PER_SEMITONE = 7 / 12
@@ -87,6 +88,7 @@ class Knobs:
 
     model: StaffGenerator
 
+    @checked
     def at(
         self,
         scale: str | Collection[int] | None = None,

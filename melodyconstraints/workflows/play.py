@@ -20,8 +20,9 @@ from melodyconstraints.melody.midi.playing import (
     play_pieces,
 )
 from melodyconstraints.melody.midi.ports import Port, open_input, open_output
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.machine import signals_interrupt
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable, shown
 from melodyconstraints.workflows.read_melodies import midi_files
 
 if TYPE_CHECKING:  # torch, which playing a file has no need to wait for
@@ -32,6 +33,7 @@ _LOOK_SECONDS = 0.2
 """Between two looks for Ctrl-C while no clock arrives; Windows tells of it no sooner."""
 
 
+@checked
 def play(
     source: Path | str | Melody | Melodies | MelodyActor,
     port: str | Port,
@@ -113,6 +115,8 @@ def _pieces(
     if isinstance(source, Melodies):
         return (melody_piece(one, f"melody {n}") for n, one in enumerate(source, 1))
     if not isinstance(source, str | Path):
+        if not hasattr(source, "generate"):
+            raise UsageError(f"a path, melodies or an actor are played, got {shown(source)}")
         return _drawn(source, seed)
     if not Path(source).is_dir():
         return iter([read_piece(source)])

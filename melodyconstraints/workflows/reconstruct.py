@@ -13,14 +13,16 @@ from typing import Unpack
 
 import torch
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.seeds import check_count
 
 
+@checked
 def reconstruct(
     model: MelodyVAE,
     melodies: Melodies | Sequence[Melody],
@@ -42,6 +44,7 @@ def reconstruct(
     return sampler.decode(encode(model, melodies).mean)
 
 
+@checked
 def vary(model: MelodyVAE, melody: Melody, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
     """``n`` melodies near one: draws from its posterior, decoded.
 
@@ -49,10 +52,9 @@ def vary(model: MelodyVAE, melody: Melody, n: int, **options: Unpack[SamplingOpt
         options: see :func:`reconstruct`; the seed is also that of the draws from the posterior.
 
     Raises:
-        UsageError: n below 1.
+        UsageError: n below 1 or above :data:`.seeds.MOST_AT_ONCE`.
     """
-    if n < 1:
-        raise UsageError(f"n must be at least 1, got {n}")
+    check_count(n)
     posterior = encode(model, [melody])
     sampling = Sampling.of(options, temperature=0.0)
     generator = torch.Generator().manual_seed(sampling.seed)

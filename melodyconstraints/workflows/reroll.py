@@ -24,12 +24,14 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.editing import keep
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
 
 
+@checked
 def reroll(
     source: MelodyActor | MelodyVAE,
     melody: Melody,

@@ -27,8 +27,15 @@ from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
-from melodyconstraints.workflows.seeds import EVENTS, check_count, derived_generator, prior_points
+from melodyconstraints.workflows.seeds import (
+    EVENTS,
+    POINTS,
+    check_count,
+    derived_generator,
+    next_points,
+)
 
 SPARE = 4
 """Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
@@ -62,6 +69,7 @@ class SearchActor(MelodyActor):
     def __repr__(self) -> str:
         return f"SearchActor({', '.join(self.names) or 'no rule'}; {self.model.fingerprint[:12]})"
 
+    @checked
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies, and search on from those that do not satisfy every rule.
 
@@ -69,6 +77,7 @@ class SearchActor(MelodyActor):
         """
         return self._evolved(n, self.sampling(options), self.search).melodies
 
+    @checked
     def generate_satisfying(
         self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
@@ -113,7 +122,7 @@ class SearchActor(MelodyActor):
 
     def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
         check_count(n)
-        z = prior_points(self.model, self._count(n), sampling.seed)
+        z = next_points(self.model, self._count(n), derived_generator(POINTS, sampling.seed))
         return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
 
     def _evolve(

@@ -7,17 +7,24 @@ import hashlib
 import torch
 from torch import Tensor
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.storage.arguments import check_amount, check_seed
 
 POINTS, EVENTS = "points", "events"
 """Of the latent points and the events of melodies that are generated."""
+MOST_AT_ONCE = 100_000
+"""Melodies that are drawn or decoded at once: they take about a gigabyte."""
 
 
 def derived_seed(purpose: str, seed: int) -> int:
-    """A seed for one purpose, independent of those for others."""
+    """A seed for one purpose, independent of those for others.
+
+    Raises:
+        UsageError: a seed below 0, or of more than 63 bits.
+    """
+    check_seed(seed)
     digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
     return int.from_bytes(digest[:7], "big")
 
@@ -31,7 +38,7 @@ def prior_points(model: MelodyVAE, n: int, seed: int) -> Tensor:
     """``(n, Z)`` points of the prior N(0, I), on the model's device and in its precision.
 
     Raises:
-        UsageError: n below 1.
+        UsageError: n below 1 or above :data:`MOST_AT_ONCE`.
     """
     check_count(n)
     return next_points(model, n, derived_generator(POINTS, seed))
@@ -48,10 +55,9 @@ def prior_sampler(model: MelodyVAE, sampling: Sampling) -> MelodySampler:
 
 
 def check_count(n: int) -> None:
-    """Make sure that there is something to draw.
+    """Make sure that there is something to draw, and that it fits the memory.
 
     Raises:
-        UsageError: n below 1.
+        UsageError: n below 1 or above :data:`MOST_AT_ONCE`.
     """
-    if n < 1:
-        raise UsageError(f"n must be at least 1, got {n}")
+    check_amount(n, MOST_AT_ONCE, "melodies")

@@ -37,6 +37,7 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent
 from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
@@ -52,6 +53,7 @@ _TIMED = 64
 """Melodies on which a rule is timed before a training."""
 
 
+@checked
 def train_actor(
     model: MelodyVAE,
     rules: Iterable[str | Rule | Callable[..., Any]] = (),
@@ -264,4 +266,4 @@ def _announce(
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=5)  # the caller of train_actor, behind its check of arguments

@@ -34,6 +34,7 @@ from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.rules import Rule
+from melodyconstraints.storage.arguments import check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, with_repeats
@@ -97,6 +98,7 @@ class Transformation:
         return onset_recall(self.melody.events[None], self.original.events[None])
 
 
+@checked
 def transform(
     actor: MelodyActor,
     melody: Melody,
@@ -126,7 +128,7 @@ def transform(
         UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor without
             rules.
     """
-    _check(actor, strength, keep_bars, variations)
+    _check(actor, strength, keep_bars, variations, seed)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
     unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
     if len(set(keep_bars)) == BARS:
@@ -205,7 +207,7 @@ def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
 
 
 def _check(
-    actor: MelodyActor, strength: float, keep_bars: Collection[int], variations: int
+    actor: MelodyActor, strength: float, keep_bars: Collection[int], variations: int, seed: int
 ) -> None:
     """Refuse what :func:`transform` cannot do."""
     if not set(keep_bars) <= set(range(1, BARS + 1)):
@@ -214,6 +216,7 @@ def _check(
         raise UsageError(f"strength must be a number of at least 0, got {strength}")
     if variations < 1:
         raise UsageError(f"variations must be at least 1, got {variations}")
+    check_seed(seed)
     if not actor.asked:
         raise UsageError("a transformation needs an actor with rules; train one with rules")
 

@@ -53,7 +53,7 @@ def quick_recipe(
 ) -> None:
     """Makes the default recipe a tiny one, and banks small ones in a cache of the test's own."""
     monkeypatch.setitem(PRESETS, "default", tiny_recipe)
-    monkeypatch.setitem(load_bank.__kwdefaults__, "size", 24)
+    monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
 
 

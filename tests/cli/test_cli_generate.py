@@ -202,7 +202,9 @@ def test_only_satisfying_draws_until_there_are_enough(generate_for, tmp_path):
 
 
 def test_a_rule_that_is_never_satisfied_is_told(generate, monkeypatch, tmp_path):
-    monkeypatch.setitem(MelodyActor.generate_satisfying.__kwdefaults__, "max_draws", 640)
+    monkeypatch.setitem(
+        MelodyActor.generate_satisfying.__wrapped__.__kwdefaults__, "max_draws", 640
+    )
     result = generate("-n", 2, "--only-satisfying")
     assert result.exit_code == 1
     assert "Error: 0 of 64 melodies satisfy every rule, 2 were wanted" in result.stderr

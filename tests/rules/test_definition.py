@@ -238,3 +238,16 @@ def test_an_empty_batch_gives_no_rewards():
     nothing = Melodies.stack([])
     assert Rule("one", lambda melody: 1 / 0)(nothing).shape == (0,)
     assert Rule("all", lambda melodies: melodies.note_counts, True)(nothing).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: rule(5), "@rule stands above a function, got 5"),
+        (lambda: Rule("mine", None), "function of Rule must be a function, got None"),
+        (lambda: Rule("mine", len, takes="score"), "takes must be one of .*, got 'score'"),
+    ],
+)
+def test_what_no_rule_can_be_made_of_is_refused_at_once(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()

@@ -10,7 +10,16 @@ import pytest
 from melodyconstraints.errors import RuleError, RuleNotFoundError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.rules import Rule, all_of, any_of, find_rule, find_rules, library, rule
+from melodyconstraints.rules import (
+    Rule,
+    all_of,
+    any_of,
+    find_rule,
+    find_rules,
+    library,
+    negate,
+    rule,
+)
 from melodyconstraints.rules.registry import ENTRY_POINTS
 
 C_AND_FSHARP = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 4, 66)])])
@@ -302,3 +311,22 @@ def test_the_same_rule_twice_is_refused():
         UsageError, match="each rule may be given once, got cmajor, density:9, cma"
     ):
         find_rules(["cmajor", "density:9", "cmajor"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: find_rule(None), "spec of find_rule must be text or a path, got None"),
+        (
+            lambda: negate(5),
+            "rule of negate must be text or a path or a Rule or a function, got 5",
+        ),
+        (lambda: all_of([None]), r"rules of all_of must be a list of .*, got \[None\]"),
+        (lambda: any_of(5), "rules of any_of must be a list of .*, got 5"),
+        (lambda: all_of(["cmajor"], weights="x"), "weights of all_of must be a list of numbers"),
+        (lambda: find_rules(iter([5])), "a rule is a specification such as cmajor, .*, got 5"),
+    ],
+)
+def test_what_is_no_rule_is_refused_before_any_melody(ask, message):
+    with pytest.raises(UsageError, match=message):
+        ask()

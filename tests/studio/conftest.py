@@ -24,7 +24,7 @@ def models(tiny_model_folder, tiny_recipe) -> Models:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of a studio in a folder of the test's own, with small banks."""
-    monkeypatch.setitem(load_bank.__kwdefaults__, "size", 24)
+    monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     return Settings(tmp_path / "studio", tmp_path / "saved", port=8127)
 

@@ -368,7 +368,7 @@ def test_an_actor_without_rules_is_refused(actor_for, tune):
 def knobs(tiny_model, tiny_recipe, monkeypatch, tmp_path):
     """Knobs at D dorian and 60 notes, which have no critic, and a small bank."""
     monkeypatch.setenv(CACHE, str(tmp_path))
-    monkeypatch.setitem(load_bank.__kwdefaults__, "size", 64)
+    monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 64)
     monkeypatch.setattr(module, "BANK_STEPS", 30)
     return train_knobs(tiny_model, tiny_recipe).at("D-dorian", 60)
 

@@ -12,7 +12,7 @@ All of it happens in ``<output>.unfinished``, beside the store's place.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -50,6 +50,7 @@ from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unf
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.midi.windows import WindowSettings
+from melodyconstraints.storage.arguments import checked
 
 _INTERPRETED_BYTES = 100_000
 """Size of all files together, below which they are read before numba has started."""
@@ -178,6 +179,7 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("melodyconstraints", "symusic", "mido")}
 
 
+@checked
 def extract_store(
     folder: str | Path,
     output: Path | str,
@@ -185,7 +187,7 @@ def extract_store(
     *,
     unique: str = "exact",
     limits: FileLimits | None = None,
-    exclude: Iterable[str] = (),
+    exclude: Collection[str] = (),
     engine: Engine | None = None,
     resume: bool = False,
     overwrite: bool = False,

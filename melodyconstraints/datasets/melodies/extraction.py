@@ -40,6 +40,7 @@ from melodyconstraints.melody.midi.windows import (
 )
 from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.text import printable
 
 FILES_PER_TASK = 256
@@ -121,6 +122,7 @@ class FileMelodies:
         return Melodies(self.events)
 
 
+@checked
 def extract_melodies(
     paths: str | Path | Iterable[str | Path],
     settings: WindowSettings | None = None,

@@ -26,6 +26,7 @@ from melodyconstraints.datasets.melodies.splits import SPLITS
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.events import VOCABULARY, Melodies
 from melodyconstraints.melody.units import STEPS
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.files import write_atomically
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class StoredMelodies:
         return StoredMelodies(self.events[rows], self.files[rows], self.tunes[rows])
 
 
+@checked
 def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
     """Read a store into memory.
 
@@ -139,6 +141,7 @@ def read_store(folder: Path | str, split: str | None = None) -> StoredMelodies:
     return StoredMelodies(events, table["file"].to_numpy(), table["tune"].to_numpy())
 
 
+@checked
 def read_table(
     folder: Path | str, split: str | None = None, *, columns: Sequence[str] | None = None
 ) -> pa.Table:

@@ -18,7 +18,7 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.files import read_file
 from melodyconstraints.melody.midi.mido_reader import messages, track_bodies, unwrap
 from melodyconstraints.melody.midi.writing import to_midi_file
-from melodyconstraints.melody.units import DEFAULT_TEMPO, check_tempo
+from melodyconstraints.melody.units import DEFAULT_TEMPO, check_program, check_tempo
 
 PULSES_PER_QUARTER = 24
 """Of a MIDI clock."""
@@ -93,8 +93,7 @@ class Piece:
                 raise UsageError(f"channel must be from 1 to 16, got {channel}")
             found = [(at, bytes([m[0] & 0xF0 | channel - 1]) + m[1:]) for at, m in found]
         if program is not None:
-            if not 0 <= program <= 127:
-                raise UsageError(f"program must be from 0 to 127, got {program}")
+            check_program(program)
             used = sorted({message[0] & 0x0F for _, message in found})
             others = [(at, m) for at, m in found if m[0] & 0xF0 != PROGRAM]
             found = [(0.0, bytes([PROGRAM | one, program])) for one in used] + others

@@ -31,6 +31,7 @@ from melodyconstraints.melody.midi.metre import FOUR_QUARTER_BARS, Metre, Segmen
 from melodyconstraints.melody.midi.scores import Score, read_score
 from melodyconstraints.melody.midi.windows import KEPT, WindowSettings, drop_causes, windows
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, steps_to_ticks
+from melodyconstraints.storage.arguments import checked
 
 FEWEST_NOTES = 8
 """In the 16 bars of a track whose name counts: a lead that only comes in once is no melody."""
@@ -89,6 +90,7 @@ class FoundMelody:
         return text
 
 
+@checked
 def read_melody(
     path: Path | str,
     *,

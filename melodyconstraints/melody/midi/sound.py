@@ -26,7 +26,8 @@ from melodyconstraints.melody.sound import (
     sample_count,
     wav_bytes,
 )
-from melodyconstraints.melody.units import DEFAULT_TEMPO
+from melodyconstraints.melody.units import DEFAULT_TEMPO, check_program
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.files import write_atomically
 
 SOUNDFONT = "MELODYCONSTRAINTS_SOUNDFONT"
@@ -47,6 +48,7 @@ _FOLDERS = (
 _REMEDY = f"name another in {SOUNDFONT}, or leave that empty for a plucked string"
 
 
+@checked
 def write_wav(
     melody: Melody,
     path: Path | str,
@@ -64,6 +66,7 @@ def write_wav(
     Raises:
         UsageError: a tempo or program that MIDI cannot carry, or a SoundFont that does not play.
     """
+    check_program(program)
     soundfont = find_soundfont()
     if soundfont is None:
         samples = pluck_melody(melody, tempo=tempo, performance=performance)

@@ -28,6 +28,7 @@ from melodyconstraints.melody.units import (
     TICKS_PER_QUARTER,
     steps_to_ticks,
 )
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import printable
 
@@ -48,6 +49,7 @@ def to_midi_file(
     return arrangement_to_midi(Arrangement.of(melodies, name, program, **options))
 
 
+@checked
 def write_melody(
     melodies: Melody | Iterable[Melody],
     path: Path | str,

@@ -14,8 +14,10 @@ from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
+from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.hub import full_name, on_disk
+from melodyconstraints.vae.folders import check_device
 
 KIND = "melody-vae"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -48,6 +50,7 @@ def home_of(model: MelodyVAE) -> Path | None:
     return PACKAGED.get(model.folder) or on_disk(model.folder)
 
 
+@checked
 def save_model(
     model: MelodyVAE,
     folder: Path | str,
@@ -70,7 +73,10 @@ def save_model(
     return model.fingerprint
 
 
-def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> MelodyVAE:
+@checked
+def load_model(
+    folder: Path | str | None = None, *, device: str | torch.device = "cpu"
+) -> MelodyVAE:
     """Read a model folder; without one, the packaged staff generator.
 
     Args:
@@ -78,14 +84,16 @@ def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> Melo
 
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a melody VAE.
+        UsageError: a device that cannot be used.
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
+    check_device(device)
     artifact = load_artifact(on_disk(folder), KIND, _Folder, _REMEDY)
     model = artifact.fill(lambda: model_of(artifact.config.model))
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]
     model.folder = names[0] if names else full_name(folder)
     model.fingerprint = artifact.fingerprint
-    return model.to(torch.device(device))
+    return model.to(device)
 
 
 def model_of(config: MelodyVAEConfig | StaffConfig) -> MelodyVAE:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.form import AUTO, form_of
+from melodyconstraints.storage.arguments import check_fields, check_seed
 
 COLDEST = 1e-30
 """Temperatures below take the likeliest category: logits over them may be more than a float32."""
@@ -61,6 +62,9 @@ class Sampling:
     scale: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        check_seed(self.seed)
+        object.__setattr__(self, "scale", tuple(self.scale))
         if not self.temperature >= 0:
             raise UsageError(f"temperature must be 0 or above, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:

@@ -79,3 +79,8 @@ def test_without_soundfont_or_program_a_string_is_plucked(soundfont, tmp_path, m
     monkeypatch.setenv(SOUNDFONT, str(soundfont))
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert find_soundfont() is None
+
+
+def test_a_program_that_midi_does_not_know_is_refused_though_a_string_is_plucked(tmp_path):
+    with pytest.raises(UsageError, match="program must be from 0 to 127, got 200"):
+        write_wav(Melody.from_notes([]), tmp_path / "out.wav", program=200)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from melodyconstraints.errors import ArtifactError
+from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, KIND, load_model, save_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -137,3 +137,17 @@ sys.exit(f"loads {{loaded}}" if loaded else 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("device", "reason"), [("abacus", "abacus"), ("meta", "meta tensors")])
+def test_a_device_that_holds_no_weights_is_refused(device, reason):
+    with pytest.raises(
+        UsageError, match=f"device '{device}' cannot be used: .*{reason}.*; take cpu"
+    ):
+        load_model(device=device)
+
+
+def test_what_json_does_not_know_is_refused_before_a_folder_is_made(tiny_model, tmp_path):
+    with pytest.raises(UsageError, match=r"can hold plain JSON values only: Object of type"):
+        save_model(tiny_model, tmp_path / "mine", training={"by": object()})
+    assert not (tmp_path / "mine").exists()
