@@ -17,6 +17,7 @@ from melodyconstraints.latent.progress import progress_bar, talk
 
 __all__ = ["progress_bar", "talk"]
 
+from melodyconstraints.storage.arguments import check_seed
 from melodyconstraints.storage.text import json_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -152,7 +153,37 @@ def tempo_option(**settings: Any) -> Decorator:
     return click.option("--tempo", type=bounds, callback=_check_tempo, **settings)
 
 
-seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+def _check_melodies(
+    context: click.Context, option: click.Parameter, count: int | None
+) -> int | None:
+    """Refuse, before any work, more melodies than fit the memory."""
+    if count is not None:
+        from melodyconstraints.workflows.seeds import check_count
+
+        check_count(count)
+    return count
+
+
+def count_option(*names: str, least: int = 1, **settings: Any) -> Decorator:
+    """How many melodies to make, with the settings of :func:`click.option`."""
+    return click.option(*names, type=click.IntRange(least), callback=_check_melodies, **settings)
+
+
+def _check_seed(context: click.Context, option: click.Parameter, seed: int) -> int:
+    """Refuse, before any work, a seed that starts no generator."""
+    check_seed(seed)
+    return seed
+
+
+def seed_option_of(default: int) -> Decorator:
+    """``--seed``."""
+    bounds = click.IntRange(0)
+    return click.option(
+        "--seed", type=bounds, callback=_check_seed, default=default, show_default=True
+    )
+
+
+seed_option = seed_option_of(1)
 _TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."
 _temperature = click.option(
     "--temperature",

@@ -12,6 +12,7 @@ import click
 from melodyconstraints.cli._actors import allow_code_option, rules_from_option
 from melodyconstraints.cli._common import (
     FOLDER,
+    count_option,
     json_option,
     model_option,
     print_json,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 @model_option
 @rules_from_option
 @allow_code_option
-@click.option("-n", "count", type=click.IntRange(1), default=1, show_default=True)
+@count_option("-n", "count", default=1, show_default=True)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Folder to make.")
 @playback_options
 @export_options

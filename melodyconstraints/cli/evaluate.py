@@ -17,6 +17,7 @@ from melodyconstraints.cli._actors import (
 )
 from melodyconstraints.cli._common import (
     FOLDER,
+    count_option,
     json_option,
     measuring_options,
     model_option,
@@ -46,9 +47,7 @@ _OF_A_MODEL = ("split", "picture")
 @model_option
 @rules_from_option
 @allow_code_option
-@click.option(
-    "-n", "count", type=click.IntRange(2), default=1024, show_default=True, help="Melodies drawn."
-)
+@count_option("-n", "count", least=2, default=1024, show_default=True, help="Melodies drawn.")
 @rule_options
 @example_options
 @measuring_options

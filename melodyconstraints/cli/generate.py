@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
-from melodyconstraints.cli._common import FOLDER, sampling_options, talk
+from melodyconstraints.cli._common import FOLDER, count_option, sampling_options, talk
 from melodyconstraints.cli._midi_results import (
     Export,
     export_options,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command("generate")
 @source_options
-@click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True)
+@count_option("-n", "count", default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
 @playback_options
 @export_options

@@ -9,6 +9,7 @@ import click
 
 from melodyconstraints.cli._common import (
     FOLDER,
+    count_option,
     json_option,
     likeliest_options,
     model_option,
@@ -42,10 +43,10 @@ Value = TypeVar("Value")
 @click.command("interpolate")
 @click.argument("start", type=MIDI_FILE, metavar="A.mid")
 @click.argument("end", type=MIDI_FILE, metavar="B.mid")
-@click.option(
+@count_option(
     "-n",
     "count",
-    type=click.IntRange(2),
+    least=2,
     default=8,
     show_default=True,
     help="Steps, A and B included.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._common import (
+    count_option,
     json_option,
     likeliest_options,
     model_option,
@@ -62,9 +63,8 @@ RECONSTRUCTED = "reconstructed"
 )
 @model_option
 @choice_options
-@click.option(
+@count_option(
     "--variations",
-    type=click.IntRange(1),
     help="Write so many melodies near each one instead: draws from its posterior.",
 )
 @likeliest_options

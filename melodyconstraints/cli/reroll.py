@@ -11,6 +11,7 @@ import click
 from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
 from melodyconstraints.cli._common import (
     FOLDER,
+    count_option,
     json_option,
     option_group,
     print_json,
@@ -62,7 +63,7 @@ change_options = option_group(
 @click.argument("file", type=MIDI_FILE, metavar="SOURCE")
 @source_options
 @change_options
-@click.option("-n", "count", type=click.IntRange(1), default=8, show_default=True)
+@count_option("-n", "count", default=8, show_default=True)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Folder to make.")
 @choice_options
 @export_options

@@ -14,6 +14,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     resume_hint,
+    seed_option_of,
     talk,
 )
 from melodyconstraints.cli._training import (
@@ -80,7 +81,7 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 @resume_option
 @device_option
 @precision_option
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@seed_option_of(0)
 @json_option
 def command(
     melodies: Path,

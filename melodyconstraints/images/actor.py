@@ -23,7 +23,10 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import BUNDLED, load_model
-from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.images.model import (
+    MOST_AT_ONCE,
+    ImageVAE,
+)
 from melodyconstraints.latent.constraints import AttributeConstraint, Encodings, RealismConstraint
 from melodyconstraints.latent.pair import (
     ActorCritic,
@@ -40,6 +43,7 @@ from melodyconstraints.latent.search import GradientSearch, LangevinSearch, sign
 from melodyconstraints.latent.settings import PRESETS as CORE_PRESETS
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
+from melodyconstraints.storage.arguments import check_amount, check_seed
 from melodyconstraints.storage.schema import Count
 from melodyconstraints.vae.precision import products
 
@@ -252,7 +256,13 @@ def default_search(
 
 
 def prior_points(model: ImageVAE, n: int, seed: int) -> Tensor:
-    """``(n, Z)`` samples of the prior N(0, I), on the model's device and in its precision."""
+    """``(n, Z)`` samples of the prior N(0, I), on the model's device and in its precision.
+
+    Raises:
+        UsageError: n below 1 or above :data:`.model.MOST_AT_ONCE`, or a seed below 0.
+    """
+    check_amount(n, MOST_AT_ONCE, "images")
+    check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
 

@@ -28,13 +28,17 @@ from torch import Tensor, nn
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import load_model
-from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.images.model import (
+    MOST_AT_ONCE,
+    ImageVAE,
+)
 from melodyconstraints.images.vocabulary import BEGIN, END, PADDING, Vocabulary, words_of
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.pair import ModelReference, find_model, model_reference
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
+from melodyconstraints.storage.arguments import check_amount, check_seed
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.schema import Size, Widths
 from melodyconstraints.vae.training import (
@@ -237,8 +241,8 @@ def generate_from_caption(
         UsageError: no number of images, a caption that the captioner cannot read, a captioner
             for another number of latent dimensions, or an actor for labels.
     """
-    if n < 1:
-        raise UsageError(f"n must be at least 1, got {n}")
+    check_amount(n, MOST_AT_ONCE, "images")
+    check_seed(seed)
     if captioner.config.latent_dim != model.latent_dim:
         raise UsageError(
             f"the captioner reads points of {captioner.config.latent_dim} dimensions, "

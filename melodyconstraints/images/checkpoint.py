@@ -14,6 +14,7 @@ from melodyconstraints.images.config import ImageVAEConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.hub import full_name, on_disk
+from melodyconstraints.vae.folders import check_device
 
 KIND, CLASSIFIER_KIND = "image-vae", "image-classifier"
 BUNDLED = Path(__file__).parent / "bundled"
@@ -44,18 +45,22 @@ def save_model(
     return model.fingerprint
 
 
-def load_model(folder: Path | str | None = None, *, device: str = "cpu") -> ImageVAE:
+def load_model(
+    folder: Path | str | None = None, *, device: str | torch.device = "cpu"
+) -> ImageVAE:
     """Read a model folder; without one, the bundled model of digits.
 
     Raises:
         ArtifactError: missing, unfinished, damaged, or not an image VAE.
+        UsageError: a device that cannot be used.
     """
     folder = BUNDLED if folder in (None, BUNDLED_NAME) else Path(folder)
+    check_device(device)
     artifact = load_artifact(on_disk(folder), KIND, _ModelFolder)
     model = artifact.fill(lambda: ImageVAE(artifact.config.model))
     model.folder = BUNDLED_NAME if folder == BUNDLED else full_name(folder)
     model.fingerprint = artifact.fingerprint
-    return model.to(torch.device(device))
+    return model.to(device)
 
 
 def save_classifier(
@@ -70,12 +75,14 @@ def save_classifier(
     save_artifact(folder, CLASSIFIER_KIND, config, halved(classifier), card)
 
 
-def load_classifier(folder: Path | str, *, device: str = "cpu") -> ImageClassifier:
+def load_classifier(folder: Path | str, *, device: str | torch.device = "cpu") -> ImageClassifier:
     """Read a classifier folder.
 
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a classifier of images.
+        UsageError: a device that cannot be used.
     """
+    check_device(device)
     artifact = load_artifact(Path(folder), CLASSIFIER_KIND, _ClassifierFolder)
     classifier = artifact.fill(lambda: ImageClassifier(artifact.config.classifier))
-    return classifier.to(torch.device(device))
+    return classifier.to(device)

@@ -15,6 +15,8 @@ from melodyconstraints.vae.precision import products
 
 BATCH = 256
 """Images that are encoded or decoded at once: bounds the memory."""
+MOST_AT_ONCE = 10_000
+"""Images that are made by one call: of 64 x 64 pixels they take half a gigabyte."""
 
 
 class ImageVAE(nn.Module):

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, Decorator, option_group
+from melodyconstraints.cli._common import (
+    FOLDER,
+    Decorator,
+    option_group,
+    seed_option_of,
+)
 from melodyconstraints.cli._training import budget, length_choices, precision_option
 
 if TYPE_CHECKING:
@@ -117,7 +122,7 @@ def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -
             help=f"Adam's learning rate.  [default: 3e-4 for the paper's, else {learning_rate:g}]",
         ),
         "precision": precision_option,
-        "seed": click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+        "seed": seed_option_of(0),
     }
     return option_group("settings_of", make, options)
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    seed_option_of,
+    talk,
+)
 from melodyconstraints.cli.images._common import DataChoice, data_options
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 )
 @click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
 @click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=301, show_default=True)
+@seed_option_of(301)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
 @json_option
 def command(

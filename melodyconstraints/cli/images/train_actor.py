@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, option_group, progress_bar, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    option_group,
+    progress_bar,
+    seed_option_of,
+    talk,
+)
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import device_option
 from melodyconstraints.cli.images._common import (
@@ -98,7 +104,7 @@ _OPTIONS = {
 @model_option
 @option_group("training", _Training, _OPTIONS)
 @device_option
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@seed_option_of(0)
 @overwrite_option
 @click.pass_context
 def command(

@@ -20,9 +20,10 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.actor import ImageActor, prior_points
 from melodyconstraints.images.classifier import ClassifierMetrics, ImageClassifier
 from melodyconstraints.images.distances import frechet_distance, pairwise_distances
-from melodyconstraints.images.model import ImageVAE
+from melodyconstraints.images.model import MOST_AT_ONCE, ImageVAE
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.latent.evaluation import Interval, z_mse
+from melodyconstraints.storage.arguments import check_amount
 from melodyconstraints.vae.training import Metrics
 from melodyconstraints.workflows.images.image_data import check_names, shape_of, tensors
 from melodyconstraints.workflows.images.transform import transform
@@ -315,8 +316,10 @@ def evaluate(
         announce: called with a line for each actor.
 
     Raises:
-        UsageError: actors without a classifier, or one of other labels or images than they have.
+        UsageError: more images than :data:`.model.MOST_AT_ONCE`, actors without a classifier, or
+            one of other labels or images than they have.
     """
+    check_amount(n, MOST_AT_ONCE, "images")
     for name, actor in actors.items():
         check_names(f"the actor {name}", actor.names, data.test)
     images, _ = tensors(data.test)

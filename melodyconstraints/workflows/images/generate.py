@@ -14,6 +14,8 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.actor import ImageActor, load_actor
 from melodyconstraints.images.captions import generate_from_caption, load_captioner
 from melodyconstraints.images.grids import draw_grid, save_images
+from melodyconstraints.images.model import MOST_AT_ONCE
+from melodyconstraints.storage.arguments import check_amount
 from melodyconstraints.workflows.images.labels import (
     check_label_options,
     find_attributes,
@@ -73,7 +75,12 @@ class GeneratedImages:
 def generate(
     actor: ImageActor, label_sets: Sequence[LabelSet], n: int, *, seed: int = 0
 ) -> GeneratedImages:
-    """Generate ``n`` images for each label set; see :func:`label_sets_of`."""
+    """Generate ``n`` images for each label set; see :func:`label_sets_of`.
+
+    Raises:
+        UsageError: n below 1, or more images in all than :data:`.model.MOST_AT_ONCE`.
+    """
+    check_amount(n * len(label_sets), MOST_AT_ONCE, "images")
     facts = {"model": actor.model.fingerprint, "method": actor.method}
     if not actor.names:
         return GeneratedImages([actor.generate(n=n, seed=seed)], list(label_sets), facts)
