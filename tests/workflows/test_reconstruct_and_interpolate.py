@@ -8,19 +8,24 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.interpolation import slerp
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.workflows.interpolate import interpolate
 from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
 
-class Line:
+class Line(MelodyVAE):
     """Stands for a model whose only latent dimension is the pitch of a note at every step.
 
     Its posterior lies at the first note of the melody, two semitones wide.
     """
 
-    device, latent_dim, sigma_bar = torch.device("cpu"), 1, torch.ones(1)
+    logits = _draw = None  # nothing here asks for them
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("sigma_bar", torch.ones(1))
 
     def encode(self, events):
         first = events[:, :1].float()
