@@ -17,7 +17,7 @@ import click
 from melodyconstraints.errors import MelodyConstraintsError, RuleError
 from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.machine import signals_interrupt
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable_lines
 
 Rows = Mapping[str, tuple[str, str]]
 """Name of a command to its module and its summary."""
@@ -96,12 +96,12 @@ class CommandTable(click.Group):
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
-            raise Failure(_harmless(str(error)), error.exit_code) from error
+            raise Failure(printable_lines(str(error)), error.exit_code) from error
         except BrokenPipeError:  # whoever read the output has had enough: click ends quietly
             raise
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            message = _harmless(f"{place}{error.strerror or error}")
+            message = printable_lines(f"{place}{error.strerror or error}")
             raise click.ClickException(message) from error
 
 
@@ -119,8 +119,3 @@ def _near_options() -> Iterator[None]:
         raise click.NoSuchOption(
             error.option_name, error.message, possibilities=near, ctx=error.ctx
         ) from error
-
-
-def _harmless(message: str) -> str:
-    """Make a message printable: it may hold names of files, which may be anything."""
-    return "\n".join(map(printable, message.split("\n")))

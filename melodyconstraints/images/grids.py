@@ -15,6 +15,7 @@ from torch import Tensor
 
 from melodyconstraints.images.model import ImageVAE, as_pixels
 from melodyconstraints.latent.protocols import CriticFunction
+from melodyconstraints.storage.text import printable_lines
 
 CELL_INCHES = 0.8
 MAP_SIDE = 61
@@ -38,7 +39,7 @@ def draw_grid(
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
     if title:
-        figure.suptitle(title, fontsize=9, parse_math=False)
+        figure.suptitle(printable_lines(title), fontsize=9, parse_math=False)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, images in enumerate(rows):
         for column in range(columns):
@@ -50,10 +51,10 @@ def draw_grid(
                 continue
             show(cell, images[column])
             if row == 0 and column < len(column_names):
-                cell.set_title(column_names[column], fontsize=7, parse_math=False)
+                cell.set_title(printable_lines(column_names[column]), fontsize=7, parse_math=False)
         if row < len(row_names):
             label = axes[row, 0].set_ylabel(
-                row_names[row], fontsize=7, rotation=0, parse_math=False
+                printable_lines(row_names[row]), fontsize=7, rotation=0, parse_math=False
             )
             label.set_horizontalalignment("right")
             label.set_verticalalignment("center")
@@ -125,7 +126,7 @@ def draw_critic_maps(
             show(grid[str(number)], image)
             grid[str(number)].axis("off")
             grid[str(number)].set_title(("the point", "best", "worst")[number], fontsize=7)
-        grid["map"].set_title(name, fontsize=9)
+        grid["map"].set_title(printable_lines(name), fontsize=9)
         grid["map"].set_xlabel(f"z[{first}]", fontsize=8)
         grid["map"].set_ylabel(f"z[{second}]", fontsize=8)
     figure.savefig(path, dpi=MAP_DPI)
@@ -136,7 +137,7 @@ def draw_posterior_scales(scales: Mapping[str, Tensor], path: Path) -> None:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, scale in scales.items():
-        axes.plot(np.sort(scale.cpu().numpy()), label=name, lw=1.3)
+        axes.plot(np.sort(scale.cpu().numpy()), label=printable_lines(name), lw=1.3)
     axes.set_xlabel("dimension of z, from the lowest scale")
     axes.set_ylabel("mean posterior scale")
     axes.set_ylim(0, None)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.storage.text import printable
 
 
 def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:
@@ -106,7 +107,10 @@ def plot_tradeoff(points: Sequence[tuple[float, float, float, float, float]], pa
 def _curve(axes: Axes, x: Sequence[float], y: Sequence[float], label: str) -> None:
     shown = [(a, b) for a, b in zip(x, y, strict=True) if b == b]
     axes.plot(
-        [a for a, _ in shown], [b for _, b in shown], label=label.replace("$", r"\$"), lw=1.3
+        [a for a, _ in shown],
+        [b for _, b in shown],
+        label=printable(label).replace("$", r"\$"),
+        lw=1.3,
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import printable
 
 INSIDE, OUTSIDE = "#1f4e79", "#d62728"
 TONIC_LINE = "#e3ecf5"
@@ -176,7 +177,7 @@ def _plot_page(
             beside=melodies[first : first + columns] if same_pitches else (),
         )
         if titles:
-            axes.set_title(titles[index], fontsize=8, loc="left", parse_math=False)
+            axes.set_title(printable(titles[index]), fontsize=8, loc="left", parse_math=False)
     figure.text(0.995, 0.002, upside_down, fontsize=6, rotation=180, ha="right", va="bottom")
     write_atomically(path, _png(figure), durable=False)
 

@@ -20,6 +20,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
+def printable_lines(text: str) -> str:
+    r"""Make each line of a text :func:`printable`.
+
+    >>> printable_lines("a\udcff\nb")
+    'a�\nb'
+    """
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def shortened(text: str, most: int = 80) -> str:
     """The text itself, or where it is longer its beginning and end.
 

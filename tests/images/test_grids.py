@@ -140,3 +140,9 @@ def test_scales_are_drawn_from_the_lowest(tmp_path, lines):
     expected = [[0, 0.1], [1, 0.5], [2, 0.9]]
     assert np.allclose(lines["sigma_x 1"], expected)
     assert np.allclose(lines["sigma_x 0.1"], [[0, 0.1], [1, 0.2]])
+
+
+def test_names_of_any_bytes_stand_in_a_picture(tmp_path):
+    name = "a\udcff"
+    draw_grid([torch.zeros(1, 1, 4, 4)], tmp_path / "out.png", row_names=[name], title=name)
+    assert (tmp_path / "out.png").is_file()

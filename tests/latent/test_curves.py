@@ -102,3 +102,9 @@ def test_learning_curves_show_accuracy_and_both_terms_of_the_elbo(figures, tmp_p
         },
     }
     assert figures[0].axes[0].get_ylim() == (0, 1)
+
+
+def test_a_name_of_any_bytes_stands_in_the_legend(tmp_path):
+    point = {"step": 1.0, "a\udcff": 0.5}
+    plot_learning_curves([point], tmp_path / "out.png", {"all": ["a\udcff"]})
+    assert (tmp_path / "out.png").is_file()

@@ -45,7 +45,12 @@ from melodyconstraints.datasets.melodies.parquet_parts import (
     write_parquet_part,
 )
 from melodyconstraints.datasets.melodies.spool import LAYOUT, Spool, extract_to_bytes
-from melodyconstraints.datasets.melodies.store import SUMMARY, read_summary, write_summary
+from melodyconstraints.datasets.melodies.store import (
+    SUMMARY,
+    check_name,
+    read_summary,
+    write_summary,
+)
 from melodyconstraints.datasets.melodies.unfinished import remove_leftovers, unfinished_store
 from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, Task, run_tasks
 from melodyconstraints.errors import StoreError, UsageError
@@ -210,8 +215,10 @@ def extract_store(
 
     Raises:
         UsageError: there are no MIDI files, or ``output`` is taken, or a setting is out of range.
-        StoreError: the disk is full or cannot be written, or another process is at work there.
+        StoreError: the disk is full or cannot be written, another process is at work there, or
+            Arrow cannot open the name of ``output``.
     """
+    check_name(output)
     files, patterns = open_folder(folder), list(exclude)
     listing = find_midi_files(files, patterns)
     inputs = ExtractionInputs(

@@ -28,6 +28,7 @@ from melodyconstraints.melody.events import VOCABULARY, Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.files import write_atomically
+from melodyconstraints.storage.text import unicode_name
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -167,12 +168,27 @@ def read_table(
         raise StoreError(f"{folder} is damaged, extract it again: {error}") from error
 
 
+def check_name(folder: Path | str) -> None:
+    """Refuse a store that Arrow, which opens no path but of UTF-8, could not read.
+
+    Raises:
+        StoreError: the name is of other bytes.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"a store's path is of UTF-8, got {unicode_name(str(folder))}; choose another name"
+        ) from error
+
+
 def arrow_dataset(folder: Path | str) -> Dataset:
     """Open a store as an Arrow dataset, which is read as it is scanned: filters, batches, columns.
 
     Raises:
         StoreError: as for :func:`read_store`.
     """
+    check_name(folder)
     from pyarrow.dataset import ParquetFileFormat, dataset  # imports pandas, half a second
 
     summary = read_summary(folder)
