@@ -22,7 +22,7 @@ from melodyconstraints.rules.inputs import (
     function_behind,
     input_of,
 )
-from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, timed
+from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, text_of, timed
 from melodyconstraints.storage.arguments import check_fields
 from melodyconstraints.storage.text import shown
 
@@ -106,7 +106,7 @@ class Rule:
 
     def _batched(self, melodies: Melodies, run: Run | None) -> NDArray[np.float64]:
         what = f"a batch of {len(melodies)} melodies"
-        rewards = self._as_numbers(self._called(melodies, run, what.__str__), what.__str__)
+        rewards = self._as_numbers(self._called(melodies, run, what.__str__), run, what.__str__)
         if rewards.shape != (len(melodies),):
             raise RuleError(
                 f"rule {self.name} gave shape {rewards.shape} for {what}; a batched rule must "
@@ -118,7 +118,7 @@ class Rule:
         rewards = np.empty(len(melodies))
         for index, melody in enumerate(melodies):
             describe = partial(_describe, melodies, index)
-            value = self._as_numbers(self._called(melody, run, describe), describe)
+            value = self._as_numbers(self._called(melody, run, describe), run, describe)
             if value.size != 1:
                 raise RuleError(
                     f"rule {self.name} gave {value.size} numbers for {describe()}; give one, or "
@@ -142,14 +142,24 @@ class Rule:
                 raise
             raise RuleError(f"rule {self.name} {_fault(error)} for {describe()}") from error
 
-    def _as_numbers(self, given: object, describe: Callable[[], str]) -> NDArray[np.float64]:
-        """Rewards as floats, those outside [0, 1] by rounding clipped."""
+    def _as_numbers(
+        self, given: object, run: Run | None, describe: Callable[[], str]
+    ) -> NDArray[np.float64]:
+        """Rewards as floats, those outside [0, 1] by rounding clipped.
+
+        An object turns itself into numbers, which is users' code as well.
+        """
         try:
-            values = np.asarray(given)
-            if given is None or values.dtype.kind not in _REAL_NUMBERS:
-                raise TypeError("not a real number")
-            numbers = values.astype(np.float64)
-        except Exception as error:
+            with timed():
+                values = np.asarray(given)
+                if given is None or values.dtype.kind not in _REAL_NUMBERS:
+                    raise TypeError("not a real number")
+                if np.ma.is_masked(given):  # NumPy would read what the mask hides
+                    raise TypeError("masked")
+                numbers = values.astype(np.float64)
+        except BaseException as error:
+            if not isinstance(error, Exception | OutOfTime) and (run is None or run.interrupted):
+                raise
             raise RuleError(
                 f"rule {self.name} gave {shown(given)} for {describe()}; a reward must be a "
                 "number in [0, 1]"
@@ -236,8 +246,9 @@ def _describe(melodies: Melodies, index: int) -> str:
 def _fault(error: BaseException) -> str:
     if isinstance(error, OutOfTime):
         return f"gave nothing within {error}"
-    text = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
-    if isinstance(error, ValueError) and "read-only" in str(error):
+    said = text_of(error)
+    text = f"raised {type(error).__name__}: {said}"
+    if isinstance(error, ValueError) and "read-only" in said:
         text += " (work on a copy: melody.pitches.copy())"
     return text
 

@@ -120,8 +120,16 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
         except BaseException as error:
             if run.interrupted:
                 raise
-            text = f"{what} does not import: {type(error).__name__}: {error}"
+            text = f"{what} does not import: {type(error).__name__}: {text_of(error)}"
             raise RuleNotFoundError(text) from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of users' code says, in one line; its own ``__str__`` may fail."""
+    try:
+        return " ".join(str(error).split())
+    except (Exception, SystemExit):
+        return "(its text cannot be read)"
 
 
 @contextmanager

@@ -50,7 +50,10 @@ def shown(value: object) -> str:
     >>> shown("60%"), len(shown("9" * 5000))
     ("'60%'", 80)
     """
-    return " ".join(_SHORTENED.repr(value).split())
+    try:
+        return " ".join(_SHORTENED.repr(value).split())
+    except (Exception, SystemExit):  # its own __repr__ fails
+        return f"<{type(value).__name__}>"
 
 
 def counted(count: int, one: str, many: str) -> str:

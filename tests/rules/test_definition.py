@@ -251,3 +251,52 @@ def test_an_empty_batch_gives_no_rewards():
 def test_what_no_rule_can_be_made_of_is_refused_at_once(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+class Unreadable:
+    """Ends the program where it is turned into numbers or text."""
+
+    def __array__(self, *_, **__):
+        raise SystemExit(3)
+
+    def __repr__(self):
+        raise SystemExit(4)
+
+
+class MuteError(Exception):
+    """An error whose text cannot be had."""
+
+    def __str__(self):
+        raise RuntimeError("nor this one")
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Unreadable(), "<Unreadable>"),
+        (np.ma.masked, "masked"),
+        (np.ma.array(0.5, mask=True), "masked_array"),
+    ],
+)
+def test_a_result_that_is_no_number_on_second_sight_is_refused_by_the_rules_name(value, named):
+    odd = Rule("odd", lambda melody: value)
+    with pytest.raises(RuleError, match=rf"rule odd gave {named}.* for melody 1 of 1"):
+        odd(Melody.from_notes([]))
+
+
+def test_a_masked_reward_of_a_batch_is_refused():
+    masked = Rule("odd", lambda batch: np.ma.array([0.5, 0.5], mask=[False, True]), batched=True)
+    with pytest.raises(RuleError, match=r"rule odd gave .* for a batch of 2 melodies; a"):
+        masked(Melodies.stack([Melody.from_notes([])] * 2))
+    whole = Rule("whole", lambda batch: np.ma.array([0.5]), batched=True)
+    assert whole(Melody.from_notes([])) == 0.5
+
+
+def test_an_error_without_a_text_is_told_by_its_kind():
+    def fails(melody):
+        raise MuteError
+
+    with pytest.raises(
+        RuleError, match=r"rule fails raised MuteError: \(its text cannot be read\) for melody 1"
+    ):
+        rule(fails)(Melody.from_notes([]))

@@ -385,3 +385,14 @@ def test_a_name_that_is_too_long_is_told_in_a_line():
     with pytest.raises(RuleNotFoundError, match="File name too long") as caught:
         find_rule("x" * 4000 + ".py:f")
     assert len(str(caught.value)) < 200
+
+
+def test_a_file_whose_error_has_no_text_is_told_by_its_kind(tmp_path):
+    place = tmp_path / "mine.py"
+    place.write_text(
+        "class Mute(Exception):\n    def __str__(self):\n        raise SystemExit\nraise Mute\n"
+    )
+    with pytest.raises(
+        RuleNotFoundError, match=r"mine\.py does not import: Mute: \(its text cannot be read\)"
+    ):
+        load_rule_file(str(place), "mine")
