@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from melodyconstraints.latent.progress import progress_bar, talk
+from melodyconstraints.latent.progress import OwnConsole, progress_bar, talk
 
 __all__ = ["progress_bar", "talk"]
 
@@ -254,7 +253,7 @@ def print_table(
     a pipe each row is a line with tabs between its cells.
     """
     rows = list(rows)
-    console = Console(highlight=False, markup=False)
+    console = OwnConsole(highlight=False, markup=False)
     if not console.is_terminal:
         if title:
             click.echo(title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.machine import signals_interrupt
 from melodyconstraints.storage.text import printable_lines
 
+_STDOUT, _STDERR = 1, 2
 Rows = Mapping[str, tuple[str, str]]
 """Name of a command to its module and its summary."""
 
@@ -61,7 +63,7 @@ class CommandTable(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse options; of known ones only near names are suggested for a wrong one."""
-        with _near_options():
+        with _near_options(), _closed_pipes_end():
             return super().make_context(*args, **extra)
 
     def resolve_command(
@@ -91,18 +93,42 @@ class CommandTable(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors of the toolkit end it with their exit code."""
         try:
-            with extras_explained(), _near_options():
+            with extras_explained(), _near_options(), _closed_pipes_end():
                 return super().invoke(ctx)
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
             raise Failure(printable_lines(str(error)), error.exit_code) from error
-        except BrokenPipeError:  # whoever read the output has had enough: click ends quietly
-            raise
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             message = printable_lines(f"{place}{error.strerror or error}")
             raise click.ClickException(message) from error
+
+
+@contextmanager
+def _closed_pipes_end() -> Iterator[None]:
+    """End quietly, and well, where whoever reads the output has had enough, such as ``head``.
+
+    A pipe that breaks elsewhere, to a worker, is an error like others.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        closed = [stream for stream in (_STDOUT, _STDERR) if _is_closed(stream)]
+        if not closed:
+            raise
+        for stream in closed:  # more may follow at the end of the process
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        raise click.exceptions.Exit(0) from error
+
+
+def _is_closed(stream: int) -> bool:
+    """Whether nothing reads a pipe any more; always where a system cannot tell, as Windows."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(stream, 0)  # errors are told in any case
+    return bool(poll.poll(0))
 
 
 @contextmanager

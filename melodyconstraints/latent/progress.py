@@ -31,9 +31,17 @@ _LOG_SECONDS = 30.0
 """Between two lines of progress in a log file."""
 
 
+class OwnConsole(Console):
+    """A console that leaves it to the program what happens where nothing reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError as it is; rich would end the program with 1."""
+        raise  # rich calls it where it has caught the error
+
+
 def talk() -> Console:
     """Where talk and progress go: stderr."""
-    return Console(stderr=True, highlight=False, markup=False)
+    return OwnConsole(stderr=True, highlight=False, markup=False)
 
 
 class SpeedColumn(ProgressColumn):

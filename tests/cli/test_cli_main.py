@@ -163,3 +163,42 @@ def test_output_encodes_on_a_console_of_any_encoding(mc, tmp_path):
     write_melody(Melody.from_notes([(0, 256, 60)]), tmp_path / "Мелодия.mid")
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert "???????.mid" in done.stdout.decode("cp1252")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told in another way there")
+@pytest.mark.parametrize(
+    "arguments",
+    [["rules", "show", "chords"], ["rules", "list", "--json"], ["generate", "--help"], ["--help"]],
+    ids=" ".join,
+)
+def test_a_reader_that_has_had_enough_ends_a_command_well(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, "-c", "from melodyconstraints.cli.main import main; main()"]
+    done = subprocess.run([*program, *arguments], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told in another way there")
+def test_talk_that_nobody_hears_ends_a_command_well(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = "from melodyconstraints.cli._common import talk; talk().print('news')"
+    program = (
+        f"from melodyconstraints.cli import main, ports; ports.command.callback = "
+        f"lambda **_: exec({line!r}); main.main(['ports'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stderr=writing)
+    os.close(writing)
+    assert done.returncode == 0
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(mc, tiny_actor_folder, monkeypatch):
+    def fail(*_, **__):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(MelodyActor, "generate", fail)
+    monkeypatch.setattr("melodyconstraints.cli._table._is_closed", lambda stream: False)
+    result = mc("generate", "--actor", tiny_actor_folder, "-n", 1)
+    assert (result.exit_code, result.stderr) == (1, "Error: Broken pipe\n")
