@@ -166,21 +166,6 @@ def test_output_encodes_on_a_console_of_any_encoding(mc, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told in another way there")
-@pytest.mark.parametrize(
-    "arguments",
-    [["rules", "show", "chords"], ["rules", "list", "--json"], ["generate", "--help"], ["--help"]],
-    ids=" ".join,
-)
-def test_a_reader_that_has_had_enough_ends_a_command_well(arguments):
-    reading, writing = os.pipe()
-    os.close(reading)
-    program = [sys.executable, "-c", "from melodyconstraints.cli.main import main; main()"]
-    done = subprocess.run([*program, *arguments], stdout=writing, stderr=subprocess.PIPE)
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told in another way there")
 def test_talk_that_nobody_hears_ends_a_command_well(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
