@@ -70,7 +70,7 @@ def show_rule(rule: str, as_json: bool) -> None:
     from melodyconstraints.rules import find_rule, library
 
     for row in library():
-        if rule == row.name:
+        if rule.lower() == row.name:
             if as_json:
                 facts = ("name", "argument", "summary", "formula", "example")
                 print_json({fact: getattr(row, fact) for fact in facts})

@@ -41,7 +41,7 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     Args:
         spec: ``name:argument``, ``cmajor``, a scale such as ``D-dorian`` or ``Am``,
             ``path.py:function``, a path, or the name of an installed entry point of the group
-            ``melodyconstraints.rules``.
+            ``melodyconstraints.rules``. Names of the library in any case.
 
     Raises:
         RuleNotFoundError: there is no such rule.
@@ -51,14 +51,14 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     'Am'
     """
     spec = fspath(spec).strip()
-    if spec.startswith("not:" * _MOST_NOTS + "not:"):
+    if spec.lower().startswith("not:" * _MOST_NOTS + "not:"):
         raise UsageError(f"not: may be given {_MOST_NOTS} times, got {shown(spec)}")
-    name, _, _ = spec.partition(":")
+    name, colon, argument = spec.partition(":")
     for row in LIBRARY:
-        if row.name == name:
-            return row.build(spec)
-    path, colon, function = spec.rpartition(":")
-    if colon and path.endswith(".py"):
+        if row.name == name.lower():
+            return row.build(f"{row.name}{colon}{argument}")
+    path, _, function = spec.rpartition(":")
+    if path.endswith(".py"):
         return load_rule_file(path, function)
     if spec.endswith(".py"):
         return load_rule_file(spec, None)
@@ -179,10 +179,10 @@ def _as_rule(wanted: Wanted) -> Rule:
 def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
-        known = [*(row.name for row in LIBRARY), *installed]
+        known = {name.lower(): name for name in (*(row.name for row in LIBRARY), *installed)}
         short = spec[:_LONGEST_NAME]
         close = english_scale(short) or next(
-            iter(difflib.get_close_matches(short, known, n=1)), ""
+            (known[name] for name in difflib.get_close_matches(short.lower(), known, n=1)), ""
         )
         hint = f"did you mean {close}? " if close else ""
         raise RuleNotFoundError(

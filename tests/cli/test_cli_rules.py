@@ -114,6 +114,7 @@ def test_show_of_an_argument_that_makes_no_sense_is_wrong_usage(mc):
         ["rules", "list"],
         ["rules", "show", "density"],
         ["rules", "--help"],
+        ["--help"],
         ["score", "tune.mid", "--rule", "cmajor"],
         ["score", "tune.mid", "--rule", "cmajor", "--json"],
         ["--version"],
@@ -128,4 +129,8 @@ def test_a_command_whose_reader_has_gone_ends_quietly(words, tmp_path):
     command = [sys.executable, "-c", program, *words]
     done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_rule_is_explained_whatever_the_case_of_its_name(mc):
+    assert mc("rules", "show", "CHORDS").stdout == mc("rules", "show", "chords").stdout

@@ -330,3 +330,29 @@ def test_the_same_rule_twice_is_refused():
 def test_what_is_no_rule_is_refused_before_any_melody(ask, message):
     with pytest.raises(UsageError, match=message):
         ask()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("CMAJOR", "cmajor"),
+        ("Density:96", "density:96"),
+        ("NOT:Cmajor", "not:cmajor"),
+        ("Scale:D-Dorian", "scale:D-Dorian"),
+    ],
+)
+def test_a_name_of_the_library_is_known_in_any_case(spec, name):
+    """CMAJOR alone was read as a scale, which is about its tonic as well."""
+    found = find_rule(spec)
+    assert (found.name, found.spec) == (name, name)
+
+
+def test_one_rule_in_two_cases_is_given_twice():
+    with pytest.raises(UsageError, match="each rule may be given once, got cmajor, cmajor"):
+        find_rules(["cmajor", "CMAJOR"])
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_name_in_another_case_is_suggested():
+    with pytest.raises(RuleNotFoundError, match=r"no rule 'QUIET'; did you mean quiet\?"):
+        find_rule("QUIET")
