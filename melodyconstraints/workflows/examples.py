@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.storage.text import counted
 from melodyconstraints.workflows.read_melodies import folder_melodies
 
 Examples = Melodies | Path | str
@@ -32,18 +33,28 @@ def read_examples(
     """Examples of both kinds, read where they are folders.
 
     Args:
-        announce: called with the reason why a file of a folder has no melody.
+        announce: called with the reason why a file of a folder has no melody, and where all of
+            one kind are of the other as well.
 
     Raises:
-        UsageError: one kind is missing or empty.
+        UsageError: one kind is missing or empty, or both are the same melodies.
     """
-    found = [
+    liked, unliked = (
         folder_melodies(one, announce) if isinstance(one, Path | str) else one
         for one in (like, unlike)
-    ]
-    if found[0] and found[1]:
-        return found[0], found[1]
-    raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
+    )
+    if not (liked and unliked):
+        raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
+    ours, theirs = digests(liked), digests(unliked)
+    if ours == theirs:
+        raise UsageError(
+            f"like and unlike are the same {counted(len(ours), 'melody', 'melodies')}: nothing "
+            "tells them apart; give other melodies of one kind"
+        )
+    if announce and (ours < theirs or theirs < ours):
+        inner, outer = ("like", "unlike") if ours < theirs else ("unlike", "like")
+        announce(f"all melodies of {inner} are among those of {outer} too: they are hard to tell")
+    return liked, unliked
 
 
 def learned_from(melodies: Melodies) -> Melodies:

@@ -13,7 +13,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
-from melodyconstraints.workflows.examples import digests, held_out, learned_from
+from melodyconstraints.workflows.examples import digests, held_out, learned_from, read_examples
 from melodyconstraints.workflows.train_actor import LIKE, train_actor
 
 
@@ -103,3 +103,23 @@ def test_examples_are_for_an_actor_that_learned_from_some(actor, tiny_model, tin
     ruled = train_actor(tiny_model, ["cmajor"], settings=tiny_recipe)
     with pytest.raises(UsageError, match="learned from no examples: leave like and unlike out"):
         evaluate_actor(ruled, 6, like=tunes(5, 60), unlike=tunes(4, 30))
+
+
+def test_the_same_melodies_on_both_sides_are_refused_in_any_order(tiny_model, tiny_recipe):
+    examples = tunes(5, 60)
+    other_order = Melodies(np.concatenate([examples.events[::-1], examples.events[:1]]))
+    with pytest.raises(
+        UsageError,
+        match="like and unlike are the same 5 melodies: nothing tells them apart; give other",
+    ):
+        train_actor(tiny_model, like=examples, unlike=other_order, settings=tiny_recipe)
+
+
+@pytest.mark.parametrize(("one", "other"), [("like", "unlike"), ("unlike", "like")])
+def test_one_kind_within_the_other_is_told(one, other):
+    told: list[str] = []
+    sides = {one: tunes(3, 60), other: tunes(5, 60)}
+    read_examples(sides["like"], sides["unlike"], told.append)
+    assert told == [f"all melodies of {one} are among those of {other} too: they are hard to tell"]
+    read_examples(tunes(3, 60), tunes(3, 30), told.append)
+    assert len(told) == 1
