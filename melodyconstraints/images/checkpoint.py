@@ -58,6 +58,8 @@ def load_model(
     check_device(device)
     artifact = load_artifact(on_disk(folder), KIND, _ModelFolder)
     model = artifact.fill(lambda: ImageVAE(artifact.config.model))
+    if not (model.code_scale > 0).all():  # codes are divided by it
+        raise artifact.misfit("tensor code_scale must be above 0")
     model.folder = BUNDLED_NAME if folder == BUNDLED else full_name(folder)
     model.fingerprint = artifact.fingerprint
     return model.to(device)

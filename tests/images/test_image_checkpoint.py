@@ -145,3 +145,10 @@ def test_a_classifier_of_another_version_is_refused(classifier, tmp_path, change
     save_artifact(tmp_path, CLASSIFIER_KIND, config, halved(classifier), "")
     with pytest.raises(ArtifactError, match="does not fit this version: "):
         load_classifier(tmp_path)
+
+
+def test_a_model_whose_codes_have_no_scale_is_refused(model, tmp_path):
+    model.code_scale[0] = 0
+    save_model(model, tmp_path)
+    with pytest.raises(ArtifactError, match="tensor code_scale must be above 0"):
+        load_model(tmp_path)

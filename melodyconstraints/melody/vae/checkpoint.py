@@ -14,6 +14,7 @@ from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
+from melodyconstraints.melody.vae.tables import wrong_table
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.hub import full_name, on_disk
@@ -83,13 +84,17 @@ def load_model(
         folder: a folder, ``hf://owner/name``, or a name of :data:`PACKAGED`.
 
     Raises:
-        ArtifactError: missing, unfinished, damaged, or not a melody VAE.
+        ArtifactError: missing, unfinished, damaged, not a melody VAE, or with tables that make no
+            sense.
         UsageError: a device that cannot be used.
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
     check_device(device)
     artifact = load_artifact(on_disk(folder), KIND, _Folder, _REMEDY)
     model = artifact.fill(lambda: model_of(artifact.config.model))
+    wrong = wrong_table(model)
+    if wrong:
+        raise artifact.misfit(wrong)
     names = [name for name, packaged in PACKAGED.items() if packaged == folder]
     model.folder = names[0] if names else full_name(folder)
     model.fingerprint = artifact.fingerprint
