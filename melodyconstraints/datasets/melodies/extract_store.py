@@ -12,7 +12,7 @@ All of it happens in ``<output>.unfinished``, beside the store's place.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -192,7 +192,7 @@ def extract_store(
     *,
     unique: str = "exact",
     limits: FileLimits | None = None,
-    exclude: Collection[str] = (),
+    exclude: str | Iterable[str] = (),
     engine: Engine | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -206,7 +206,7 @@ def extract_store(
         settings: which windows count as melodies; None for the defaults.
         unique: which melodies count as equal: ``exact``; ``transposed``, in any key; ``none``.
         limits: most time, memory, bytes and notes of one file; None for the defaults.
-        exclude: shell patterns of paths below ``folder`` to leave out.
+        exclude: shell patterns of paths below ``folder`` to leave out, or one.
         engine: what reads the files; None for one worker process of this machine. With worker
             processes, a script needs its ``if __name__ == "__main__"``.
         resume: go on where an earlier run was stopped.
@@ -219,7 +219,8 @@ def extract_store(
             Arrow cannot open the name of ``output``.
     """
     check_name(output)
-    files, patterns = open_folder(folder), list(exclude)
+    files = open_folder(folder)
+    patterns = [exclude] if isinstance(exclude, str) else list(exclude)
     listing = find_midi_files(files, patterns)
     inputs = ExtractionInputs(
         files,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-_LARGEST_LOGIT, _LARGEST_SCORE = 100.0, 10.0
+_LARGEST_LOGIT = 100.0
 """Far beyond what is measured; larger ones say nothing, or overflow."""
 _WORST_CONDITION = 1e6
 """Of a matrix that is inverted in single precision."""
@@ -44,8 +44,8 @@ def _has_inverse(table: Tensor) -> bool:
     return bool((torch.linalg.cond(table) < _WORST_CONDITION).all())
 
 
-def _is_within(most: float) -> Callable[[Tensor], bool]:
-    return lambda table: bool((table.abs() <= most).all())
+def _are_logits(table: Tensor) -> bool:
+    return bool((table.abs() <= _LARGEST_LOGIT).all())
 
 
 _TABLES: list[tuple[str, str, Callable[[Tensor], bool]]] = [
@@ -54,14 +54,13 @@ _TABLES: list[tuple[str, str, Callable[[Tensor], bool]]] = [
     ("place_ranks", "rise from 0 to 1", _are_bounds),
     ("mode_ranks", "rise from 0 to 1", _are_bounds),
     ("bars.code_scale", "be above 0", _is_positive),
-    ("offset", f"be from -{_LARGEST_SCORE:g} to {_LARGEST_SCORE:g}", _is_within(_LARGEST_SCORE)),
     ("scores.quantiles", "rise along each row", _rises),
     ("scores.rotation", "have an inverse", _has_inverse),
     ("prior.flow.rotations", "have an inverse", _has_inverse),
     (
         "calibration.",
         f"be from -{_LARGEST_LOGIT:g} to {_LARGEST_LOGIT:g}",
-        _is_within(_LARGEST_LOGIT),
+        _are_logits,
     ),
 ]
 """Beginning of a tensor's name, what it must be, and whether it is."""

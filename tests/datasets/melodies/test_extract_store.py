@@ -167,6 +167,11 @@ def test_the_callback_hears_of_every_stage(music, tmp_path, small_stages):
     ]
 
 
+def test_one_pattern_alone_is_no_list_of_letters(music, tmp_path):
+    extract(music, tmp_path / "store", exclude="deep/*")
+    assert read_summary(tmp_path / "store")["exclude"] == ["deep/*"]
+
+
 def test_wrong_arguments_are_refused_before_anything_is_written(music, tmp_path):
     for folder, options, text in [
         (tmp_path / "none", {}, "none is not a folder; give one that holds MIDI files"),

@@ -30,7 +30,6 @@ def falling(quantiles):
         ("mode_ranks", lambda table: table * 2, "rise from 0 to 1"),
         ("sigma_bar", torch.zeros_like, "be above 0"),
         ("bars.code_scale", torch.neg, "be above 0"),
-        ("offset", lambda table: table + 1000, "be from -10 to 10"),
         (
             "scores.quantiles",
             falling,
