@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,6 @@ _VERSION_1 = "cpu.cfs_quota_us", "cpu.cfs_period_us"
 """Files of control groups of version 1."""
 _SPINS = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
 """How long a thread that waits for others spins before it sleeps, by OpenMP's library."""
-_LOWEST_PRIORITY = 19
 
 
 def processors() -> int:
@@ -47,19 +45,6 @@ def share_processors() -> None:
             os.environ.setdefault(name, value)
     if _quota() < _UNLIMITED:
         os.environ.setdefault("OMP_NUM_THREADS", str(processors()))
-
-
-def give_way() -> None:
-    """Run from now on where other programs leave a processor free; before threads begin.
-
-    A program that answers a user beside this one then loses next to nothing to it. Where the
-    system has no such class of programs (Linux has), the lowest priority is the nearest to it.
-    """
-    with suppress(OSError):  # some containers forbid it
-        if sys.platform == "linux":
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        elif hasattr(os, "nice"):
-            os.nice(_LOWEST_PRIORITY)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
-from melodyconstraints.storage.machine import give_way, processors
+from melodyconstraints.storage.machine import processors
 from melodyconstraints.studio.jobs import Job
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, TrainRequest
@@ -30,6 +30,9 @@ _GRACE_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 _FIRST_ROUND = 2
 """Reports at the end of the first round: one is made before the training."""
+_NICENESS = 10
+"""What the process yields to others: an answer of the studio takes as long as without it, and
+beside programs that are always busy a tenth of a processor is left."""
 
 
 def train_in_process(
@@ -156,8 +159,9 @@ def _run(
 
     from melodyconstraints.melody.vae.checkpoint import load_model
 
-    give_way()
     Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
     torch.set_num_threads(max(1, processors() - 1))
     stopped: Event = stop
     try:

@@ -1,0 +1,67 @@
+"""Seconds that the studio takes for eight melodies, alone and beside one of its trainings.
+
+::
+
+    python benchmarks/studio.py --times 7
+
+Each request goes through the whole application but for the network. The training is of a rule
+that none of the requests has; it is cut short at the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, sleep
+
+import click
+from starlette.testclient import TestClient
+
+from melodyconstraints.cli._common import print_table
+from melodyconstraints.storage.machine import share_processors
+from melodyconstraints.studio.app import create_app
+from melodyconstraints.studio.places import Settings
+
+WISHES = ((), ("cmajor",), ("cmajor", "density:64"), ("scale:D-dorian",), ("contour:arch",))
+TRAINED = "density:100"
+START_SECONDS = 20.0
+"""Until the training's process has loaded the model."""
+
+
+def seconds_of_requests(client: TestClient, times: int) -> list[list[float]]:
+    """Seconds of each request, of each of the wishes in turn."""
+    seconds: list[list[float]] = [[] for _ in WISHES]
+    for seed in range(times):
+        for specs, own in zip(WISHES, seconds, strict=True):
+            body = {"n": 8, "seed": seed, "rules": [{"spec": spec} for spec in specs]}
+            begin = perf_counter()
+            client.post("/generate", json=body).raise_for_status()
+            own.append(perf_counter() - begin)
+    return seconds
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option("--times", type=click.IntRange(1), default=7, show_default=True)
+def main(times: int) -> None:
+    """Ask, train, and ask again."""
+    share_processors()
+    with TemporaryDirectory() as folder:
+        settings = Settings(Path(folder) / "studio", Path(folder) / "saved")
+        client = TestClient(create_app(settings), base_url=settings.address)
+        client.post("/generate", json={"n": 8}).raise_for_status()  # loads the models
+        alone = seconds_of_requests(client, times)
+        job = client.post("/train", json={"rules": [{"spec": TRAINED}]}).json()["id"]
+        sleep(START_SECONDS)
+        beside = seconds_of_requests(client, times)
+        state = client.get(f"/jobs/{job}").json()["state"]
+        client.post(f"/jobs/{job}/cancel")
+    rows = [
+        (", ".join(specs) or "no rule", *(f"{median(own):.2f}, {max(own):.2f}" for own in both))
+        for specs, *both in zip(WISHES, alone, beside, strict=True)
+    ]
+    print_table(["rules", "alone: median, most (s)", f"beside a training ({state})"], rows)
+
+
+if __name__ == "__main__":
+    main()
