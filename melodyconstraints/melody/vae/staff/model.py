@@ -87,6 +87,15 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
+from melodyconstraints.melody.vae.staff.ranks import (
+    RAREST,
+    between,
+    equal_ranks,
+    normal_of,
+    points_between,
+    ranks_of,
+    which_interval,
+)
 from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 
@@ -97,9 +106,6 @@ FIFTHS = np.arange(12) * 7 % 12
 """Major tonics on the circle of fifths, C first."""
 BRIGHTNESS = np.array([3, 0, 4, 1, 5, 2, 6])
 """Degrees of the major scale from the tonic of the brightest mode, lydian, to the darkest."""
-_RAREST = 1e-6
-_LEAST_SHARE = 1e-5
-"""Share of the melodies that may have any entry of a table, so that each can be encoded."""
 
 
 class Parts(NamedTuple):
@@ -153,9 +159,9 @@ class StaffGenerator(MelodyVAE):
         self.calibration = Calibration()
         self.register_buffer("sigma_bar", torch.ones(sum(self._sizes)))
         self.register_buffer("offset", torch.zeros(ATTRIBUTES))
-        self.register_buffer("key_ranks", _equal_ranks(len(FIFTHS)))
-        self.register_buffer("place_ranks", _equal_ranks(PLACES))
-        self.register_buffer("mode_ranks", _equal_ranks(SCALE))
+        self.register_buffer("key_ranks", equal_ranks(len(FIFTHS)))
+        self.register_buffer("place_ranks", equal_ranks(PLACES))
+        self.register_buffer("mode_ranks", equal_ranks(SCALE))
 
     @property
     def blocks(self) -> list[slice]:
@@ -191,17 +197,17 @@ class StaffGenerator(MelodyVAE):
         """``(B, Z)`` points of melodies: the middle ones for zeros, others for other noise."""
         drawn = self.parts(noise.to(self.device))
         keys = _key_points(self.key_ranks, staff.keys, drawn.key)
-        place = _points_between(self.place_ranks, staff.places.clip(0, PLACES - 1), drawn.place)
-        mode = _points_between(self.mode_ranks, np.argsort(BRIGHTNESS)[staff.modes], drawn.mode)
-        scores = self.scores(attributes(staff), _ranks(drawn.attributes).cpu().numpy())
+        place = points_between(self.place_ranks, staff.places.clip(0, PLACES - 1), drawn.place)
+        mode = points_between(self.mode_ranks, np.argsort(BRIGHTNESS)[staff.modes], drawn.mode)
+        scores = self.scores(attributes(staff), ranks_of(drawn.attributes).cpu().numpy())
         bars = self.read(staff.tokens, drawn.bars)
         known, whole = Known(bars), Whole.of(scores, staff.degrees, staff.modes)
         player = Player(self.bars, self.calibration, whole)
         self.prior.write(known, whole, player, self.calibration)
         noise = torch.where((bars.sources == FRESH)[..., None], known.noise, drawn.bars)
         low, high = known.bounds.double().unbind(-1)
-        ranks = _ranks(drawn.choices)
-        choices = _normal(low + (high - low) * ranks).transpose(1, 2).flatten(1)
+        ranks = ranks_of(drawn.choices)
+        choices = normal_of(low + (high - low) * ranks).transpose(1, 2).flatten(1)
         place_and_mode = torch.stack([place, mode], 1)
         scores = scores - self.offset
         return torch.cat([keys, place_and_mode, scores, choices, noise.flatten(1)], -1)
@@ -238,9 +244,9 @@ class StaffGenerator(MelodyVAE):
         """Key, place, mode and attributes of ``(B, Z)`` points."""
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
-        keys = FIFTHS[_which(self.key_ranks, angle % 1)]
-        places = _which(self.place_ranks, _ranks(parts.place))
-        modes = BRIGHTNESS[_which(self.mode_ranks, _ranks(parts.mode))]
+        keys = FIFTHS[which_interval(self.key_ranks, angle % 1)]
+        places = which_interval(self.place_ranks, ranks_of(parts.place))
+        modes = BRIGHTNESS[which_interval(self.mode_ranks, ranks_of(parts.mode))]
         degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
         return Head(keys, places, modes, Whole.of(scores, degrees, modes))
 
@@ -308,7 +314,7 @@ class StaffGenerator(MelodyVAE):
         place_and_mode = torch.stack([parts.place, parts.mode], 1)
         if mode is not None:
             number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
-            place_and_mode[:, 1] = _points_between(self.mode_ranks, number, parts.mode)
+            place_and_mode[:, 1] = points_between(self.mode_ranks, number, parts.mode)
         return torch.cat(
             [
                 *(parts.key, place_and_mode, scores),
@@ -362,50 +368,7 @@ class StaffPosterior(Posterior):
 
 def _key_points(bounds: Tensor, keys: Ints, noise: Tensor) -> Tensor:
     """``(B, 2)`` in the direction of each key, by the ranks of ``noise`` ``(B, 2)``."""
-    share, length = _ranks(noise).unbind(-1)
-    angle = 2 * math.pi * _between(bounds, np.argsort(FIFTHS)[keys], share)
-    length = torch.sqrt(-2 * torch.log(length.clamp(_RAREST, 1 - _RAREST)))
+    share, length = ranks_of(noise).unbind(-1)
+    angle = 2 * math.pi * between(bounds, np.argsort(FIFTHS)[keys], share)
+    length = torch.sqrt(-2 * torch.log(length.clamp(RAREST, 1 - RAREST)))
     return (length[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)).float()
-
-
-def _equal_ranks(count: int) -> Tensor:
-    """``(count + 1,)`` bounds of as many equal shares of [0, 1]."""
-    return torch.from_numpy(np.linspace(0, 1, count + 1, dtype=np.float32))
-
-
-def _widened(bounds: Tensor) -> Tensor:
-    """``(n + 1,)`` bounds of which no two are equal, as those of rare places are in float16.
-
-    >>> _widened(torch.tensor([0.0, 0.5, 1.0, 1.0])).diff().gt(0).all().item()
-    True
-    """
-    shares = bounds.double().diff().clamp(min=_LEAST_SHARE)
-    return F.pad(shares.cumsum(0) / shares.sum(), (1, 0))
-
-
-def _which(bounds: Tensor, ranks: Tensor) -> Ints:
-    """``(B,)`` number of the interval between ``(n + 1,)`` bounds in which each rank lies."""
-    found = torch.searchsorted(_widened(bounds), ranks.double(), right=True) - 1
-    numbers: Ints = found.clamp(0, len(bounds) - 2).cpu().numpy()
-    return numbers
-
-
-def _between(bounds: Tensor, numbers: Ints, shares: Tensor) -> Tensor:
-    """``(B,)`` ranks at shares in [0, 1] of the intervals of these numbers."""
-    bounds, index = _widened(bounds), torch.from_numpy(numbers).to(bounds.device)
-    return bounds[index] + (bounds[index + 1] - bounds[index]) * shares
-
-
-def _points_between(bounds: Tensor, numbers: Ints, noise: Tensor) -> Tensor:
-    """``(B,)`` points in the intervals of these numbers, by the ranks of ``noise`` ``(B,)``."""
-    return _normal(_between(bounds, numbers, _ranks(noise)))
-
-
-def _ranks(noise: Tensor) -> Tensor:
-    """Ranks of normal numbers, in [0, 1]."""
-    return torch.special.ndtr(noise.double())
-
-
-def _normal(ranks: Tensor) -> Tensor:
-    """Normal numbers of these ranks in (0, 1)."""
-    return torch.special.ndtri(ranks.double().clamp(_RAREST, 1 - _RAREST)).float()
