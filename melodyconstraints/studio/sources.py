@@ -31,6 +31,9 @@ POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
 DRAWS = 100
 """The same of a search, at most: some seconds for all that a page shows."""
+BATCH = 32
+"""Melodies that a search draws at a time: a scale's tonic is found after a few, and more at once
+would cost less each and answer later."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ def _turned(
     actor = _knobs_at(knobs, wishes, rules)
     actor = replace(actor, rules=rules, weights=tuple(wish.weight for wish in wishes))
     if isinstance(actor, SearchActor):
-        actor = replace(actor, search=EvolutionSearch(draws=DRAWS))
+        actor = replace(actor, search=EvolutionSearch(draws=DRAWS, batch=BATCH))
     return actor
 
 
