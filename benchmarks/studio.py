@@ -56,6 +56,8 @@ def main(times: int) -> None:
         beside = seconds_of_requests(client, times)
         state = client.get(f"/jobs/{job}").json()["state"]
         client.post(f"/jobs/{job}/cancel")
+        while client.get(f"/jobs/{job}").json()["state"] == "running":
+            sleep(1)
     rows = [
         (", ".join(specs) or "no rule", *(f"{median(own):.2f}, {max(own):.2f}" for own in both))
         for specs, *both in zip(WISHES, alone, beside, strict=True)
