@@ -126,6 +126,10 @@ def command(
     same tune in another key; --rule scale:D-dorian searches for the tonic too.
     The 16 bars that were taken are written as well, as ...-original.mid, and piano rolls, as a
     picture.
+
+    In the table that is printed, "kept" is the share of the original's notes that are still at
+    their step with their pitch, and "latent distance" how far the model's point moved: the mean of
+    its squared shifts, in deviations within which a melody stays as it is.
     """  # noqa: D301 (click wants the character)
     if key is not None and source.scale is None and source.actor_folder is None:
         source = replace(source, scale=key)
@@ -259,9 +263,9 @@ def _row(path: Path, one: Transformation, actor: MelodyActor) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[dict[str, Any]], actor: MelodyActor) -> None:
-    columns = ["file", "notes in", "notes out", "kept", *actor.names, "satisfied", "distance"]
+    before, after = ["file", "notes in", "notes out", "kept"], ["satisfied", "latent distance"]
     print_table(
-        columns,
+        [*before, *actor.names, *after],
         [
             [
                 printable(row["file"]),

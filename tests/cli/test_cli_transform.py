@@ -103,7 +103,7 @@ def test_the_melody_the_original_their_sound_and_a_picture_are_written(
     assert read_melody(tmp_path / "new" / "out.mid").melody == expected.melody
     assert (tmp_path / "new" / "out.png").read_bytes().startswith(b"\x89PNG")
     assert table(result.stdout) == [
-        ["file", "notes in", "notes out", "kept", DENSE, "satisfied", "distance"],
+        ["file", "notes in", "notes out", "kept", DENSE, "satisfied", "latent distance"],
         [
             *("out.mid", "64", str(len(expected.melody)), f"{expected.notes_kept:.0%}"),
             *("0.320 -> 1", "yes", f"{expected.distance:.2f}"),
