@@ -24,6 +24,7 @@ from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae import distributed, training
 from melodyconstraints.vae.distributed import Processes, processes
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
+from melodyconstraints.workflows import train_vae
 
 PATIENCE_SECONDS = 500
 """Never used up unless a process waits for the other for ever."""
@@ -160,8 +161,8 @@ def talk(place: Processes, folder: Path) -> dict[str, object]:
 
 
 def train_by_command(given: SimpleNamespace, output: Path) -> str | None:
-    """``mc train-vae`` on a tiny preset; how it failed."""
-    PRESETS["small"] = given.config
+    """``mc train-vae`` on a tiny preset, with a tiny bank; how it failed."""
+    PRESETS["small"], train_vae.BANKED = given.config, 4
     words = ["train-vae", str(given.store), "-o", str(output), "--batch-size", "4", "--steps", "2"]
     try:
         cli.main([*words, "--precision", "float32"], standalone_mode=False)
