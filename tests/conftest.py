@@ -1,16 +1,19 @@
 """What all tests share: seeded generators, one thread, small models, and the real data's place."""
 
 import os
+import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import mido
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
@@ -73,6 +76,23 @@ def _seeded() -> None:
 @pytest.fixture(autouse=True)
 def _no_consents(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
     monkeypatch.setenv(DATA, str(tmp_path_factory.getbasetemp() / "consents"))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """Makes what takes long, or reads what another process of the same run made of that name."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def get(name: str, make: Callable[[], Any]) -> Any:
+        path = folder / f"{name}.pickle"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                path.write_bytes(pickle.dumps(make()))
+        return pickle.loads(path.read_bytes())  # noqa: S301
+
+    return get
 
 
 @pytest.fixture

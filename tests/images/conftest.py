@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -106,14 +107,18 @@ def place_of() -> Callable[[Tensor], Tensor]:
 
 
 @pytest.fixture(scope="session")
-def bar_model(bars: Bars, other_bars: Bars) -> ImageVAE:
+def bar_model(bars: Bars, other_bars: Bars, made_once: Callable[..., ImageVAE]) -> ImageVAE:
     """A VAE that has learned bars, of four latent dimensions."""
     settings = TrainingSettings(
         steps=600, batch_size=64, learning_rate=5e-3, warmup_steps=20, precision="float32"
     )
     config = ImageVAEConfig(TRUNK, 4, 0.15)
-    with in_float32():
-        return train_image_vae(config, bars.images, other_bars.images, settings)[0]
+
+    def train() -> ImageVAE:
+        with in_float32():
+            return train_image_vae(config, bars.images, other_bars.images, settings)[0]
+
+    return made_once("bar-model", train)
 
 
 @pytest.fixture(scope="session")
@@ -124,14 +129,16 @@ def bar_encodings(bar_model: ImageVAE, bars: Bars) -> Encodings:
 
 
 @pytest.fixture(scope="session")
-def trained(bar_model: ImageVAE, bar_encodings: Encodings) -> Callable[..., ImageActor]:
+def trained(
+    bar_model: ImageVAE, bar_encodings: Encodings, made_once: Callable[..., ImageActor]
+) -> Callable[..., ImageActor]:
     """A method's actor of bars, trained once; of realism alone without names."""
-    made: dict[tuple[str, bool], ImageActor] = {}
 
+    @cache
     def get(method: str = "actor", *, labelled: bool = True) -> ImageActor:
-        if (method, labelled) not in made:
+        def train() -> ImageActor:
             with in_float32():
-                made[method, labelled] = train_image_actor(
+                return train_image_actor(
                     bar_model,
                     bar_encodings,
                     NAMES if labelled else (),
@@ -139,7 +146,9 @@ def trained(bar_model: ImageVAE, bar_encodings: Encodings) -> Callable[..., Imag
                     method=method,
                     settings=SEARCHING if method == "gradient" else QUICK,
                 )
-        return made[method, labelled]
+
+        actor = made_once(f"bar-actor-{method}-{labelled}", train)
+        return replace(actor, model=bar_model)
 
     return get
 

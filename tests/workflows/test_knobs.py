@@ -25,6 +25,12 @@ def knobs():
     return load_knobs()
 
 
+@pytest.fixture(scope="module")
+def prior(knobs):
+    """Melodies for which nothing is asked."""
+    return generate(knobs.model, 12, seed=5)
+
+
 def test_the_default_model_has_knobs_of_its_own(knobs):
     assert knobs.model.folder == "staff"
     assert load_knobs(model=load_model("staff")).model.fingerprint == knobs.model.fingerprint
@@ -60,10 +66,9 @@ def test_another_mode_on_the_same_tonic_moves_its_own_notes_only(knobs):
 
 
 @pytest.mark.parametrize("spec", ["density:40..50", "ambitus:8..12", "rests:20%..40%"])
-def test_what_is_asked_for_is_far_more_frequent_than_in_the_prior(knobs, spec):
+def test_what_is_asked_for_is_far_more_frequent_than_in_the_prior(knobs, prior, spec):
     (rule,) = knobs.at(None, None, spec).rules
     asked = knobs.at(None, None, spec).generate(12, seed=5)
-    prior = generate(knobs.model, 12, seed=5)
     assert (rule(asked) >= 0.97).mean() > (rule(prior) >= 0.97).mean() + 0.3
 
 
@@ -119,12 +124,12 @@ def test_any_other_rule_is_searched_for(knobs):
     told = []
     actor = knobs.at("C-major", None, "final-note:C", ends_high)
     actor.callback = lambda *counts: told.append(counts)
-    melodies = actor.generate(1, seed=2)
+    melodies = actor.generate(1, seed=3)
     assert [melody.pitches[-1] % 12 for melody in melodies] == [0]
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
     assert told[-1][0] >= 1
     assert told[-1][1] > told[0][1] == 5  # four to spare
-    again, drawn = actor.generate_satisfying(1, seed=2)  # draws more for typical ones
+    again, drawn = actor.generate_satisfying(1, seed=3)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
 
@@ -138,7 +143,7 @@ def test_a_rule_that_wants_a_drone_gets_it(knobs):
         )
 
     actor = knobs.at(None, None, repeats)
-    found = actor.generate(3, seed=1)
+    found = actor.generate(3, seed=2)
     assert satisfies_all(actor.rules, found).all()
     assert not is_typical(found).any()
 
@@ -173,12 +178,12 @@ def test_a_rule_of_a_scale_is_one_in_which_the_staff_is_read(knobs, spec, scale)
 def test_what_no_melody_satisfies_ends_the_search(knobs):
     """No offspring is better than its parent: they are drawn until none is left to draw."""
     actor = knobs.at(None, None, lambda melody: 0.0)
-    actor.search = EvolutionSearch(draws=100, patience=32, batch=200)
+    actor.search = EvolutionSearch(draws=100, fresh=20, patience=20, batch=100)
     told = []
     actor.callback = lambda *counts: told.append(counts)
     assert len(actor.generate(1, seed=1)) == 1
     assert told[-1] == (0, 5 + 95)  # 100 draws for the one that is wanted
-    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 205 were"):
+    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 105 were"):
         actor.generate_satisfying(1, max_draws=1000, seed=1)  # a batch in vain
 
 
