@@ -118,8 +118,9 @@ def real_midi() -> Path:
 
 @pytest.fixture
 def quick_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends a staff generator's training with one round of drawing and counting."""
+    """Ends a staff generator's training with one round of each kind of drawing and counting."""
     monkeypatch.setattr(staff_training, "calibrate", partial(calibrate, rounds=1))
+    monkeypatch.setattr(staff_training, "_OFFSET_ROUNDS", 1)
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_a_staff_generator_is_trained_saved_and_read(tiny_store, tmp_path, monke
     monkeypatch.setitem(STAFF_PRESETS, "staff", small)
     said = []
     measured = train_model(
-        *(tiny_store, tmp_path / "first", "staff", settings(20), ElboSettings()),
+        *(tiny_store, tmp_path / "first", "staff", settings(4), ElboSettings()),
         announce=said.append,
     )
     assert set(measured) == {"validation", "test"}

@@ -170,7 +170,7 @@ def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_recipe):
     actor = train_actor(tiny_model, [starts_low], settings=tiny_recipe)
     high = Melody.from_notes([(4 * beat, 4, 100) for beat in range(64)])
     # Every other point decodes to a low start; the shortened search tries some dozens a seed.
-    by_seed = [transform(actor, high, seed=seed)[0] for seed in range(10)]
+    by_seed = (transform(actor, high, seed=seed)[0] for seed in range(10))
     found = next(one for one in by_seed if one.satisfied)
     assert found.before.tolist() == [pytest.approx(91 / 128)]
     assert found.after.tolist() == [1]

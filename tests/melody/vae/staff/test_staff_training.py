@@ -162,21 +162,21 @@ def test_an_encoding_takes_the_offset_back(generator, batch):
 
 @pytest.mark.usefixtures("quick_calibration")
 def test_a_training_learns_and_is_the_same_when_resumed(train_tiny, tmp_path):
-    model, state = train_tiny(20)
-    assert state.step == 15  # and five on single bars
+    model, state = train_tiny(8)
+    assert state.step == 6  # and two on single bars
     assert {"held_out_codes", "held_out_tokens", "held_out_form"} <= state.curves[-1].keys()
-    train_tiny(20, folder=tmp_path)
+    train_tiny(8, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"bars", "prior"}
-    again, _ = train_tiny(20, folder=tmp_path, resume=True)
+    again, _ = train_tiny(8, folder=tmp_path, resume=True)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], tensor, msg=name)
 
 
 @pytest.mark.usefixtures("quick_calibration")
 def test_a_training_from_a_model_keeps_its_bars(train_tiny):
-    start, _ = train_tiny(10)
-    further, state = train_tiny(6, start=start)
-    assert state.step == 6
+    start, _ = train_tiny(4)
+    further, state = train_tiny(2, start=start)
+    assert state.step == 2
     for name, tensor in start.bars.encoder.state_dict().items():
         assert torch.equal(further.bars.encoder.state_dict()[name], tensor)
     assert not torch.equal(further.prior.start, start.prior.start)
