@@ -87,6 +87,8 @@ class EvolutionSearch:
         patience: samples decoded for each unsatisfied member, at most, while none is better than
             its parent.
         batch: decoded at a time, or as many as there are members.
+        first_batch: decoded at first, then twice as many each time up to ``batch``: what is soon
+            found is found sooner, while what is not is decoded in few large batches.
         weights: of the rewards; ones if empty. One of weight 0 is measured only.
     """
 
@@ -95,6 +97,7 @@ class EvolutionSearch:
     candidates: int = 32
     patience: int = 100
     batch: int = 128
+    first_batch: int = 128
     weights: tuple[float, ...] = ()
 
     def __call__(
@@ -133,7 +136,7 @@ class EvolutionSearch:
         forecast = _Forecast(z.shape[1])
         forecast.learn(found.points, self._scores(found.rewards))
         tried = torch.zeros(len(z), dtype=torch.int64)
-        most, is_enough = self.draws * wanted, False
+        most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
         while True:
             satisfied = self._satisfied(found.rewards)
             preferred = satisfied & (found.preferences >= 1)
@@ -150,7 +153,8 @@ class EvolutionSearch:
             is_hopeless = in_vain >= patience and not is_enough
             if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
                 return self._best(found, wanted)
-            each = max(1, min(self.batch, left) // len(missing))
+            each = max(1, min(batch, left) // len(missing))
+            batch = min(2 * batch, self.batch)
             count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
             candidates, changed = offspring.of(
                 found.points, missing, tried[missing] < self.fresh, each * count

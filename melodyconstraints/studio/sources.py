@@ -31,9 +31,8 @@ POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
 DRAWS = 100
 """The same of a search, at most: some seconds for all that a page shows."""
-BATCH = 32
-"""Melodies that a search draws at a time: a scale's tonic is found after a few, and more at once
-would cost less each and answer later."""
+FIRST_BATCH = 32
+"""Melodies that a search draws at first: a scale's tonic is found after a few."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def _turned(
     actor = _knobs_at(knobs, wishes, rules)
     actor = replace(actor, rules=rules, weights=tuple(wish.weight for wish in wishes))
     if isinstance(actor, SearchActor):
-        actor = replace(actor, search=EvolutionSearch(draws=DRAWS, batch=BATCH))
+        actor = replace(actor, search=EvolutionSearch(draws=DRAWS, first_batch=FIRST_BATCH))
     return actor
 
 

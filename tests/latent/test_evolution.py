@@ -71,6 +71,17 @@ def test_the_number_of_draws_is_kept(draws):
     assert told[-1] == (0, found.drawn)
 
 
+def test_batches_double_from_the_first_one():
+    sizes = []
+
+    def reward(samples):
+        sizes.append(len(samples))
+        return torch.zeros(len(samples), 1)
+
+    evolve(EvolutionSearch(draws=50, patience=1000, batch=40, first_batch=12), reward, points(4))
+    assert sizes[:5] == [4, 12, 24, 40, 40]
+
+
 def test_it_gives_up_where_nothing_gets_better():
     found = evolve(EvolutionSearch(patience=32), lambda z: torch.zeros(len(z), 1), points(4))
     assert found.drawn == 4 + 4 * 32
