@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -30,9 +30,12 @@ from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.train_actor import train_actor
 
-settings.register_profile("same", derandomize=True)
+_ANY_TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **_ANY_TIME)
+settings.register_profile("new", **_ANY_TIME)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
-"""Every run sees the same examples; ``HYPOTHESIS_PROFILE=default`` draws new ones."""
+"""Every run sees the same examples, however slow the machine; ``HYPOTHESIS_PROFILE=new`` draws new
+ones."""
 
 REAL_MIDI = Path(__file__).parents[2] / "shared" / "data" / "midi"
 

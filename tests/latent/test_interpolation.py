@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melodyconstraints.errors import UsageError
@@ -46,7 +46,6 @@ def test_it_is_shoemakes_formula_for_equal_lengths():
     torch.testing.assert_close(slerp(p, q, THIRDS), expected)
 
 
-@settings(deadline=None)
 @given(VECTORS, VECTORS)
 def test_lengths_grow_evenly_unless_a_point_is_zero_and_ends_are_exact(p, q):
     p, q = torch.tensor(p), torch.tensor(q)
@@ -58,7 +57,6 @@ def test_lengths_grow_evenly_unless_a_point_is_zero_and_ends_are_exact(p, q):
     torch.testing.assert_close(found.double().norm(dim=1), lengths, rtol=1e-5, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(VECTORS, VECTORS)
 def test_the_way_back_is_the_same_way_unless_points_are_opposite(p, q):
     p, q = vector(*p), vector(*q)

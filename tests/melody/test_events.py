@@ -75,7 +75,7 @@ def test_a_hold_that_continues_no_note_becomes_a_rest(given_events, expected):
     assert canonical_events(given_events).tolist() == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ANY_EVENTS)
 def test_canonical_events_keep_every_note_and_are_a_fixed_point(events):
     once = canonical_events(events)
@@ -110,7 +110,7 @@ def test_events_outside_the_vocabulary_are_refused(values, text):
         canonical_events(values)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ANY_EVENTS)
 def test_a_melodys_views_list_what_the_loop_finds(events):
     melody, notes = Melody(events), notes_by_loop(events)
@@ -125,7 +125,7 @@ def test_a_melodys_views_list_what_the_loop_finds(events):
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(ANY_EVENTS, max_size=4))
 def test_a_batchs_views_lay_the_same_notes_on_the_grid(rows):
     batch = Melodies(np.array(rows).reshape(-1, STEPS).astype(int))
@@ -151,7 +151,7 @@ def test_a_batchs_views_lay_the_same_notes_on_the_grid(rows):
         assert batch[index] == Melody(row)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ANY_EVENTS)
 def test_a_melody_is_rebuilt_from_its_notes(events):
     melody = Melody(events)

@@ -46,14 +46,14 @@ PIANO = _melodies(21, 108)
 TEMPOS = st.sampled_from([10.0, 60.0, 97.3, 120.0, 133.0, 240.0, 1000.0])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(NON_EMPTY, TEMPOS)
 def test_pretty_midi_and_back_is_the_same_melody(melody, tempo):
     assert from_pretty_midi(to_pretty_midi(melody, tempo=tempo)) == melody
     assert from_pretty_midi(to_pretty_midi(melody, tempo=tempo), polyphony="onset") == melody
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(NON_EMPTY, TEMPOS)
 def test_what_pretty_midi_writes_is_read_as_the_same_melody(tmp_path_factory, melody, tempo):
     path = tmp_path_factory.mktemp("midi") / "melody.mid"
@@ -63,7 +63,7 @@ def test_what_pretty_midi_writes_is_read_as_the_same_melody(tmp_path_factory, me
     assert (found.tempo, found.program) == (pytest.approx(tempo, rel=1e-4), 9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(NON_EMPTY, TEMPOS)
 def test_a_note_sequence_and_back_is_the_same_melody(melody, tempo):
     sequence = to_note_sequence(melody, tempo=tempo)
@@ -71,7 +71,7 @@ def test_a_note_sequence_and_back_is_the_same_melody(melody, tempo):
     assert sequence.total_time == pytest.approx(64 * 60 / tempo)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(NON_EMPTY, TEMPOS)
 def test_note_seq_finds_the_same_melody_in_our_sequence(melody, tempo):
     import note_seq
@@ -172,7 +172,7 @@ def test_a_quantised_note_sequence_is_taken_as_it_is_if_its_steps_are_sixteenths
         from_note_sequence(sequences_lib.quantize_note_sequence_absolute(sequence, 100))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(PIANO)
 def test_magenta_events_and_back_are_the_same_events(melody):
     classes = to_magenta_events(melody.events)
@@ -181,7 +181,7 @@ def test_magenta_events_and_back_are_the_same_events(melody):
     assert from_magenta_events(classes).tolist() == melody.events.tolist()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(PIANO)
 def test_magenta_events_are_what_note_seq_encodes(melody):
     """note-seq keeps no note-off before the first note; neither do we."""
@@ -200,7 +200,7 @@ def test_magenta_events_are_what_note_seq_encodes(melody):
     assert [note.end_time * 8 for note in notes] == ends.tolist()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 89), min_size=STEPS, max_size=STEPS))
 def test_any_classes_mean_the_notes_that_note_seq_hears(classes):
     import note_seq

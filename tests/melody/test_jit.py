@@ -99,9 +99,10 @@ def total_doubled(values):
 
 @pytest.fixture
 def spent(monkeypatch):
-    """No time is spent yet, and loops of this file are not compiled."""
+    """No time is spent yet, and loops of this file are not compiled, by an earlier run neither."""
     seconds = [0.0]
     monkeypatch.setattr(module, "_spent", seconds)
+    monkeypatch.setattr(module, "_cache_folder", lambda: None)
     for loops in (doubled, total_doubled):
         vars(loops).pop("compiled", None)
     return seconds

@@ -59,13 +59,13 @@ def highest_onsets_by_loop(notes, steps):
     return [events[step] for step in range(steps)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(POLYPHONIC)
 def test_skyline_is_the_highest_sounding_note_at_every_step(notes):
     assert skyline(*as_arrays(notes), STEPS).tolist() == skyline_by_loop(notes, STEPS)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(POLYPHONIC)
 def test_highest_onsets_are_cut_by_the_next_onset(notes):
     assert highest_onsets(*as_arrays(notes), STEPS).tolist() == highest_onsets_by_loop(
@@ -73,7 +73,7 @@ def test_highest_onsets_are_cut_by_the_next_onset(notes):
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(POLYPHONIC, st.randoms())
 def test_the_order_of_the_notes_does_not_matter_to_the_skyline(notes, random):
     shuffled = random.sample(notes, len(notes))
@@ -82,7 +82,7 @@ def test_the_order_of_the_notes_does_not_matter_to_the_skyline(notes, random):
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(POLYPHONIC)
 def test_both_rules_give_canonical_events(notes):
     for reduce in POLYPHONY.values():
@@ -91,7 +91,7 @@ def test_both_rules_give_canonical_events(notes):
         assert canonical_events(events).tolist() == events.tolist()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5), st.integers(0, 127)), max_size=12))
 def test_one_voice_is_the_same_under_both_rules(runs):
     notes, now = [], 0

@@ -972,7 +972,7 @@ def melodies_by_loop(division, signatures, notes):
     return found
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(files())
 def test_a_file_gives_what_a_slow_and_plain_reading_gives(tmp_path_factory, file):
     path = tmp_path_factory.getbasetemp() / "random.mid"

@@ -143,7 +143,7 @@ PART = st.text(st.sampled_from("ab.-! \x01~é\udce9"), min_size=1, max_size=3)
 NAMES = st.lists(st.lists(PART, min_size=1, max_size=4).map("/".join), min_size=1, unique=True)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(NAMES)
 def test_path_order_compares_folder_by_folder(names):
     expected = sorted(names, key=lambda name: name.split("/"))

@@ -123,7 +123,7 @@ def test_hashing_leaves_the_melodies_as_they_are():
 SHORT = st.lists(st.sampled_from([0, 1, 63, 64, 127, HOLD, REST]), max_size=3)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(SHORT, min_size=2, max_size=20))
 def test_transposed_hashes_are_equal_for_transpositions_and_for_nothing_else(starts):
     """Melodies are transpositions of each other if their notes lie alike above the lowest."""
@@ -149,7 +149,7 @@ SOME = st.sampled_from([0, 1, 2, 2**16 - 1, 2**16, 2**17, 2**63, 2**64 - 1])
 BATCHES = st.lists(st.lists(st.tuples(SOME, SOME), max_size=20), max_size=8)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(BATCHES)
 def test_a_set_of_hashes_is_a_set(batches):
     found, reference = HashSet(), set()

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melodyconstraints.datasets.melodies import parquet_parts
@@ -63,7 +63,6 @@ def test_no_melodies_are_one_empty_part(kept):
     assert plan(*kept) == [[]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("01", max_size=12), max_size=6))
 def test_every_melody_is_in_one_place(kept):
     planned = plan(*kept)

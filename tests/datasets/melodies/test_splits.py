@@ -65,7 +65,7 @@ def hashed(line):
     return hashes.tolist(), varied.tolist()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(LINES)
 def test_hashes_are_equal_where_16_intervals_are(line):
     sequences = [sequence for sequence, _ in sequences_of(line)]
@@ -75,7 +75,7 @@ def test_hashes_are_equal_where_16_intervals_are(line):
     assert len(pairs) == len(set(hashes)) == len(set(sequences))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(LINES)
 def test_a_sequence_of_six_pitches_and_five_intervals_is_varied(line):
     _, varied = hashed(line)
@@ -86,7 +86,7 @@ def test_a_sequence_of_six_pitches_and_five_intervals_is_varied(line):
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(LINES, st.integers(0, 40))
 def test_a_sequence_has_the_same_hash_wherever_it_stands(line, before):
     hashes, varied = hashed(line)
@@ -164,7 +164,7 @@ def covered_by_loop(events, causes):
     return pitches
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(VOICES, st.data())
 def test_covered_pitches_are_those_of_the_kept_windows(events, data):
     windows = len(events) // BAR - 15
@@ -244,7 +244,7 @@ HASHES = st.builds(
 BATCHES = st.lists(st.lists(st.tuples(HASHES, st.integers(0, 19)), max_size=12), max_size=4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(batches=BATCHES)
 def test_tunes_hang_together_by_shared_sequences(tmp_path_factory, batches):
     pairs = [pair for batch in batches for pair in batch]
@@ -363,7 +363,7 @@ def test_tunes_of_many_files_fall_to_test_as_often_as_others(rng, files):
     assert test == pytest.approx(0.05, abs=tolerance(20_000))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 4)), min_size=1, max_size=20),
     st.randoms(),

@@ -139,7 +139,7 @@ VOICES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(VOICES)
 def test_a_window_sounds_as_its_stretch_of_the_voice_does(events):
     sounding = heard(events)
@@ -196,7 +196,7 @@ SETTINGS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(VOICES, SETTINGS)
 def test_the_filters_judge_every_window_by_what_is_heard_in_it(events, chosen):
     causes, notes = drop_causes(events, chosen)
@@ -208,7 +208,7 @@ def test_the_filters_judge_every_window_by_what_is_heard_in_it(events, chosen):
     assert len(causes) == len(notes) == len(events) // BAR - 15
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(VOICES, SETTINGS)
 def test_a_window_is_judged_as_if_it_stood_alone(events, chosen):
     cut = all_windows(events)

@@ -60,7 +60,7 @@ def notes_of(track) -> list[tuple[int, int, int]]:
     return notes
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(NON_EMPTY)
 def test_a_melody_that_is_written_and_read_is_the_same_melody(tmp_path_factory, melody):
     path = tmp_path_factory.mktemp("midi") / "melody.mid"
@@ -72,7 +72,7 @@ def test_a_melody_that_is_written_and_read_is_the_same_melody(tmp_path_factory, 
     assert read_melody(path, polyphony="onset").melody == melody
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(MELODIES)
 def test_mido_reads_every_note_back_with_both_tracks_on_the_last_bar_line(
     tmp_path_factory, melody
@@ -119,7 +119,7 @@ def test_without_a_key_no_key_signature_is_written():
     assert types == ["set_tempo", "time_signature", "end_of_track"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(NON_EMPTY, st.sampled_from([40.0, 96.0, 120.0, 173.0]))
 def test_pretty_midi_reads_the_same_notes_in_seconds(tmp_path_factory, melody, tempo):
     import pretty_midi
