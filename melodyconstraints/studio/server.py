@@ -6,7 +6,7 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Timer
+from threading import Thread, Timer
 
 import uvicorn
 
@@ -61,17 +61,36 @@ def serve(settings: Settings, *, open_page: bool, announce: Callable[[str], obje
     engine = Engine()
     app = create_app(settings, engine)
     page = settings.address + (f"/?{TOKEN}={settings.token}" if settings.token else "/")
-    announce(page)
-    timers = [Timer(_LOADING_DELAY_SECONDS, engine.start)]
-    if open_page:
-        timers.append(Timer(0.2, webbrowser.open, [page]))
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
+
+    def ready() -> None:
+        announce(page)
+        loading = Timer(_LOADING_DELAY_SECONDS, engine.start)
+        loading.daemon = True
+        loading.start()
+        if open_page:
+            Thread(target=webbrowser.open, args=[page], daemon=True).start()
+
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, timeout_graceful_shutdown=1
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, ready).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers.
+
+    Args:
+        ready: called then.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._ready()
 
 
 def _listen(settings: Settings) -> socket.socket:

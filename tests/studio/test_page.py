@@ -7,6 +7,7 @@ import socket
 import threading
 import wave
 import zipfile
+from dataclasses import replace
 
 import mido
 import numpy as np
@@ -15,11 +16,18 @@ import uvicorn
 
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.performance import Performance
+from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import melody_of
+from melodyconstraints.studio.training import train
+from melodyconstraints.workflows.bank import load_bank
 
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="no axe-core: pip install '.[dev]'"
+)
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no Playwright: pip install '.[dev]'"
 )
@@ -73,10 +81,33 @@ def page(address, browser):
     assert errors == []
 
 
-def answer(page, path, press):
-    """What the server answered to a key."""
-    with page.expect_response(lambda response: response.url.endswith(path)) as found:
-        page.keyboard.press(press)
+@pytest.fixture
+def short_trainings(address, monkeypatch, tiny_recipe):
+    """Trainings run in the server's thread, with a tiny bank, and as long as nobody stops them."""
+
+    def train_here(job, model_folder, asked, folder, settings):
+        recipe = replace(tiny_recipe, rounds=1000)
+        model = load_model(model_folder)
+        return train(model, asked, folder, settings, job.report, job.stop.is_set, recipe=recipe)
+
+    monkeypatch.setattr(app_module, "train_in_process", train_here)
+    monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
+
+
+DROP = """([name, data]) => {
+  const files = new DataTransfer();
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  files.items.add(new File([bytes], name, { type: "audio/midi" }));
+  document.body.dispatchEvent(
+    new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+"""What a browser does when a file is dropped on the page."""
+
+
+def answer(page, path, do):
+    """What the server answered to a key, or to what is done."""
+    with page.expect_response(lambda one: one.url.endswith(path), timeout=3 * SECONDS) as found:
+        do() if callable(do) else page.keyboard.press(do)
     return found.value.json()
 
 
@@ -172,3 +203,47 @@ def test_a_file_that_is_chosen_is_shown_and_blended_on_a_phone(page, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
+
+
+def test_a_file_that_is_dropped_is_transformed_and_compared(page, tmp_path):
+    tune = [[step, 4, 60 + (step // 4) % 5] for step in range(0, 256, 4)]
+    write_melody(melody_of(tune), tmp_path / "tune.mid")
+    data = base64.b64encode((tmp_path / "tune.mid").read_bytes()).decode()
+    page.evaluate(DROP, ["tune.mid", data])
+    expect(page.locator("#title")).to_have_text("tune")
+    expect(page.locator(".roll .note")).to_have_count(len(tune))
+    page.click("#tab-wishes")
+    page.click("[data-tonic='0']")
+    page.click("#tab-mine")
+    page.click("#transform")
+    expect(page.locator("#title")).to_have_text("Transformed tune", timeout=3 * SECONDS)
+    expect(page.locator("#transform-text")).to_contain_text("of your notes are where they were")
+    expect(page.locator(".roll .before")).not_to_have_count(0)
+    page.uncheck("#overlay")
+    expect(page.locator(".roll .before")).to_have_count(0)
+    expect(page.locator("#facts")).to_contain_text("0 outside the scale")
+
+
+@pytest.mark.usefixtures("short_trainings")
+def test_a_training_shows_its_curve_and_keeps_its_best_when_it_is_stopped(page):
+    answer(page, "/generate", lambda: page.select_option("#scale", ""))  # any notes
+    page.select_option("#add-rule", "not:on-beat:80%")  # 81% satisfy it untrained
+    page.click("#train")
+    expect(page.locator("#curve .curve-all")).to_have_count(1, timeout=3 * SECONDS)
+    expect(page.locator("#train-text")).to_contain_text("satisfy every rule")
+    drawn = answer(page, "/generate", lambda: page.click("#train-cancel"))
+    assert "an actor trained for this, cut short" in drawn["how"]
+    expect(page.locator("#train")).to_be_enabled()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1440), ("light", 390)])
+def test_axe_finds_nothing_serious(page, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    found = []
+    for press in (None, "e", "Escape", "?"):
+        if press:
+            page.keyboard.press(press)
+        violations = axe.Axe().run(page).response["violations"]
+        found += [one for one in violations if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []

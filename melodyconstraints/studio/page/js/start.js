@@ -1,0 +1,3 @@
+// The page is painted first; what it does comes after that.
+
+requestAnimationFrame(() => setTimeout(() => import("./main.js")));
