@@ -3,13 +3,18 @@
 ::
 
     python benchmarks/studio.py --times 7
+    python benchmarks/studio.py --paint --times 10
 
-Each request goes through the whole application but for the network. The training is of a rule
-that none of the requests has; it is cut short at the end.
+``--paint`` starts a studio and a headless Chromium anew each time, and tells when the page is
+first painted. Else each request goes through the whole application but for the network. The
+training is of a rule that none of the requests has; it is cut short at the end.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -41,10 +46,41 @@ def seconds_of_requests(client: TestClient, times: int) -> list[list[float]]:
     return seconds
 
 
+def seconds_to_paint() -> float:
+    """From asking for the page of a studio that has just started to its first contents."""
+    from playwright.sync_api import sync_playwright
+
+    mc = Path(sys.executable).with_name("mc")
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        command = [mc, "studio", "--port", "0", "--no-browser", "--folder", folder]
+        studio = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        try:
+            told = studio.stderr.readline() if studio.stderr else ""
+            address = next(word for word in told.split() if word.startswith("http"))
+            chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(address)
+            painted = page.wait_for_function(
+                "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+            )
+            return float(painted.json_value()) / 1000
+        finally:
+            studio.terminate()
+            studio.wait()
+
+
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--times", type=click.IntRange(1), default=7, show_default=True)
-def main(times: int) -> None:
+@click.option("--paint", is_flag=True, help="Tell when the page is first painted instead.")
+def main(times: int, paint: bool) -> None:
     """Ask, train, and ask again."""
+    if paint:
+        seconds = sorted(seconds_to_paint() for _ in range(times))
+        print(
+            f"first paint: median {median(seconds):.2f} s, {seconds[0]:.2f} to {seconds[-1]:.2f}"
+        )
+        return
     share_processors()
     with TemporaryDirectory() as folder:
         settings = Settings(Path(folder) / "studio", Path(folder) / "saved")

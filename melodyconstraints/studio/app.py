@@ -306,7 +306,7 @@ def _serve_page(app: FastAPI, files: Mapping[str, tuple[bytes, str]]) -> None:
     }
 
     @app.get("/{path:path}", include_in_schema=False)
-    def page(path: str, request: Request) -> Response:
+    async def page(path: str, request: Request) -> Response:
         name = f"/{path}"
         if name not in files:
             return JSONResponse({"error": "there is nothing here"}, HTTPStatus.NOT_FOUND)
