@@ -3,6 +3,7 @@
 python benchmarks/constraints.py methods        every method against best-of-n
 python benchmarks/constraints.py tradeoff STORE reward against distance and realism, and a picture
 python benchmarks/constraints.py presets        time to 90% of both rules, default against paper
+python benchmarks/constraints.py curves FOLDER  the paper's recipe to its end, beside the default
 python benchmarks/constraints.py users          five rules on which nothing was tuned
 python benchmarks/constraints.py knobs          the actor with knobs in all 84 modes
 python benchmarks/constraints.py transform STORE   what is kept of real melodies
@@ -10,6 +11,7 @@ python benchmarks/constraints.py transform STORE   what is kept of real melodies
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -223,6 +225,75 @@ class _Clock:
         self.seconds = time.perf_counter() - self.started
         if self.seconds > self.limit:
             raise KeyboardInterrupt
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), required=True)
+@click.option("--minutes", default=120.0, help="Of processor time, after which a training ends.")
+@click.option("-n", "count", default=1024)
+@click.option("--picture", type=click.Path(path_type=Path), help="Of all curves in FOLDER.")
+def curves(folder: Path, preset: str, minutes: float, count: int, picture: Path | None) -> None:
+    """Train the bundled model's actor for both rules, and write what each round saw.
+
+    FOLDER/PRESET.jsonl has a line a round. ``paper`` has no schedule, so its rounds may be as many
+    as one waits for; Ctrl-C ends them too. The actor is left at FOLDER/PRESET.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = PRESETS[preset]
+    if preset == "paper":
+        settings = replace(settings, rounds=1_000_000)
+    began = time.process_time()
+    with (folder / f"{preset}.jsonl").open("w", encoding="utf-8") as file:
+
+        def written(record: RoundRecord) -> None:
+            spent = time.process_time() - began
+            line = {"round": record.round + 1, "seconds": round(spent, 1)}
+            line |= {"rewards": record.rewards, "both": record.all_satisfied}
+            print(json.dumps(line), file=file, flush=True)
+            if spent > 60 * minutes:
+                raise KeyboardInterrupt
+
+        actor = train_actor(
+            load_model("bundled"),
+            BOTH,
+            preset=preset,
+            settings=settings,
+            seed=1,
+            callback=written,
+        )
+    seconds = time.process_time() - began
+    actor.save(folder / preset)
+    if picture:
+        draw_curves(folder, picture)
+    measured = evaluate_actor(actor, count, seed=EVALUATION_SEED)
+    click.echo(f"{preset}: {len(actor.records)} rounds, {seconds:.0f} s of processor time")
+    for name, share in measured.actor.items():
+        click.echo(f"{name}: satisfied {share.satisfied:.1%}, mean reward {share.mean:.4f}")
+    click.echo(f"both {measured.all_satisfied:.1%}, z_MSE {measured.moved.z_mse:.1f}")
+    click.echo(f"diversity over the prior's {measured.diversity_ratio:.2f}")
+
+
+def draw_curves(folder: Path, picture: Path) -> None:
+    """Mean reward of each rule and the share that satisfies both, over processor time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3, sharex=True)
+    for path in sorted(folder.glob("*.jsonl")):
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        means = np.array([[*line["rewards"], line["both"]] for line in lines])
+        width = max(1, len(lines) // 100)
+        seconds = np.array([line["seconds"] for line in lines])[width - 1 :]
+        for axes, values in zip(panels, means.T, strict=True):
+            smooth = np.convolve(values, np.ones(width) / width, "valid")
+            axes.plot(seconds, smooth, lw=1.3, label=f"preset {path.stem}")
+    titles = [f"mean reward, {rule}" for rule in BOTH] + ["share that satisfies both"]
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set(title=title, xlabel="seconds of processor time", xscale="log", ylim=(0, 1.02))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False)
+    figure.savefig(picture, dpi=110)
 
 
 USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes")

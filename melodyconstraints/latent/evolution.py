@@ -108,6 +108,7 @@ class EvolutionSearch:
         blocks: Sequence[slice],
         *,
         wanted: int | None = None,
+        members: int | None = None,
         preference: Callable[[Samples], Tensor] | None = None,
         generator: torch.Generator,
         callback: Callable[[int, int], None] | None = None,
@@ -118,8 +119,9 @@ class EvolutionSearch:
             decode: ``(B, Z)`` to ``B`` samples, which can be indexed by numbers.
             reward: samples to ``(B, R)``.
             blocks: dimensions that are changed together; together all of them.
-            wanted: from 1 to N; N if not given. A few members more than are wanted save the search
-                from its hardest ones.
+            wanted: from 1 to the members; all if not given. A few members more than are wanted
+                save the search from its hardest ones.
+            members: from 1 to N, the best of the N, which are evolved; N if not given.
             preference: samples to ``(B,)`` numbers up to 1, which is preferred. Counts among
                 satisfied samples only; for it half as many are drawn as before at most, and from
                 four to twenty for each that is wanted.
@@ -129,13 +131,15 @@ class EvolutionSearch:
             The ``wanted`` best, in the order of their members: preferred ones that are satisfied,
             then other satisfied ones, then the nearest to it.
         """
-        wanted = len(z) if wanted is None else wanted
+        members = len(z) if members is None else members
+        wanted = members if wanted is None else wanted
         draw = _Draw(decode, reward, preference)
         found = draw(z.clone())
         offspring, in_vain = _Offspring(z, blocks, generator), 0
         forecast = _Forecast(z.shape[1])
         forecast.learn(found.points, self._scores(found.rewards))
-        tried = torch.zeros(len(z), dtype=torch.int64)
+        found = self._best(found, members)
+        tried = torch.zeros(members, dtype=torch.int64)
         most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
         while True:
             satisfied = self._satisfied(found.rewards)

@@ -35,7 +35,7 @@ from melodyconstraints.workflows.transform import transform
 
 def generated(models: Models, asked: GenerateRequest, settings: Settings) -> Answer:
     """Answer of ``POST /generate``."""
-    source = find_source(models, asked.rules, settings, asked.form)
+    source = find_source(models, asked.rules, asked.n, settings, asked.form)
     count, sampling = source.pool(asked.n), _sampling(asked)
     if source.actor is None:
         melodies = prior.generate(source.model, count, **sampling)
@@ -46,7 +46,7 @@ def generated(models: Models, asked: GenerateRequest, settings: Settings) -> Ans
 
 def rerolled(models: Models, asked: RerollRequest, settings: Settings) -> Answer:
     """Answer of ``POST /reroll``."""
-    source = find_source(models, asked.rules, settings, asked.form)
+    source = find_source(models, asked.rules, asked.n, settings, asked.form)
     melodies = reroll(
         source.drawer,
         melody_of(asked.melody),

@@ -24,7 +24,7 @@ from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.conditional import ConditionalActor
-from melodyconstraints.workflows.knobs import Knobs, scale_rules
+from melodyconstraints.workflows.knobs import Knobs, is_turned_alone, scale_rules
 from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
 
 POOL = 8
@@ -32,7 +32,10 @@ POOL = 8
 DRAWS = 100
 """The same of a search, at most: some seconds for all that a page shows."""
 FIRST_BATCH = 32
-"""Melodies that a search draws at first: a scale's tonic is found after a few."""
+"""Melodies that a search changes at first."""
+START, LEAST_START = 5, 16
+"""Melodies drawn before that for each that is wanted, and at least: every third has its scale's
+tonic where it should be."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,12 @@ class Source:
 
 
 def find_source(
-    models: Models, wishes: Sequence[Wish], settings: Settings, form: str | None = None
+    models: Models, wishes: Sequence[Wish], n: int, settings: Settings, form: str | None = None
 ) -> Source:
     """The best source for some wishes: see this module.
 
     Args:
+        n: melodies that will be wanted.
         form: which bars repeat which; an actor that was trained in it is looked for.
 
     Raises:
@@ -121,7 +125,8 @@ def find_source(
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):
-        actor = replace(actor, callback=lambda _, count: drawn.append(count))
+        start = 0 if all(map(is_turned_alone, rules)) else max(LEAST_START, START * n)
+        actor = replace(actor, callback=lambda _, count: drawn.append(count), start=start)
     return Source(actor.model, actor, rules, weights, True, "no training", drawn)
 
 

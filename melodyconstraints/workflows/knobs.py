@@ -138,6 +138,11 @@ def is_knob(spec: str) -> bool:
     return spec.partition(":")[0] in KNOBS
 
 
+def is_turned_alone(rule: Rule) -> bool:
+    """Whether knobs satisfy a rule without a search: notes of a scale, or a value by a range."""
+    return is_knob(rule.spec) or bool(rule.tonic is None and _scale_of(rule))
+
+
 def _asked(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")

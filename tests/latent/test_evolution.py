@@ -97,6 +97,16 @@ def test_it_ends_where_as_many_are_satisfied_as_are_wanted():
     assert torch.equal(found.points, z[[1, 3]])
 
 
+def test_the_best_of_the_points_are_evolved_and_the_others_left_out():
+    z, graded = points(30), lambda z: torch.sigmoid(z[:, :1])  # never satisfied
+    found = evolve(EvolutionSearch(draws=10), graded, z, members=3)
+    assert torch.equal(found.points, z[z[:, 0].topk(3).indices.sort().values])
+    assert found.drawn == 30  # of which it may draw ten for each that is wanted
+    further = evolve(EvolutionSearch(draws=100), graded, z, members=3)
+    assert (further.points[:, 0] >= found.points[:, 0]).all()
+    assert further.rewards.sum() > found.rewards.sum()
+
+
 def test_a_reward_of_weight_0_is_measured_and_asks_nothing():
     search = EvolutionSearch(weights=(0.0, 1.0))
     z = points(6)
