@@ -1,4 +1,4 @@
-"""Seconds that the studio takes for eight melodies, alone and beside one of its trainings.
+"""Seconds that the studio takes for melodies, alone and beside one of its trainings.
 
 ::
 
@@ -6,8 +6,9 @@
     python benchmarks/studio.py --paint --times 10
 
 ``--paint`` starts a studio and a headless Chromium anew each time, and tells when the page is
-first painted. Else each request goes through the whole application but for the network. The
-training is of a rule that none of the requests has; it is cut short at the end.
+first painted. Else each request goes through the whole application but for the network: for eight
+melodies of each of some wishes, and for one whose density is another one each time, as by a moved
+knob. The training is of a rule that none of the requests has; it is cut short at the end.
 """
 
 from __future__ import annotations
@@ -29,17 +30,22 @@ from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.places import Settings
 
 WISHES = ((), ("cmajor",), ("cmajor", "density:64"), ("scale:D-dorian",), ("contour:arch",))
+MELODIES = 8
+MOVED_KNOB = "cmajor, another density: one melody"
+FIRST_DENSITY = 60
 TRAINED = "density:100"
 START_SECONDS = 20.0
 """Until the training's process has loaded the model."""
 
 
 def seconds_of_requests(client: TestClient, times: int) -> list[list[float]]:
-    """Seconds of each request, of each of the wishes in turn."""
-    seconds: list[list[float]] = [[] for _ in WISHES]
+    """Seconds of each request: of one melody, then of each of the wishes, in turn."""
+    seconds: list[list[float]] = [[] for _ in (MOVED_KNOB, *WISHES)]
     for seed in range(times):
-        for specs, own in zip(WISHES, seconds, strict=True):
-            body = {"n": 8, "seed": seed, "rules": [{"spec": spec} for spec in specs]}
+        moved = "cmajor", f"density:{FIRST_DENSITY + seed}"
+        asked = (1, moved), *((MELODIES, specs) for specs in WISHES)
+        for (count, specs), own in zip(asked, seconds, strict=True):
+            body = {"n": count, "seed": seed, "rules": [{"spec": spec} for spec in specs]}
             begin = perf_counter()
             client.post("/generate", json=body).raise_for_status()
             own.append(perf_counter() - begin)
@@ -85,7 +91,7 @@ def main(times: int, paint: bool) -> None:
     with TemporaryDirectory() as folder:
         settings = Settings(Path(folder) / "studio", Path(folder) / "saved")
         client = TestClient(create_app(settings), base_url=settings.address)
-        client.post("/generate", json={"n": 8}).raise_for_status()  # loads the models
+        client.post("/generate", json={"n": MELODIES}).raise_for_status()  # loads the models
         alone = seconds_of_requests(client, times)
         job = client.post("/train", json={"rules": [{"spec": TRAINED}]}).json()["id"]
         sleep(START_SECONDS)
@@ -94,9 +100,10 @@ def main(times: int, paint: bool) -> None:
         client.post(f"/jobs/{job}/cancel")
         while client.get(f"/jobs/{job}").json()["state"] == "running":
             sleep(1)
+    names = MOVED_KNOB, *(", ".join(specs) or "no rule" for specs in WISHES)
     rows = [
-        (", ".join(specs) or "no rule", *(f"{median(own):.2f}, {max(own):.2f}" for own in both))
-        for specs, *both in zip(WISHES, alone, beside, strict=True)
+        (name, *(f"{median(own):.2f}, {max(own):.2f}" for own in both))
+        for name, *both in zip(names, alone, beside, strict=True)
     ]
     print_table(["rules", "alone: median, most (s)", f"beside a training ({state})"], rows)
 

@@ -110,7 +110,8 @@ class Sampling:
             probabilities = self._truncated(probabilities)
         cumulative = probabilities.cumsum(-1)
         threshold = noise[:, None] * cumulative[:, -1:]
-        return (cumulative <= threshold).sum(-1).clamp(max=logits.shape[-1] - 1)
+        drawn = torch.searchsorted(cumulative, threshold, right=True)[:, 0]
+        return drawn.clamp_(max=logits.shape[-1] - 1)
 
     def _truncated(self, probabilities: Tensor) -> Tensor:
         """Zeros in place of the categories that are not drawn; ties stand in category order."""

@@ -19,7 +19,7 @@ from melodyconstraints.melody.vae.staff.bars import (
     degree_columns,
     not_in_rhythm,
 )
-from melodyconstraints.melody.vae.staff.calibration import LAST, NEITHER, SO_FAR, Calibration
+from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration
 from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     TOKEN_HOLD,
@@ -42,15 +42,17 @@ class Heard:
     def __init__(self, given: Given) -> None:
         self._recalled = given.recalled.unbind(1)
         self.last = torch.full_like(given.degrees, ANY)
-        self.agreement = torch.full_like(given.degrees, SO_FAR)
+        self._ever_other = torch.zeros_like(self.last)
+        self._last_other = torch.zeros_like(self.last)
+        self.agreement = torch.full_like(self.last, SO_FAR)
 
     def hear(self, step: int, tokens: Tensor) -> None:
         """``(N,)`` tokens of a step."""
-        is_note, same = tokens < TOKEN_HOLD, tokens == self._recalled[step]
-        so_far = (self.agreement == SO_FAR) & same
-        last = torch.where(is_note, same, self.agreement != NEITHER)
+        is_note, other = tokens < TOKEN_HOLD, (tokens != self._recalled[step]).long()
+        self._ever_other |= other
+        self._last_other = torch.where(is_note, other, self._last_other)
         self.last = torch.where(is_note, tokens, self.last)
-        self.agreement = torch.where(so_far, SO_FAR, torch.where(last, LAST, NEITHER))
+        self.agreement = self._ever_other + self._last_other  # SO_FAR, LAST, NEITHER: 0, 1, 2
 
 
 class Drawing:
@@ -85,26 +87,28 @@ class Drawing:
         features, state = self._decoder.prepare(codes, given)
         copies, gates = len(given.degrees) // len(codes), 3 * state.shape[1]
         of_steps = F.linear(features, self._of_features, self._bias).repeat(copies, 1, 1)
+        never = not_in_rhythm(given.rhythms)
+        of_steps[..., gates : gates + TOKENS].masked_fill_(never, NEVER)
         state = state.repeat(copies, 1)
-        never = not_in_rhythm(given.rhythms).unbind(1)
-        recalls = given.recalled != ANY
-        recalled = given.recalled.clamp(min=0)
+        recalled, recalls = given.recalled.clamp(min=0)[..., None], given.recalled != ANY
         of_agreement = self._calibration.recalled_tokens[given.new.long()]
+        of_agreement = of_agreement[:, None] * recalls[..., None]
         columns = TOKENS + degree_columns(given.degrees)
         signature = given.of_signature * self._notes - ANY
         token = torch.full((len(state),), TOKEN_START, device=codes.device)
         of_state = F.linear(state, self._of_state, self._state_bias)
         heard, drawn = Heard(given), []
-        for step, of_step in enumerate(of_steps.unbind(1)):
-            new = of_step[:, :gates] + self._before.index_select(0, token)
+        steps = (part.unbind(1) for part in (of_steps, recalled, of_agreement))
+        for step, (of_step, of_recalled, terms) in enumerate(zip(*steps, strict=True)):
+            of_gates, of_scores = of_step.tensor_split([gates], 1)
+            new = of_gates + self._before.index_select(0, token)
             state = _advanced(new, of_state[:, :gates], state)
             of_state = F.linear(state, self._of_state, self._state_bias)
-            scores = of_state[:, gates:] + of_step[:, gates:]
+            scores = of_state[:, gates:] + of_scores
             logits = scores[:, :TOKENS] + scores.gather(-1, columns)
             logits += self._of_interval.index_select(0, signature + heard.last)
-            term = of_agreement.gather(-1, heard.agreement[:, None]) * recalls[:, step, None]
-            logits.scatter_add_(-1, recalled[:, step, None], term)
-            token = choose(step, logits.masked_fill_(never[step], NEVER))
+            logits.scatter_add_(-1, of_recalled, terms.gather(-1, heard.agreement[:, None]))
+            token = choose(step, logits)
             heard.hear(step, token)
             drawn.append(token)
         return torch.stack(drawn, 1)
@@ -116,9 +120,12 @@ def _advanced(new: Tensor, old: Tensor, state: Tensor) -> Tensor:
     Args:
         new, old: ``(N, 3 units)`` shares of the gates of the input and of the ``state``.
     """
-    units = state.shape[1]
-    reset, update = torch.sigmoid(new[:, : 2 * units] + old[:, : 2 * units]).chunk(2, -1)
-    candidate = torch.addcmul(new[:, 2 * units :], reset, old[:, 2 * units :])
+    split = [2 * state.shape[1]]
+    (new_gates, new_candidate), (old_gates, old_candidate) = (
+        shares.tensor_split(split, 1) for shares in (new, old)
+    )
+    reset, update = torch.sigmoid_(new_gates + old_gates).chunk(2, 1)
+    candidate = torch.addcmul(new_candidate, reset, old_candidate)
     return torch.lerp(candidate.tanh_(), state, update)
 
 

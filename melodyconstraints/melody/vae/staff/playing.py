@@ -53,7 +53,7 @@ class Player:
     ) -> None:
         self._bars, self._sampling = bars, sampling
         self._draw = Drawing(bars.decoder, calibration)
-        self._noise = None if noise is None else noise.reshape(len(noise), BARS, -1)
+        self._noise = None if noise is None else noise.unbind(1)
         self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
         self._whole = Whole(*self._copied(whole))
         self._played: list[Tensor] = []
@@ -86,7 +86,7 @@ class Player:
         likeliest = logits[: self._rows].argmax(-1)
         if self._noise is None:
             return likeliest
-        noise = self._noise[:, len(self._played), step]
+        noise = self._noise[len(self._played) * STEPS_PER_BAR + step]
         return torch.cat([likeliest, self._sampling(logits[self._rows :], noise)])
 
 
