@@ -34,8 +34,9 @@ DRAWS = 100
 FIRST_BATCH = 32
 """Melodies that a search changes at first."""
 START, LEAST_START = 5, 16
-"""Melodies drawn before that for each that is wanted, and at least: every third has its scale's
-tonic where it should be."""
+"""Melodies drawn before that for each that is wanted, where knobs alone do not satisfy the rules:
+every third has its scale's tonic where it should be. And at least: so many are decoded in the time
+of one, and it is seldom that none of them is typical."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def find_source(
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):
-        start = 0 if all(map(is_turned_alone, rules)) else max(LEAST_START, START * n)
+        start = 0 if all(map(is_turned_alone, rules)) else START * n
+        start = max(LEAST_START, start)
         actor = replace(actor, callback=lambda _, count: drawn.append(count), start=start)
     return Source(actor.model, actor, rules, weights, True, "no training", drawn)
 

@@ -19,16 +19,19 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.performance import Performance
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rule
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
 from melodyconstraints.studio.app import create_app
-from melodyconstraints.studio.engine import Engine
+from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
-from melodyconstraints.studio.sources import actor_folder
+from melodyconstraints.studio.sources import actor_folder, find_source
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.knobs import Knobs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")
 TUNE = [[0, 4, 60], [4, 4, 61], [8, 8, 64], [16, 4, 66], [32, 16, 67]]
@@ -60,6 +63,21 @@ def test_other_rules_are_searched_for_and_one_of_weight_0_is_measured(post, wish
     assert all(one["satisfied"] for one in found["melodies"])
     assert all(one["rewards"][0] == 1 > one["rewards"][1] for one in found["melodies"])
     assert (found["drawn"] > 2, found["how"]) == (True, "no training")
+
+
+@pytest.mark.parametrize(
+    ("specs", "n", "start"),
+    [
+        (["scale:D-dorian"], 8, 40),  # its tonic is searched for
+        (["scale:D-dorian"], 1, 16),
+        (["cmajor", "density:64"], 8, 16),  # knobs satisfy both
+    ],
+)
+def test_a_search_draws_more_at_first_than_it_evolves(settings, wishes, specs, n, start):
+    model = StaffGenerator(StaffConfig(layers=1, flow_layers=2))
+    asked = [Wish(**wish) for wish in wishes(*specs)]
+    source = find_source(Models(model, Knobs(model)), asked, n, settings)
+    assert source.actor.start == start
 
 
 def test_kept_bars_are_equal_and_the_others_are_new(post):

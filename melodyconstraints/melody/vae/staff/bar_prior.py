@@ -164,7 +164,7 @@ class BarPrior(nn.Module):
         x = torch.cat([self.start.expand(len(heard), 1, -1), given], 1)
         x = x + self.number + self._of_whole(whole)[:, None]
         for number, block in enumerate(self.blocks):
-            x = block(x) if kept is None else block(x, kept=tuple(kept[number]))
+            x = block(x, kept=None if kept is None else tuple(kept[number]))
         x = self.norm(x)
         near = [F.pad(heard[:, :-back], (0, 0, back, 0)) for back in _NEAR]
         played = torch.cat([F.pad(x[:, 1:], (0, 0, 0, 1)), self.bar(heard)], -1)

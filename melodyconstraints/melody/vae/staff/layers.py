@@ -36,19 +36,18 @@ class Block(nn.Module):
         self,
         x: Tensor,
         before: list[Tensor] | None = None,
-        kept: Sequence[Tensor | float] = (1.0, 1.0),
+        kept: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """``(B, N, U)`` to ``(B, N, U)``.
 
         Args:
             before: keys and values of the places before, which it is given those of ``x`` as well.
-            kept: factors on what the heads and the linear layers add, see :meth:`BarPrior.kept`.
+            kept: factors on what the heads and the linear layers add, see :meth:`BarPrior.kept`;
+                1 if None.
         """
         batch, count, units = x.shape
-        parts = self.to_heads(self.first_norm(x)).chunk(3, -1)
-        query, key, value = (
-            part.reshape(batch, count, self.heads, -1).transpose(1, 2) for part in parts
-        )
+        parts = self.to_heads(self.first_norm(x)).reshape(batch, count, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
         if before is not None:
             if before:
                 key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
@@ -58,8 +57,9 @@ class Block(nn.Module):
         scores = scores + self.by_distance[:, back.clamp(min=0)]
         weights = scores.masked_fill(back < 0, NEVER).softmax(-1)
         heard = self.from_heads((weights @ value).transpose(1, 2).reshape(batch, count, units))
-        x = x + kept[0] * heard
-        return x + kept[1] * self.fall(F.gelu(self.rise(self.second_norm(x))))
+        x = x + (heard if kept is None else kept[0] * heard)
+        added = self.fall(F.gelu(self.rise(self.second_norm(x))))
+        return x + (added if kept is None else kept[1] * added)
 
 
 class Pointer(nn.Module):
