@@ -112,7 +112,13 @@ class Artifact(Generic[Config]):
                     f"tensor {name} has shape {found.get(name)}, "
                     f"its configuration says {wanted.get(name)}"
                 )
-        state = {name: t.to(own[name].dtype, copy=True) for name, t in self.tensors().items()}
+        tensors = self.tensors()
+        for name, tensor in tensors.items():
+            if not torch.can_cast(tensor.dtype, own[name].dtype) or (
+                tensor.is_floating_point() != own[name].is_floating_point()
+            ):
+                raise self.misfit(f"tensor {name} is of {str(tensor.dtype)[6:]}")
+        state = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}
         module.load_state_dict(state, assign=True)
         return module.eval()
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
 
 from melodyconstraints import __version__
 from melodyconstraints.errors import MelodyConstraintsError
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.studio import schemas
 from melodyconstraints.studio.code import check_code
 from melodyconstraints.studio.engine import Engine
@@ -27,7 +28,7 @@ from melodyconstraints.studio.schemas import Answer
 from melodyconstraints.studio.security import Guard
 from melodyconstraints.studio.training import train_in_process
 from melodyconstraints.studio.uploads import read_upload
-from melodyconstraints.studio.wishes import catalogue, find_wish, specs_of
+from melodyconstraints.studio.wishes import catalogue, check_wishes, find_wish, specs_of
 
 PAGE = Path(__file__).parent / "page"
 _SUMMARY = "Melodies that obey your rules, for programs on this machine."
@@ -49,6 +50,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_exception_handler(MelodyConstraintsError, _toolkit_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(HTTPException, _no_such_request)
     app.add_exception_handler(OSError, _no_room)
     engine = engine or Engine()
     jobs = Jobs(settings.folder / "jobs")
@@ -178,8 +180,8 @@ def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     @router.post("/transform", status_code=HTTPStatus.ACCEPTED)
     def transform(asked: schemas.TransformRequest) -> Answer:
         """Start to change a melody as little as rules need; the job's result has the melodies."""
-        for wish in asked.rules:
-            find_wish(wish.spec, settings)
+        check_wishes(asked.rules, settings)
+        schemas.melody_of(asked.melody)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.generate import transformed
@@ -194,8 +196,10 @@ def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     @router.post("/train", status_code=HTTPStatus.ACCEPTED)
     def train(asked: schemas.TrainRequest) -> Answer:
         """Start to train an actor for rules; it is used from then on wherever they are asked."""
-        for wish in asked.rules:
-            find_wish(wish.spec, settings)
+        from melodyconstraints.melody.form import AUTO, form_of
+
+        check_wishes(asked.rules, settings)
+        form_of(asked.form or AUTO)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.sources import actor_folder
@@ -330,9 +334,15 @@ def _no_room(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": printable(text)}, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
+def _no_such_request(_: Request, error: Exception) -> JSONResponse:
+    """No JSON that can be read, or a method that there is not."""
+    refused = cast(HTTPException, error)
+    return JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
+
+
 def _wrong_request(_: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with a request, in one line; its values are not repeated."""
     first = cast(RequestValidationError, error).errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    text = f"{where}: {first['msg']}" if where else str(first["msg"])
+    text = f"{shortened(where)}: {first['msg']}" if where else str(first["msg"])
     return JSONResponse({"error": printable(text)}, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -59,6 +59,18 @@ def find_wishes(wishes: Sequence[Wish], settings: Settings) -> list[Rule]:
     return [find_wish(spec, settings) for spec in specs]
 
 
+def check_wishes(wishes: Sequence[Wish], settings: Settings) -> None:
+    """Refuse wishes that no job can be begun for.
+
+    Raises:
+        UsageError: see :func:`find_wishes`; or every weight is 0.
+        RuleNotFoundError: there is no such rule.
+    """
+    find_wishes(wishes, settings)
+    if not any(wish.weight for wish in wishes):
+        raise UsageError("every rule has weight 0, so that nothing is asked for")
+
+
 def find_wish(spec: str, settings: Settings) -> Rule:
     """The rule of one specification; see this module."""
     plain = spec

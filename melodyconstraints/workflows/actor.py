@@ -41,7 +41,7 @@ from melodyconstraints.rules.registry import distinct
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.schema import Weight
-from melodyconstraints.storage.text import printable
+from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
@@ -418,7 +418,7 @@ def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
     if errors:  # the files that are given lack it as well
         raise next(iter(errors.values()))
     why = (
-        f"rewards of {name} are missing: {own}; where its file has moved, give it with "
+        f"rewards of {shortened(name)} are missing: {own}; where its file has moved, give it with "
         "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
     )
     return MissingRule(name, len, spec=spec, why=why)

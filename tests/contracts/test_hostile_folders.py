@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from melodyconstraints.errors import ArtifactError
@@ -221,6 +222,15 @@ def test_weights_that_are_not_finite_are_refused(tiny_model, tmp_path, value):
         tiny_model.sigma_bar[0] = value  # 1e30 is infinite in half precision
     save_model(tiny_model, tmp_path / "lie")
     assert "tensor sigma_bar has values that are not finite" in refuse("model", tmp_path / "lie")
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64, torch.bool])
+def test_weights_of_another_kind_of_number_are_refused(tiny_model, tmp_path, dtype):
+    save_model(tiny_model, tmp_path / "model")
+    tensors = safetensors.torch.load_file(tmp_path / "model" / WEIGHTS)
+    tensors["sigma_bar"] = tensors["sigma_bar"].to(dtype)
+    lie = forge(tmp_path / "model", tmp_path / "lie", WEIGHTS, safetensors.torch.save(tensors))
+    assert f"tensor sigma_bar is of {str(dtype)[6:]}" in refuse("model", lie)
 
 
 def test_a_rule_file_runs_by_consent_alone_and_its_name_is_the_specifications(folders, tmp_path):

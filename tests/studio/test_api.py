@@ -328,6 +328,39 @@ def test_a_wrong_request_is_answered_in_one_line(post, body, text):
     assert text in post("/generate", body, 422)["error"]
 
 
+@pytest.mark.parametrize("path", ["/transform", "/train"])
+@pytest.mark.parametrize(
+    ("rules", "text"),
+    [
+        ([{"spec": "cmajor"}] * 2, "each rule may be given once"),
+        ([{"spec": "cmajor", "weight": 0}], "every rule has weight 0"),
+        ([{"spec": "fmajor!"}], "there is no rule"),
+    ],
+)
+def test_no_job_is_begun_for_wrong_rules(post, client, path, rules, text):
+    body = {"rules": rules} | ({"melody": TUNE} if path == "/transform" else {})
+    assert text in post(path, body, 422)["error"]
+    assert client.get("/jobs").json()["jobs"] == []
+
+
+def test_no_job_is_begun_for_a_wrong_melody_or_form(post, client, wishes):
+    beyond = {"melody": [[250, 20, 60]], "rules": wishes("cmajor")}
+    assert post("/transform", beyond, 422)["error"]
+    assert post("/train", {"rules": wishes("cmajor"), "form": "ABCABCABCABCABCABCA"}, 422)["error"]
+    assert client.get("/jobs").json()["jobs"] == []
+
+
+def test_every_error_is_one_line_of_json(client):
+    json_body = {"content-type": "application/json"}
+    deep = client.post("/generate", content=b"[" * 100_000, headers=json_body)
+    assert (deep.status_code, list(deep.json())) == (400, ["error"])
+    other = client.request("DELETE", "/rules")
+    assert (other.status_code, list(other.json())) == (405, ["error"])
+    assert other.headers["allow"] == "GET"
+    unknown = client.post("/generate", json={"k" * 100_000: 1})
+    assert (unknown.status_code, len(unknown.json()["error"]) < 200) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [

@@ -47,6 +47,7 @@ from melodyconstraints.datasets.melodies.parquet_parts import (
 from melodyconstraints.datasets.melodies.spool import LAYOUT, Spool, extract_to_bytes
 from melodyconstraints.datasets.melodies.store import (
     SUMMARY,
+    arrow_dataset,
     check_name,
     read_summary,
     write_summary,
@@ -247,7 +248,7 @@ def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSumma
 
     Raises:
         UsageError: the store was made of other inputs.
-        StoreError: its summary is damaged.
+        StoreError: it is damaged.
     """
     try:
         summary = read_summary(output)
@@ -259,6 +260,10 @@ def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSumma
             f"{output} holds a finished store of other files or settings; pass --overwrite to "
             "replace it, or choose another folder"
         )
+    try:
+        arrow_dataset(output)
+    except StoreError as error:
+        raise StoreError(f"{error}; pass --overwrite") from error
     try:
         return ExtractionSummary.from_dict(summary.get("counts"))
     except ValueError as error:

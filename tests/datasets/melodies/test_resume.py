@@ -276,6 +276,14 @@ def test_a_damaged_summary_is_one_line(music, tmp_path):
             extract(music, tmp_path / "store", resume=True)
 
 
+def test_a_finished_store_with_a_damaged_part_is_not_called_finished(music, tmp_path):
+    extract(music, tmp_path / "store")
+    part = next((tmp_path / "store").glob("part-*.parquet"))
+    part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    with pytest.raises(StoreError, match=r"is damaged, extract it again.*; pass --overwrite"):
+        extract(music, tmp_path / "store", resume=True)
+
+
 def test_unfinished_work_is_not_taken_up_unasked(music, tmp_path, contents, plain, reads):
     stop(music, tmp_path / "store", WRITING[1])
     with pytest.raises(UsageError, match="holds an unfinished extraction; pass --resume to go on"):
