@@ -7,8 +7,9 @@
 
 ``--paint`` starts a studio and a headless Chromium anew each time, and tells when the page is
 first painted. Else each request goes through the whole application but for the network: for eight
-melodies of each of some wishes, and for one whose density is another one each time, as by a moved
-knob. The training is of a rule that none of the requests has; it is cut short at the end.
+melodies of each of some wishes; for one whose density is another one each time, as by a moved
+knob; for eight in place of one of which a bar is kept. The training is of a rule that none of the
+requests has; it is cut short at the end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
+from typing import Any
 
 import click
 from starlette.testclient import TestClient
@@ -33,22 +35,39 @@ WISHES = ((), ("cmajor",), ("cmajor", "density:64"), ("scale:D-dorian",), ("cont
 MELODIES = 8
 MOVED_KNOB = "cmajor, another density: one melody"
 FIRST_DENSITY = 60
+RE_ROLLED = "scale:A-minor, re-rolled but for a bar"
 TRAINED = "density:100"
 START_SECONDS = 20.0
 """Until the training's process has loaded the model."""
 
 
-def seconds_of_requests(client: TestClient, times: int) -> list[list[float]]:
-    """Seconds of each request: of one melody, then of each of the wishes, in turn."""
-    seconds: list[list[float]] = [[] for _ in (MOVED_KNOB, *WISHES)]
+def requests(client: TestClient, seed: int) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What is asked for with a seed, by name: path and body."""
+
+    def body(count: int, *specs: str) -> dict[str, Any]:
+        return {"n": count, "seed": seed, "rules": [{"spec": spec} for spec in specs]}
+
+    minor = body(1, "scale:A-minor")
+    melody = client.post("/generate", json=minor).json()["melodies"][0]["notes"]
+    kept = {"n": MELODIES, "melody": melody, "keep_bars": [2], "strength": 0.6}
+    return {
+        MOVED_KNOB: ("/generate", body(1, "cmajor", f"density:{FIRST_DENSITY + seed}")),
+        RE_ROLLED: ("/reroll", minor | kept),
+        **{
+            ", ".join(specs) or "no rule": ("/generate", body(MELODIES, *specs))
+            for specs in WISHES
+        },
+    }
+
+
+def seconds_of_requests(client: TestClient, times: int) -> dict[str, list[float]]:
+    """Seconds of each request, in turn, by name."""
+    seconds: dict[str, list[float]] = {}
     for seed in range(times):
-        moved = "cmajor", f"density:{FIRST_DENSITY + seed}"
-        asked = (1, moved), *((MELODIES, specs) for specs in WISHES)
-        for (count, specs), own in zip(asked, seconds, strict=True):
-            body = {"n": count, "seed": seed, "rules": [{"spec": spec} for spec in specs]}
+        for name, (path, body) in requests(client, seed).items():
             begin = perf_counter()
-            client.post("/generate", json=body).raise_for_status()
-            own.append(perf_counter() - begin)
+            client.post(path, json=body).raise_for_status()
+            seconds.setdefault(name, []).append(perf_counter() - begin)
     return seconds
 
 
@@ -100,10 +119,9 @@ def main(times: int, paint: bool) -> None:
         client.post(f"/jobs/{job}/cancel")
         while client.get(f"/jobs/{job}").json()["state"] == "running":
             sleep(1)
-    names = MOVED_KNOB, *(", ".join(specs) or "no rule" for specs in WISHES)
     rows = [
-        (name, *(f"{median(own):.2f}, {max(own):.2f}" for own in both))
-        for name, *both in zip(names, alone, beside, strict=True)
+        (name, *(f"{median(own[name]):.2f}, {max(own[name]):.2f}" for own in (alone, beside)))
+        for name in alone
     ]
     print_table(["rules", "alone: median, most (s)", f"beside a training ({state})"], rows)
 

@@ -64,7 +64,10 @@ def reroll(
     )
     model = source.model if isinstance(source, MelodyActor) else source
     start, share = encode(model, [melody]).mean[0], torch.tensor([strength])
-    ends = prior_points(model, n, sampling.seed).to(start.device)
+    count = n
+    if isinstance(source, SearchActor) and strength:  # of more, those that are soon found
+        count = source.points_for(n)
+    ends = prior_points(model, count, sampling.seed).to(start.device)
     points = torch.cat([slerp(start, end, share) for end in ends])
 
     def kept(melodies: Melodies) -> Melodies:
@@ -74,8 +77,10 @@ def reroll(
     if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody, or there
         draws = source.search.draws if strength else 1
         source = replace(source, search=replace(source.search, fresh=0, draws=draws))
+    noise = derived_generator(SEARCH, sampling.seed)
+    if isinstance(source, SearchActor):
+        return source.draw_from(points, sampling, noise, kept, wanted=n)[1]
     if isinstance(source, MelodyActor):
-        noise = derived_generator(SEARCH, sampling.seed)
         return source.draw_from(points, sampling, noise, kept)[1]
     return kept(prior_sampler(model, sampling).decode(points))
 

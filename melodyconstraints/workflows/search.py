@@ -114,10 +114,20 @@ class SearchActor(MelodyActor):
         sampling: Sampling,
         generator: torch.Generator,
         finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+        *,
+        wanted: int | None = None,
     ) -> tuple[Tensor, Melodies]:
-        """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`."""
-        found = self._evolve(z, len(z), sampling, self.search, generator, finish)
+        """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`.
+
+        Args:
+            wanted: how many of them are returned, from 1 to B; all if not given.
+        """
+        found = self._evolve(z, wanted or len(z), sampling, self.search, generator, finish)
         return self.shift(found.points), found.melodies
+
+    def points_for(self, n: int) -> int:
+        """Points that a search for ``n`` melodies starts from."""
+        return max(self._count(n), self.start if self.asked else 0)
 
     def _count(self, n: int) -> int:
         """Points that are evolved for ``n`` melodies."""
@@ -125,8 +135,8 @@ class SearchActor(MelodyActor):
 
     def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
         check_count(n)
-        drawn = max(self._count(n), self.start if self.asked else 0)
-        z = next_points(self.model, drawn, derived_generator(POINTS, sampling.seed))
+        generator = derived_generator(POINTS, sampling.seed)
+        z = next_points(self.model, self.points_for(n), generator)
         return self._evolve(z, n, sampling, search, derived_generator(SEARCH, sampling.seed))
 
     def _evolve(

@@ -1,5 +1,7 @@
 """Other melodies in place of one: its ends are known melodies, its kept bars are the melody's."""
 
+from dataclasses import replace
+
 import pytest
 
 import melodyconstraints as mc
@@ -35,6 +37,14 @@ def test_a_search_counts_kept_bars_too(tiny_model, some_melodies):
     assert (found.bars[:, :8] == tune.bars[:8]).all()
     assert rule(found).tolist() == [1, 1]
     assert all(len(melody) >= 110 for melody in found)
+
+
+def test_a_search_goes_on_from_the_best_of_more_than_are_wanted(tiny_model, some_melodies):
+    drawn = []
+    search = searching(tiny_model, [find_rule("density:1")])
+    search = replace(search, start=9, callback=lambda _, count: drawn.append(count))
+    assert len(reroll(search, some_melodies[0], 2, keep_bars={1})) == 2
+    assert drawn[0] == 9
 
 
 def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melodies):
