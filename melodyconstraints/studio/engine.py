@@ -34,7 +34,7 @@ class Models:
 def load_models() -> Models:
     """The default model and its knobs, warm.
 
-    One thread decodes eight melodies in a quarter of a second. More would be little faster, and
+    One thread decodes eight melodies in half a second. More would be little faster, and
     wait for each other whenever the machine is busy, as in a training.
     """
     import torch

@@ -345,8 +345,10 @@ def test_no_job_is_begun_for_wrong_rules(post, client, path, rules, text):
 
 def test_no_job_is_begun_for_a_wrong_melody_or_form(post, client, wishes):
     beyond = {"melody": [[250, 20, 60]], "rules": wishes("cmajor")}
-    assert post("/transform", beyond, 422)["error"]
-    assert post("/train", {"rules": wishes("cmajor"), "form": "ABCABCABCABCABCABCA"}, 422)["error"]
+    expected = post("/reroll", {"melody": [[250, 20, 60]], "n": 1}, 422)["error"]
+    assert post("/transform", beyond, 422)["error"] == expected
+    error = post("/train", {"rules": wishes("cmajor"), "form": "AAB"}, 422)["error"]
+    assert error.startswith("the letters of a form divide 16 bars evenly")
     assert client.get("/jobs").json()["jobs"] == []
 
 

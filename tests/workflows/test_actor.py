@@ -31,6 +31,7 @@ from melodyconstraints.workflows.actor import (
     SEARCH,
     SEARCHES,
     MelodyActor,
+    _find_named,
     load_actor,
     rewards_of,
 )
@@ -632,6 +633,12 @@ def test_an_actor_of_a_model_that_was_never_saved_is_not_saved(actor_for, tmp_pa
 def test_as_many_rules_as_it_was_trained_for_must_be_given(tiny_actor_folder, model):
     with pytest.raises(UsageError, match="was trained for 2 rules, got 1"):
         load_actor(tiny_actor_folder, model=model, rules=["cmajor"])
+
+
+def test_a_long_rule_that_is_not_there_is_told_in_short():
+    rule = _find_named("density:" + 5000 * "9", [])
+    assert rule.why.startswith("rewards of density:999")
+    assert len(rule.why) < 500
 
 
 def test_an_actor_draws_without_the_rules_that_are_not_there(actor_for, model, tmp_path):
