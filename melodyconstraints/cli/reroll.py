@@ -95,10 +95,10 @@ def command(
     mc reroll my_tune.mid --keep-bars 1-4,9 --scale D-dorian --form AABA -n 16 -o rerolled/
     mc reroll my_tune.mid --keep-bars 13-16 --strength 0.5 --rule my_rules.py:my_rule -o near/
 
-    Kept bars stay note for note; the last note of one may ring on into a new bar. In a form, bars
-    that repeat a kept one repeat it as it is kept. With --scale, --density, --rule or --actor the
-    whole melodies are to satisfy rules, as in mc generate; with none of these, new bars come from
-    the prior. Tempo and instrument are those of SOURCE.
+    Kept bars stay note for note; only a note that sounds on after one may end elsewhere. In a
+    form, bars that repeat a kept one repeat it as it is kept. With --scale, --density, --rule or
+    --actor the whole melodies are to satisfy rules, as in mc generate; with none of these, new
+    bars come from the prior. Tempo and instrument are those of SOURCE.
     """  # noqa: D301 (click wants the character)
     source.check()
     if not change["keep_bars"] and change["strength"] == 1:

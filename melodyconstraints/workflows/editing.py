@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody, canonical_events
+from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies, Melody, canonical_events
 from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
@@ -84,7 +84,8 @@ def _tonic_and_mode(staff: Staff) -> tuple[str, str]:
 def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodies:
     """``B`` melodies with bars, from 1 to 16, of the original in their places.
 
-    A note of the original that sounds into such a bar begins with it.
+    A note of the original that sounds into such a bar begins with it; one that ends with it is
+    not held on into the next.
     """
     events = melodies.events.copy()
     for bar in sorted(bars):
@@ -93,7 +94,11 @@ def keep(original: Melody, melodies: Melodies, bars: Collection[int]) -> Melodie
         if own[0] == HOLD and bar - 1 not in bars:
             earlier = original.events[:first]
             own[0] = earlier[np.flatnonzero(earlier < PITCHES)[-1]]
-        events[:, first : first + STEPS_PER_BAR] = own
+        after = first + STEPS_PER_BAR
+        events[:, first:after] = own
+        if bar < BARS and original.events[after] != HOLD:
+            following = events[:, after]
+            following[following == HOLD] = REST  # and with it the holds after it
     return Melodies(events)
 
 

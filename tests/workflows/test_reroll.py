@@ -6,7 +6,9 @@ import pytest
 
 import melodyconstraints as mc
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.form import form_of
+from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.generate import generate
@@ -55,6 +57,31 @@ def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melo
     for first in (4, 12):
         assert (bars[first : first + 4] == bars[:4]).all()
     assert (bars[8:12] == own[8:12]).all()
+
+
+def test_every_note_of_a_kept_bar_has_its_own_length(tiny_model, some_melodies):
+    spans = (16, 48), (96, 112), (240, 256)
+    for tune in some_melodies:
+        own = {
+            (onset, end, pitch)
+            for onset, end, pitch in _spans(tune)
+            if any(first <= onset and end <= after for first, after in spans)
+        }
+        for melody in reroll(tiny_model, tune, 2, keep_bars=[2, 3, 7, 16], seed=5):
+            assert own <= _spans(melody)
+
+
+def test_a_bar_that_repeats_a_kept_one_does_not_hold_another_on():
+    across = (56, 16, 60)  # from bar 4 into bar 5, which bar 9 repeats
+    tune = Melody.from_notes([across, (112, 16, 67), (128, 4, 69)])
+    for melody in reroll(load_model(), tune, 2, keep_bars=[4, 5, 8], form="ABBA"):
+        assert {(56, 72, 60), (112, 128, 67)} <= _spans(melody)
+
+
+def _spans(melody):
+    """First step, the step after and pitch of every note."""
+    ends = melody.onsets + melody.durations
+    return set(zip(melody.onsets.tolist(), ends.tolist(), melody.pitches.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(

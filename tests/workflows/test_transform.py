@@ -9,7 +9,7 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.losses import cross_entropy
 from melodyconstraints.latent.networks import Actor, Critic, Critics
-from melodyconstraints.melody.events import HOLD, REST, Melodies, Melody
+from melodyconstraints.melody.events import HOLD, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
@@ -302,16 +302,23 @@ def test_a_note_that_sounds_into_a_kept_bar_begins_with_it():
     assert all_three == original
 
 
-def test_a_kept_bar_ends_what_sounded_before_and_may_be_held_on():
+def test_a_kept_bar_ends_what_sounded_before_and_with_its_last_note():
     original = Melody.from_notes([(16, 4, 60), (28, 4, 62)])
     held = Melody(np.array([72] + [HOLD] * 255))
     (found,) = keep(original, Melodies.stack([held]), [2])
-    assert found.events[:16].tolist() == [72] + [HOLD] * 15
-    assert np.array_equal(found.events[16:32], original.events[16:32])
-    assert (found.events[32:] == HOLD).all()
-    silent = Melody.from_notes([(16, 4, 60)])
-    (found,) = keep(silent, Melodies.stack([held]), [2])
-    assert (found.events[32:] == REST).all()
+    assert found == Melody.from_notes([(0, 16, 72), (16, 4, 60), (28, 4, 62)])
+    (found,) = keep(Melody.from_notes([(16, 4, 60)]), Melodies.stack([held]), [2])
+    assert found == Melody.from_notes([(0, 16, 72), (16, 4, 60)])
+    into_the_last = Melody.from_notes([(224, 16, 60), (240, 16, 62)])
+    (found,) = keep(into_the_last, Melodies.stack([held]), [16])
+    assert found == Melody.from_notes([(0, 240, 72), (240, 16, 62)])
+
+
+def test_a_note_that_sounds_on_after_a_kept_bar_may_be_held_on():
+    original = Melody.from_notes([(28, 8, 60)])  # from bar 2 into bar 3
+    held = Melody.from_notes([(0, 40, 72), (40, 4, 74)])
+    (found,) = keep(original, Melodies.stack([held]), [2])
+    assert found == Melody.from_notes([(0, 16, 72), (28, 12, 60), (40, 4, 74)])
 
 
 # What is put back
