@@ -3,15 +3,20 @@
 ::
 
     python benchmarks/knobs.py STORE
+    python benchmarks/knobs.py STORE --only scales --trained FOLDER
 
 *Scales*: of each mode on two tonics, melodies of ``load_knobs().at(...)`` beside held-out melodies
-of STORE that lie in one major scale, on whatever tonic. *Values*: each rule with a range is asked
-for the values of the held-out melodies' deciles; the correlation of asked and obtained, for one
-draw and with the search, as shipped. A seed that played no part in any choice.
+of STORE that satisfy its rule in some key, and beside those that lie in one major scale, whatever
+their tonic. With *trained*, melodies of actors that ``mc train-actor --rule scale:...`` trained
+into FOLDER, or trains there, some minutes each. *Values*: each rule with a range is asked for the
+values of the held-out melodies' deciles; the correlation of asked and obtained, for one draw and
+with the search, as shipped. A seed that played no part in any choice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -32,8 +37,12 @@ from melodyconstraints.melody.metrics.structure import (
     two_commonest_pitch_classes,
 )
 from melodyconstraints.melody.vae.checkpoint import load_model
-from melodyconstraints.workflows.actor import satisfies_all
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.rules import find_rules
+from melodyconstraints.workflows.actor import MelodyActor, load_actor, satisfies_all
 from melodyconstraints.workflows.knobs import Knobs
+from melodyconstraints.workflows.real_melodies import satisfying
+from melodyconstraints.workflows.train_actor import train_actor
 
 SEED = 301
 TONICS = ("D", "A")
@@ -63,25 +72,36 @@ DECILES = np.arange(0.1, 0.95, 0.1)
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("-n", "count", default=128, show_default=True, help="Melodies a scale.")
 @click.option("--only", type=click.Choice(["scales", "values"]), help="One of the two tables.")
-def main(store: Path, count: int, only: str | None) -> None:
+@click.option(
+    "--trained", type=click.Path(path_type=Path), help="Folder of actors, in place of the knobs."
+)
+@click.option("--mode", "modes", type=click.Choice(list(MODES)), multiple=True, help="Of all.")
+def main(
+    store: Path, count: int, only: str | None, trained: Path | None, modes: tuple[str, ...]
+) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
     console = Console(width=120)
     if only != "values":
-        console.print(scales(knobs, real, count))
+        actor_of = knobs.at if trained is None else partial(actor_in, trained, knobs.model)
+        console.print(scales(actor_of, real, count, modes or tuple(MODES)))
     if only != "scales":
         console.print(values(knobs, real, count // 4))
 
 
-def scales(knobs: Knobs, real: Melodies, count: int) -> Table:
-    """A line for each mode and tonic, and one for real melodies."""
+def scales(
+    actor_of: Callable[[str], MelodyActor], real: Melodies, count: int, modes: Sequence[str]
+) -> Table:
+    """A line for each mode and tonic, one for real melodies in it and one for those in a scale."""
     table = Table("scale", *MEASURES, "satisfied", "mode named right", title="Scales")
     one_scale = real[satisfies_all([], real) & in_one_major_scale(real)]
-    table.add_row("held-out melodies", *_means(one_scale), "", "")
+    table.add_row(f"{len(one_scale)} held out, a major scale", *_means(one_scale), "", "")
     named = []
-    for mode in MODES:
+    for mode in modes:
+        of_mode = satisfying(real, find_rules([f"scale:C-{mode}"]))
+        table.add_row(f"{len(of_mode)} held out, {mode}", *_means(of_mode), "", "")
         for tonic in TONICS:
-            actor = knobs.at(f"{tonic}-{mode}")
+            actor = actor_of(f"{tonic}-{mode}")
             drawn = actor.generate(count, seed=SEED)
             wanted = ("C_D_EF_G_A_B".index(tonic), mode)
             right = np.mean([found == wanted for found in find_modes(drawn)])
@@ -90,6 +110,13 @@ def scales(knobs: Knobs, real: Melodies, count: int) -> Table:
             table.add_row(f"{tonic}-{mode}", *_means(drawn), f"{satisfied:.1%}", f"{right:.0%}")
     table.add_row("mean", *[""] * (len(MEASURES) + 1), f"{np.mean(named):.0%}")
     return table
+
+
+def actor_in(folder: Path, model: MelodyVAE, scale: str) -> MelodyActor:
+    """The actor of a scale in a folder, trained by default settings where it is not there."""
+    if not (folder / scale).exists():
+        train_actor(model, [f"scale:{scale}"]).save(folder / scale)
+    return load_actor(folder / scale)
 
 
 def values(knobs: Knobs, real: Melodies, count: int) -> Table:

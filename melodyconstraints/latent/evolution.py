@@ -137,7 +137,7 @@ class EvolutionSearch:
         found = draw(z.clone())
         offspring, in_vain = _Offspring(z, blocks, generator), 0
         forecast = _Forecast(z.shape[1])
-        forecast.learn(found.points, self._scores(found.rewards))
+        forecast.learn(found.points, self.scores(found.rewards))
         found = self._best(found, members)
         tried = torch.zeros(members, dtype=torch.int64)
         most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
@@ -165,12 +165,16 @@ class EvolutionSearch:
             )
             chosen = forecast.best(candidates, len(missing), each)
             parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
-            forecast.learn(new.points, self._scores(new.rewards))
+            forecast.learn(new.points, self.scores(new.rewards))
             tried[missing] += each
             is_better = self._is_better(new, found.of(parents))
             offspring.learn(changed[chosen], is_better)
             in_vain = 0 if is_better.any() else in_vain + len(parents)
             found = self._survivors(found, new, parents)
+
+    def scores(self, rewards: Tensor) -> Tensor:
+        """``(N,)`` weighted sums of the logarithms of ``(N, R)`` rewards."""
+        return rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
 
     def _best(self, found: Population, wanted: int) -> Population:
         return found.of(self._order(found, descending=True)[:wanted].sort().values)
@@ -216,12 +220,8 @@ class EvolutionSearch:
         The weighted sum of the rewards' logarithms, 0 where they are satisfied; and the
         preference, where they are.
         """
-        scores, satisfied = self._scores(found.rewards), self._satisfied(found.rewards)
+        scores, satisfied = self.scores(found.rewards), self._satisfied(found.rewards)
         return scores.masked_fill(satisfied, 0), found.preferences.where(satisfied, 0)
-
-    def _scores(self, rewards: Tensor) -> Tensor:
-        """``(N,)`` weighted sums of the rewards' logarithms."""
-        return rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
 
     def _weights(self, rewards: Tensor) -> Tensor:
         return torch.tensor(self.weights or (1.0,) * rewards.shape[1], dtype=torch.float64)

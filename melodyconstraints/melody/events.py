@@ -41,6 +41,8 @@ VOCABULARY = 130
 START = VOCABULARY
 """What a decoder is given in place of the event before a bar's first one."""
 PITCHES = 128
+KEY_SHIFTS = sorted(range(-6, 6), key=abs)
+"""Transpositions in semitones to all keys, the nearest first."""
 
 Events = NDArray[np.uint8]
 
@@ -70,6 +72,24 @@ def canonical_events(events: ArrayLike) -> Events:
     values = values.astype(np.uint8)
     values[_nothing_to_hold(values)] = REST
     return values
+
+
+def transposed(events: Events, semitones: ArrayLike) -> tuple[Events, NDArray[np.bool_]]:
+    """``(B, T)`` events with every note moved, and ``(B,)`` whether each stays in [0, 127].
+
+    One that would not is left as it is.
+
+    Args:
+        semitones: a number, or ``(B,)``.
+
+    >>> moved, inside = transposed(np.array([[60, 128], [127, 129]], np.uint8), 1)
+    >>> moved.tolist(), inside.tolist()
+    ([[61, 128], [127, 129]], [True, False])
+    """
+    notes = events < PITCHES
+    moved = events.astype(np.int64) + np.asarray(semitones).reshape(-1, 1) * notes
+    inside = ~(notes & ((moved < 0) | (moved >= PITCHES))).any(1)
+    return np.where(inside[:, None], moved, events).astype(np.uint8), inside
 
 
 def _nothing_to_hold(events: Events) -> NDArray[np.bool_]:

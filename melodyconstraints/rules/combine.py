@@ -68,6 +68,7 @@ def negated_rule(part: Rule) -> Rule:
         what,
         spec=f"not:{part.spec}",
         affected_features=part.affected_features,
+        parts=(part,),
     )
 
 
@@ -75,4 +76,4 @@ def _combined(word: str, parts: Sequence[Rule], reward: Callable[[Melodies], Num
     what = f"{word.replace('_', ' ')}: " + "; ".join(part.name for part in parts)
     affected_features = frozenset[str]().union(*(part.affected_features for part in parts))
     name = f"{word}({', '.join(part.name for part in parts)})"
-    return Rule(name, reward, True, what, affected_features=affected_features)
+    return Rule(name, reward, True, what, affected_features=affected_features, parts=tuple(parts))

@@ -53,6 +53,7 @@ class Rule:
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
         chords: symbols of the chords that the rule implies, one a bar: ``C``, ``F#m7``.
         tonic: pitch class in [0, 11] of the tonic that the rule implies; None for none.
+        parts: rules that it combines.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Rule:
     takes: str = MELODY
     chords: tuple[str, ...] = ()
     tonic: int | None = None
+    parts: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -73,6 +75,11 @@ class Rule:
             raise UsageError(f"takes must be one of {', '.join(TAKES)}, got {self.takes!r}")
         if not self.spec:
             object.__setattr__(self, "spec", self.name)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether none of its functions is a user's."""
+        return is_own(self.function) and all(part.is_own for part in self.parts)
 
     @overload
     def __call__(self, melodies: Melody) -> float: ...

@@ -119,7 +119,10 @@ class Knobs:
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         mode = mode_of(tonic_first) if tonic_first else None
         request = Request(self.model, ranges, mode)
-        return search_actor(self.model, rules, move=request, scale=tonic_first)
+        transpose = None if tonic_first else self.model.transposed
+        return search_actor(
+            self.model, rules, move=request, scale=tonic_first, transpose=transpose
+        )
 
 
 def searching(model: MelodyVAE, rules: Iterable[str | Rule | Callable[..., Any]]) -> SearchActor:

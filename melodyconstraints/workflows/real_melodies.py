@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import StoreError
-from melodyconstraints.melody.events import PITCHES, Melodies
+from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, transposed
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.actor import satisfies_all
 
@@ -23,8 +23,6 @@ FEWEST = 20
 """
 DRAWS = 3
 """Times that the classifier is trained, each time on another melody of each tune."""
-_SHIFTS = sorted(range(-6, 6), key=abs)
-"""Transpositions in semitones to all keys, the nearest first."""
 
 
 def read_split(store: Path | str, split: str) -> StoredMelodies:
@@ -98,10 +96,9 @@ def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
     A rule that does not depend on the key is satisfied in all keys or in none.
     """
     left, found = melodies.events, []
-    for shift in _SHIFTS:
-        moved = np.where(left < PITCHES, left.astype(np.int64) + shift, left)
-        outside = (left < PITCHES) & ((moved < 0) | (moved >= PITCHES))
-        rows = np.flatnonzero(~outside.any(axis=1))
+    for shift in KEY_SHIFTS:
+        moved, inside = transposed(left, shift)
+        rows = np.flatnonzero(inside)
         rows = rows[satisfies_all(rules, Melodies(moved[rows]))]
         found.append(moved[rows])
         left = np.delete(left, rows, axis=0)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,8 @@ from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, Melody, transposed
+from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
@@ -43,6 +45,8 @@ left out."""
 _BELOW_1 = 1 - 1e-6
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which a search without any progress ends."""
+_SAME = 1e-6
+"""Of two scores, how much less one may be by rounding."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
@@ -61,12 +65,15 @@ class SearchActor(MelodyActor):
         search: what goes on from melodies that do not satisfy every rule.
         start: melodies drawn at first, at least, of which the best are evolved: for rules that
             many satisfy untouched, since one large draw takes less time than two.
+        transpose: ``(B, Z)`` points to those of the same melodies, ``(B,)`` semitones higher; each
+            melody is then taken in the key that the rules reward most.
         callback: called, while it searches, with the number of melodies that satisfy every rule
             and with how many were drawn.
     """
 
     search: EvolutionSearch = field(default_factory=EvolutionSearch)
     start: int = 0
+    transpose: Callable[[Tensor, Ints], Tensor] | None = None
     callback: Callable[[int, int], None] | None = None
 
     def __repr__(self) -> str:
@@ -113,7 +120,7 @@ class SearchActor(MelodyActor):
         z: Tensor,
         sampling: Sampling,
         generator: torch.Generator,
-        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+        finish: Callable[[Melodies], Melodies] | None = None,
         *,
         wanted: int | None = None,
     ) -> tuple[Tensor, Melodies]:
@@ -146,32 +153,73 @@ class SearchActor(MelodyActor):
         sampling: Sampling,
         search: EvolutionSearch,
         generator: torch.Generator,
-        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+        finish: Callable[[Melodies], Melodies] | None = None,
     ) -> _Found:
         events = torch.randn(len(z), STEPS, generator=derived_generator(EVENTS, sampling.seed))
+        has_key = bool(finish or self.transpose is None or sampling.scale)
 
-        def decode(points: Tensor) -> Melodies:
+        def decode(points: Tensor) -> _InKeys:
             drawn = []
             for part in points.split(DECODE_BATCH):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
                 noise = torch.special.ndtr(events).clamp(max=_BELOW_1)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
-            return finish(Melodies(torch.cat(drawn).cpu().numpy()))
+            melodies = Melodies(torch.cat(drawn).cpu().numpy())
+            if has_key:
+                melodies = finish(melodies) if finish else melodies
+                return _InKeys(melodies, np.zeros(len(points), np.int64))
+            return self._in_best_keys(melodies)
 
         prefers = self.prefers if self.asked else None
-        found = replace(search, weights=tuple(self.weights))(
+        found = self._weighted(search)(
             decode,
-            lambda melodies: torch.from_numpy(rewards_of(self.rules, melodies)),
+            lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
             torch.cat([z, events.to(z)], 1),
             [*self.model.blocks, *_of_bars(self.model.latent_dim)],
             wanted=n,
             members=min(len(z), self._count(n)),
-            preference=prefers and (lambda melodies: torch.from_numpy(prefers(melodies))),
+            preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
             generator=generator,
             callback=self.callback if self.asked else None,
         )
+        melodies, shifts = zip(*found.samples, strict=True)
         points = found.points[:, : self.model.latent_dim]
-        return _Found(points, Melodies.stack(found.samples), found.drawn)
+        if self.transpose is not None:
+            points = self.transpose(points, np.array(shifts))
+        return _Found(points, Melodies.stack(melodies), found.drawn)
+
+    def _weighted(self, search: EvolutionSearch) -> EvolutionSearch:
+        return replace(search, weights=tuple(self.weights))
+
+    def _in_best_keys(self, melodies: Melodies) -> _InKeys:
+        """Melodies in the nearest of the keys in which the library's rules reward them most.
+
+        Users' functions, which may be slow, are not asked in every key.
+        """
+        count, keys = len(melodies), len(KEY_SHIFTS)
+        shifts = np.repeat(KEY_SHIFTS, count)
+        moved, inside = transposed(np.tile(melodies.events, (keys, 1)), shifts)
+        rewards = np.ones((keys * count, len(self.rules)))
+        in_keys = Melodies(moved)
+        for column, (rule, is_asked) in enumerate(zip(self.rules, self.is_asked, strict=True)):
+            if is_asked and rule.is_own:
+                rewards[:, column] = rule(in_keys)
+        scores = self._weighted(self.search).scores(torch.from_numpy(rewards)).numpy()
+        by_key = np.where(inside, scores, -np.inf).reshape(keys, count)
+        best = (by_key >= by_key.max(0) - _SAME).argmax(0)
+        rows = best * count + np.arange(count)
+        return _InKeys(in_keys[rows], shifts[rows])
+
+
+@dataclass(frozen=True)
+class _InKeys:
+    """``B`` melodies, each some of ``(B,)`` semitones above what was decoded."""
+
+    melodies: Melodies
+    shifts: Ints
+
+    def __getitem__(self, index: int) -> tuple[Melody, int]:
+        return self.melodies[index], int(self.shifts[index])
 
 
 def _of_bars(first: int) -> list[slice]:
@@ -195,12 +243,14 @@ def search_actor(
     *,
     move: nn.Module | None = None,
     scale: tuple[int, ...] = (),
+    transpose: Callable[[Tensor, Ints], Tensor] | None = None,
 ) -> SearchActor:
     """What searches a model's melodies for rules.
 
     Args:
         move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.
         scale: in which a staff is read; see :class:`.Sampling`.
+        transpose: see :class:`SearchActor`.
     """
     return SearchActor(
         model=model,
@@ -210,4 +260,5 @@ def search_actor(
         settings=ActorCriticSettings(),
         method="actor",
         scale=scale,
+        transpose=transpose,
     )

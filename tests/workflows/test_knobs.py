@@ -8,11 +8,13 @@ import torch
 
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
+from melodyconstraints.melody.events import transposed
 from melodyconstraints.melody.metrics.typical import is_typical
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import LINES, TOKEN_HOLD, events_in_scale
+from melodyconstraints.rules import all_of
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
@@ -132,6 +134,58 @@ def test_any_other_rule_is_searched_for(knobs):
     again, drawn = actor.generate_satisfying(1, seed=3)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
+
+
+def test_a_melody_is_taken_in_the_key_that_the_rules_reward_most(knobs):
+    """Whatever it ends on, in one of twelve keys that is C: none is searched for."""
+    told = []
+    actor = replace(knobs.at(None, None, "final-note:C"), prefers=None)
+    actor.callback = lambda *counts: told.append(counts)
+    z = torch.randn(8, actor.model.latent_dim, generator=torch.Generator().manual_seed(1))
+    sampling = actor.sampling({"seed": 1})
+    points, melodies = actor.draw_from(z, sampling, torch.Generator())
+    assert told == [(8, 8)]
+    assert [int(melody.pitches[-1]) % 12 for melody in melodies] == [0] * 8
+    _, own = replace(actor, transpose=None, search=replace(actor.search, draws=1)).draw_from(
+        z, sampling, torch.Generator()
+    )
+    shifts = [
+        int(melody.pitches[-1]) - int(one.pitches[-1])
+        for melody, one in zip(melodies, own, strict=True)
+    ]
+    assert max(map(abs, shifts)) <= 6
+    assert len(set(shifts)) > 2
+    assert np.array_equal(melodies.events, transposed(own.events, shifts)[0])
+    assert np.array_equal(actor.model.head(points).keys, (actor.model.head(z).keys + shifts) % 12)
+
+
+def test_a_melody_keeps_its_key_where_that_is_asked_for_or_makes_no_difference(knobs):
+    free = knobs.at(None, None, "max-leap:12", "density:20..200")
+    for actor in (free, replace(free, transpose=None)):
+        found = actor.generate(4, seed=6)
+        assert satisfies_all(actor.rules, found).all()
+    assert np.array_equal(found.events, free.generate(4, seed=6).events)
+    assert knobs.at("D-dorian", None, "final-note:D").transpose is None
+    melodies = knobs.at(None, None, "final-note:C").generate(
+        2, seed=6, scale=(0, 2, 4, 5, 7, 9, 11)
+    )
+    assert set(melodies.notes.pitches % 12) <= {0, 2, 4, 5, 7, 9, 11}
+
+
+def test_users_functions_are_not_asked_in_every_key(knobs):
+    asked = []
+
+    def any_note(melody):
+        asked.append(melody)
+        return 1.0
+
+    drawn = []
+    for rules in ([any_note], [all_of([any_note, "final-note:C"])], [any_note, "final-note:C"]):
+        asked.clear()
+        actor = knobs.at(None, None, *rules)
+        actor.callback = lambda _, count: drawn.append(count)
+        actor.generate(1, seed=5)
+        assert len(asked) == drawn[-1]
 
 
 def test_a_rule_that_wants_a_drone_gets_it(knobs):

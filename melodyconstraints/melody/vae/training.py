@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.events import PITCHES, Events
+from melodyconstraints.melody.events import Events, transposed
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalEncoder, HierarchicalVAE
@@ -115,10 +115,7 @@ class MelodyBatches:
 def transpose_randomly(events: Events, generator: np.random.Generator) -> Events:
     """Shift each melody by a random number of semitones in [-6, 5] that keeps it in 0-127."""
     shifts = generator.integers(-MAX_TRANSPOSITION, MAX_TRANSPOSITION, (len(events), 1))
-    notes = events < PITCHES
-    moved = np.where(notes, events + shifts, events)
-    lost = (notes & ((moved < 0) | (moved >= PITCHES))).any(1, keepdims=True)
-    return np.where(lost, events, moved).astype(np.uint8)
+    return transposed(events, shifts)[0]
 
 
 class MelodyObjective(Objective):

@@ -83,6 +83,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     events_in_scale,
     events_of_tokens,
     kinds,
+    lines_up,
     place_degrees,
     to_staff,
 )
@@ -322,6 +323,22 @@ class StaffGenerator(MelodyVAE):
             ],
             -1,
         )
+
+    def transposed(self, z: Tensor, semitones: Ints) -> Tensor:
+        """``(B, Z)`` points whose melodies are those of others, ``(B,)`` semitones higher.
+
+        Key and place move, so that the place stands on the same degree; melodies that would leave
+        the pitches 0 to 127 are others.
+        """
+        parts, head = self.parts(z), self.head(z)
+        octaves, keys = np.divmod(head.keys + semitones, len(FIFTHS))
+        places = head.places + lines_up(head.keys, keys) + SCALE * octaves
+        places = places.clip(0, PLACES - 1)
+        key = _key_points(self.key_ranks, keys, parts.key)
+        place = points_between(self.place_ranks, places, parts.place)
+        moved = torch.from_numpy(semitones != 0).to(z.device)[:, None]
+        new = torch.cat([key, place[:, None], z[:, KEY + PLACE :]], 1)
+        return torch.where(moved, new, z)
 
 
 def _last_equal(equal: Tensor) -> Tensor:

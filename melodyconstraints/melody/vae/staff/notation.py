@@ -90,6 +90,16 @@ def place_degrees(keys: Ints, places: Ints, modes: Ints) -> Ints:
     return degrees
 
 
+def lines_up(keys: Ints, others: Ints) -> Ints:
+    """``(B,)`` scale steps from the letters of tonics up to those of others, from -6 to 6.
+
+    >>> lines_up(np.array([0, 0]), np.array([2, 10])).tolist()
+    [1, 6]
+    """
+    steps: Ints = _LETTERS[others] - _LETTERS[keys]
+    return steps
+
+
 def find_modes(events: Events, keys: Ints) -> Ints:
     """``(B,)`` degree of the major scale on ``keys`` that fits ``(B, T)`` events best as tonic.
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, transposed
 from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.encoding import encode
@@ -298,6 +298,21 @@ def test_the_key_is_the_direction_of_the_first_two_numbers(generator):
     z = points(generator, 4)
     z[:, 0], z[:, 1] = torch.cos(angles), torch.sin(angles)
     assert generator.head(z).keys.tolist() == [0, 7, 7, 2]
+
+
+@pytest.mark.parametrize("semitones", KEY_SHIFTS)
+def test_a_transposed_point_is_the_melody_in_another_key(generator, semitones):
+    z = points(generator, 6)
+    shifts = np.array([semitones, 0] * 3)
+    moved = generator.transposed(z, shifts)
+    drawn = generator.decode(z, Sampling(seed=4)).numpy().astype(np.uint8)
+    expected, inside = transposed(drawn, shifts)
+    assert inside.all()
+    assert np.array_equal(generator.decode(moved, Sampling(seed=4)).numpy(), expected)
+    assert torch.equal(moved[1::2], z[1::2])
+    assert torch.equal(moved[:, 3:], z[:, 3:])
+    back = generator.transposed(moved, -shifts)
+    assert np.array_equal(generator.decode(back, Sampling(seed=4)).numpy(), drawn)
 
 
 def test_teacher_forced_probabilities_sum_to_one(generator, events):
