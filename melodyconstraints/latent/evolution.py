@@ -41,8 +41,8 @@ _RIDGE = 300.0
 _MOST_CANDIDATES = 16_384
 """Held at once; of very many members there are fewer candidates for each offspring."""
 _FEW_BLOCKS = 0.5
-"""Share of the offspring that change one block, or one more with odds of 1 to 1, two more with 1 to
-3, and so on; the others change any number of them."""
+"""Share of the offspring that change one block, or two half as often, three half as often again,
+and so on; the others change any number of them."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
 """Draws for preferred samples once enough are satisfied, at most: so many for each draw until
 then, and from so many to so many for each that is wanted."""
