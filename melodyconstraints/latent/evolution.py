@@ -2,12 +2,11 @@
 
 The points are a population, each of whose members has offspring of its own and is replaced by the
 best of them that is no worse: a (1 + lambda) evolution strategy a member (Beyer and Schwefel,
-"Evolution strategies", Natural Computing 2002). Half of the offspring differ from their parent in
-a few blocks of dimensions, half in any number of them. Each block is drawn anew, moved by
-sqrt(1 - b^2) z + b N(0, I) (preconditioned Crank-Nicolson; Cotter et al., "MCMC methods for
-functions", Statistical Science 2013) or taken from another member. All three leave N(0, I) as it
-is, so only the choice of the best leads away from the prior. Blocks that have helped any member
-are changed more often.
+"Evolution strategies", Natural Computing 2002). Offspring differ from their parent in a few blocks
+of dimensions, each of which is drawn anew, moved by sqrt(1 - b^2) z + b N(0, I) (preconditioned
+Crank-Nicolson; Cotter et al., "MCMC methods for functions", Statistical Science 2013) or taken
+from another member. All three leave N(0, I) as it is, so only the choice of the best leads away
+from the prior. Blocks that have helped any member are changed more often.
 
 Of several candidates for an offspring the one is decoded from which most is expected: a linear
 regression of the rewards on the points decoded so far says it (surrogate-assisted evolution: Jin,
@@ -40,9 +39,8 @@ _RIDGE = 300.0
 """Of the regression: as if so many points had been decoded of which nothing could be told."""
 _MOST_CANDIDATES = 16_384
 """Held at once; of very many members there are fewer candidates for each offspring."""
-_FEW_BLOCKS = 0.5
-"""Share of the offspring that change one block, or two half as often, three half as often again,
-and so on; the others change any number of them."""
+_MOST_BLOCKS = 8
+"""Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
 """Draws for preferred samples once enough are satisfied, at most: so many for each draw until
 then, and from so many to so many for each that is wanted."""
@@ -325,14 +323,13 @@ class _Offspring:
     def _choose(self, count: int) -> Tensor:
         """``(B, blocks)`` which blocks are changed; half of the choice follows what has helped."""
         blocks = len(self.tried)
+        most = min(_MOST_BLOCKS, blocks)
         share = self.helped / self.tried
         share = 0.5 * share / share.sum() + 0.5 / blocks
-        order = torch.multinomial(share.expand(count, -1), blocks, generator=self.generator)
-        few = 1 - torch.log2(self._uniform(count).clamp(min=1e-9))
-        some = 1 + blocks * self._uniform(count)
-        number = torch.where(self._uniform(count) < _FEW_BLOCKS, few, some).long()
+        order = torch.multinomial(share.expand(count, -1), most, generator=self.generator)
+        number = (1 - torch.log2(self._uniform(count).clamp(min=1e-9))).long().clamp(max=most)
         chosen = torch.zeros(count, blocks, dtype=torch.bool)
-        return chosen.scatter_(1, order, torch.arange(blocks) < number[:, None])
+        return chosen.scatter_(1, order, torch.arange(most) < number[:, None])
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator)
