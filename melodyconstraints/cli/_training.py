@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from melodyconstraints.latent.progress import Bar
-    from melodyconstraints.vae.training import Metrics, TrainingState
+    from melodyconstraints.vae.state import Metrics, TrainingState
 
 
 def length_options(default: str) -> Callable[[Command], Command]:

@@ -29,7 +29,8 @@ from melodyconstraints.cli._training import (
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.vae.training import ElboSettings
-    from melodyconstraints.vae.training import Metrics, TrainingSettings
+    from melodyconstraints.vae.state import Metrics
+    from melodyconstraints.vae.training import TrainingSettings
 
 DEFAULT_TIME_BUDGET = "30m"
 PAPER_PRESET = "paper"

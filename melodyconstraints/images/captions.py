@@ -41,13 +41,8 @@ from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.storage.arguments import check_amount, check_seed
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.schema import Size, Widths
-from melodyconstraints.vae.training import (
-    SEED_STRIDE,
-    Objective,
-    TrainingSettings,
-    TrainingState,
-    train,
-)
+from melodyconstraints.vae.state import TrainingState
+from melodyconstraints.vae.training import SEED_STRIDE, Objective, TrainingSettings, train
 
 if TYPE_CHECKING:
     from melodyconstraints.images.actor import ImageActor

@@ -26,13 +26,8 @@ from melodyconstraints.images.networks import Trunk
 from melodyconstraints.images.training import ImageBatches
 from melodyconstraints.storage.schema import Units
 from melodyconstraints.vae.precision import products
-from melodyconstraints.vae.training import (
-    Metrics,
-    Objective,
-    TrainingSettings,
-    TrainingState,
-    train,
-)
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
 DROPOUT = 0.5
 """Share of the features dropped in training: without it a classifier overfits 13,500 faces."""

@@ -19,14 +19,8 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.config import ImageVAEConfig
 from melodyconstraints.images.model import BATCH, ImageVAE, as_pixels
 from melodyconstraints.vae.distributed import Processes
-from melodyconstraints.vae.training import (
-    SEED_STRIDE,
-    Metrics,
-    Objective,
-    TrainingSettings,
-    TrainingState,
-    train,
-)
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import SEED_STRIDE, Objective, TrainingSettings, train
 
 _MIRRORS = 1 << 40
 """Added to seeds: the choice of mirrored images is independent of the training loop's noise."""

@@ -12,7 +12,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.storage.artifacts import artifact_size, check_free
 from melodyconstraints.storage.files import check_room
 from melodyconstraints.storage.text import shortened
-from melodyconstraints.vae.training import Metrics, TrainingState
+from melodyconstraints.vae.state import Metrics, TrainingState
 
 CHECKPOINTS = "training"
 CURVES = "learning-curves.png"

@@ -9,35 +9,23 @@ processes that share the batch.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from melodyconstraints.errors import ArtifactError, TrainingError, UsageError
+from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.storage.files import locked
-from melodyconstraints.storage.text import printable, shortened
+from melodyconstraints.vae.checkpoints import load_checkpoint, save_checkpoint
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.precision import products, require_precision
+from melodyconstraints.vae.state import Metrics, TrainingState
 
-STATE = "state.safetensors"
-PROGRESS = "progress.json"
-_CHECKSUM = "sha256"
-"""Key in a checkpoint's progress: of its tensors' file and the rest of the progress."""
-Metrics = dict[str, float]
-_ADAM, _EMA = "adam.", "average."
-"""Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
 _EMA_EVERY = 10
 """Steps between two updates of the averaged weights, which cost a pass over all weights."""
 _EMA_WARMUP_UPDATES = 9
@@ -114,28 +102,6 @@ PAPER: dict[str, float] = {
     "ema_decay": 0.0,
 }
 """Settings of appendix 9.2: Adam with its usual betas at one learning rate, and nothing else."""
-
-
-@dataclass
-class TrainingState:
-    """The state of a training; the argument of the callback after every step.
-
-    Args:
-        step: optimiser steps done.
-        elapsed_seconds: training time so far, of resumed runs as well.
-        progress: fraction of the training that is done.
-        prepared: largest ``progress`` so far, on which schedules of the objective depend: a
-            training resumed with a longer budget has less progress, but has learned no less.
-        latest: losses of the last step.
-        curves: losses and metrics of each evaluation.
-    """
-
-    step: int = 0
-    elapsed_seconds: float = 0.0
-    progress: float = 0.0
-    prepared: float = -1.0
-    latest: Metrics = field(default_factory=dict)
-    curves: list[Metrics] = field(default_factory=list)
 
 
 class Objective(nn.Module):
@@ -334,97 +300,3 @@ class _Run:
             callback(state)
         if folder and (state.step % settings.checkpoint_every == 0 or last):
             save_checkpoint(folder, self.model, self.optimizer, state, self.ema_model)
-
-
-def save_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    state: TrainingState,
-    ema_model: nn.Module | None = None,
-) -> None:
-    """Write the checkpoint ``step-N`` completely or not at all, and remove the older ones.
-
-    Raises:
-        TrainingError: it cannot be written, as where the disk is full; the last one stays.
-    """
-    target = folder / f"step-{state.step:09d}"
-    partial = folder / f".{target.name}"
-    tensors = dict(model.state_dict())
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{_ADAM}{key}.{name}"] = value
-    if ema_model is not None:
-        for name, parameter in ema_model.named_parameters():
-            tensors[f"{_EMA}{name}"] = parameter.detach()
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        safetensors.torch.save_file(tensors, partial / STATE)
-        progress = asdict(state)
-        progress[_CHECKSUM] = _checksum(partial, progress)
-        (partial / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise TrainingError(
-            f"the checkpoint {target} cannot be written: {error}; the last one before it stays, "
-            "make room and go on with --resume"
-        ) from error
-    for old in folder.glob("step-*"):
-        if old != target:
-            shutil.rmtree(old)
-
-
-def load_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    ema_model: nn.Module | None = None,
-) -> TrainingState | None:
-    """Restore the newest checkpoint into model, optimiser and averaged model.
-
-    Where a checkpoint has no averaged weights, they start as its weights.
-
-    Returns:
-        The state, or None if there is no checkpoint.
-
-    Raises:
-        ArtifactError: the checkpoint cannot be read or belongs to another model.
-    """
-    steps = sorted(folder.glob("step-*"))
-    if not steps:
-        return None
-    try:
-        progress: dict[str, Any] = json.loads((steps[-1] / PROGRESS).read_text(encoding="utf-8"))
-        if progress.pop(_CHECKSUM) != _checksum(steps[-1], progress):
-            raise ValueError("its checksum is another")
-        tensors = safetensors.torch.load_file(steps[-1] / STATE)
-        prefixes = (_ADAM, _EMA)
-        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(prefixes)})
-        for name, parameter in model.named_parameters():
-            optimizer.state[parameter] = {
-                key: tensors[f"{_ADAM}{key}.{name}"].to(parameter.device)
-                for key in ("step", "exp_avg", "exp_avg_sq")
-                if f"{_ADAM}{key}.{name}" in tensors
-            }
-        if ema_model is not None:
-            ema_model.load_state_dict(model.state_dict())
-            for name, parameter in ema_model.named_parameters():
-                parameter.data.copy_(tensors.get(f"{_EMA}{name}", parameter.data))
-        return TrainingState(**progress)
-    except Exception as error:
-        raise ArtifactError(
-            f"cannot resume from {steps[-1]}: it is damaged or belongs to another model "
-            f"({shortened(printable(str(error)), 200)}); delete it to start anew"
-        ) from error
-
-
-def _checksum(checkpoint: Path, progress: Mapping[str, Any]) -> str:
-    """SHA-256 of a checkpoint's tensors and of its progress, without the checksum."""
-    with (checkpoint / STATE).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    digest.update(json.dumps(progress).encode())
-    return digest.hexdigest()

@@ -32,7 +32,8 @@ from melodyconstraints.vae.folders import (
     claim,
     draw_evaluations,
 )
-from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.bank import SIZE, write_bank
 
 if TYPE_CHECKING:

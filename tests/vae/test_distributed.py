@@ -21,8 +21,9 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
-from melodyconstraints.vae import distributed, training
+from melodyconstraints.vae import checkpoints, distributed, training
 from melodyconstraints.vae.distributed import Processes, processes
+from melodyconstraints.vae.state import TrainingState
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
 from melodyconstraints.workflows import train_vae
 
@@ -196,7 +197,7 @@ class KilledError(Exception):
     """Stands for a kill from outside."""
 
 
-def kill(state: training.TrainingState) -> None:
+def kill(state: TrainingState) -> None:
     if state.step == KILLED:
         raise KilledError
 
@@ -351,8 +352,8 @@ def test_the_free_bits_of_two_processes_are_those_of_one(both, alone):
 
 def test_the_checkpoint_of_two_processes_is_that_of_one(both, alone, folder):
     found, expected = (
-        training.safetensors.torch.load_file(
-            folder / name / f"step-{SETTINGS.steps:09d}" / training.STATE
+        checkpoints.safetensors.torch.load_file(
+            folder / name / f"step-{SETTINGS.steps:09d}" / checkpoints.STATE
         )
         for name in ("melodies", "alone")
     )

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import nn
 
 from melodyconstraints.errors import ArtifactError, StoreError, TrainingError, UsageError
-from melodyconstraints.vae import training
+from melodyconstraints.vae import checkpoints, training
 from melodyconstraints.vae.precision import has_bfloat16
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
@@ -287,7 +287,7 @@ def test_a_run_that_was_killed_and_resumed_repeats_the_run_that_was_not(
     assert without_time(resumed.curves) == without_time(uninterrupted.curves)
     assert (resumed.step, resumed.latest) == (24, uninterrupted.latest)
     first, second = (
-        (tmp_path / name / "step-000000024" / training.STATE).read_bytes()
+        (tmp_path / name / "step-000000024" / checkpoints.STATE).read_bytes()
         for name in ("whole", "cut")
     )
     assert first == second
@@ -367,7 +367,7 @@ def test_without_resume_an_old_checkpoint_is_not_used(tmp_path):
 def test_only_the_newest_checkpoint_is_kept(tmp_path):
     run(folder=tmp_path)
     assert folders(tmp_path) == ["step-000000012"]
-    assert folders(tmp_path / "step-000000012") == [training.PROGRESS, training.STATE]
+    assert folders(tmp_path / "step-000000012") == [checkpoints.PROGRESS, checkpoints.STATE]
 
 
 def test_a_checkpoint_that_was_being_written_is_ignored(tmp_path):
@@ -375,21 +375,21 @@ def test_a_checkpoint_that_was_being_written_is_ignored(tmp_path):
         run(folder=tmp_path, callback=kill_at(5))
     partial = tmp_path / ".step-000000006"
     partial.mkdir()
-    (partial / training.STATE).write_bytes(b"half of it")
+    (partial / checkpoints.STATE).write_bytes(b"half of it")
     model, _ = run(folder=tmp_path, resume=True)
     assert torch.equal(model.weight, run()[0].weight)
     assert folders(tmp_path) == ["step-000000012"]
 
 
 def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    save = training.safetensors.torch.save_file
+    save = checkpoints.safetensors.torch.save_file
 
     def die_at_six(tensors, path):
         if "000000006" in str(path):
             raise KilledError
         save(tensors, path)
 
-    monkeypatch.setattr(training.safetensors.torch, "save_file", die_at_six)
+    monkeypatch.setattr(checkpoints.safetensors.torch, "save_file", die_at_six)
     with pytest.raises(KilledError):
         run(folder=tmp_path)
     monkeypatch.undo()
@@ -401,17 +401,17 @@ def test_a_kill_while_writing_leaves_the_checkpoint_before(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        (training.STATE, lambda whole: b"no tensors"),
-        (training.STATE, lambda whole: bytes(len(whole))),
-        (training.STATE, lambda whole: whole[:-1] + bytes([whole[-1] ^ 1])),
-        (training.PROGRESS, lambda whole: whole[:12]),
-        (training.PROGRESS, lambda whole: b'{"tempo": 1}'),
-        (training.PROGRESS, lambda whole: b"[]"),
-        (training.PROGRESS, lambda whole: 9999 * b"["),
-        (training.PROGRESS, lambda whole: whole.replace(b'"step": 12', b'"step": 11', 1)),
-        (training.PROGRESS, lambda whole: whole.replace(b'"step": 12', b'"step": []', 1)),
-        (training.STATE, None),
-        (training.PROGRESS, None),
+        (checkpoints.STATE, lambda whole: b"no tensors"),
+        (checkpoints.STATE, lambda whole: bytes(len(whole))),
+        (checkpoints.STATE, lambda whole: whole[:-1] + bytes([whole[-1] ^ 1])),
+        (checkpoints.PROGRESS, lambda whole: whole[:12]),
+        (checkpoints.PROGRESS, lambda whole: b'{"tempo": 1}'),
+        (checkpoints.PROGRESS, lambda whole: b"[]"),
+        (checkpoints.PROGRESS, lambda whole: 9999 * b"["),
+        (checkpoints.PROGRESS, lambda whole: whole.replace(b'"step": 12', b'"step": 11', 1)),
+        (checkpoints.PROGRESS, lambda whole: whole.replace(b'"step": 12', b'"step": []', 1)),
+        (checkpoints.STATE, None),
+        (checkpoints.PROGRESS, None),
     ],
 )
 def test_a_damaged_checkpoint_is_named(tmp_path, name, content):
@@ -476,7 +476,7 @@ def test_a_second_training_in_a_folder_is_refused(tmp_path):
 
 def stored(folder, step):
     """The weights and the averaged weights of a checkpoint; None for those that it has not."""
-    tensors = safetensors.torch.load_file(folder / f"step-{step:09d}" / training.STATE)
+    tensors = safetensors.torch.load_file(folder / f"step-{step:09d}" / checkpoints.STATE)
     return [
         torch.cat([tensors[f"{start}{name}"].flatten() for name in ("weight", "bias")])
         if f"{start}weight" in tensors

@@ -20,7 +20,7 @@ from melodyconstraints.cli._common import (
 from melodyconstraints.cli.images._common import DataChoice, data_options
 
 if TYPE_CHECKING:
-    from melodyconstraints.vae.training import Metrics
+    from melodyconstraints.vae.state import Metrics
     from melodyconstraints.workflows.images.evaluate import Identity, Report, Row
 
 Folders = tuple[Path, ...]

@@ -21,7 +21,7 @@ from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
     from melodyconstraints.images.classifier import ClassifierMetrics
-    from melodyconstraints.vae.training import Metrics
+    from melodyconstraints.vae.state import Metrics
 
 
 @click.command("train-classifier")

@@ -30,7 +30,7 @@ from melodyconstraints.cli.images._common import (
 from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PRESETS
 
 if TYPE_CHECKING:
-    from melodyconstraints.vae.training import Metrics
+    from melodyconstraints.vae.state import Metrics
 
 MEASURES = {
     "elbo": "ELBO, nats an image",

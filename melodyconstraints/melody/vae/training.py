@@ -35,7 +35,8 @@ from melodyconstraints.melody.vae.residual_path import (
 )
 from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.posterior import free_bits_penalty
-from melodyconstraints.vae.training import Objective, TrainingSettings, TrainingState, train
+from melodyconstraints.vae.state import TrainingState
+from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
 MAX_TRANSPOSITION = 6
 """Semitones; with the octave's other half below, every key is reached."""

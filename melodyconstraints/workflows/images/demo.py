@@ -15,7 +15,8 @@ from melodyconstraints.images.checkpoint import load_classifier, load_model
 from melodyconstraints.images.classifier import ImageClassifier
 from melodyconstraints.images.grids import draw_grid
 from melodyconstraints.latent.pair import RoundRecord
-from melodyconstraints.vae.training import TrainingSettings, TrainingState
+from melodyconstraints.vae.state import TrainingState
+from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.image_data import tensors
 from melodyconstraints.workflows.images.train_actor import train_actor_folder
 from melodyconstraints.workflows.images.train_classifier import train_classifier_folder

@@ -24,7 +24,7 @@ from melodyconstraints.images.model import MOST_AT_ONCE, ImageVAE
 from melodyconstraints.images.training import measure_elbo
 from melodyconstraints.latent.evaluation import Interval, z_mse
 from melodyconstraints.storage.arguments import check_amount
-from melodyconstraints.vae.training import Metrics
+from melodyconstraints.vae.state import Metrics
 from melodyconstraints.workflows.images.image_data import check_names, shape_of, tensors
 from melodyconstraints.workflows.images.transform import transform
 

@@ -19,7 +19,8 @@ from melodyconstraints.images.grammar import describe
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.vocabulary import words_of
 from melodyconstraints.storage.artifacts import artifact_size, claimed
-from melodyconstraints.vae.training import TrainingSettings, TrainingState
+from melodyconstraints.vae.state import TrainingState
+from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import check_fits, encode_labelled, tensors
 

@@ -19,7 +19,8 @@ from melodyconstraints.images.classifier import (
 from melodyconstraints.images.config import PAPER_PRESETS, TrunkConfig
 from melodyconstraints.storage.artifacts import artifact_size, claimed
 from melodyconstraints.vae.folders import check_device
-from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import may_be_mirrored, shape_of, tensors
 

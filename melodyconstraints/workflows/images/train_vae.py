@@ -22,7 +22,8 @@ from melodyconstraints.vae.folders import (
     claim,
     draw_evaluations,
 )
-from melodyconstraints.vae.training import Metrics, TrainingSettings, TrainingState
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import may_be_mirrored, shape_of, tensors
 

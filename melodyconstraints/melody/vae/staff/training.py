@@ -45,13 +45,8 @@ from melodyconstraints.melody.vae.staff.notation import SCALE, Ints, Staff, to_s
 from melodyconstraints.melody.vae.staff.playing import given_all
 from melodyconstraints.melody.vae.training import MelodyBatches
 from melodyconstraints.vae.distributed import Processes
-from melodyconstraints.vae.training import (
-    Metrics,
-    Objective,
-    TrainingSettings,
-    TrainingState,
-    train,
-)
+from melodyconstraints.vae.state import Metrics, TrainingState
+from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
 BETA = 0.6
 """Weight of the divergence of bar codes."""
