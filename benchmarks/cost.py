@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from melodyconstraints.cli._common import print_table
-from melodyconstraints.images.actor import PRESETS as IMAGE_ACTORS
+from melodyconstraints.images.actor_training import PRESETS as IMAGE_ACTORS
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import PRESETS as IMAGE_PRESETS
 from melodyconstraints.images.config import Shape, TrunkConfig

@@ -11,8 +11,9 @@ from PIL import Image
 
 from melodyconstraints.cli.images import train_actor as train_actor_module
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images import actor, config
-from melodyconstraints.images.actor import load_actor, preset_settings, size_of_folder
+from melodyconstraints.images import actor_training, config
+from melodyconstraints.images.actor import load_actor, size_of_folder
+from melodyconstraints.images.actor_training import preset_settings
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
 from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -38,7 +39,7 @@ def _tiny(monkeypatch) -> None:
     )
     monkeypatch.setitem(config.PRESETS, "digits", Preset("feed-forward", (8,), 3, "of the test"))
     monkeypatch.setitem(train_classifier.SIZES, "faces", ((4, 4, 4, 4), 0))
-    monkeypatch.setitem(actor.PRESETS, "small", TINY)
+    monkeypatch.setitem(actor_training.PRESETS, "small", TINY)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from melodyconstraints.images.actor import ImageActor, encode_images, train_image_actor
+from melodyconstraints.images.actor import ImageActor
+from melodyconstraints.images.actor_training import encode_images, train_image_actor
 from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifier
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE

@@ -6,17 +6,19 @@ import pytest
 import torch
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.images import actor as actors_module
+from melodyconstraints.images import actor_training
 from melodyconstraints.images.actor import (
     KIND,
     METHODS,
     REALISM_WEIGHT,
     default_search,
-    encode_images,
     load_actor,
-    preset_settings,
     prior_points,
     save_actor,
+)
+from melodyconstraints.images.actor_training import (
+    encode_images,
+    preset_settings,
     train_image_actor,
 )
 from melodyconstraints.images.checkpoint import load_model, save_model
@@ -178,7 +180,7 @@ def test_the_papers_recipe_reaches_constraints_and_search(
         asked.update(given)
         raise UsageError("enough")
 
-    monkeypatch.setattr(actors_module, "train_actor_critic", stop)
+    monkeypatch.setattr(actor_training, "train_actor_critic", stop)
     paper = replace(quick, replay_size=0, plain=True)
     with pytest.raises(UsageError, match="enough"):
         train_image_actor(bar_model, bar_encodings, NAMES, method=method, settings=paper)
@@ -394,7 +396,7 @@ def test_an_actor_of_another_version_is_refused(make_actor, tmp_path, change):
 @pytest.mark.parametrize(("preset", "hidden"), [("large", (2048,) * 4), ("small", (256,) * 3)])
 def test_networks_of_presets_have_the_papers_sizes(preset, hidden):
     """Section 4: four ReLU layers of 2048 units each; three of 256."""
-    settings = actors_module.PRESETS[preset]
+    settings = actor_training.PRESETS[preset]
     assert settings.actor_hidden == settings.critic_hidden == hidden
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.datasets.images.read_images import read_images
-from melodyconstraints.images.actor import PRESETS, ImageActor, prior_points
+from melodyconstraints.images.actor import ImageActor, prior_points
+from melodyconstraints.images.actor_training import PRESETS
 from melodyconstraints.images.checkpoint import load_classifier, load_model
 from melodyconstraints.images.classifier import ImageClassifier
 from melodyconstraints.images.grids import draw_grid

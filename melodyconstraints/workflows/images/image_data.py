@@ -15,7 +15,7 @@ from torch import Tensor
 from melodyconstraints.datasets.images.labelled_images import Announce, ImageData, LabelledImages
 from melodyconstraints.datasets.images.read_images import read_images
 from melodyconstraints.errors import UsageError
-from melodyconstraints.images.actor import encode_images
+from melodyconstraints.images.actor_training import encode_images
 from melodyconstraints.images.config import Shape
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.constraints import Encodings

@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from melodyconstraints.datasets.images.labelled_images import ImageData
-from melodyconstraints.images.actor import (
-    KIND,
-    ImageActor,
-    preset_settings,
-    save_actor,
-    size_of_folder,
-    train_image_actor,
-)
+from melodyconstraints.images.actor import KIND, ImageActor, save_actor, size_of_folder
+from melodyconstraints.images.actor_training import preset_settings, train_image_actor
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.curves import plot_actor_critic
 from melodyconstraints.latent.pair import RoundRecord
@@ -47,8 +41,8 @@ def actor_settings(
 
     Args:
         method: one of :data:`~melodyconstraints.images.actor.METHODS`.
-        preset: a key of :data:`~melodyconstraints.images.actor.PRESETS`; if not given, ``digits``
-            for classes, ``small`` for attributes.
+        preset: a key of :data:`~melodyconstraints.images.actor_training.PRESETS`; if not given,
+            ``digits`` for classes, ``small`` for attributes.
         distance: lambda_dist; the preset's if not given.
         rounds, condition_units: the preset's if not given; see :class:`.ActorCriticSettings`.
     """

@@ -11,10 +11,10 @@ from PIL import Image
 
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
 from melodyconstraints.errors import StoreError, UsageError
-from melodyconstraints.images.actor import PRESETS as PAIRS
-from melodyconstraints.images.actor import (
+from melodyconstraints.images.actor import load_actor
+from melodyconstraints.images.actor_training import PRESETS as PAIRS
+from melodyconstraints.images.actor_training import (
     encode_images,
-    load_actor,
     preset_settings,
     train_image_actor,
 )
