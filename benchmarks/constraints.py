@@ -34,7 +34,8 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.actor_config import METHODS, SEARCHES
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import ScaleAndDensity, condition, load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor

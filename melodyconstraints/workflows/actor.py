@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Unpack, get_args
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -24,9 +24,8 @@ from melodyconstraints.errors import (
     UsageError,
 )
 from melodyconstraints.latent.networks import ConditionedActor
-from melodyconstraints.latent.pair import ActorCritic, PairConfig, load_pair, save_pair
+from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import SATISFIED
-from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
@@ -40,8 +39,8 @@ from melodyconstraints.rules.loading import code_only_where, name_of, places_of
 from melodyconstraints.rules.registry import distinct
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
-from melodyconstraints.storage.schema import Weight
 from melodyconstraints.storage.text import printable, shortened
+from melodyconstraints.workflows.actor_config import SEARCHES, ActorConfig, search_of
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
@@ -55,56 +54,12 @@ KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
 """Purpose of the noise of a search."""
-
-REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.995, shell_weight=1.0)
-"""What a refined actor adds: some steps up the critic, for the points that need them."""
-SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
-    "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
-    "langevin": LangevinSearch(steps=200, step_size=1.0, noise=6e-3, prior_weight=3e-3),
-}
-"""Searches in an actor's place: each point is moved by itself, in training too. The noise of the
-Langevin steps is 2 * step_size * prior_weight: without a critic they would walk through the prior.
-"""
-Method = Literal["refined", "actor", "gradient", "langevin"]
-METHODS = get_args(Method)
-"""How points are moved: by a network that has learned it, with or without a few steps of search
-after it, or by a search alone."""
 _FEWEST_DRAWN = 32
 """Melodies drawn at a time, at least, while satisfying ones are looked for."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
 _EXTRA_SHARE = 0.5
 """Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
-
-
-@dataclass(frozen=True)
-class RuleReference:
-    """What a folder says of a rule."""
-
-    name: str
-    spec: str
-
-
-@dataclass(kw_only=True)
-class ActorConfig(PairConfig):
-    """The configuration of an actor's folder; the defaults stand for what older ones lack."""
-
-    method: Method
-    rules: list[RuleReference]
-    temperature: Weight
-    form: str = AUTO
-    examples: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        Sampling(self.temperature, form=self.form)
-        count = sum(map(len, self.heads))
-        if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
-            raise ValueError(f"{count} heads do not fit its rules or records")
-
-    @property
-    def has_actor(self) -> bool:  # noqa: D102 (as of the base)
-        return self.method not in SEARCHES
 
 
 @dataclass(kw_only=True, repr=False)
@@ -115,7 +70,7 @@ class MelodyActor(ActorCritic):
         model: the melody model.
         rules: those of the critic's first heads.
         temperature, form, scale: the defaults for sampling; it was trained in this form.
-        method: one of :data:`METHODS`.
+        method: one of :data:`.actor_config.METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: melodies to ``(B,)`` numbers up to 1, which is preferred among melodies that
             satisfy every rule; None for no preference.
@@ -422,20 +377,6 @@ def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
         "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
     )
     return MissingRule(name, len, spec=spec, why=why)
-
-
-def search_of(
-    method: str, weights: Sequence[float], *, plain: bool = False
-) -> GradientSearch | LangevinSearch | None:
-    """The search of a method, or the one after its actor, with weights of the critic's heads.
-
-    Args:
-        plain: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
-    """
-    search = REFINEMENT if method == "refined" else SEARCHES.get(method)
-    if plain and method == "gradient":
-        search = GradientSearch()
-    return None if search is None else replace(search, weights=tuple(weights))
 
 
 def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]:

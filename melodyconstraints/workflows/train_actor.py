@@ -39,7 +39,8 @@ from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent
-from melodyconstraints.workflows.actor import METHODS, SEARCHES, MelodyActor, search_of
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
@@ -80,8 +81,8 @@ def train_actor(
             one melody.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
-        method: one of :data:`.actor.METHODS`; if not given, ``refined``, or ``actor`` with the
-            preset ``paper``.
+        method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
+            the preset ``paper``.
         weights: weights of the rules' losses, at least 0, in training and in a search. A rule of
             weight 0 is learned and reported, and moves no point.
         realism: the shifted points should be indistinguishable from encodings of real melodies:

@@ -27,14 +27,13 @@ from melodyconstraints.rules import Rule, find_rule, find_rules, rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.workflows import actor as actor_module
 from melodyconstraints.workflows.actor import (
-    REFINEMENT,
     SEARCH,
-    SEARCHES,
     MelodyActor,
     _find_named,
     load_actor,
     rewards_of,
 )
+from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.seeds import EVENTS, POINTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
