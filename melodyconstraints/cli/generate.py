@@ -65,7 +65,7 @@ def command(
     mc generate --rule cmajor --rule my_rules.py:my_rule
 
     No rule needs a training: --scale, --density and rules of ambitus, rise, steps, off-beat and
-    rests are the model's own knobs, and melodies are searched for others, in seconds.
+    rests are the model's own knobs, and melodies are searched for others, in seconds or a minute.
     With --actor, rules are those of the actor, which has learned them: its melodies come at once.
     With none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)

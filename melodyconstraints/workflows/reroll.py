@@ -72,11 +72,10 @@ def reroll(
 
     def kept(melodies: Melodies) -> Melodies:
         kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
-        if (
-            form is not None
-        ):  # what repeats a kept bar may begin with a hold, and must not hold one
-            kept = keep(melody, _with_repeats(kept, form.tolist(), keep_bars), keep_bars)
-        return kept
+        if form is None:
+            return kept
+        repeated = _with_repeats(kept, form.tolist(), keep_bars)
+        return keep(melody, repeated, keep_bars)  # a repeat that begins with a hold holds none on
 
     if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody, or there
         draws = source.search.draws if strength else 1

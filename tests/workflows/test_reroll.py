@@ -59,18 +59,6 @@ def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melo
     assert (bars[8:12] == own[8:12]).all()
 
 
-def test_every_note_of_a_kept_bar_has_its_own_length(tiny_model, some_melodies):
-    spans = (16, 48), (96, 112), (240, 256)
-    for tune in some_melodies:
-        own = {
-            (onset, end, pitch)
-            for onset, end, pitch in _spans(tune)
-            if any(first <= onset and end <= after for first, after in spans)
-        }
-        for melody in reroll(tiny_model, tune, 2, keep_bars=[2, 3, 7, 16], seed=5):
-            assert own <= _spans(melody)
-
-
 def test_a_bar_that_repeats_a_kept_one_does_not_hold_another_on():
     across = (56, 16, 60)  # from bar 4 into bar 5, which bar 9 repeats
     tune = Melody.from_notes([across, (112, 16, 67), (128, 4, 69)])
