@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
-from rich.table import Table
 
 from melodyconstraints.latent.progress import OwnConsole, progress_bar, talk
 
@@ -260,6 +259,8 @@ def print_table(
         for line in [columns, *rows]:
             click.echo("\t".join([*line, *[""] * (len(columns) - len(line))]))
         return
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         sentences = 0 < index == text_columns - 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+
 import click
 
 from melodyconstraints import __version__
@@ -46,3 +49,18 @@ def main() -> None:
     mc train-actor --rule cmajor --density 192 -o actors/dense
     mc generate --actor actors/dense -n 64 -o dense/
     """  # noqa: D301 (click wants the character)
+
+
+def program() -> None:
+    """``mc`` as a process of its own.
+
+    Imports of torch make half a million objects of which none is garbage: to look for some among
+    them again and again, and at the end of the process once more, takes half a second.
+    """
+    gc.set_threshold(_NEW_OBJECTS)
+    atexit.register(gc.freeze)
+    main()
+
+
+_NEW_OBJECTS = 50_000
+"""After so many new objects garbage is looked for; as Python has it, after 700."""

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from melodyconstraints.errors import StoreError, UsageError
 
 LOCK = "lock"
@@ -63,6 +61,11 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         StoreError: another process holds it.
     """
+    from filelock import (  # loads asyncio, which commands without locks do not need
+        FileLock,
+        Timeout,
+    )
+
     try:
         with FileLock(folder / LOCK, timeout=0):
             yield

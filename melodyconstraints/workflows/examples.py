@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.storage.text import counted
-from melodyconstraints.workflows.read_melodies import folder_melodies
 
 Examples = Melodies | Path | str
 """Melodies, or a folder of MIDI files."""
@@ -39,6 +38,8 @@ def read_examples(
     Raises:
         UsageError: one kind is missing or empty, or both are the same melodies.
     """
+    from melodyconstraints.workflows.read_melodies import folder_melodies  # only folders need it
+
     liked, unliked = (
         folder_melodies(one, announce) if isinstance(one, Path | str) else one
         for one in (like, unlike)

@@ -31,6 +31,9 @@ from melodyconstraints.workflows.search import SearchActor, search_actor
 
 _STEPS_PER_SEMITONE = 7 / 12
 """Scale steps."""
+_START = 64
+"""Melodies drawn at first where knobs do not settle every rule: often as many satisfy them as are
+wanted, and one draw takes less time than two."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ class Knobs:
             tonic_first = pitch_classes_of(scale)
         elif any(rule.pitch_classes for rule in rules):
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
-        mode = mode_of(tonic_first) if tonic_first else None
-        request = Request(self.model, ranges, mode)
-        transpose = None if tonic_first else self.model.transposed
         return search_actor(
-            self.model, rules, move=request, scale=tonic_first, transpose=transpose
+            self.model,
+            rules,
+            move=Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None),
+            scale=tonic_first,
+            start=0 if all(map(is_turned_alone, rules)) else _START,
+            transpose=None if tonic_first else self.model.transposed,
         )
 
 

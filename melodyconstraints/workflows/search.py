@@ -243,6 +243,7 @@ def search_actor(
     *,
     move: nn.Module | None = None,
     scale: tuple[int, ...] = (),
+    start: int = 0,
     transpose: Callable[[Tensor, Ints], Tensor] | None = None,
 ) -> SearchActor:
     """What searches a model's melodies for rules.
@@ -250,7 +251,7 @@ def search_actor(
     Args:
         move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.
         scale: in which a staff is read; see :class:`.Sampling`.
-        transpose: see :class:`SearchActor`.
+        start, transpose: see :class:`SearchActor`.
     """
     return SearchActor(
         model=model,
@@ -260,5 +261,6 @@ def search_actor(
         settings=ActorCriticSettings(),
         method="actor",
         scale=scale,
+        start=start,
         transpose=transpose,
     )
