@@ -19,8 +19,10 @@ from melodyconstraints.cli._common import (
     rule_specs,
     talk,
 )
+from melodyconstraints.storage.text import counted, printable
 
 if TYPE_CHECKING:
+    from melodyconstraints.melody.events import Melodies
     from melodyconstraints.workflows.actor import MelodyActor
 
 actor_option = click.option(
@@ -39,6 +41,8 @@ allow_code_option = click.option(
     help="With --actor: run the Python files of its rules, which the folder's maker has written.",
 )
 
+_REASONS = 3
+"""Files without a melody of which the reason is told."""
 _EXAMPLES = click.Path(path_type=Path, exists=True, file_okay=False)
 example_options = option_group(
     "examples",
@@ -74,6 +78,7 @@ class ActorSource:
     scale: str | None
     rules_from: tuple[Path, ...] = ()
     allow_code: bool = False
+    like: Path | None = None
 
     @property
     def specs(self) -> list[str]:
@@ -93,14 +98,16 @@ class ActorSource:
             raise click.UsageError("--allow-code goes with --actor only")
         if self.scale is not None and self.actor_folder is not None:
             raise click.UsageError("--scale turns a knob; an actor has rules of its own")
+        if self.like is not None and self.actor_folder is not None:
+            raise click.UsageError("--like goes without --actor; train one with its own --like")
 
     def find(self, *, tonic: bool = True) -> MelodyActor | None:
-        """The actor, or what searches the model's melodies for rules; None without any rules.
+        """The actor, or what searches the model's melodies; None without rules and examples.
 
         Args:
             tonic: whether a scale is about its tonic as well, or its notes alone.
         """
-        if self.actor_folder is None and self.scale is None and not self.specs:
+        if not (self.actor_folder or self.scale or self.like or self.specs):
             return None
 
         from melodyconstraints.melody.vae.checkpoint import load_model
@@ -116,10 +123,28 @@ class ActorSource:
                 rules_from=self.rules_from,
                 allow_code=self.allow_code,
             )
+        like = self._read_liked()
         model = load_model(self.model_folder)
         if self.scale is not None or has_conditional_actor_for(model, self.specs):
-            return load_knobs(model=model).at(self.scale, self.density, *self.rules, tonic=tonic)
-        return searching(model, self.specs)
+            knobs = load_knobs(model=model)
+            return knobs.at(self.scale, self.density, *self.rules, tonic=tonic, like=like)
+        return searching(model, self.specs, like)
+
+    def _read_liked(self) -> Melodies | None:
+        """The examples, if any; stderr tells how many there are, and why some files have none."""
+        if self.like is None:
+            return None
+
+        from melodyconstraints.workflows.examples import read_liked
+
+        reasons: list[str] = []
+        melodies = read_liked(self.like, reasons.append)
+        more = len(reasons) - _REASONS
+        for line in [*reasons[:_REASONS], *([f"and {more} more"] if more > 0 else [])]:
+            talk().print(line, soft_wrap=True)
+        count = counted(len(melodies), "melody", "melodies")
+        talk().print(printable(f"like {count} of {self.like}"), soft_wrap=True)
+        return melodies
 
     def require(self) -> MelodyActor:
         """The same where :meth:`require_rules` has passed; a scale's notes alone."""
@@ -129,21 +154,25 @@ class ActorSource:
         return actor
 
 
-source_options = option_group(
-    "source",
-    ActorSource,
-    {
-        "actor_folder": actor_option,
-        "model_folder": model_option,
-        **RULE_OPTIONS,
-        "scale": click.option(
-            "--scale",
-            help="D-dorian, or pitch classes such as C,D,E,G,A: no training.",
-        ),
-        "rules_from": rules_from_option,
-        "allow_code": allow_code_option,
-    },
+_SOURCE = {
+    "actor_folder": actor_option,
+    "model_folder": model_option,
+    **RULE_OPTIONS,
+    "scale": click.option(
+        "--scale",
+        help="D-dorian, or pitch classes such as C,D,E,G,A: no training.",
+    ),
+    "rules_from": rules_from_option,
+    "allow_code": allow_code_option,
+}
+_like_option = click.option(
+    "--like",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder of MIDI, or a file, that the melodies should be like: no training.",
 )
+source_options = option_group("source", ActorSource, _SOURCE)
+drawing_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
+"""The same with examples, where all of a melody is drawn anew."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import ActorSource, search_shown, source_options
+from melodyconstraints.cli._actors import ActorSource, drawing_options, search_shown
 from melodyconstraints.cli._common import FOLDER, count_option, sampling_options, talk
 from melodyconstraints.cli._midi_results import (
     Export,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command("generate")
-@source_options
+@drawing_options
 @count_option("-n", "count", default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
 @playback_options
@@ -63,10 +63,13 @@ def command(
     mc generate --form AABA
     mc generate --actor actors/mine -n 64 --only-satisfying
     mc generate --rule cmajor --rule my_rules.py:my_rule
+    mc generate --like reels/ --scale D-dorian
 
     No rule needs a training: --scale, --density and rules of ambitus, rise, steps, off-beat and
     rests are the model's own knobs, and melodies are searched for others, in seconds or a minute.
-    With --actor, rules are those of the actor, which has learned them: its melodies come at once.
+    With --like, melodies come from where the model finds those of a folder, be they few or many;
+    knobs and rules go with it. With --actor, rules are those of the actor, which has learned
+    them: its melodies come at once.
     With none of these, melodies come from the prior, under no rule.
     """  # noqa: D301 (click wants the character)
     source.check()
@@ -78,7 +81,8 @@ def command(
     melodies, drawn = _draw(drawer, count, only_satisfying, sampling)
     entries = drawer.entries(melodies, numbered(output, "melody", count))
     results = drawer.results(melodies, entries, output, **playback)
-    facts = drawer.facts(sampling, drawn) | playback
+    like = {"like": None if source.like is None else str(source.like)}
+    facts = drawer.facts(sampling, drawn) | like | playback
     write_run(
         *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
     )

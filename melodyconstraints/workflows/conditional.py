@@ -43,7 +43,8 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import MelodyActor
-from melodyconstraints.workflows.knobs import Knobs, scale_rules
+from melodyconstraints.workflows.examples import Examples
+from melodyconstraints.workflows.knobs import Knobs, moved_first, scale_rules
 from melodyconstraints.workflows.search import search_actor
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (
@@ -180,6 +181,7 @@ class ConditionalActor(ActorCritic):
         density: int | str | None = None,
         *others: str | Rule | Callable[..., Any],
         tonic: bool = False,
+        like: Examples | None = None,
     ) -> MelodyActor:
         """The actor at one setting of the knobs; it draws like one trained for these rules.
 
@@ -189,6 +191,7 @@ class ConditionalActor(ActorCritic):
             density: at least so many notes in 16 bars; None for any number.
             others: rules that are searched for from there.
             tonic: these knobs are about notes alone; see :mod:`.knobs`.
+            like: see :meth:`.knobs.Knobs.at`.
 
         Raises:
             UsageError: no such scale or pitch class, or a setting that was not trained for.
@@ -207,8 +210,8 @@ class ConditionalActor(ActorCritic):
             )
         y = condition(allowed, least)
         actor = ConditionedActor(cast(Actor, self.require_actor()), y)
-        if others or not is_least:
-            return search_actor(self.model, rules, move=actor)
+        if others or like is not None or not is_least:
+            return search_actor(self.model, rules, move=moved_first(self.model, like, actor))
         return MelodyActor(
             model=self.model,
             rules=rules,

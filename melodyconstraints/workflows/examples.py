@@ -13,8 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.latent.matching import Matched
 from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.vae.encoding import encode
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.storage.text import counted
+from melodyconstraints.workflows.seeds import derived_generator
 
 Examples = Melodies | Path | str
 """Melodies, or a folder of MIDI files."""
@@ -24,6 +29,8 @@ _ONE_IN = 5
 _FEWEST_SPLIT = 10
 """With fewer examples of a kind all are learned from."""
 _DIGEST_BYTES = 8
+_ENCODED = "encoded examples"
+"""Purpose of a seed."""
 
 
 def read_examples(
@@ -38,12 +45,7 @@ def read_examples(
     Raises:
         UsageError: one kind is missing or empty, or both are the same melodies.
     """
-    from melodyconstraints.workflows.read_melodies import folder_melodies  # only folders need it
-
-    liked, unliked = (
-        folder_melodies(one, announce) if isinstance(one, Path | str) else one
-        for one in (like, unlike)
-    )
+    liked, unliked = (None if one is None else _read(one, announce) for one in (like, unlike))
     if not (liked and unliked):
         raise UsageError("give melodies of both kinds, like and unlike: a critic compares them")
     ours, theirs = digests(liked), digests(unliked)
@@ -56,6 +58,39 @@ def read_examples(
         inner, outer = ("like", "unlike") if ours < theirs else ("unlike", "like")
         announce(f"all melodies of {inner} are among those of {outer} too: they are hard to tell")
     return liked, unliked
+
+
+def read_liked(like: Examples, announce: Callable[[str], object] | None = None) -> Melodies:
+    """Examples of one kind, read where they are a folder or a MIDI file.
+
+    Args:
+        announce: called with the reason why a file has no melody.
+
+    Raises:
+        UsageError: there is none.
+    """
+    melodies = _read(like, announce)
+    if not melodies:
+        raise UsageError("give at least one melody that others should be like")
+    return melodies
+
+
+def matched(model: MelodyVAE, like: Examples) -> Matched:
+    """What takes points of a model's prior to points of melodies like the examples.
+
+    Raises:
+        UsageError: there is none.
+    """
+    points = encode(model, read_liked(like))
+    return Matched(points.sample(derived_generator(_ENCODED, DEFAULT_SEED)))
+
+
+def _read(examples: Examples, announce: Callable[[str], object] | None) -> Melodies:
+    if isinstance(examples, Melodies):
+        return examples
+    from melodyconstraints.workflows.read_melodies import folder_melodies  # only folders need it
+
+    return folder_melodies(examples, announce)
 
 
 def learned_from(melodies: Melodies) -> Melodies:

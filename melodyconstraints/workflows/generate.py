@@ -15,6 +15,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
@@ -24,6 +25,8 @@ def generate(
     model: MelodyVAE,
     n: int,
     rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    *,
+    like: Examples | None = None,
     **options: Unpack[SamplingOptions],
 ) -> Melodies:
     """Draw ``n`` melodies from a model's prior, and search on until they satisfy rules.
@@ -34,13 +37,16 @@ def generate(
     Args:
         rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
             one melody.
+        like: melodies, or a folder of MIDI or a file, that they should be like; see
+            :class:`melodyconstraints.latent.matching.Matched`.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
-        UsageError: n below 1, an option outside its range, or no such rule.
+        UsageError: n below 1, an option outside its range, no such rule, or no melody that
+            others should be like.
     """
     rules = find_rules(rules)
-    if rules:
-        return searching(model, rules).generate(n, **options)
+    if rules or like is not None:
+        return searching(model, rules, like).generate(n, **options)
     sampling = Sampling.of(options)
     return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed))

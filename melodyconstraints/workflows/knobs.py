@@ -27,6 +27,7 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.examples import Examples, matched
 from melodyconstraints.workflows.search import SearchActor, search_actor
 
 _STEPS_PER_SEMITONE = 7 / 12
@@ -98,6 +99,7 @@ class Knobs:
         density: int | str | None = None,
         *others: str | Rule | Callable[..., Any],
         tonic: bool = True,
+        like: Examples | None = None,
     ) -> SearchActor:
         """The generator at one setting.
 
@@ -108,9 +110,11 @@ class Knobs:
             others: rules, as :func:`.find_rules` takes them. Those of :data:`KNOBS` are knobs, and
                 so is the first of a scale or of pitch classes where no scale is given.
             tonic: whether a scale's rule is about its tonic as well, or its notes alone.
+            like: melodies, or a folder of MIDI or a file, that what is drawn should be like; see
+                :class:`melodyconstraints.latent.matching.Matched`.
 
         Raises:
-            UsageError: no such scale, rule or range.
+            UsageError: no such scale, rule or range, or no melody that others should be like.
         """
         rules = find_rules([*others, *([] if density is None else [f"density:{density}"])])
         ranges = dict(_asked(rule.spec) for rule in rules if is_knob(rule.spec))
@@ -120,25 +124,38 @@ class Knobs:
             tonic_first = pitch_classes_of(scale)
         elif any(rule.pitch_classes for rule in rules):
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
+        request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
         return search_actor(
             self.model,
             rules,
-            move=Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None),
+            move=moved_first(self.model, like, request),
             scale=tonic_first,
             start=0 if all(map(is_turned_alone, rules)) else _START,
             transpose=None if tonic_first else self.model.transposed,
         )
 
 
-def searching(model: MelodyVAE, rules: Iterable[str | Rule | Callable[..., Any]]) -> SearchActor:
+def searching(
+    model: MelodyVAE,
+    rules: Iterable[str | Rule | Callable[..., Any]],
+    like: Examples | None = None,
+) -> SearchActor:
     """What searches a model's melodies for rules; where it has knobs for them, those are turned.
 
+    Args:
+        like: see :meth:`Knobs.at`.
+
     Raises:
-        UsageError: no such rule.
+        UsageError: no such rule, or no melody that others should be like.
     """
     if isinstance(model, StaffGenerator):
-        return Knobs(model).at(None, None, *rules)
-    return search_actor(model, find_rules(rules))
+        return Knobs(model).at(None, None, *rules, like=like)
+    return search_actor(model, find_rules(rules), move=moved_first(model, like, nn.Identity()))
+
+
+def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.Module:
+    """What takes points of the prior to points like examples, if any, and then moves them on."""
+    return then if like is None else nn.Sequential(matched(model, like), then)
 
 
 def is_knob(spec: str) -> bool:

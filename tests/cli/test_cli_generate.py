@@ -118,6 +118,7 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "drawn": 1,
         "key_signature": "C",
         "chords": [],
+        "like": None,
     }
 
 
@@ -183,6 +184,37 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
     manifest = manifest_of(tmp_path / "out")
     assert manifest["temperature"] == 0.8
     assert manifest["drawn"] > 2
+
+
+def test_melodies_are_drawn_like_those_of_a_folder_or_a_file(
+    generate_for, tiny_model_folder, tmp_path
+):
+    folder = tmp_path / "reels"
+    folder.mkdir()
+    model = load_model(tiny_model_folder)
+    for number, melody in enumerate(draw(model, 3, seed=8)):
+        to_midi_file(melody).save(folder / f"{number}.mid")
+    for number in range(5):
+        (folder / f"bad-{number}.mid").write_bytes(b"no MIDI")
+    result = generate_for("--like", folder, "-n", 2, "--overwrite")
+    assert result.exit_code == 0
+    assert result.stderr.count("passed over: ") == 3
+    assert "and 2 more" in result.stderr
+    assert f"like 3 melodies of {folder}" in result.stderr
+    for number, melody in enumerate(draw(model, 2, like=folder, seed=1), 1):
+        assert read_melody(tmp_path / "out" / f"melody-{number:03d}.mid").melody == melody
+    assert manifest_of(tmp_path / "out")["like"] == str(folder)
+    result = generate_for(
+        "--like", folder / "1.mid", "--density", "1..255", "-n", 1, "--overwrite"
+    )
+    assert (result.exit_code, manifest_of(tmp_path / "out")["rules"]) == (0, ["density:1..255"])
+    assert f"like 1 melody of {folder / '1.mid'}" in result.stderr
+
+
+def test_an_actor_goes_without_examples(generate, tmp_path):
+    result = generate("--like", tmp_path)
+    assert result.exit_code == 2
+    assert "--like goes without --actor; train one with its own --like" in result.stderr
 
 
 def test_a_rule_without_a_key_leaves_the_signature_out(generate_for, tmp_path):

@@ -8,7 +8,7 @@ import torch
 
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.melody.events import transposed
+from melodyconstraints.melody.events import Melodies, Melody, transposed
 from melodyconstraints.melody.metrics.typical import is_typical
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -130,7 +130,7 @@ def test_any_other_rule_is_searched_for(knobs):
     assert [melody.pitches[-1] % 12 for melody in melodies] == [0]
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
     assert told[-1][0] >= 1
-    assert told[-1][1] > told[0][1] == 5  # four to spare
+    assert told[-1][1] > told[0][1] == 64  # of which five are evolved, four to spare
     again, drawn = actor.generate_satisfying(1, seed=3)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
@@ -236,8 +236,8 @@ def test_what_no_melody_satisfies_ends_the_search(knobs):
     told = []
     actor.callback = lambda *counts: told.append(counts)
     assert len(actor.generate(1, seed=1)) == 1
-    assert told[-1] == (0, 5 + 95)  # 100 draws for the one that is wanted
-    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 105 were"):
+    assert told[-1] == (0, 64 + 35)  # of 100 for the one that is wanted; 7 for each of five
+    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 164 were"):
         actor.generate_satisfying(1, max_draws=1000, seed=1)  # a batch in vain
 
 
@@ -278,3 +278,29 @@ def test_knobs_of_another_model_go_with_a_search():
     actor = knobs.at("D-dorian", "30..250", "final-note:A")
     assert actor.names == ["pitch-classes:2,4,5,7,9,11,0", "final-note:A", "density:30..250"]
     assert actor.generate(1, seed=1)[0].pitches[-1] % 12 == 9
+
+
+def test_melodies_are_like_examples_without_a_training(knobs):
+    """Of few long notes, in one key: what is drawn has few and long notes, mostly in it."""
+    line = [(16 * bar, 16, 62 + (0, 2, 4, 5, 7, 9, 11)[bar * 3 % 7]) for bar in range(16)]
+    examples = Melodies.stack([Melody.from_notes(line)] * 30)
+    drawn, prior = (generate(knobs.model, 32, like=like, seed=1) for like in (examples, None))
+    lengths = [np.mean([len(melody) for melody in some]) for some in (drawn, prior)]
+    assert lengths[0] < 0.6 * lengths[1]
+    inside = [
+        np.isin(np.concatenate([melody.pitches for melody in some]) % 12, examples[0].pitches % 12)
+        for some in (drawn, prior)
+    ]
+    assert inside[0].mean() > 0.9 > 0.75 > inside[1].mean()
+
+
+def test_examples_go_with_a_scale_and_rules(knobs, prior):
+    actor = knobs.at("A-blues", "30..50", "ambitus:10..14", like=prior)
+    for melody in actor.generate(4, seed=1):
+        assert set((melody.pitches % 12).tolist()) <= {9, 0, 2, 3, 4, 7}
+        assert 30 <= len(melody) <= 50
+
+
+def test_no_example_is_refused(knobs, prior):
+    with pytest.raises(UsageError, match="give at least one melody that others should be like"):
+        knobs.at(like=prior[:0])
