@@ -123,6 +123,8 @@ def say_satisfied(
         allow_none: whether that is no error.
         more: what is said where only some satisfy every rule.
     """
+    from melodyconstraints.latent.satisfaction import SATISFIED
+
     satisfied = [entry["satisfied"] for entry in entries if "satisfied" in entry]
     if not satisfied:
         return True
@@ -130,6 +132,13 @@ def say_satisfied(
     if any(satisfied) or allow_none:
         talk().print(text + (f"; {more}" if more and not all(satisfied) else ""))
         return True
+    never = [
+        name
+        for name in entries[0]["rewards"]
+        if all(entry["rewards"][name] < SATISFIED for entry in entries)
+    ]
+    if len(never) < len(entries[0]["rewards"]) and never:
+        text += f", and none satisfies {', '.join(map(printable, never))}"
     click.echo(f"Error: {text}: {remedy}; --allow-none makes this no error", err=True)
     return False
 

@@ -63,7 +63,7 @@ class CommandTable(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse options; of known ones only near names are suggested for a wrong one."""
-        with _near_options(), _closed_pipes_end():
+        with _system_errors(), _near_options(), _closed_pipes_end():
             return super().make_context(*args, **extra)
 
     def resolve_command(
@@ -93,16 +93,23 @@ class CommandTable(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors of the toolkit end it with their exit code."""
         try:
-            with extras_explained(), _near_options(), _closed_pipes_end():
+            with _system_errors(), extras_explained(), _near_options(), _closed_pipes_end():
                 return super().invoke(ctx)
         except MelodyConstraintsError as error:
             if isinstance(error, RuleError) and error.__cause__ and error.exit_code == 1:
                 click.echo("".join(traceback.format_exception(error.__cause__)), err=True)
             raise Failure(printable_lines(str(error)), error.exit_code) from error
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            message = printable_lines(f"{place}{error.strerror or error}")
-            raise click.ClickException(message) from error
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """What the system refuses, as one line with the place."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = printable_lines(f"{place}{error.strerror or error}")
+        raise click.ClickException(message) from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from melodyconstraints.cli._common import (
     print_table,
 )
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import printable
 
 _LEGEND = """\
@@ -102,11 +103,9 @@ def new_rule(file: Path) -> None:
         raise UsageError(f"a rule file is called NAME.py, got {file}")
     text = Path(__file__).with_name("_rule_template.py").read_text(encoding="utf-8")
     text = text.replace("  # noqa: D415", "").replace("FILE", printable(file.as_posix()))
-    try:
-        with file.open("x", encoding="utf-8") as new:
-            new.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{file} exists; choose another name") from error
+    if file.exists():
+        raise UsageError(f"{file} exists; choose another name")
+    write_atomically(file, text.encode())
     name = printable(str(file))
     click.echo(f"{name} holds the rule my_rule; change it, then: mc rules check {name}")
 

@@ -40,8 +40,10 @@ class OwnConsole(Console):
 
 
 def talk() -> Console:
-    """Where talk and progress go: stderr."""
-    return OwnConsole(stderr=True, highlight=False, markup=False)
+    """Where talk and progress go: stderr; lines are broken on a terminal only."""
+    console = OwnConsole(stderr=True, highlight=False, markup=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 class SpeedColumn(ProgressColumn):

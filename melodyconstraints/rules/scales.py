@@ -171,6 +171,8 @@ def parse_scale(text: str) -> Scale | None:
     >>> parse_scale("Am"), parse_scale("C"), parse_scale("hmajor")
     (Scale(tonic=9, name='minor'), Scale(tonic=0, name='major'), None)
     """
+    if text.endswith(("-", "_")):  # E- is E flat to some, E minor to others
+        return None
     plain = re.sub(r"[-_ ]", "", text)
     plain = re.sub("^([A-Ga-g])(?:♯|sharp)", r"\1#", plain)
     plain = re.sub("^([A-Ga-g])(?:♭|flat)", r"\1b", plain)

@@ -337,17 +337,29 @@ class _Neighbourhood:
         return best
 
     def moved(self, shifted: Tensor | None, strength: float) -> tuple[Tensor, Melody]:
-        """The point at a share of the way to the best one, ``(1, Z)``, and its melody."""
+        """The point at a share of the way to the best one, ``(1, Z)``, and its melody.
+
+        Of a melody that satisfies the rules all of the original that they allow is put back: what
+        is decoded from the point of such a melody has lost some of it again.
+        """
         best = self.run(shifted)
-        if strength == 1:
-            return best.point, best.melody
-        point = self.start + strength * (best.point - self.start)
-        return point, self.decode(point)[0]
+        point, melody = best.point, best.melody
+        if best.satisfied:
+            melody = self.restored(best)
+            if melody != best.melody:
+                point = invert(self.actor.model, [melody])
+        if strength != 1:
+            point = self.start + strength * (point - self.start)
+            melody = self.decode(point)[0]
+        return point, melody
 
     def project(self, candidate: _Candidate) -> Tensor:
         """The point of a candidate with all of the original that the rules allow."""
-        target = restore(self.original, candidate.melody, self.actor.asked, self.repeats)
-        return invert(self.actor.model, [target])
+        return invert(self.actor.model, [self.restored(candidate)])
+
+    def restored(self, candidate: _Candidate) -> Melody:
+        """A candidate's melody with all of the original that the rules allow."""
+        return restore(self.original, candidate.melody, self.actor.asked, self.repeats)
 
     def around(self, point: Tensor, spread: float) -> Tensor:
         """``(NEIGHBOURS, Z)`` points beside one ``(1, Z)``, in posterior scales."""

@@ -212,7 +212,7 @@ def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, 
     (found,) = transform(actor, tune)
     counted = [Transformation(tune, one, found.before, found.after, 0, 0) for one in seen]
     assert all(len(one) >= 100 for one in seen)
-    assert found.notes_kept == max(one.notes_kept for one in counted)
+    assert found.notes_kept >= max(one.notes_kept for one in counted)
 
 
 def test_strength_zero_is_the_reconstruction(actor_for, tune):
@@ -495,3 +495,10 @@ def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):
             return cross_entropy(critic(points), targets).item()
 
     assert loss(search.critic) < loss(search.actor.critic)
+
+
+def test_what_the_rules_allow_of_the_original_is_put_back(actor_for, tune):
+    """Notes are to be added only, and the tiny model's melodies keep none of the tune's."""
+    (found,) = transform(actor_for("density:100"), tune)
+    assert found.satisfied
+    assert found.notes_kept > 0.9
