@@ -41,7 +41,7 @@ _MOST_CANDIDATES = 16_384
 """Held at once; of very many members there are fewer candidates for each offspring."""
 _MOST_BLOCKS = 8
 """Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
-_EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 0.5, 4, 20
+_EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 1.0, 4, 40
 """Draws for preferred samples once enough are satisfied, at most: so many for each draw until
 then, and from so many to so many for each that is wanted."""
 
@@ -123,8 +123,8 @@ class EvolutionSearch:
                 save the search from its hardest ones.
             members: from 1 to N, the best of the N, which are evolved; N if not given.
             preference: samples to ``(B,)`` numbers up to 1, which is preferred. Counts among
-                satisfied samples only; for it half as many are drawn as before at most, and from
-                four to twenty for each that is wanted.
+                satisfied samples only; for it as many are drawn as before at most, and from
+                four to forty for each that is wanted.
             callback: called with the number of satisfied members and of decoded samples.
 
         Returns:

@@ -217,3 +217,8 @@ def test_the_rolls_of_a_row_show_the_same_pitches_and_stay_together(tmp_path, mo
 
 def test_a_title_is_no_formula(tmp_path):
     plot_melodies([EMPTY], tmp_path / "rolls.png", titles=["$_{$ and $^}$"])
+
+
+def test_a_title_in_any_script_is_drawn_without_a_warning(tmp_path, recwarn):
+    plot_melodies([TUNE], tmp_path / "rolls.png", titles=["旋律"])
+    assert not list(recwarn)
