@@ -187,3 +187,17 @@ def test_a_pipe_that_breaks_elsewhere_is_an_error(mc, tiny_actor_folder, monkeyp
     monkeypatch.setattr("melodyconstraints.cli._table._is_closed", lambda stream: False)
     result = mc("generate", "--actor", tiny_actor_folder, "-n", 1)
     assert (result.exit_code, result.stderr) == (1, "Error: Broken pipe\n")
+
+
+@pytest.mark.parametrize(("loaded", "frozen"), [("json", "True"), ("pylibremidi", "False")])
+def test_the_program_leaves_its_garbage_but_where_that_is_taken_for_a_fault(loaded, frozen):
+    code = f"""
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count() > 0))  # what is registered first is last
+sys.modules[{loaded!r}] = sys.modules["sys"]
+sys.argv = ["mc", "--version"]
+from melodyconstraints.cli.main import program
+program()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == frozen
