@@ -28,7 +28,7 @@ COMMANDS = {
     "rules": ("rules", "List and explain the rules; start and check your own."),
     "bank": ("bank", "Decode melodies of a model ahead; rules are tried on them."),
     "push": ("push", "Upload a model or an actor to the Hugging Face Hub."),
-    "cache": ("cache", "List and empty the actors that commands have kept."),
+    "cache": ("cache", "List and empty what commands have kept."),
     "studio": ("studio", "A page to hear and change melodies, and an API."),
     "images": ("images", "The same for images: digits, faces, your own pictures."),
 }
@@ -63,7 +63,7 @@ def program() -> None:
     main()
 
 
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 500_000
 """After so many new objects garbage is looked for; as Python has it, after 700."""
 
 

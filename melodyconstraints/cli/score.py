@@ -14,7 +14,13 @@ from melodyconstraints.cli._common import (
     require_rules,
     rule_options,
 )
-from melodyconstraints.cli._inputs import MIDI_PATH, choice_options, files_of, melodies_of
+from melodyconstraints.cli._inputs import (
+    MIDI_PATH,
+    choice_options,
+    files_of,
+    melodies_of,
+    say_what_was_taken,
+)
 from melodyconstraints.storage.text import printable, shortened
 
 
@@ -36,8 +42,9 @@ def command(
     mc score folder/ --rule cmajor --rule my_rules.py:my_rule --json
 
     Of each file the 16 bars are taken that are most a melody, and the table says which; --bar and
-    --track choose others. A file without a melody is reported and ends the command with exit code
-    1 after all others.
+    --track choose others. Where the grid of sixteenths does not fit, as for triplets, stderr says
+    for how many of the onsets. A file without a melody is reported and ends the command with exit
+    code 1 after all others.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.rules import find_rules
 
@@ -49,7 +56,10 @@ def command(
     rows: list[dict[str, Any]] = []
     for file, read in melodies:
         row = {"file": str(file), "track": read.track, "bars": read.bars}
+        if read.off_grid:
+            say_what_was_taken(file, read)
         row |= {"first_bar": read.first_bar, "last_bar": read.last_bar, "notes": len(read.melody)}
+        row |= {"off_grid": read.off_grid}
         rows.append(row | {"rewards": {rule.name: rule(read.melody) for rule in found}})
     if as_json:
         print_json({"melodies": rows, "failed": failed})

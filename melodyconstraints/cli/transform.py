@@ -127,9 +127,10 @@ def command(
     The 16 bars that were taken are written as well, as ...-original.mid, and piano rolls, as a
     picture.
 
-    In the table that is printed, "kept" is the share of the original's notes that are still at
-    their step with their pitch, and "latent distance" how far the model's point moved: the mean of
-    its squared shifts, in deviations within which a melody stays as it is.
+    In the table that is printed, "kept" is the share of the original's notes, or of those that
+    --key has moved, that are still at their step with their pitch, and "latent distance" how far
+    the model's point moved: the mean of its squared shifts, in deviations within which a melody
+    stays as it is.
     """  # noqa: D301 (click wants the character)
     if key is not None and source.scale is None and source.actor_folder is None:
         source = replace(source, scale=key)
@@ -145,6 +146,8 @@ def command(
         context.exit(1)
     ((_, found),) = melodies
 
+    from melodyconstraints.melody.events import Melodies
+    from melodyconstraints.workflows.actor import rewards_of
     from melodyconstraints.workflows.editing import in_key, key_of
 
     actor = source.require()
@@ -154,6 +157,9 @@ def command(
         highlight=False,
     )
     transformed = _transform(actor, melody, change)
+    if key is not None:  # which moved the whole melody before
+        before = rewards_of(actor.rules, Melodies.stack([found.melody]))[0]
+        transformed = [replace(one, before=before) for one in transformed]
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
     write_results(

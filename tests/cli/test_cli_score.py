@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import mido
 import pytest
 
 from melodyconstraints.melody.events import Melody
@@ -46,6 +47,7 @@ def test_json_holds_the_same_numbers(mc, songs):
                 "first_bar": 1,
                 "last_bar": 2,
                 "notes": 6,
+                "off_grid": 0.0,
                 "rewards": {"cmajor": 1.0, "density:8": 0.75},
             },
             {
@@ -55,6 +57,7 @@ def test_json_holds_the_same_numbers(mc, songs):
                 "first_bar": 1,
                 "last_bar": 3,
                 "notes": 4,
+                "off_grid": 0.0,
                 "rewards": {"cmajor": 0.5, "density:8": 0.5},
             },
         ],
@@ -220,3 +223,15 @@ def test_a_packed_file_is_scored(mc, songs):
     result = mc("score", "songs/deep/c.mid.gz", "songs/a.mid", "--rule", "cmajor", "--json")
     first, second = json.loads(result.stdout)["melodies"]
     assert first == second | {"file": "songs/deep/c.mid.gz"}
+
+
+def test_triplets_that_the_grid_does_not_fit_are_told(mc, tmp_path):
+    track = mido.MidiTrack()
+    for number in range(3 * 64):
+        track.append(mido.Message("note_on", note=60 + number % 3, velocity=80))
+        track.append(mido.Message("note_off", note=60 + number % 3, time=160))
+    file = mido.MidiFile(tracks=[track])
+    file.save(tmp_path / "triplets.mid")
+    result = mc("score", tmp_path / "triplets.mid", "--rule", "cmajor", "--json")
+    assert "67% of its onsets moved by more than a 64th" in result.stderr
+    assert json.loads(result.stdout)["melodies"][0]["off_grid"] == pytest.approx(2 / 3)

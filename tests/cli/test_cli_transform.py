@@ -1,6 +1,7 @@
 """``mc transform``: what is written, what is told, and when it counts as failed."""
 
 import json
+import math
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -230,6 +231,8 @@ def test_a_melody_is_moved_into_a_key(mc, song, table, tmp_path):
     assert read_melody(tmp_path / "out.mid").melody == in_key(tune, "A-minor")
     assert read_melody(tmp_path / "out-original.mid").melody == tune
     assert table(result.stdout)[1][3] == "100%"
+    before = float(find_rules(["pitch-classes:9,11,0,2,4,5,7"])[0](tune))
+    assert table(result.stdout)[1][4] == f"{math.floor(before * 1000) / 1000:.3f} -> 1"
 
 
 def test_notes_of_kept_bars_that_no_search_changes_are_named_at_once(mc, song, tmp_path):
