@@ -110,7 +110,7 @@ class Events:
         """The parts and tempo maps of the file, whose bytes are ``data``."""
         is_independent = int.from_bytes(data[8:10], "big") == INDEPENDENT_TRACKS
         parts = []
-        for track, is_drum, settings, notes in self._voices(ticks_per_quarter):
+        for track, is_drum, settings, notes in self._voices(ticks_per_quarter, is_independent):
             starts, ends, pitches = without_graces(*notes, ticks_per_quarter)
             begun = _number_begun(settings, starts)
             part = Part(
@@ -130,14 +130,21 @@ class Events:
         )
         return ParsedMidi(ticks_per_quarter, tempo_maps, tuple(parts))
 
-    def _voices(self, ticks_per_quarter: int) -> Iterator[Voice]:
-        """Those of each track, in order."""
+    def _voices(self, ticks_per_quarter: int, is_independent: bool) -> Iterator[Voice]:
+        """Those of each track, in order.
+
+        Whether a channel plays drums may be said in another track, but for independent ones.
+        """
         kits = DrumKits(self.exclusives)
+        of_channels: defaultdict[int, list[Setting]] = defaultdict(list)
+        for (_, channel), settings in self.settings.items():
+            of_channels[channel] += [] if is_independent else settings
         tracks: dict[int, list[Voice]] = {}
         for (track, channel), notes in self.notes.items():
             settings = self.settings[track, channel]
-            begun = _number_begun(settings, notes[0])
-            bank = settings[begun - 1].bank if begun else 0
+            said = settings or sorted(of_channels[channel])
+            begun = _number_begun(said, notes[0])
+            bank = said[begun - 1].bank if begun else 0
             is_drum = kits.holds(channel, bank, int(notes[0][0]))
             tracks.setdefault(track, []).append(Voice(track, is_drum, settings, notes))
         for voices in tracks.values():

@@ -76,6 +76,15 @@ def test_drums_are_known_by_channel_bank_and_part_mode(name, before, notes, is_d
     assert drums_of(before + "\n" + notes) == [is_drum], name
 
 
+def test_a_channel_without_a_program_has_the_bank_that_another_track_says():
+    """A file's first track may set up the channels of all."""
+    notes = "00 9A 24 40  78 8A 24 00"
+    setup = "00 BA 00 7F  00 CA 00"
+    assert drums_of(setup, notes) == [True]
+    assert drums_of(setup.replace("BA", "BB").replace("CA", "CB"), notes) == [False]
+    assert drums_of("00 BA 00 00  00 CA 00", setup + notes) == [True]
+
+
 @pytest.mark.parametrize(
     ("name", "reset"),
     [
