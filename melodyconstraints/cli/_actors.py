@@ -107,7 +107,8 @@ class ActorSource:
         Args:
             tonic: whether a scale is about its tonic as well, or its notes alone.
         """
-        if not (self.actor_folder or self.scale or self.like or self.specs):
+        asked = (self.actor_folder, self.scale, self.like)
+        if not self.specs and all(one is None for one in asked):
             return None
 
         from melodyconstraints.melody.vae.checkpoint import load_model
@@ -141,9 +142,9 @@ class ActorSource:
         melodies = read_liked(self.like, reasons.append)
         more = len(reasons) - _REASONS
         for line in [*reasons[:_REASONS], *([f"and {more} more"] if more > 0 else [])]:
-            talk().print(line, soft_wrap=True)
+            talk().print(line)
         count = counted(len(melodies), "melody", "melodies")
-        talk().print(printable(f"like {count} of {self.like}"), soft_wrap=True)
+        talk().print(printable(f"like {count} of {self.like}"))
         return melodies
 
     def require(self) -> MelodyActor:
