@@ -384,11 +384,8 @@ def _read_json(folder: Path, name: str, kind: str) -> dict[str, Any]:
             raise ArtifactError(f"{path} is damaged: it has more than {_LARGEST_JSON:,} bytes")
         value = pydantic_core.from_json(text)
     except OSError as error:
-        if not folder.exists():
-            raise ArtifactError(f"there is no {kind} folder {folder}") from error
-        raise ArtifactError(
-            f"{folder} is not a finished {kind} folder: {name} cannot be read"
-        ) from error
+        why = f"{name} cannot be read" + ("" if folder.exists() else "; there is no such folder")
+        raise ArtifactError(f"{folder} is not a finished {kind} folder: {why}") from error
     except ValueError as error:
         raise ArtifactError(f"{path} is damaged: {_line(error)}") from error
     if not isinstance(value, dict):

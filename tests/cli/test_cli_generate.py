@@ -642,4 +642,5 @@ def test_wrong_usage_is_told(generate, options, message):
 def test_a_missing_actor_is_told(mc):
     result = mc("generate", "--actor", "none")
     assert result.exit_code == 1
-    assert "Error: there is no actor folder none" in result.stderr
+    assert "Error: none is not a finished actor folder: manifest.json" in result.stderr
+    assert "there is no such folder" in result.stderr

@@ -165,7 +165,7 @@ def test_a_model_is_trained_further_from_the_command_line(mc, train, tiny_store,
     assert settings["start_from"] == load_model(tmp_path / "model").fingerprint
     refused = mc("train-vae", tiny_store, "-o", "other", "--start-from", "none", "--steps", 1)
     assert refused.exit_code == 1
-    assert "there is no melody-vae folder none" in refused.stderr
+    assert "none is not a finished melody-vae folder" in refused.stderr
     assert not (tmp_path / "other").exists()
 
 

@@ -114,7 +114,7 @@ def test_a_save_that_dies_halfway_leaves_a_folder_that_says_it_is_unfinished(fol
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match="there is no melody-vae folder"):
+    with pytest.raises(ArtifactError, match=r"not a finished melody-vae folder: manifest\.json"):
         load_artifact(tmp_path / "nowhere", "melody-vae")
 
 
