@@ -339,19 +339,16 @@ class _Neighbourhood:
     def moved(self, shifted: Tensor | None, strength: float) -> tuple[Tensor, Melody]:
         """The point at a share of the way to the best one, ``(1, Z)``, and its melody.
 
-        Of a melody that satisfies the rules all of the original that they allow is put back: what
-        is decoded from the point of such a melody has lost some of it again.
+        Where the rules are satisfied, the original is put back as far as they allow: decoded from
+        the point of :meth:`project`, some of it is lost again.
         """
         best = self.run(shifted)
-        point, melody = best.point, best.melody
-        if best.satisfied:
-            melody = self.restored(best)
-            if melody != best.melody:
-                point = invert(self.actor.model, [melody])
-        if strength != 1:
-            point = self.start + strength * (point - self.start)
-            melody = self.decode(point)[0]
-        return point, melody
+        melody = self.restored(best) if best.satisfied else best.melody
+        point = best.point if melody == best.melody else invert(self.actor.model, [melody])
+        if strength == 1:
+            return point, melody
+        point = self.start + strength * (point - self.start)
+        return point, self.decode(point)[0]
 
     def project(self, candidate: _Candidate) -> Tensor:
         """The point of a candidate with all of the original that the rules allow."""
