@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -56,21 +58,28 @@ def program() -> None:
     """``mc`` as a process of its own.
 
     Imports of torch make half a million objects of which none is garbage: to look for some among
-    them again and again, and at the end of the process once more, takes half a second.
+    them again and again, and to take them apart at the end of the process, takes half a second.
     """
     gc.set_threshold(_NEW_OBJECTS)
-    atexit.register(_leave_garbage)
-    main()
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # what is registered first is called last
+    try:
+        main()
+    except SystemExit as end:
+        codes += [end.code or 0] if isinstance(end.code, int | None) else []
+        raise
 
 
 _NEW_OBJECTS = 500_000
 """After so many new objects garbage is looked for; as Python has it, after 700."""
 
 
-def _leave_garbage() -> None:
-    """Let the process end without looking for garbage once more.
-
-    The package of MIDI ports takes what is not collected then for a fault, and says so.
-    """
-    if "pylibremidi" not in sys.modules:
-        gc.freeze()
+def _leave(codes: Sequence[int]) -> None:
+    """End the process with its exit code, if it has one, and take nothing apart before."""
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except (OSError, ValueError):
+        return  # Python says of it what it says
+    for code in codes:
+        os._exit(code)

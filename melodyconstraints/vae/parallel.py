@@ -33,7 +33,7 @@ def compute_rows(
         return compute(*rows)
     share = -(-len(rows[0]) // (multiple * processors())) * multiple
     parts = zip(*(tensor.split(min(share, most)) for tensor in rows), strict=True)
-    tasks = [_workers().submit(torch.no_grad()(compute), *part) for part in parts]
+    tasks = [_workers().submit(torch.inference_mode()(compute), *part) for part in parts]
     try:
         return torch.cat([task.result() for task in tasks])
     finally:  # after an error or Ctrl-C, parts that wait are not computed

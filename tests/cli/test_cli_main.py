@@ -189,15 +189,51 @@ def test_a_pipe_that_breaks_elsewhere_is_an_error(mc, tiny_actor_folder, monkeyp
     assert (result.exit_code, result.stderr) == (1, "Error: Broken pipe\n")
 
 
-@pytest.mark.parametrize(("loaded", "frozen"), [("json", "True"), ("pylibremidi", "False")])
-def test_the_program_leaves_its_garbage_but_where_that_is_taken_for_a_fault(loaded, frozen):
-    code = f"""
-import atexit, gc, sys
-atexit.register(lambda: print(gc.get_freeze_count() > 0))  # what is registered first is last
-sys.modules[{loaded!r}] = sys.modules["sys"]
-sys.argv = ["mc", "--version"]
-from melodyconstraints.cli.main import program
-program()
+PROGRAM = """
+import atexit
+import sys
+from melodyconstraints.cli import main
+
+class Undone:
+    def __del__(self):
+        print("taken apart")
+
+def command():
+    atexit.register(print, "called at the end")
+    sys.exit(CODE)
+
+undone = Undone()
+undone.itself = undone
+main.main = command
+main.program()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-1] == frozen
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "at_the_end"),
+    [
+        ("None", 0, ""),
+        ("2", 2, ""),
+        ("'no number'", 1, "taken apart\n"),
+    ],
+)
+def test_the_program_takes_nothing_apart_at_its_end(code, status, at_the_end):
+    program = PROGRAM.replace("CODE", code)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (status, f"called at the end\n{at_the_end}")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_the_program_tells_of_what_it_could_not_print():
+    program = PROGRAM.replace("CODE", "0")
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=buffered,
+        )
+    assert done.returncode == 120
+    assert "No space left on device" in done.stderr
