@@ -273,9 +273,10 @@ USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"
 @main.command()
 @click.argument("names", nargs=-1, type=click.Choice(USERS_RULES))
 @click.option("-n", "count", default=1024)
-def users(names: Sequence[str], count: int) -> None:
+@click.option("--model", "model_name", default="staff", show_default=True)
+def users(names: Sequence[str], count: int, model_name: str) -> None:
     """Five users' rules at default settings."""
-    model = load_model("bundled")
+    model = load_model(model_name)
     rows = []
     for name in names or USERS_RULES:
         actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=1)

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -36,6 +35,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from melodyconstraints.errors import ArtifactError, UsageError
+from melodyconstraints.storage.cards import with_header
 from melodyconstraints.storage.files import (
     LOCK,
     check_room,
@@ -160,7 +160,7 @@ def save_artifact(
         kind: what the artifact is, such as ``melody-vae`` or ``actor``.
         config: JSON values.
         tensors: weights by name.
-        card: text of the model card, in Markdown; gets the header of :func:`with_header`.
+        card: text of the model card, in Markdown; gets the header of :func:`.cards.with_header`.
 
     Returns:
         The fingerprint.
@@ -185,27 +185,6 @@ def save_artifact(
     hashes = {name: _sha256(contents[name]) for name in (CONFIG, WEIGHTS)}
     write_atomically(folder / MANIFEST, (json.dumps(hashes, indent=2) + "\n").encode())
     return _fingerprint(hashes)
-
-
-def with_header(card: str, kind: str, config: Mapping[str, Any]) -> str:
-    """A model card with the YAML header that the Hugging Face Hub reads, unless it has one.
-
-    >>> print(with_header("# Mine", "melody-vae", {}))
-    ---
-    library_name: melodyconstraints
-    tags:
-    - melody-vae
-    ---
-    # Mine
-    """
-    if card.startswith("---\n"):
-        return card
-    reference = config.get("model")
-    folder = reference.get("folder") if isinstance(reference, Mapping) else None
-    model = re.match(r"hf://([\w.-]+/[\w.-]+)", str(folder))
-    base = [f"base_model: {model[1]}"] if model else []
-    head = ["library_name: melodyconstraints", *base, "tags:", f"- {kind}"]
-    return "\n".join(["---", *head, "---", card])
 
 
 def load_artifact(
@@ -354,18 +333,6 @@ def claimed(folder: Path, kind: str, *, overwrite: bool, remedy: str, size: int)
         with suppress(OSError):  # not empty
             for place in missing:
                 place.rmdir()
-
-
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Format a Markdown table, line by line.
-
-    >>> print(*markdown_table(["a", "b"], [["1", "2"]]), sep=chr(10))
-    | a | b |
-    | --- | --- |
-    | 1 | 2 |
-    """
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def _open(path: Path) -> BufferedReader:

@@ -30,8 +30,8 @@ from melodyconstraints.storage.artifacts import (
     Artifact,
     load_artifact,
     save_artifact,
-    with_header,
 )
+from melodyconstraints.storage.cards import with_header
 from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.text import printable, shortened
 

@@ -1,4 +1,4 @@
-"""Edits of a melody without a model: into a scale or a key, with bars kept or repeated.
+"""Edits of a melody without a model: into a scale or a key, with bars kept, repeated or restored.
 
 >>> from melodyconstraints.melody.events import Melody
 >>> tune = Melody.from_notes([(0, 4, 67), (4, 4, 66), (8, 8, 67)])
@@ -15,9 +15,11 @@ import numpy as np
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies, Melody, canonical_events
 from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
+from melodyconstraints.rules import Rule
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.knobs import pitch_classes_of
 
 _NAMES = {"ionian": "major", "aeolian": "minor"}
@@ -129,3 +131,34 @@ def with_repeats(
     sources = [bar if bar + 1 in bars else source for bar, source in enumerate(repeats)]
     chosen = melodies.bars[:, sources]
     return Melodies(canonical_events(chosen.reshape(len(chosen), BARS * STEPS_PER_BAR)))
+
+
+def restore(
+    original: Melody,
+    changed: Melody,
+    rules: Sequence[Rule],
+    repeats: Sequence[int] = range(BARS),
+) -> Melody:
+    """A changed melody with every bar, beat and step of the original that the rules allow.
+
+    Bars are tried first, then beats, then steps, each from the first to the last; what makes a
+    reward smaller is not taken.
+
+    Args:
+        repeats: for each bar the number, from 0, of the first bar that goes with it.
+    """
+    events = changed.bars.copy()
+    rewards = rewards_of(rules, Melodies.stack([changed]))[0]
+    together = [np.flatnonzero(np.array(repeats) == bar) for bar in range(BARS)]
+    for size in (STEPS_PER_BAR, STEPS_PER_QUARTER, 1):
+        for bars in filter(len, together):
+            for first in range(0, STEPS_PER_BAR, size):
+                place = np.ix_(bars, np.arange(first, first + size))
+                if np.array_equal(events[place], original.bars[place]):
+                    continue
+                tried = events.copy()
+                tried[place] = original.bars[place]
+                rewards_tried = rewards_of(rules, Melodies(tried.reshape(1, -1)))[0]
+                if (rewards_tried >= rewards).all():
+                    events, rewards = tried, rewards_tried
+    return Melody(events.flatten())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import EllipsisType
@@ -29,15 +29,14 @@ from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
-from melodyconstraints.rules import Rule
 from melodyconstraints.storage.arguments import check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, with_repeats
+from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore, with_repeats
 from melodyconstraints.workflows.seeds import derived_generator
 
 TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
@@ -219,37 +218,6 @@ def _check(
     check_seed(seed)
     if not actor.asked:
         raise UsageError("a transformation needs an actor with rules; train one with rules")
-
-
-def restore(
-    original: Melody,
-    changed: Melody,
-    rules: Sequence[Rule],
-    repeats: Sequence[int] = range(BARS),
-) -> Melody:
-    """A changed melody with every bar, beat and step of the original that the rules allow.
-
-    Bars are tried first, then beats, then steps, each from the first to the last; what makes a
-    reward smaller is not taken.
-
-    Args:
-        repeats: for each bar the number, from 0, of the first bar that goes with it.
-    """
-    events = changed.bars.copy()
-    rewards = rewards_of(rules, Melodies.stack([changed]))[0]
-    together = [np.flatnonzero(np.array(repeats) == bar) for bar in range(BARS)]
-    for size in (STEPS_PER_BAR, STEPS_PER_QUARTER, 1):
-        for bars in filter(len, together):
-            for first in range(0, STEPS_PER_BAR, size):
-                place = np.ix_(bars, np.arange(first, first + size))
-                if np.array_equal(events[place], original.bars[place]):
-                    continue
-                tried = events.copy()
-                tried[place] = original.bars[place]
-                rewards_tried = rewards_of(rules, Melodies(tried.reshape(1, -1)))[0]
-                if (rewards_tried >= rewards).all():
-                    events, rewards = tried, rewards_tried
-    return Melody(events.flatten())
 
 
 @dataclass(frozen=True)

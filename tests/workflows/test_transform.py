@@ -18,9 +18,9 @@ from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor, rewards_of
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
-from melodyconstraints.workflows.editing import in_scale, keep, repeats_of
+from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore
 from melodyconstraints.workflows.train_actor import train_actor
-from melodyconstraints.workflows.transform import Transformation, restore, transform
+from melodyconstraints.workflows.transform import Transformation, transform
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from melodyconstraints.storage.artifacts import markdown_table
+from melodyconstraints.storage.cards import markdown_table
 
 
 def model_card(

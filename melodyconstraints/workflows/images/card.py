@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from melodyconstraints.datasets.images.labelled_images import ImageData
-from melodyconstraints.storage.artifacts import markdown_table
+from melodyconstraints.storage.cards import markdown_table
 
 
 def image_card(
