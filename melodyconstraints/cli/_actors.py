@@ -97,9 +97,13 @@ class ActorSource:
         if self.allow_code and self.actor_folder is None:
             raise click.UsageError("--allow-code goes with --actor only")
         if self.scale is not None and self.actor_folder is not None:
-            raise click.UsageError("--scale turns a knob; an actor has rules of its own")
+            raise click.UsageError(
+                "--scale does not go with --actor, which has rules of its own; leave one out"
+            )
         if self.like is not None and self.actor_folder is not None:
-            raise click.UsageError("--like goes without --actor; train one with its own --like")
+            raise click.UsageError(
+                "--like does not go with --actor; train an actor with --like and --unlike instead"
+            )
 
     def find(self, *, tonic: bool = True) -> MelodyActor | None:
         """The actor, or what searches the model's melodies; None without rules and examples.

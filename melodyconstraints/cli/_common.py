@@ -201,7 +201,7 @@ _truncation = {
 form_option = click.option(
     "--form",
     metavar="FORM",
-    help="Which bars repeat which: AABA, ABA'C, none, ... as melodies have it by default.",
+    help="Which bars repeat which: AABA, ABA'C, ...; none.  [default: drawn with each melody]",
 )
 sampling_options = option_group(
     "sampling",

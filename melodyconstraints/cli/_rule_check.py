@@ -110,7 +110,7 @@ def examine(
     are taken; a rule that hangs is ended after :data:`PATIENCE`.
 
     Args:
-        model_folder: None for the bundled model.
+        model_folder: folder of the melody model; None for the packaged staff generator.
         data: a store whose own melodies are rewarded in place of the bank's reconstructions.
         clock: gives seconds.
     """

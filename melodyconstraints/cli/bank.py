@@ -16,7 +16,7 @@ from melodyconstraints.cli._common import FOLDER, model_option, progress_bar, ta
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 def command(model_folder: Path | None, data: Path, device: str) -> None:
-    """Decode melodies of a model ahead and put them into its folder, as mc train-vae does.
+    """Decode melodies of a model and store them in its folder, as mc train-vae does at its end.
 
     \b
     mc bank --model models/mine --data melodies/

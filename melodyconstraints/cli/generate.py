@@ -65,8 +65,9 @@ def command(
     mc generate --rule cmajor --rule my_rules.py:my_rule
     mc generate --like reels/ --scale D-dorian
 
-    No rule needs a training: --scale, --density and rules of ambitus, rise, steps, off-beat and
-    rests are the model's own knobs, and melodies are searched for others, in seconds or a minute.
+    No training is needed. The model aims directly at --scale, --form, --density and the rules
+    ambitus, rise, steps, off-beat and rests (its knobs). A search finds melodies for all other
+    rules, in seconds or a minute.
     With --like, melodies come from where the model finds those of a folder, be they few or many;
     knobs and rules go with it. With --actor, rules are those of the actor, which has learned
     them: its melodies come at once.

@@ -100,7 +100,7 @@ def command(
     \b
     mc interpolate a.mid b.mid -n 8 -o between/ --plot
 
-    Of each file the 16 bars are taken that are most a melody; --bar and --track choose others. The
+    The 16 bars most likely to be a file's melody are used; --bar and --track choose others. The
     first step is what the model makes of A, the last what it makes of B.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.midi.selection import read_melody

@@ -91,7 +91,7 @@ def command(
     mc reconstruct song.mid tunes/ -o out/ --plot
     mc reconstruct song.mid -o out/ --variations 4
 
-    Of each file the 16 bars are taken that are most a melody; --bar and --track choose others.
+    The 16 bars most likely to be a file's melody are used; --bar and --track choose others.
     They are written as well, as ...-original.mid, to be compared in a DAW.
     """  # noqa: D301 (click wants the character)
     files, unlisted = files_of(paths)

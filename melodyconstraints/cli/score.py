@@ -41,7 +41,7 @@ def command(
     mc score song.mid --rule scale:D-dorian
     mc score folder/ --rule cmajor --rule my_rules.py:my_rule --json
 
-    Of each file the 16 bars are taken that are most a melody, and the table says which; --bar and
+    The 16 bars most likely to be a file's melody are used, and the table says which; --bar and
     --track choose others. Where the grid of sixteenths does not fit, as for triplets, stderr says
     for how many of the onsets. A file without a melody is reported and ends the command with exit
     code 1 after all others.

@@ -10,7 +10,12 @@ from melodyconstraints.cli._common import FOLDER, talk
 
 
 @click.command("studio")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Other ones need --token.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen at; another one needs --token.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

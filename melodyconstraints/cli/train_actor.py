@@ -46,7 +46,7 @@ _LONGEST_NAME = 100
 @click.option(
     "--realism",
     is_flag=True,
-    help="Keep the points where those of real melodies are, by a critic of its own.",
+    help="Train a critic of realism too: points stay near encodings of real melodies.",
 )
 @click.option(
     "--method",

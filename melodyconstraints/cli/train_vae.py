@@ -48,7 +48,7 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 @click.option(
     "--start-from",
     metavar="MODEL",
-    help="Train a model further: its folder, or 'bundled' for the one that comes along.",
+    help="Continue the training of a model: its folder, or a packaged one: staff, bundled.",
 )
 @length_options(DEFAULT_TIME_BUDGET)
 @click.option(
@@ -64,7 +64,8 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 @click.option(
     "--beta",
     type=click.FloatRange(0),
-    help="Weight of the divergence from the prior: more gives better samples, less better copies. "
+    help="Weight of the divergence from the prior: higher values give better "
+    "samples, lower values better reconstructions. "
     f" [default: {PAPER_BETA:g} for paper, else {BETA:g}]",
 )
 @click.option(

@@ -128,9 +128,9 @@ def command(
     picture.
 
     In the table that is printed, "kept" is the share of the original's notes, or of those that
-    --key has moved, that are still at their step with their pitch, and "latent distance" how far
-    the model's point moved: the mean of its squared shifts, in deviations within which a melody
-    stays as it is.
+    --key has moved, that are still at their step with their pitch, and "latent
+    distance" the mean squared shift of the latent point, in units of the posterior's standard
+    deviation.
     """  # noqa: D301 (click wants the character)
     if key is not None and source.scale is None and source.actor_folder is None:
         source = replace(source, scale=key)

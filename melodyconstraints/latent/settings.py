@@ -42,9 +42,9 @@ class ActorCriticSettings:
         warmup_steps: critic steps on the bank.
         rounds: rounds of decoding and learning.
         actor_points, prior_points: points decoded each round.
-        replay_size: newest decodings that the critic learns from, drawn at random, and at most so
-            many of the actor's points that a critic of realism does; 0 for those of the round,
-            each once before any comes again.
+        replay_size: newest decodings kept for replay, from which the critic's batches are drawn at
+            random; a critic of realism keeps no more of the actor's points. 0 for no replay: the
+            points of the current round, each once before any is repeated.
         critic_steps, actor_steps: optimiser steps a round.
         actor_every: rounds from one update of the actor to the next.
         batch_size: latent points an optimiser step.
@@ -65,10 +65,9 @@ class ActorCriticSettings:
         validation: prior points on which the averaged actor is evaluated to keep the best; 0
             keeps the last.
         validate_every: rounds from one validation to the next.
-        plain: whether what the paper does not have is left out: refinement after the actor where
-            no method is named, a threshold and the shell's pull in a search by gradient, and of
-            labelled encodings mirrored ones, rare ones drawn more often and those under the labels
-            of others.
+        plain: leave out everything that the paper does not have: the refinement as the default
+            method, threshold and shell penalty in a gradient search, and for labelled encodings
+            mirror images, oversampling of rare labels and negatives with wrong labels.
     """
 
     actor_hidden: Widths = (512, 512, 512)

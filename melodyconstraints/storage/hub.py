@@ -180,7 +180,8 @@ def _in_one_line(name: str) -> Iterator[None]:
         yield
     except RepositoryNotFoundError as error:
         raise ArtifactError(
-            f"{name} is not on the Hub, or not for you; see its name, or run: hf auth login"
+            f"{name} is not on the Hub, or your account may not read it; check its name, "
+            "or run: hf auth login"
         ) from error
     except LocalEntryNotFoundError as error:
         raise ArtifactError(

@@ -149,7 +149,7 @@ def _files(settings: Settings) -> APIRouter:
         bar: Annotated[int | None, Query(ge=1, le=100_000)] = None,
         track: Annotated[str | None, Query(max_length=100)] = None,
     ) -> Answer:
-        """The 16 bars of a MIDI file, its bytes as the body, that are most a melody."""
+        """The 16 bars of a MIDI file, its bytes as the body, that are most likely its melody."""
         from starlette.concurrency import run_in_threadpool
 
         return await run_in_threadpool(read_upload, await request.body(), bar, track)
@@ -328,14 +328,14 @@ def _toolkit_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _no_room(_: Request, error: Exception) -> JSONResponse:
-    """The disk is full, say; free it and ask again."""
+    """Answer to a request during which the studio could not write, as on a full disk."""
     why = cast(OSError, error).strerror or str(error)
     text = f"the studio cannot write its files: {why}"
     return JSONResponse({"error": printable(text)}, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 def _no_such_request(_: Request, error: Exception) -> JSONResponse:
-    """No JSON that can be read, or a method that there is not."""
+    """Answer to a request of unreadable JSON, or of an unknown path or method."""
     refused = cast(HTTPException, error)
     return JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
 

@@ -204,8 +204,8 @@ class ConditionalActor(ActorCritic):
         if len(allowed) < FEWEST_PITCH_CLASSES or least > HIGHEST_DENSITY:
             wanted = " ".join(f"--rule {rule.spec}" for rule in rules)
             raise UsageError(
-                f"the knobs reach from {FEWEST_PITCH_CLASSES} pitch classes on and up to "
-                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {least}; leave the knobs out: "
+                f"the knobs take at least {FEWEST_PITCH_CLASSES} pitch classes and at most "
+                f"{HIGHEST_DENSITY} notes, got {len(allowed)} and {least}; search without knobs: "
                 f"mc generate {wanted}"
             )
         y = condition(allowed, least)

@@ -299,7 +299,7 @@ class _Realism(TypedDict):
 def _realism(
     held_out: Melodies | None, drawn: tuple[Melodies, Melodies], rules: Sequence[Rule], n: int
 ) -> _Realism:
-    """Of melodies drawn from the prior and from the actor, beside held-out ones if there are."""
+    """Measure how similar melodies of prior and actor are to held-out ones, if any are given."""
     if held_out is None:
         return {"likeness": {}, "n_satisfying": 0, "structure": {}}
     both = dict(zip(("prior", "actor"), drawn, strict=True))

@@ -113,7 +113,7 @@ def held_out(melodies: Melodies, learned: Collection[str], kind: str) -> Melodie
     rows = np.array([_digest(row) not in learned for row in melodies.events])
     if rows.sum() < 2:
         raise UsageError(
-            f"{rows.sum()} of {len(rows)} melodies to be {kind} played no part in the training; "
+            f"{rows.sum()} of {len(rows)} {kind} melodies were not used in the training; "
             f"two are needed: give other files, or train on {_FEWEST_SPLIT} or more of each kind, "
             f"of which one in {_ONE_IN} is held out"
         )

@@ -56,6 +56,7 @@ STAFF_PANELS = {
     "nats a melody, held out": ("held_out_form",),
 }
 """Of the picture of the learning curves."""
+_STAFF, _LSTM = "staff generator", "hierarchical LSTM variational autoencoder"
 
 
 def train_model(
@@ -151,6 +152,7 @@ class _Report:
             if len(data[split])
         }
         card = model_card(
+            kind=_STAFF if self.preset in STAFF_PRESETS else _LSTM,
             preset=self.preset,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             data=_by_collection(data["train"]),

@@ -214,7 +214,9 @@ def test_melodies_are_drawn_like_those_of_a_folder_or_a_file(
 def test_an_actor_goes_without_examples(generate, tmp_path):
     result = generate("--like", tmp_path)
     assert result.exit_code == 2
-    assert "--like goes without --actor; train one with its own --like" in result.stderr
+    assert (
+        "--like does not go with --actor; train an actor with --like and --unlike" in result.stderr
+    )
 
 
 def test_a_rule_without_a_key_leaves_the_signature_out(generate_for, tmp_path):
@@ -392,7 +394,10 @@ def test_only_satisfying_without_rules_is_refused(mc):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--actor", "a"], "--scale turns a knob; an actor has rules of its own"),
+        (
+            ["--actor", "a"],
+            "--scale does not go with --actor, which has rules of its own; leave one out",
+        ),
     ],
 )
 def test_a_scale_is_a_knob_and_goes_with_no_other_rules(mc, options, message):
@@ -606,7 +611,7 @@ def test_knobs_of_another_model_are_told(mc, knobs, tiny_config, tmp_path):
     [
         (["--scale", "D-doria"], "'D-doria'; the nearest are D-dorian, D-dorian-b2, D-locrian"),
         (["--scale", "0,2,12"], "got '12' in '0,2,12'"),
-        (["--scale", "C,D", "--density", "9"], "the knobs reach from 3 pitch classes on and"),
+        (["--scale", "C,D", "--density", "9"], "the knobs take at least 3 pitch classes and"),
         (["--scale", "cmajor", "--density", "200"], "--rule density:200"),
     ],
     ids=str,

@@ -138,7 +138,7 @@ def test_a_name_to_push_to_is_whole(name, tiny_model_folder):
 
 
 def test_what_is_not_there_and_a_hub_out_of_reach_are_one_line(server, monkeypatch):
-    with pytest.raises(ArtifactError, match="hf://no/one is not on the Hub, or not for you; see"):
+    with pytest.raises(ArtifactError, match="hf://no/one is not on the Hub, or your account may"):
         mc.load_model("hf://no/one")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ArtifactError, match="hf://ada/tunes is not in the Hub's cache, and the"):

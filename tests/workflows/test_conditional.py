@@ -305,10 +305,10 @@ def test_only_satisfying_melodies_are_kept(knobs):
         (
             "0,7",
             200,
-            "the knobs reach from 3 pitch classes on and up to 192 notes, got 2 and 200; leave "
-            "the knobs out: mc generate --rule pitch-classes:0,7 --rule density:200",
+            "the knobs take at least 3 pitch classes and at most 192 notes, got 2 and 200; search "
+            "without knobs: mc generate --rule pitch-classes:0,7 --rule density:200",
         ),
-        ("cmajor", 193, "up to 192 notes, got 7 and 193"),
+        ("cmajor", 193, "at most 192 notes, got 7 and 193"),
     ],
     ids=str,
 )

@@ -46,7 +46,7 @@ def test_about_one_in_five_is_held_out_whatever_the_order(rng):
 
 def test_examples_that_were_all_learned_from_are_refused():
     examples = tunes(4, 60)
-    with pytest.raises(UsageError, match="1 of 4 melodies to be liked played no part"):
+    with pytest.raises(UsageError, match="1 of 4 liked melodies were not used"):
         held_out(examples, digests(examples[:3]), "liked")
 
 

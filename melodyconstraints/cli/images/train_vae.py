@@ -55,7 +55,8 @@ MEASURES = {
     type=click.FloatRange(0),
     default=0.1,
     show_default=True,
-    help="Deviation of a pixel: less gives better copies, worse samples of the prior. "
+    help="Standard deviation of a pixel: lower values give better reconstructions and "
+    "worse samples of the prior. "
     "0: an autoencoder.",
 )
 @settings_options("30m", learning_rate=5e-4, ema_decay=0.999)

@@ -1,4 +1,4 @@
-"""A musician's MIDI file, and the 16 bars of it that are most a melody.
+"""A musician's MIDI file, and the 16 bars of it that are most likely its melody.
 
 The track: one that is named like a melody and has some notes. Else one that holds a melody by the
 extraction's filters (:class:`~.windows.WindowSettings`), and of several the most likely; see
@@ -98,7 +98,7 @@ def read_melody(
     bar: int | None = None,
     track: str | int | None = None,
 ) -> FoundMelody:
-    """The 16 bars of a MIDI file that are most a melody, as one voice; see this module.
+    """The 16 bars of a MIDI file that are most likely its melody, as one voice; see this module.
 
     Args:
         polyphony: ``skyline`` or ``onset``; see :mod:`melodyconstraints.melody.quantising`.
@@ -133,7 +133,7 @@ class _Stretch(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """16 bars of a track; of several, the least rank is most a melody."""
+    """16 bars of a track; the lower the rank, the likelier they are the melody."""
 
     rank: tuple[float, ...]
     number: int
@@ -265,7 +265,7 @@ def _no_bar(metre: Metre, bars: int, bar: int) -> str:
 def _best_window(
     score: Score, number: int, stretch: _Stretch, settings: WindowSettings, bar: int | None
 ) -> _Window | None:
-    """The 16 bars of a track in a stretch that are most a melody; None where it has no note."""
+    """The likeliest 16 bars of a track in a stretch; None where it has no note."""
     part = score.parts[number - 1]
     events = score.part_events(part, stretch.segment, settings.polyphony)
     filled = np.concatenate([events, np.full((BARS - 1) * STEPS_PER_BAR, REST, np.uint8)])

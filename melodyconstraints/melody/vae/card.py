@@ -10,6 +10,7 @@ from melodyconstraints.storage.cards import markdown_table
 
 def model_card(
     *,
+    kind: str,
     preset: str,
     parameters: int,
     data: Mapping[str, int],
@@ -22,6 +23,7 @@ def model_card(
     """Markdown.
 
     Args:
+        kind: of model, such as "staff generator".
         data: training melodies by collection.
         settings: names and values.
         minutes: time of training.
@@ -32,8 +34,8 @@ def model_card(
         [
             f"# Melody model, preset `{preset}`",
             "",
-            f"A hierarchical LSTM variational autoencoder of 16-bar melodies with {parameters:,} "
-            f"parameters, trained for {steps:,} steps in {minutes:.0f} minutes.",
+            f"A {kind} of 16-bar melodies with {parameters:,} parameters, "
+            f"trained for {steps:,} steps in {minutes:.0f} minutes.",
             "",
             "## Measured on melodies of files that the training did not see",
             "",

@@ -73,7 +73,7 @@ class Sampling:
             raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
         form_of(self.form)
         if not set(self.scale) <= set(range(12)) or len(set(self.scale)) < len(self.scale):
-            raise UsageError(f"a scale has different pitch classes of 0 to 11, got {self.scale}")
+            raise UsageError(f"scale must be different pitch classes, 0 to 11, got {self.scale}")
 
     @classmethod
     def of(cls, options: SamplingOptions | Mapping[str, Any], **defaults: Any) -> Sampling:

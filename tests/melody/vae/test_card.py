@@ -5,6 +5,7 @@ from melodyconstraints.melody.vae.card import model_card
 
 def test_a_card_says_what_was_trained_on_what_and_how_good_it_is():
     card = model_card(
+        kind="staff generator",
         preset="small",
         parameters=1234567,
         data={"airs": 1500, "hymns": 20},
@@ -20,7 +21,7 @@ def test_a_card_says_what_was_trained_on_what_and_how_good_it_is():
     assert card == (
         "# Melody model, preset `small`\n"
         "\n"
-        "A hierarchical LSTM variational autoencoder of 16-bar melodies with 1,234,567 parameters,"
+        "A staff generator of 16-bar melodies with 1,234,567 parameters,"
         " trained for 4,000 steps in 30 minutes.\n"
         "\n"
         "## Measured on melodies of files that the training did not see\n"

@@ -41,7 +41,7 @@ class Block(nn.Module):
         """``(B, N, U)`` to ``(B, N, U)``.
 
         Args:
-            before: keys and values of the places before, which it is given those of ``x`` as well.
+            before: keys and values of the earlier bars; those of ``x`` are appended in place.
             kept: factors on what the heads and the linear layers add, see :meth:`BarPrior.kept`;
                 1 if None.
         """
