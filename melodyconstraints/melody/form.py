@@ -2,37 +2,54 @@
 
 ``AABA`` is four sections of four bars, of which the second and the fourth repeat the first;
 sixteen letters are single bars. A section with a prime, ``A'``, ends differently from the one that
-it repeats: its last quarter, or its last bar if it is shorter, is new.
+it repeats: its last quarter is new, which of a single bar is the last beat.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.units import BARS
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
 FRESH = -1
 """In place of the number of an earlier bar: the bar repeats none."""
 AUTO, NONE = "auto", "none"
 
 
-def form_of(text: str) -> Tensor | None:
-    """``(16,)`` int64 bar that each bar repeats, or -1; None for ``auto``: as melodies have it.
+class Form(NamedTuple):
+    """Which bars go with which.
+
+    Args:
+        repeats: ``(16,)`` int64 bar that each bar repeats, or :data:`FRESH`.
+        begins: ``(16,)`` bar that one which repeats none begins like, or :data:`FRESH`.
+        begun: steps, from 0 to 15, for which it does so.
+    """
+
+    repeats: Tensor
+    begins: Tensor
+    begun: int
+
+
+def form_of(text: str) -> Form | None:
+    """The form that a text writes; None for ``auto``: as melodies have it.
 
     Raises:
-        UsageError: no form, or sections that do not share sixteen bars evenly.
+        UsageError: no form, sections that do not share sixteen bars evenly, or a prime on a
+            section that repeats none.
 
-    >>> form_of("ABA'C").tolist()
+    >>> form_of("ABA'C").repeats.tolist()
     [-1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 2, -1, -1, -1, -1, -1]
     """
     if text == AUTO:
         return None
+    fresh = torch.full((BARS,), FRESH)
     if text == NONE:
-        return torch.full((BARS,), FRESH)
+        return Form(fresh, fresh, 0)
     sections = re.findall(r"[A-Za-z]'?", text)
     if "".join(sections) != text or not sections:
         raise UsageError(
@@ -44,13 +61,20 @@ def form_of(text: str) -> Tensor | None:
             f"AABA; got {len(sections)}, {text!r}"
         )
     size = BARS // len(sections)
-    form, first = [], {}
-    for number, section in enumerate(sections):
-        letter = section[0].upper()
-        if letter not in first:
-            first[letter] = number * size
-            form += size * [FRESH]
-            continue
-        new = -(-size // 4) if len(section) > 1 else 0
-        form += [first[letter] + bar for bar in range(size - new)] + new * [FRESH]
-    return torch.tensor(form)
+    bars, begun = divmod(size * STEPS_PER_BAR * 3 // 4, STEPS_PER_BAR)
+    repeats, begins = fresh.clone(), fresh.clone()
+    first: dict[str, int] = {}
+    for start, section in zip(range(0, BARS, size), sections, strict=True):
+        letter, prime = section[0].upper(), section[1:]
+        if letter in first:
+            same = bars if prime else size
+            repeats[start : start + same] = torch.arange(first[letter], first[letter] + same)
+            if prime and begun:
+                begins[start + same] = first[letter] + same
+        elif prime:
+            raise UsageError(
+                f"{section} repeats no {letter} before it; write {letter} first, as in ABA'C, "
+                f"got {text!r}"
+            )
+        first.setdefault(letter, start)
+    return Form(repeats, begins, begun)

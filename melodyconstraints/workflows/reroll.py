@@ -15,11 +15,12 @@ from dataclasses import replace
 from typing import Unpack
 
 import torch
+from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.interpolation import slerp
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.form import form_of
+from melodyconstraints.melody.form import Form, form_of
 from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -74,7 +75,7 @@ def reroll(
         kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
         if form is None:
             return kept
-        repeated = _with_repeats(kept, form.tolist(), keep_bars)
+        repeated = _with_repeats(kept, form, keep_bars)
         return keep(melody, repeated, keep_bars)  # a repeat that begins with a hold holds none on
 
     if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody, or there
@@ -88,10 +89,14 @@ def reroll(
     return kept(prior_sampler(model, sampling).decode(points))
 
 
-def _with_repeats(melodies: Melodies, form: list[int], keep_bars: Collection[int]) -> Melodies:
-    """Melodies in which bars that repeat a kept one, by the numbers from 0 of a form, do so."""
+def _with_repeats(melodies: Melodies, form: Form, keep_bars: Collection[int]) -> Melodies:
+    """Melodies in which bars that repeat a kept one, or begin like it, do so."""
     bars = melodies.bars.copy()
-    for bar, first in enumerate(form):
-        if first + 1 in keep_bars and bar + 1 not in keep_bars:
-            bars[:, bar] = bars[:, first]
+    for bar, (repeated, begins) in enumerate(zip(*map(Tensor.tolist, form[:2]), strict=True)):
+        if bar + 1 in keep_bars:
+            continue
+        if repeated + 1 in keep_bars:
+            bars[:, bar] = bars[:, repeated]
+        if begins + 1 in keep_bars:
+            bars[:, bar, : form.begun] = bars[:, begins, : form.begun]
     return Melodies(bars.reshape(len(bars), -1))

@@ -50,13 +50,17 @@ def test_a_search_goes_on_from_the_best_of_more_than_are_wanted(tiny_model, some
 
 
 def test_in_a_form_bars_that_repeat_a_kept_one_repeat_it_as_it_is_kept(some_melodies):
-    bars = _with_repeats(some_melodies[:1], form_of("ABA'C").tolist(), [1, 9]).bars[0]
+    bars = _with_repeats(some_melodies[:1], form_of("ABA'C"), [1, 9]).bars[0]
     own = some_melodies[0].bars
     assert (bars[[8, 9, 10]] == own[[8, 9, 10]]).all()  # kept, or repeating what is not kept
-    bars = _with_repeats(some_melodies[:1], form_of("AABA").tolist(), [1, 2, 3, 4]).bars[0]
+    bars = _with_repeats(some_melodies[:1], form_of("AABA"), [1, 2, 3, 4]).bars[0]
     for first in (4, 12):
         assert (bars[first : first + 4] == bars[:4]).all()
     assert (bars[8:12] == own[8:12]).all()
+    bars = _with_repeats(some_melodies[:1], form_of("ABCDA'BCDABCDABCD"), [1]).bars[0]
+    notes = own[0, :12] < 128
+    assert (bars[4, :12][notes] == own[0, :12][notes]).all()
+    assert (bars[4, 13:] == own[4, 13:]).all()
 
 
 def test_a_bar_that_repeats_a_kept_one_does_not_hold_another_on():

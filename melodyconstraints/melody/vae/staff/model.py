@@ -288,9 +288,9 @@ class StaffGenerator(MelodyVAE):
     def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         keys, places, modes, whole = self.head(filled(z))
         of_tokens = None if sampling.temperature < COLDEST else filled(noise)
-        player = Player(self.bars, self.calibration, whole, of_tokens, sampling)
         form = form_of(sampling.form)
-        self.write(filled(z), whole, player, form if form is None else form.to(z.device))
+        player = Player(self.bars, self.calibration, whole, of_tokens, sampling, form)
+        self.write(filled(z), whole, player, form and form.repeats.to(z.device))
         if sampling.scale:
             stands_for = events_in_scale(keys, places, modes, sampling.scale)
         else:

@@ -18,6 +18,7 @@ Shapes: ``B`` melodies, ``T`` = 256 steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -225,23 +226,39 @@ def moved(tokens: Ints, lines: Ints) -> Ints:
 def mode_of(scale: Sequence[int]) -> int:
     """Degree of the major scale whose mode a scale is; else 0 or 5, by its third.
 
+    A scale of eight notes is a mode with one more to pass through; of two modes in it, as in a
+    bebop scale, it is the darker one.
+
     >>> mode_of([2, 4, 5, 7, 9, 11, 0]), mode_of([9, 0, 2, 4, 7])
     (1, 5)
+    >>> mode_of([0, 2, 4, 5, 7, 9, 10, 11])  # bebop dominant: mixolydian, with a major seventh
+    4
     """
     steps = {(pitch_class - scale[0]) % 12 for pitch_class in scale}
-    for mode, tonic in enumerate(_SEMITONES):
-        if steps == set(((_SEMITONES - tonic) % 12).tolist()):
-            return mode
+    inside = [mode for mode in range(SCALE) if set(_mode_steps(mode).tolist()) <= steps]
+    if inside and len(steps) <= SCALE + 1:
+        return min(inside, key=lambda mode: _mode_steps(mode).sum())
     return 5 if 3 in steps and 4 not in steps else 0
 
 
+def _mode_steps(mode: int) -> Ints:
+    """``(7,)`` semitones above the tonic of a mode of the major scale, upwards."""
+    steps: Ints = np.sort((_SEMITONES - _SEMITONES[mode]) % 12)
+    return steps
+
+
 def _scale_steps(scale: Sequence[int]) -> Ints:
-    """``(2, 7)`` semitones above the tonic of each degree of a scale, plain and raised."""
-    mode = mode_of(scale)
-    steps = np.sort((np.array(scale) - scale[0]) % 12)
-    plain = np.sort((_SEMITONES - _SEMITONES[mode]) % 12)
+    """``(2, 7)`` semitones above the tonic of each degree of a scale, plain and raised.
+
+    Of more than seven notes the nearest seven to the degrees of its mode are plain, of as near
+    ones the higher.
+    """
+    steps, degrees = np.sort((np.array(scale) - scale[0]) % 12), _mode_steps(mode_of(scale))
     every = np.concatenate([steps, steps + 12])
-    plain = steps if len(steps) == SCALE else every[np.abs(every[:, None] - plain).argmin(0)]
+    plain = every[np.abs(every[:, None] - degrees).argmin(0)]
+    if len(steps) >= SCALE:
+        chosen = combinations(steps.tolist(), SCALE)
+        plain = np.array(min(chosen, key=lambda one: (np.abs(one - degrees).sum(), -sum(one))))
     raised = every[(every[:, None] >= plain + 1).argmax(0)]
     return np.stack([plain, raised])
 

@@ -8,12 +8,13 @@ Shapes: ``B`` melodies, ``K`` = 16 bars of ``S`` = 16 steps, ``T`` = 256 steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from melodyconstraints.melody.form import FRESH
+from melodyconstraints.melody.form import FRESH, Form
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import Next, Played, Whole
@@ -41,6 +42,7 @@ class Player:
     Args:
         whole: what all bars are conditioned on.
         noise: ``(B, T)`` uniform in [0, 1), one number a token; None where nothing is drawn.
+        form: says of some bars how they begin; none of them where None.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Player:
         whole: Whole,
         noise: Tensor | None = None,
         sampling: Sampling = _LIKELIEST,
+        form: Form | None = None,
     ) -> None:
-        self._bars, self._sampling = bars, sampling
+        self._bars, self._sampling, self._form = bars, sampling, form
         self._draw = Drawing(bars.decoder, calibration)
         self._noise = None if noise is None else noise.unbind(1)
         self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
@@ -68,8 +71,10 @@ class Player:
         copied = Next(*self._copied(bar))
         given = given_after(copied, self._whole, self._played, len(self._played))
         given = given._replace(conditions=bar.condition)
-        drawn = self._draw(self._bars.raw(bar.code), given, self._choose)
-        tokens = higher(drawn, lines_above(copied.start))
+        above, begun = lines_above(copied.start), self._begun()
+        choose = partial(self._choose, higher(begun, -above).unbind(1))
+        tokens = higher(self._draw(self._bars.raw(bar.code), given, choose), above)
+        tokens[:, : begun.shape[1]] = begun
         if self._played:
             fresh = (copied.source == FRESH)[:, None]
             tokens = torch.where(fresh, tokens, _tokens_of(self._played, copied.source))
@@ -82,7 +87,17 @@ class Player:
         """For the likeliest notes, and once more for drawn ones."""
         return (torch.cat([part] * self._copies) for part in parts)
 
-    def _choose(self, step: int, logits: Tensor) -> Tensor:
+    def _begun(self) -> Tensor:
+        """``(N, n)`` tokens with which the next bar begins, as its form says; mostly none."""
+        form, bar = self._form, len(self._played)
+        like = FRESH if form is None else int(form.begins[bar])
+        if form is None or like == FRESH:
+            return torch.empty_like(self._whole.modes)[:, None][:, :0]
+        return self._played[like][:, : form.begun]
+
+    def _choose(self, begun: Sequence[Tensor], step: int, logits: Tensor) -> Tensor:
+        if step < len(begun):
+            return begun[step]
         likeliest = logits[: self._rows].argmax(-1)
         if self._noise is None:
             return likeliest

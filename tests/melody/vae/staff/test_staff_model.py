@@ -273,6 +273,17 @@ def test_a_form_goes_before_the_point_s_own(generator):
     assert torch.equal(bars[:, 8:12][notes], bars[:, :4][notes])
 
 
+def test_a_single_bar_with_a_prime_begins_like_the_one_that_it_varies(generator):
+    form = replace(LIKELIEST, temperature=1.0, form="ABCDA'B'C'D'ABCDA'B'C'D'")
+    drawn = MelodySampler(generator, form).decode(points(generator, 8)).events
+    bars = drawn.reshape(8, 4, 4, STEPS_PER_BAR)
+    notes = bars[:, :1, :, :12] < 128
+    assert notes.any()
+    assert ((bars[..., :12] == bars[:, :1, :, :12]) | ~notes).all()
+    assert (bars[:, 1, :, 12:] != bars[:, 0, :, 12:]).any()
+    assert (bars[:, 3, :, 12:] != bars[:, 1, :, 12:]).any()
+
+
 def test_a_sampler_draws_in_its_form(generator):
     one_bar = replace(LIKELIEST, form=16 * "A")
     bars = MelodySampler(generator, one_bar).decode(points(generator, 3)).events
