@@ -53,7 +53,7 @@ test: lint
 
 # Warnings and broken links are errors. The notebooks run, and the site shows what they print.
 docs: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -E -W --keep-going -b html -d build/doctrees docs build/docs
 	@echo "open build/docs/index.html"
 
 gallery: $(READY)

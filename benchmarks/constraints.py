@@ -37,9 +37,14 @@ from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.conditional import ScaleAndDensity, condition, load_knobs
+from melodyconstraints.workflows.conditional import (
+    ScaleAndDensity,
+    condition,
+    load_knobs,
+    searching,
+)
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
-from melodyconstraints.workflows.knobs import Knobs, searching
+from melodyconstraints.workflows.knobs import Knobs
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform

@@ -17,8 +17,8 @@ from pathlib import Path
 import click
 
 from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
-from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.real_melodies import read_split
 
 USERS = Path(__file__).with_name("users_rules.py")

@@ -36,13 +36,14 @@ autodoc_member_order = "bysource"
 def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of a page to files of the package become links to the site's pages.
 
-    Model cards and notebooks have pages; ``[`name`](../melodyconstraints/room/module.py)`` leads
-    to the documentation of the name.
+    Model cards, notebooks and bridges have pages;
+    ``[`name`](../melodyconstraints/room/module.py)`` leads to the documentation of the name.
     """
     for card, folder in CARDS.items():
         source[0] = source[0].replace(
             f"../melodyconstraints/{folder}/README.md", f"generated/card-{card}.md"
         )
+    source[0] = source[0].replace("](../bridges/README.md)", "](generated/bridges.md)")
     source[0] = re.sub(r"\]\(notebooks/([\w-]+)\.py\)", r"](generated/notebook-\1.md)", source[0])
     source[0] = re.sub(
         r"\[`([\w.]+)`\]\(\.\./(melodyconstraints/[\w/]+)\.py\)",

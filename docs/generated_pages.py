@@ -42,6 +42,8 @@ def write_pages() -> None:
         _write(f"notebook-{notebook.stem}", notebook_page(notebook))
     for name, folder in CARDS.items():
         _write(f"card-{name}", (PACKAGE / folder / "README.md").read_text(encoding="utf-8"))
+    bridges = (DOCS.parent / "bridges" / "README.md").read_text(encoding="utf-8")
+    _write("bridges", bridges.replace("](../docs/", "](../"))
     _write("gallery", gallery_page())
 
 
@@ -96,7 +98,7 @@ def gallery_page() -> str:
         "# Rule gallery",
         "Two melodies of the packaged model under no rule, and two that were searched for under "
         "each rule, with their rewards. `make gallery docs` makes the pictures and sounds. "
-        "[How rules are written](../rules.md).",
+        "A rule that names no source is of this project. [How rules are written](../rules.md).",
     ]
     group = None
     for row in library():

@@ -10,7 +10,7 @@ import melodyconstraints as mc
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, FORMATS = ((DOCS / name).read_text(encoding="utf-8") for name in ("python.md", "formats.md"))
 SNIPPETS = re.findall(r"```python\n(.+?)```", PAGE + FORMATS, flags=re.DOTALL)
-QUICK = [snippet for snippet in SNIPPETS if "train_actor" not in snippet]
+QUICK = [text for text in SNIPPETS if not re.search("train_actor|extract_melodies", text)]
 
 
 def test_every_public_name_is_documented():
@@ -27,3 +27,14 @@ def test_the_quick_examples_run(snippet, tmp_path, monkeypatch, quick_search):
 def test_the_long_example_compiles():
     (long,) = (snippet for snippet in SNIPPETS if "train_actor" in snippet)
     compile(long, "docs/python.md", "exec")
+
+
+def test_the_extraction_runs(tiny_store, tmp_path, monkeypatch, capsys):
+    (snippet,) = (snippet for snippet in SNIPPETS if "extract_melodies" in snippet)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "melodies").symlink_to(tiny_store)
+    mc.write_melody(mc.Melody.from_notes([(0, 4, 60)]), tmp_path / "a.mid")
+    found: dict[str, object] = {}
+    exec(snippet, found)  # noqa: S102
+    assert capsys.readouterr().out == "a.mid 0 shorter than 16 bars\nb.mid 0 unreadable\n"
+    assert len(found["dataset"]) == found["table"].num_rows == 12

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from melodyconstraints import Melodies, Melody, find_rule, write_melody
+from melodyconstraints import Melodies, Melody, find_rule
 from melodyconstraints.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -48,14 +48,3 @@ def test_the_rule_of_the_readme_rewards_as_it_says(tmp_path: Path) -> None:
     rule = find_rule(f"{path}:ends_on_c")
     on_c, on_f_sharp = (Melody.from_notes([(0, 4, 64), (4, 4, last)]) for last in (72, 66))
     assert rule(Melodies.stack([on_c, on_f_sharp, Melody.from_notes([])])).tolist() == [1, 0, 0]
-
-
-def test_the_extraction_of_the_readme_runs(tiny_store, tmp_path, monkeypatch, capsys) -> None:
-    [snippet] = [text for text in SNIPPETS if "extract_melodies" in text]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "melodies").symlink_to(tiny_store)
-    write_melody(Melody.from_notes([(0, 4, 60)]), tmp_path / "a.mid")
-    found: dict[str, object] = {}
-    exec(snippet, found)  # noqa: S102
-    assert capsys.readouterr().out == ("a.mid 0 shorter than 16 bars\nb.mid 0 unreadable\n")
-    assert len(found["dataset"]) == found["table"].num_rows == 12

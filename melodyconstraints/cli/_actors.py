@@ -116,8 +116,7 @@ class ActorSource:
             return None
 
         from melodyconstraints.melody.vae.checkpoint import load_model
-        from melodyconstraints.workflows.conditional import has_conditional_actor_for, load_knobs
-        from melodyconstraints.workflows.knobs import searching
+        from melodyconstraints.workflows.conditional import load_knobs, searching
 
         if self.actor_folder is not None:
             from melodyconstraints.workflows.actor import load_actor
@@ -130,7 +129,7 @@ class ActorSource:
             )
         like = self._read_liked()
         model = load_model(self.model_folder)
-        if self.scale is not None or has_conditional_actor_for(model, self.specs):
+        if self.scale is not None:
             knobs = load_knobs(model=model)
             return knobs.at(self.scale, self.density, *self.rules, tonic=tonic, like=like)
         return searching(model, self.specs, like)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -28,23 +27,16 @@ from melodyconstraints.cli._training import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.melody.vae.training import ElboSettings
     from melodyconstraints.vae.state import Metrics
-    from melodyconstraints.vae.training import TrainingSettings
 
 DEFAULT_TIME_BUDGET = "30m"
-PAPER_PRESET = "paper"
-"""The preset that is trained as in the paper: its ELBO, its optimiser, and nothing else."""
-LEARNING_RATE, BETA, PAPER_BETA = 1e-3, 0.3, 1.0
-EMA_DECAY = 0.999
-"""EMA decay of the weights a step: an average over about the last thousand steps."""
-BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
+PRESETS = ("staff", "small", "paper")
 
 
 @click.command("train-vae")
 @click.argument("melodies", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Model folder to make.")
-@click.option("--preset", type=click.Choice(list(BATCH_SIZES)), default="small", show_default=True)
+@click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True)
 @click.option(
     "--start-from",
     metavar="MODEL",
@@ -66,7 +58,7 @@ BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
     type=click.FloatRange(0),
     help="Weight of the divergence from the prior: higher values give better "
     "samples, lower values better reconstructions. "
-    f" [default: {PAPER_BETA:g} for paper, else {BETA:g}]",
+    " [default: 1 for paper, else 0.3]",
 )
 @click.option(
     "--free-bits",
@@ -112,15 +104,19 @@ def command(
     Checkpoints and learning curves stand in OUTPUT/training; a training that was killed goes on
     with --resume. On several GPUs: torchrun --no-python --nproc-per-node 8 mc train-vae ...
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.workflows.train_vae import train_model
+    from melodyconstraints.workflows.train_vae import settings_of, train_model
 
-    settings = _settings(
-        *(preset, learning_rate, steps, time_budget),
-        batch_size=batch_size or BATCH_SIZES[preset],
+    settings, elbo = settings_of(
+        preset,
+        beta=beta,
+        free_bits=free_bits,
+        steps=steps,
+        time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
+        batch_size=batch_size,
+        learning_rate=learning_rate,
         precision=precision,
         seed=seed,
     )
-    elbo = _elbo(preset, beta, free_bits)
     with resume_hint(), training_bar() as bar:
         measured = train_model(
             melodies,
@@ -142,36 +138,6 @@ def command(
     else:
         _print(measured)
     talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
-
-
-def _settings(
-    preset: str,
-    learning_rate: float | None,
-    steps: int | None,
-    time_budget: float | None,
-    **options: Any,
-) -> TrainingSettings:
-    """Training settings with the defaults of the preset and of the time budget."""
-    from melodyconstraints.vae.training import PAPER, TrainingSettings
-
-    own = {"learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
-    defaults: dict[str, Any] = PAPER if preset == PAPER_PRESET else own
-    given = {} if learning_rate is None else {"learning_rate": learning_rate}
-    seconds = budget(time_budget, steps, DEFAULT_TIME_BUDGET)
-    return TrainingSettings(
-        steps=steps, time_budget_seconds=seconds, **options, **(defaults | given)
-    )
-
-
-def _elbo(preset: str, beta: float | None, free_bits: float) -> ElboSettings:
-    """Weights of the loss; the paper's preset has one beta throughout, and melodies as stored."""
-    from melodyconstraints.melody.vae.training import ElboSettings
-
-    free_nats = free_bits * math.log(2)
-    if preset != PAPER_PRESET:
-        return ElboSettings(BETA if beta is None else beta, free_nats)
-    beta = PAPER_BETA if beta is None else beta
-    return ElboSettings(beta, free_nats, first_beta=beta, as_stored=True)
 
 
 def _line(point: Metrics) -> str:

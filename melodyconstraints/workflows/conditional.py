@@ -11,14 +11,14 @@ counts of its pitch classes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
@@ -257,18 +257,6 @@ def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> N
     save_pair(knobs, Path(folder), KIND, knobs.model, config={}, card=card, half=True)
 
 
-def has_conditional_actor_for(model: MelodyVAE, specs: Sequence[str]) -> bool:
-    """Whether a model comes with a conditional actor for every rule."""
-    home = home_of(model)
-    least = [re.fullmatch(r"density:(\d+)", spec) for spec in specs]
-    return (
-        home is not None
-        and (home / FOLDER_OF_KNOBS).is_dir()
-        and all(found and int(found[1]) <= HIGHEST_DENSITY for found in least)
-        and len(specs) == 1
-    )
-
-
 @checked
 def load_knobs(
     folder: Path | str | None = None, *, model: MelodyVAE | None = None
@@ -292,3 +280,34 @@ def load_knobs(
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
     _, pair = load_pair(folder, KIND, KnobsConfig, _REMEDY, model, load_model)
     return ConditionalActor(**pair)
+
+
+def searching(
+    model: MelodyVAE,
+    rules: Iterable[str | Rule | Callable[..., Any]],
+    like: Examples | None = None,
+) -> MelodyActor:
+    """What finds a model's melodies for rules without a training; knobs that it has are turned.
+
+    Args:
+        like: see :meth:`.knobs.Knobs.at`.
+
+    Raises:
+        UsageError: no such rule, or no melody that others should be like.
+    """
+    found = find_rules(rules)
+    if isinstance(model, StaffGenerator):
+        return Knobs(model).at(None, None, *found, like=like)
+    least = _least_density(model, found)
+    if least is not None:
+        return load_knobs(model=model).at(None, least, like=like)
+    return search_actor(model, found, move=moved_first(model, like, nn.Identity()))
+
+
+def _least_density(model: MelodyVAE, rules: Sequence[Rule]) -> str | None:
+    """The number of notes that a model's own conditional actor can be asked for, and alone is."""
+    home = home_of(model)
+    if home is None or not (home / FOLDER_OF_KNOBS).is_dir() or len(rules) != 1:
+        return None
+    least = re.fullmatch(r"density:(\d+)", rules[0].spec)
+    return least[1] if least and int(least[1]) <= HIGHEST_DENSITY else None

@@ -15,8 +15,8 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.examples import Examples
-from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
 

@@ -13,7 +13,7 @@ rule, is left to draws and a search by rewards alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,24 +133,6 @@ class Knobs:
             start=0 if all(map(is_turned_alone, rules)) else _START,
             transpose=None if tonic_first else self.model.transposed,
         )
-
-
-def searching(
-    model: MelodyVAE,
-    rules: Iterable[str | Rule | Callable[..., Any]],
-    like: Examples | None = None,
-) -> SearchActor:
-    """What searches a model's melodies for rules; where it has knobs for them, those are turned.
-
-    Args:
-        like: see :meth:`Knobs.at`.
-
-    Raises:
-        UsageError: no such rule, or no melody that others should be like.
-    """
-    if isinstance(model, StaffGenerator):
-        return Knobs(model).at(None, None, *rules, like=like)
-    return search_actor(model, find_rules(rules), move=moved_first(model, like, nn.Identity()))
 
 
 def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.Module:

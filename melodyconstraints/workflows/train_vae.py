@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,7 +34,7 @@ from melodyconstraints.vae.folders import (
     draw_evaluations,
 )
 from melodyconstraints.vae.state import Metrics, TrainingState
-from melodyconstraints.vae.training import TrainingSettings
+from melodyconstraints.vae.training import PAPER, TrainingSettings
 from melodyconstraints.workflows.bank import SIZE, write_bank
 
 if TYPE_CHECKING:
@@ -57,6 +58,43 @@ STAFF_PANELS = {
 }
 """Of the picture of the learning curves."""
 _STAFF, _LSTM = "staff generator", "hierarchical LSTM variational autoencoder"
+PAPER_PRESET = "paper"
+"""The preset that is trained as in the paper: its ELBO, its optimiser, and nothing else."""
+LEARNING_RATE, BETA, PAPER_BETA = 1e-3, 0.3, 1.0
+EMA_DECAY = 0.999
+"""EMA decay of the weights a step: an average over about the last thousand steps."""
+BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
+
+
+def settings_of(
+    preset: str, *, beta: float | None = None, free_bits: float = 0.0, **given: Any
+) -> tuple[TrainingSettings, ElboSettings]:
+    """Settings of a preset's training, as ``mc train-vae`` has them.
+
+    Args:
+        beta: weight of the divergence; the preset's own if None.
+        free_bits: divergence that costs nothing.
+        given: fields of :class:`melodyconstraints.vae.training.TrainingSettings`, steps or a time
+            budget among them; the preset's own where None.
+
+    Raises:
+        UsageError: an unknown preset, or a setting outside its range.
+
+    >>> training, elbo = settings_of("paper", steps=1000)
+    >>> training.learning_rate, elbo.beta
+    (0.0003, 1.0)
+    """
+    config_of(preset)
+    defaults: dict[str, Any] = {"learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
+    if preset == PAPER_PRESET:
+        defaults = PAPER
+    defaults = {"batch_size": BATCH_SIZES[preset]} | defaults
+    own = {name: value for name, value in given.items() if value is not None}
+    training, free_nats = TrainingSettings(**(defaults | own)), free_bits * math.log(2)
+    if preset != PAPER_PRESET:
+        return training, ElboSettings(BETA if beta is None else beta, free_nats)
+    beta = PAPER_BETA if beta is None else beta
+    return training, ElboSettings(beta, free_nats, first_beta=beta, as_stored=True)
 
 
 def train_model(
@@ -76,7 +114,8 @@ def train_model(
     """Train a preset on a store and write the model folder with its card.
 
     Args:
-        start_from: a model folder, or ``bundled``, whose weights are trained further.
+        settings, elbo: those of :func:`settings_of`, or others.
+        start_from: a model folder, or a packaged model, whose weights are trained further.
         notes: Markdown that is added to the card.
         announce: told what is done after the last step, each time.
 

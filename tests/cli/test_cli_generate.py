@@ -186,6 +186,15 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
     assert manifest["drawn"] > 2
 
 
+def test_a_density_turns_the_knob_of_a_model_that_has_one_as_in_python(mc, tmp_path):
+    out = tmp_path / "out"
+    asked = ("--model", "bundled", "--density", 96, "-n", 2, "--seed", 4)
+    assert mc("generate", *asked, "-o", out).exit_code == 0
+    expected = draw(load_model("bundled"), 2, ["density:96"], seed=4)
+    for number, melody in enumerate(expected, 1):
+        assert read_melody(out / f"melody-{number:03d}.mid").melody == melody
+
+
 def test_melodies_are_drawn_like_those_of_a_folder_or_a_file(
     generate_for, tiny_model_folder, tmp_path
 ):

@@ -15,7 +15,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import reroll as workflow
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.knobs import searching
+from melodyconstraints.workflows.conditional import searching
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
         for bar in range(8, 24) for beat in range(4)]  # fmt: skip

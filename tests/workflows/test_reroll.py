@@ -11,8 +11,8 @@ from melodyconstraints.melody.form import form_of
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.generate import generate
-from melodyconstraints.workflows.knobs import searching
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll
 

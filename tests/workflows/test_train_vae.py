@@ -19,7 +19,7 @@ from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows import train_vae
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.train_vae import choose, train_model
+from melodyconstraints.workflows.train_vae import choose, settings_of, train_model
 
 
 @pytest.fixture(autouse=True)
@@ -253,3 +253,26 @@ def test_a_staff_generator_is_trained_saved_and_read(tiny_store, tmp_path, monke
     again = load_model(tmp_path / "further")
     codes = [one.bars.encoder.tokens.weight for one in (again, model)]
     assert torch.equal(*codes)
+
+
+@pytest.mark.parametrize(
+    ("preset", "batch_size", "learning_rate", "decay", "betas"),
+    [("staff", 64, 1e-3, 0.999, (0.02, 0.3)), ("paper", 8, 3e-4, 0.0, (1.0, 1.0))],
+)
+def test_a_preset_has_settings_of_its_own(preset, batch_size, learning_rate, decay, betas):
+    training, elbo = settings_of(preset, steps=5, batch_size=None)
+    assert (training.steps, training.batch_size, training.ema_decay) == (5, batch_size, decay)
+    assert training.learning_rate == learning_rate
+    assert (elbo.first_beta, elbo.beta) == betas
+    assert elbo.as_stored == (preset == "paper")
+
+
+def test_what_is_given_goes_before_the_settings_of_a_preset():
+    training, elbo = settings_of("small", steps=5, learning_rate=0.1, beta=0.2, free_bits=2.0)
+    assert (training.learning_rate, elbo.beta) == (0.1, 0.2)
+    assert elbo.free_nats == pytest.approx(2 * 0.6931471805599453)
+
+
+def test_settings_of_no_preset_are_refused():
+    with pytest.raises(UsageError, match=r"preset must be one of .*, got 'huge'"):
+        settings_of("huge", steps=1)

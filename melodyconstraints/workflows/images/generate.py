@@ -73,7 +73,7 @@ class GeneratedImages:
 
 
 def generate(
-    actor: ImageActor, label_sets: Sequence[LabelSet], n: int, *, seed: int = 0
+    actor: ImageActor, label_sets: Sequence[LabelSet], n: int, *, seed: int = 1
 ) -> GeneratedImages:
     """Generate ``n`` images for each label set; see :func:`label_sets_of`.
 
@@ -91,7 +91,7 @@ def generate(
 
 
 def generate_captioned(
-    folder: Path, caption: str, n: int, *, realism: Path | None = None, seed: int = 0
+    folder: Path, caption: str, n: int, *, realism: Path | None = None, seed: int = 1
 ) -> GeneratedImages:
     """Generate ``n`` images of a caption.
 
