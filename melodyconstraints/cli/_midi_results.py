@@ -83,6 +83,18 @@ class Export:
         ]
 
 
+class _Percent(click.ParamType[float]):
+    """A number of percent, with the sign or without it."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: Any = str(value).removesuffix("%")
+        return click.FLOAT.convert(number, param, ctx)
+
+
 def _check_formats(
     context: click.Context, option: click.Parameter, formats: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -126,7 +138,7 @@ export_options = option_group(
         ),
         "swing": click.option(
             "--swing",
-            type=float,
+            type=_Percent(),
             default=STRAIGHT,
             show_default=True,
             help="Percent of a beat for its first eighth: 50 (or 0) is straight, 66.7 triplets, "

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._actors import ActorSource, drawing_options, search_shown
-from melodyconstraints.cli._common import FOLDER, count_option, sampling_options, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    count_option,
+    json_option,
+    print_json,
+    sampling_options,
+    talk,
+)
 from melodyconstraints.cli._midi_results import (
     Export,
     export_options,
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--allow-none", is_flag=True, help="Succeed even if no melody satisfies every rule.")
 @plot_option
 @overwrite_option
+@json_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -55,6 +63,7 @@ def command(
     allow_none: bool,
     plot: bool,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write melodies as MIDI files, with a manifest of their rewards.
 
@@ -84,9 +93,11 @@ def command(
     results = drawer.results(melodies, entries, output, **playback)
     like = {"like": None if source.like is None else str(source.like)}
     facts = drawer.facts(sampling, drawn) | like | playback
-    write_run(
+    whole = write_run(
         *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
     )
+    if as_json:
+        print_json(whole)
     talk().print(what_was_written(output, count, export, plot=plot))
     if not only_satisfying:
         remedy = "ask for less or try --only-satisfying"

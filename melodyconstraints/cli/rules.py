@@ -27,7 +27,11 @@ one number. Formula, range and source of a rule: mc rules show NAME"""
 
 @click.group("rules")
 def command() -> None:
-    """List and explain the rules, start one of your own, and check it."""
+    """List and explain the rules, start one of your own, and check it.
+
+    \b
+    mc rules show chords
+    """  # noqa: D301 (click wants the character)
 
 
 @command.command("list")

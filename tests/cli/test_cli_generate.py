@@ -346,6 +346,19 @@ def test_a_score_that_cannot_be_written_costs_nothing_else(generate, tmp_path, m
     )
 
 
+def test_a_swing_is_in_percent_with_or_without_the_sign(generate, tmp_path):
+    written = []
+    for swing in ("66.7", "66.7%"):
+        assert generate("-n", 1, "--swing", swing, "--overwrite").exit_code == 0
+        written.append(contents(tmp_path / "out"))
+    assert written[0] == written[1]
+
+
+def test_the_manifest_is_printed_on_demand(generate, tmp_path):
+    result = generate("-n", 2, "--json")
+    assert json.loads(result.stdout) == manifest_of(tmp_path / "out")
+
+
 def test_a_swing_or_a_package_that_is_missing_is_told_before_any_work(
     generate, tmp_path, monkeypatch
 ):
