@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.studio.engine import Models
@@ -86,9 +88,10 @@ def transformed(
         report((number + 1) / asked.variations)
     melodies = Melodies.stack([one.melody for one in found])
     before = rewards_of(rules, Melodies.stack([melody]))[0]
+    has_weight = np.array([wish.weight > 0 for wish in asked.rules])
     return {
         "rules": [rule.name for rule in rules],
-        "melodies": rewarded(melodies, rewards_of(rules, melodies)),
+        "melodies": rewarded(melodies, rewards_of(rules, melodies), has_weight),
         "before": asked.melody,
         "rewards_before": before.tolist(),
         "notes_kept": [one.notes_kept for one in found],

@@ -193,6 +193,17 @@ def test_a_transformation_is_a_job_whose_events_end_with_its_result(
     assert client.get("/jobs").json()["jobs"][0]["state"] == "done"
 
 
+def test_a_rule_of_weight_0_does_not_count_in_a_transformation(client, post, wishes):
+    rules = wishes("density:1", "density:200")
+    rules[1]["weight"] = 0
+    body = {"melody": TUNE, "rules": rules, "keep_bars": list(range(1, 17))}
+    job = post("/transform", body, 202)
+    end = json.loads(client.get(f"/jobs/{job['id']}/events").text.rpartition("data: ")[2])
+    (melody,) = end["result"]["melodies"]
+    assert melody["rewards"][1] < 0.5
+    assert melody["satisfied"]
+
+
 def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     post, models, settings, wishes, tiny_recipe
 ):
