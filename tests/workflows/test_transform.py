@@ -467,6 +467,39 @@ def test_of_melodies_that_are_as_good_the_nearest_is_taken(neighbourhood):
     assert torch.equal(search._try(search.start + 0.05).point, search.start + 0.05)
 
 
+def test_of_melodies_that_satisfy_the_rules_the_one_that_keeps_most_notes_is_taken(
+    neighbourhood, tune, monkeypatch
+):
+    notes = list(zip(tune.onsets, [4] * 64, tune.pitches, strict=True))
+    few, most, some = (Melody.from_notes(notes[:count]) for count in (8, 48, 24))
+    search = neighbourhood(lambda melody: 1.0)
+    monkeypatch.setattr(search, "decode", lambda _: Melodies.stack([few, most, some]))
+    shifts = torch.tensor([[0.1], [0.5], [0.3]])
+    best = search._try(search.start + shifts)
+    assert (best.satisfied, best.melody) == (True, most)
+    assert torch.equal(best.point, search.start + 0.5)
+
+
+def test_searches_follow_what_the_critic_has_learned(neighbourhood):
+    search = neighbourhood(starts_low, bars=())
+    search._try(torch.cat([search.around(search.start, 1.0) for _ in range(4)]))
+    untaught = search._searched(search.start)
+    for _ in range(60):
+        search.learner.step()
+    taught = search._searched(search.start)
+    with torch.no_grad():
+        assert search.critic(taught).mean() > search.critic(untaught).mean()
+
+
+def test_searches_are_pulled_back_to_the_priors_shell(neighbourhood):
+    search = neighbourhood()
+    search.critic = lambda z, _: 0.01 * z.sum(-1, keepdim=True) - 5.0  # D grows without end
+    outside = torch.full((1, 8), 2.0)  # |z|^2 / Z is 4, the shell's 1
+    assert search._searched(outside).square().mean() < 4
+    inside = torch.full((1, 8), 0.5)
+    assert search._searched(inside).square().mean() > 0.25
+
+
 def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, monkeypatch):
     search, targets = neighbourhood(bars=()), []
     plain = module.invert
