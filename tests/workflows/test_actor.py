@@ -800,7 +800,8 @@ def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp
         load_actor(tmp_path, model=model)
 
 
-def test_the_refinement_pulls_points_outside_the_priors_shell_back(actor_for):
+@pytest.mark.parametrize("method", ["refined", "gradient"])
+def test_a_search_pulls_points_outside_the_priors_shell_back(actor_for, method):
     actor = actor_for("cmajor")
     layers = actor.critic.critics[0].layers
     with torch.no_grad():  # D grows without end along every axis, and is never near the threshold
@@ -812,10 +813,10 @@ def test_the_refinement_pulls_points_outside_the_priors_shell_back(actor_for):
         for parameter in actor.actor.parameters():
             parameter.zero_()
         actor.actor.layers[-1].bias[8:] = -50  # gates that are shut: the actor is the identity
-    actor.method = "refined"
+    actor.method = method
     z = torch.full((3, 8), 2.0)  # |z|^2 / Z is 4, the shell's 1
     assert actor.shift(z).square().mean() < 4
-    free = replace(REFINEMENT, shell_weight=0.0)
+    free = replace({"refined": REFINEMENT, **SEARCHES}[method], shell_weight=0.0)
     assert free(actor.critic, z, sigma_bar=actor.model.sigma_bar).square().mean() > 4
 
 
