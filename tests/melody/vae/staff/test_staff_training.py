@@ -1,6 +1,7 @@
 """Training in two stages that can be resumed, and what is measured for it."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,6 +137,16 @@ def test_sigma_bar_is_above_zero_and_a_key_may_lie_at_any_length(generator, some
     lengths = key.sample(torch.Generator().manual_seed(1))[:, :2].norm(dim=1)
     # the length of two normal numbers (Rayleigh), of variance 2 - pi / 2
     assert lengths.var().item() == pytest.approx(2 - math.pi / 2, rel=0.25)
+
+
+def test_sigma_bar_is_the_mean_of_the_melodies_deviations(generator, some_melodies, monkeypatch):
+    deviations = torch.tensor([[0.1, 0.2, 0.0], [0.9, 0.4, 0.0]])
+    # Two numbers that differ by sqrt(2) * d have a sample deviation of d.
+    drawn = torch.cat([1 + deviations / math.sqrt(2), 1 - deviations / math.sqrt(2)])
+    posterior = SimpleNamespace(sample=lambda _: drawn)
+    monkeypatch.setattr(generator, "encode", lambda _: posterior)
+    found = measure_sigma_bar(generator, some_melodies.events[:2], draws=2)
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.3, 0.02]))
 
 
 def test_a_tenth_of_the_melodies_is_learned_as_those_of_another_mode():
