@@ -94,6 +94,12 @@ def test_parts_side_by_side_stay_parts(tmp_path, name, parts, midi_type):
     assert len(score.parts) == 2, name
 
 
+@pytest.mark.parametrize(("late", "parts"), [(59, 2), (60, 1)])
+def test_notes_half_a_step_apart_do_not_play_together(tmp_path, late, parts):
+    tracks = line([0], beats=0.25) + line([1], beats=0.25, late=late)
+    assert len(read_score(write(tmp_path / "echo.mid", tracks)).parts) == parts
+
+
 def test_a_third_channel_with_another_program_makes_all_of_them_parts(tmp_path):
     settings = [program(0, 40), program(1, 40), program(2, 73)]
     path = write(tmp_path / "trio.mid", settings + line([0, 1]) + line([2]), midi_type=0)

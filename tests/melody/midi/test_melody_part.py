@@ -62,6 +62,7 @@ def test_names_of_melodies(name, rank):
         ("chords", [(s, e, p + third) for s, e, p in SCALE for third in (0, 4)], True),
         ("short chords", [(s, s + 0.1, p + 4 * i) for s, _, p in SCALE for i in (0, 1)], True),
         ("less than half a step apart", pairs(0.4), True),
+        ("half a step apart", pairs(0.5), False),
         ("more than half a step apart", pairs(0.6), False),
         ("a chord at the end", [*SCALE, (19, 20, 84)], False),
         ("a drone under it", [(0, 20, 48), *SCALE], True),
