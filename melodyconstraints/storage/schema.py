@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Interval, Len
+from annotated_types import Ge, Interval, Len
 
 Size = Annotated[int, Interval(ge=1, le=1 << 16)]
 """Units, channels or dimensions of a layer."""
@@ -18,4 +18,3 @@ Count = Annotated[int, Interval(ge=0, le=1 << 53)]
 """A number of things; JSON's numbers are exact so far."""
 Share = Annotated[float, Interval(ge=0, le=1)]
 Weight = Annotated[float, Ge(0)]
-Positive = Annotated[float, Gt(0)]
