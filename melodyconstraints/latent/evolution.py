@@ -122,8 +122,8 @@ class EvolutionSearch:
             wanted: from 1 to the members; all if not given. A few members more than are wanted
                 save the search from its hardest ones.
             members: from 1 to N, the best of the N, which are evolved; N if not given.
-            preference: samples to ``(B,)`` numbers up to 1, which is preferred. Counts among
-                satisfied samples only; for it as many are drawn as before at most, and from
+            preference: samples to ``(B,)`` numbers, preferred from 1 on. Counts among satisfied
+                samples only; for it as many are drawn as before at most, and from
                 four to forty for each that is wanted.
             callback: called with the number of satisfied members and of decoded samples.
 

@@ -50,6 +50,8 @@ from melodyconstraints.workflows.seeds import (
     prior_sampler,
 )
 
+Preference = Callable[[Melodies], NDArray[np.float64]]
+"""Of ``B`` melodies, ``(B,)`` numbers that are higher for those that are rather taken."""
 KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
@@ -72,8 +74,8 @@ class MelodyActor(ActorCritic):
         temperature, form, scale: the defaults for sampling; it was trained in this form.
         method: one of :data:`.actor_config.METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
-        prefers: melodies to ``(B,)`` numbers up to 1, which is preferred among melodies that
-            satisfy every rule; None for no preference.
+        prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that
+            satisfy every rule, and higher numbers first; None for no preference.
     """
 
     model: MelodyVAE
@@ -82,7 +84,7 @@ class MelodyActor(ActorCritic):
     form: str = AUTO
     scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
-    prefers: Callable[[Melodies], NDArray[np.float64]] | None = typicality
+    prefers: Preference | None = typicality
 
     def __repr__(self) -> str:
         names = ", ".join([*self.names, *self.learned]) or "no rule"

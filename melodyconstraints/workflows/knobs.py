@@ -17,8 +17,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.typical import closing, typicality
+from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
@@ -27,6 +31,7 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.workflows.actor import Preference
 from melodyconstraints.workflows.examples import Examples, matched
 from melodyconstraints.workflows.search import SearchActor, search_actor
 
@@ -125,14 +130,28 @@ class Knobs:
         elif any(rule.pitch_classes for rule in rules):
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
+        tonics = (rule.tonic for rule in rules if rule.tonic is not None)
         return search_actor(
             self.model,
             rules,
+            prefers=closing_on(next(tonics, None)),
             move=moved_first(self.model, like, request),
             scale=tonic_first,
             start=0 if all(map(is_turned_alone, rules)) else _START,
             transpose=None if tonic_first else self.model.transposed,
         )
+
+
+def closing_on(tonic: int | None) -> Preference:
+    """Prefers typical melodies; with a tonic, those first whose last note closes best on it."""
+    if tonic is None:
+        return typicality
+
+    def prefers(melodies: Melodies) -> Numbers:
+        typical = typicality(melodies)
+        return np.where(typical >= 1, typical + closing(melodies, tonic), typical)
+
+    return prefers
 
 
 def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.Module:

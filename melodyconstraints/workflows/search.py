@@ -24,13 +24,20 @@ from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, Melody, transposed
+from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of, satisfies_all
+from melodyconstraints.workflows.actor import (
+    SEARCH,
+    MelodyActor,
+    Preference,
+    rewards_of,
+    satisfies_all,
+)
 from melodyconstraints.workflows.seeds import (
     EVENTS,
     POINTS,
@@ -245,6 +252,7 @@ def search_actor(
     scale: tuple[int, ...] = (),
     start: int = 0,
     transpose: Callable[[Tensor, Ints], Tensor] | None = None,
+    prefers: Preference = typicality,
 ) -> SearchActor:
     """What searches a model's melodies for rules.
 
@@ -252,6 +260,7 @@ def search_actor(
         move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.
         scale: in which a staff is read; see :class:`.Sampling`.
         start, transpose: see :class:`SearchActor`.
+        prefers: see :class:`.MelodyActor`.
     """
     return SearchActor(
         model=model,
@@ -263,4 +272,5 @@ def search_actor(
         scale=scale,
         start=start,
         transpose=transpose,
+        prefers=prefers,
     )

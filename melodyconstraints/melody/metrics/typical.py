@@ -21,7 +21,7 @@ import numpy as np
 from melodyconstraints.melody.events import PITCHES, Melodies
 from melodyconstraints.melody.metrics.statistics import pitch_class_histogram
 from melodyconstraints.melody.notes import Mask, Numbers
-from melodyconstraints.melody.units import STEPS
+from melodyconstraints.melody.units import STEPS, STEPS_PER_QUARTER
 
 OCTAVE = 12
 """Semitones."""
@@ -111,6 +111,23 @@ def typicality(melodies: Melodies) -> Numbers:
 def is_typical(melodies: Melodies) -> Mask:
     """``(B,)`` whether melodies are within every bound of :data:`TYPICAL`."""
     return typicality(melodies) >= 1
+
+
+def closing(melodies: Melodies, tonic: int) -> Numbers:
+    """``(B,)`` how well last notes close: 2/3 for the tonic, 1/3 for a start on a beat.
+
+    Args:
+        tonic: pitch class in [0, 11].
+
+    >>> from melodyconstraints.melody.events import Melody
+    >>> notes = ([(0, 2, 67), (4, 2, 60)], [(0, 2, 67), (6, 2, 60)], [])
+    >>> closing(Melodies.stack([Melody.from_notes(one) for one in notes]), 0).round(2)
+    array([1.  , 0.67, 0.  ])
+    """
+    notes, shares = melodies.notes, np.zeros(len(melodies))
+    on_tonic, on_beat = notes.pitches % OCTAVE == tonic, notes.onsets % STEPS_PER_QUARTER == 0
+    shares[notes.rows] = (2 * on_tonic + on_beat) / 3  # of each melody, the last one stays
+    return shares
 
 
 def _share_of_intervals(melodies: Melodies, hits: Mask) -> Numbers:
