@@ -9,7 +9,7 @@ import torch
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import Melodies, Melody, transposed
-from melodyconstraints.melody.metrics.typical import is_typical
+from melodyconstraints.melody.metrics.typical import is_typical, typicality
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
@@ -19,7 +19,7 @@ from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.workflows.actor import satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.generate import generate
-from melodyconstraints.workflows.knobs import KNOBS
+from melodyconstraints.workflows.knobs import KNOBS, closing_on
 
 
 @pytest.fixture(scope="module")
@@ -305,3 +305,21 @@ def test_examples_go_with_a_scale_and_rules(knobs, prior):
 def test_no_example_is_refused(knobs, prior):
     with pytest.raises(UsageError, match="give at least one melody that others should be like"):
         knobs.at(like=prior[:0])
+
+
+def test_under_a_scale_melodies_that_end_on_its_tonic_come_first(knobs):
+    drawn = knobs.at("D-dorian").generate(4, seed=2)
+    assert [melody.pitches[-1] % 12 for melody in drawn] == 4 * [2]
+    assert is_typical(drawn).all()
+    assert knobs.at("0,2,4,7").prefers is typicality
+
+
+def test_of_two_typical_melodies_the_one_that_closes_on_the_tonic_is_preferred():
+    tune = [(4 * i, 4, pitch) for i, pitch in enumerate([62, 64, 65, 67, 69, 67, 65, 64])]
+    open_end, closed, late = (
+        Melody.from_notes([*tune, one]) for one in ((32, 4, 64), (32, 4, 62), (34, 2, 62))
+    )
+    drone = Melody.from_notes([(4 * i, 4, 62) for i in range(64)])
+    values = closing_on(2)(Melodies.stack([drone, open_end, late, closed]))
+    assert np.array_equal(values.argsort(), range(4))
+    assert values[0] < 1 < values[1]
