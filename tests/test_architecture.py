@@ -16,7 +16,8 @@ from melodyconstraints import errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
-ABOVE_MELODIES = {"errors", "storage", "latent", "vae", "melody", "melody.midi", "melody.metrics"}
+LOWER_ROOMS = {"errors", "storage", "latent", "vae", "melody", "melody.midi", "melody.metrics"}
+"""All that melody models, rules and melody stores may stand on."""
 MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
@@ -24,8 +25,9 @@ MAY_IMPORT = {
     "vae": {"errors", "storage"},
     "melody": {"errors", "storage"},
     "melody.midi": {"errors", "storage", "melody"},
-    "melody.metrics": {"errors", "melody"},
+    "melody.metrics": {"melody"},
     "melody.vae": {"errors", "storage", "vae", "melody", "melody.metrics"},
+    "melody.vae.staff": {"errors", "storage", "vae", "melody", "melody.vae"},
     "rules": {
         "errors",
         *("latent.satisfaction", "storage.arguments", "storage.text"),
@@ -36,8 +38,11 @@ MAY_IMPORT = {
     "datasets.melodies": {"errors", "storage", "melody", "melody.midi"},
     "datasets.images": {"errors", "storage"},
     "images": {"errors", "storage", "latent", "vae"},
-    "workflows": ABOVE_MELODIES | {"melody.vae", "rules", "datasets.melodies"},
-    "studio": ABOVE_MELODIES | {"", "melody.vae", "rules", "datasets.melodies", "workflows"},
+    "workflows": LOWER_ROOMS | {"melody.vae", "melody.vae.staff", "rules", "datasets.melodies"},
+    "studio": {
+        *("", "errors", "storage", "latent", "melody", "melody.midi"),
+        *("melody.vae", "rules", "datasets.melodies", "workflows"),
+    },
     "workflows.images": {"errors", "storage", "latent", "vae", "datasets.images", "images"},
     "": {
         "storage.extras",
@@ -49,14 +54,21 @@ MAY_IMPORT = {
         "datasets.melodies",
         "workflows",
     },
-    "cli": ABOVE_MELODIES
-    | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
+    "cli": LOWER_ROOMS | {"", "melody.vae", "rules", "datasets.melodies", "workflows", "studio"},
     "cli.images": {
-        *("errors", "storage", "latent", "vae", "datasets.images", "images"),
+        *("storage", "latent", "vae", "datasets.images", "images"),
         *("workflows.images", "cli"),
     },
 }
 """Room to the rooms, or single modules, that it may import besides itself; "" is the catalogue."""
+
+ARROWS_BACK = {
+    "melody.vae.checkpoint": {"melody.vae.staff.config", "melody.vae.staff.model"},
+    "melody.vae.model": {"melody.vae.staff.config"},
+}
+"""The exceptions. The staff generator is a melody model, and stands on what all of them share; but
+one function reads every model's folder and makes what is in it, and a model's ``config`` is of
+either kind."""
 
 ONLY_CIRCLE = {
     *("melody.events", "melody.interop", "melody.quantising"),
@@ -106,6 +118,11 @@ def inside(name: str) -> str | None:
     if name != "melodyconstraints" and not name.startswith("melodyconstraints."):
         return None
     return name.removeprefix("melodyconstraints").removeprefix(".")
+
+
+def targets_of(module: str) -> set[str]:
+    """All of the package that a module imports: ``latent.losses``."""
+    return {inside(name) for name in imports_of(module)} - {None}
 
 
 def room_of(name: str) -> str:
@@ -169,6 +186,8 @@ def test_the_table_of_arrows_tells_back_from_forth():
     assert is_allowed("latent", "latent.losses")
     assert is_allowed("rules", "melody.events")
     assert is_allowed("melody.vae", "melody.events")
+    assert is_allowed("melody.vae.staff", "melody.vae.sampling")
+    assert not is_allowed("melody.vae", "melody.vae.staff.model")
     assert not is_allowed("rules", "melody.vae.model")
     assert not is_allowed("rules", "melody")
     assert not is_allowed("latent", "vae.training")
@@ -195,11 +214,17 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_arrow_runs_back(module):
+def test_no_arrow_runs_back_but_the_exceptions(module):
     room = room_of(inside(module))
-    targets = {inside(name) for name in imports_of(module)} - {None}
-    back = {target for target in targets if not is_allowed(room, target)}
-    assert not back, f"{module} must not import {back}"
+    back = {target for target in targets_of(module) if not is_allowed(room, target)}
+    assert back == ARROWS_BACK.get(inside(module), set())
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_every_allowance_is_used(room):
+    targets = set().union(*(targets_of(name) for name in MODULES if room_of(inside(name)) == room))
+    unused = MAY_IMPORT[room] - targets - {room_of(target) for target in targets}
+    assert not unused, f"nothing in {room} imports {unused}; take it out of its row"
 
 
 def test_only_the_errors_lie_loose_at_the_root():
