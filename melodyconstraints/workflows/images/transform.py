@@ -22,10 +22,12 @@ from torch import Tensor
 from melodyconstraints.datasets.images.image_folder import decode_image, fit_square
 from melodyconstraints.errors import ImageDataError, UsageError
 from melodyconstraints.images.actor import ImageActor, default_search
+from melodyconstraints.images.classifier import decided
 from melodyconstraints.images.config import Shape
 from melodyconstraints.images.distances import pixel_distance
 from melodyconstraints.images.grids import draw_grid
 from melodyconstraints.images.model import as_pixels
+from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
 from melodyconstraints.latent.search import GradientSearch, reached, signed
 from melodyconstraints.storage.text import printable
 from melodyconstraints.workflows.images.labels import (
@@ -125,9 +127,9 @@ def transform_points(
 
 @torch.no_grad()
 def _predict_satisfied(actor: ImageActor, points: Tensor, y: Tensor) -> Tensor:
-    """``(B,)`` whether the critics' values reach the thresholds of the method's search."""
+    """``(B,)`` whether the critics predict it satisfied; a search has thresholds of its own."""
     if actor.actor is not None:
-        return actor.critic(points, y)[:, 0] > 0
+        return reached(actor.critic(points, y), PREDICTED_SATISFIED)[:, 0]
     thresholds = default_search(actor.method, len(actor.names)).thresholds
     return reached(signed(actor.critic)(points, y), thresholds)[:, 0]
 
@@ -167,7 +169,7 @@ def wanted_labels(
     if actor.actor is None:
         start = actor.model.encode(images).mean
         with torch.no_grad():
-            y = (actor.critic(start, None)[:, : y.shape[1]] > 0).float()
+            y = decided(actor.critic(start, None)[:, : y.shape[1]], exclusive=actor.exclusive)
     elif len(on) + len(off) < len(actor.names):
         raise UsageError(
             "transform needs a folder trained with --method gradient, which predicts what else "
