@@ -13,6 +13,7 @@ import pytest
 
 import melodyconstraints
 from melodyconstraints import errors
+from melodyconstraints.cli import images, main
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "melodyconstraints"
@@ -76,6 +77,21 @@ ONLY_CIRCLE = {
 }
 """A melody shows itself and turns into other libraries' objects: methods that import when called,
 since a notebook looks for them on the melody."""
+
+DOCUMENTED = {
+    room.replace("/", "."): row
+    for room, row in re.findall(
+        r"^\| `([\w/]+)/` \| (.+) \|$",
+        (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+}
+"""Room to its row of the document's table."""
+COMMANDS = {
+    "cli": {module for module, _ in main.COMMANDS.values()},
+    "cli.images": {module for module, _ in images.COMMANDS.values()},
+}
+"""Rooms to modules that their rows need not name: one for each command."""
 
 
 def module_name(path: Path) -> str:
@@ -225,6 +241,18 @@ def test_every_allowance_is_used(room):
     targets = set().union(*(targets_of(name) for name in MODULES if room_of(inside(name)) == room))
     unused = MAY_IMPORT[room] - targets - {room_of(target) for target in targets}
     assert not unused, f"nothing in {room} imports {unused}; take it out of its row"
+
+
+def test_the_document_has_a_row_for_every_room():
+    assert DOCUMENTED.keys() == MAY_IMPORT.keys() - {"", "errors", "datasets"}
+
+
+@pytest.mark.parametrize("room", DOCUMENTED)
+def test_the_document_names_the_modules_of_every_room_and_no_others(room):
+    named = set(re.findall(r"`(\w+)`", DOCUMENTED[room]))
+    files = {MODULES[name].stem for name in MODULES if room_of(inside(name)) == room}
+    assert named - files == set()
+    assert files - named - COMMANDS.get(room, set()) == {"__init__"}
 
 
 def test_only_the_errors_lie_loose_at_the_root():
