@@ -89,16 +89,19 @@ def command(
 
     drawer = Drawer.of(source)
     melodies, drawn = _draw(drawer, count, only_satisfying, sampling)
-    entries = drawer.entries(melodies, numbered(output, "melody", count))
+    found = len(melodies)
+    entries = drawer.entries(melodies, numbered(output, "melody", found))
     results = drawer.results(melodies, entries, output, **playback)
     like = {"like": None if source.like is None else str(source.like)}
-    facts = drawer.facts(sampling, drawn) | like | playback
+    facts = drawer.facts(sampling, drawn) | like | playback | {"interrupted": found < count}
     whole = write_run(
         *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
     )
     if as_json:
         print_json(whole)
-    talk().print(what_was_written(output, count, export, plot=plot))
+    talk().print(what_was_written(output, found, export, plot=plot))
+    if found < count:
+        context.exit(1)
     if not only_satisfying:
         remedy = "ask for less or try --only-satisfying"
         more = "--only-satisfying goes on until all do"
@@ -109,14 +112,21 @@ def command(
 def _draw(
     drawer: Drawer, count: int, only_satisfying: bool, sampling: SamplingOptions
 ) -> tuple[Melodies, int]:
-    """Melodies, and how many were drawn for them."""
+    """Melodies, and how many were drawn for them; fewer where Ctrl-C ended the search."""
     from melodyconstraints.workflows.generate import generate
+    from melodyconstraints.workflows.search import SearchStopped
 
     if drawer.actor is None:
         return generate(drawer.model, count, **sampling), count
-    with search_shown(drawer.actor, count) as shown:
-        if not only_satisfying:
-            return shown.actor.generate(count, **sampling), shown.drawn
-        melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
+    try:
+        with search_shown(drawer.actor, count) as shown:
+            if not only_satisfying:
+                return shown.actor.generate(count, **sampling), shown.drawn
+            melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
+    except SearchStopped as stop:
+        if not len(stop.melodies):
+            raise
+        talk().print(f"stopped; {len(stop.melodies)} of {count} satisfy every rule by now")
+        return stop.melodies, shown.drawn
     talk().print(f"{count} satisfying melodies among {drawn} drawn")
     return melodies, drawn

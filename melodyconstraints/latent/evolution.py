@@ -19,7 +19,8 @@ little from those that are not, and never gives up a satisfied reward for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,6 +72,26 @@ class Population(NamedTuple):
             rewards=self.rewards[rows],
             preferences=self.preferences[rows],
         )
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a search.
+
+    Args:
+        found: what it would have returned then.
+    """
+
+    def __init__(self, found: Population) -> None:
+        super().__init__()
+        self.found = found
+
+
+@contextmanager
+def _interruptible(found: Callable[[], Population]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise SearchInterrupted(found()) from stop
 
 
 @dataclass(frozen=True)
@@ -130,6 +151,9 @@ class EvolutionSearch:
         Returns:
             The ``wanted`` best, in the order of their members: preferred ones that are satisfied,
             then other satisfied ones, then the nearest to it.
+
+        Raises:
+            SearchInterrupted: Ctrl-C, after the first draw.
         """
         members = len(z) if members is None else members
         wanted = members if wanted is None else wanted
@@ -141,36 +165,37 @@ class EvolutionSearch:
         found = self._best(found, members)
         tried = torch.zeros(members, dtype=torch.int64)
         most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
-        while True:
-            satisfied = self._satisfied(found.rewards)
-            preferred = satisfied & (found.preferences >= 1)
-            if callback:
-                callback(int(satisfied.sum()), found.drawn)
-            if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
-                is_enough = True
-                least, limit = _EXTRA_LEAST * wanted, _EXTRA_MOST * wanted
-                extra = min(max(int(_EXTRA_SHARE * found.drawn), least), limit)
-                most = min(most, found.drawn + extra)
-            missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
-            left = most - found.drawn
-            patience = max(self.patience, self.fresh) * len(missing)
-            is_hopeless = in_vain >= patience and not is_enough
-            if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
-                return self._best(found, wanted)
-            each = max(1, min(batch, left) // len(missing))
-            batch = min(2 * batch, self.batch)
-            count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
-            candidates, changed = offspring.of(
-                found.points, missing, tried[missing] < self.fresh, each * count
-            )
-            chosen = forecast.best(candidates, len(missing), each)
-            parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
-            forecast.learn(new.points, self.scores(new.rewards))
-            tried[missing] += each
-            is_better = self._is_better(new, found.of(parents))
-            offspring.learn(changed[chosen], is_better)
-            in_vain = 0 if is_better.any() else in_vain + len(parents)
-            found = self._survivors(found, new, parents)
+        with _interruptible(lambda: self._best(found, wanted)):
+            while True:
+                satisfied = self._satisfied(found.rewards)
+                preferred = satisfied & (found.preferences >= 1)
+                if callback:
+                    callback(int(satisfied.sum()), found.drawn)
+                if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
+                    is_enough = True
+                    least, limit = _EXTRA_LEAST * wanted, _EXTRA_MOST * wanted
+                    extra = min(max(int(_EXTRA_SHARE * found.drawn), least), limit)
+                    most = min(most, found.drawn + extra)
+                missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
+                left = most - found.drawn
+                patience = max(self.patience, self.fresh) * len(missing)
+                is_hopeless = in_vain >= patience and not is_enough
+                if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
+                    return self._best(found, wanted)
+                each = max(1, min(batch, left) // len(missing))
+                batch = min(2 * batch, self.batch)
+                count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
+                candidates, changed = offspring.of(
+                    found.points, missing, tried[missing] < self.fresh, each * count
+                )
+                chosen = forecast.best(candidates, len(missing), each)
+                parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
+                forecast.learn(new.points, self.scores(new.rewards))
+                tried[missing] += each
+                is_better = self._is_better(new, found.of(parents))
+                offspring.learn(changed[chosen], is_better)
+                in_vain = 0 if is_better.any() else in_vain + len(parents)
+                found = self._survivors(found, new, parents)
 
     def scores(self, rewards: Tensor) -> Tensor:
         """``(N,)`` weighted sums of the logarithms of ``(N, R)`` rewards."""

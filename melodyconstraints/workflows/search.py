@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from melodyconstraints.errors import TrainingError, UsageError
-from melodyconstraints.latent.evolution import EvolutionSearch
+from melodyconstraints.latent.evolution import EvolutionSearch, SearchInterrupted
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, Melody, transposed
@@ -58,6 +58,18 @@ FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
 
+class SearchStopped(KeyboardInterrupt):
+    """Ctrl-C during a search.
+
+    Args:
+        melodies: those that it had found by then, which satisfy every rule; perhaps none.
+    """
+
+    def __init__(self, melodies: Melodies) -> None:
+        super().__init__()
+        self.melodies = melodies
+
+
 @dataclass(kw_only=True, repr=False)
 class SearchActor(MelodyActor):
     """Finds melodies for rules by a search of rewards, where an actor has learned to.
@@ -90,7 +102,8 @@ class SearchActor(MelodyActor):
     def generate(self, n: int, **options: Unpack[SamplingOptions]) -> Melodies:
         """Draw ``n`` melodies, and search on from those that do not satisfy every rule.
 
-        Arguments and errors are those of :meth:`.MelodyActor.generate`.
+        Arguments and errors are those of :meth:`.MelodyActor.generate`; Ctrl-C raises
+        :class:`SearchStopped`, with what was found.
         """
         return self._evolved(n, self.sampling(options), self.search).melodies
 
@@ -178,17 +191,21 @@ class SearchActor(MelodyActor):
             return self._in_best_keys(melodies)
 
         prefers = self.prefers if self.asked else None
-        found = self._weighted(search)(
-            decode,
-            lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
-            torch.cat([z, events.to(z)], 1),
-            [*self.model.blocks, *_of_bars(self.model.latent_dim)],
-            wanted=n,
-            members=min(len(z), self._count(n)),
-            preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
-            generator=generator,
-            callback=self.callback if self.asked else None,
-        )
+        try:
+            found = self._weighted(search)(
+                decode,
+                lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
+                torch.cat([z, events.to(z)], 1),
+                [*self.model.blocks, *_of_bars(self.model.latent_dim)],
+                wanted=n,
+                members=min(len(z), self._count(n)),
+                preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
+                generator=generator,
+                callback=self.callback if self.asked else None,
+            )
+        except SearchInterrupted as stop:
+            reached = Melodies.stack([melody for melody, _ in stop.found.samples])
+            raise SearchStopped(reached[satisfies_all(self.asked, reached)]) from stop
         melodies, shifts = zip(*found.samples, strict=True)
         points = found.points[:, : self.model.latent_dim]
         if self.transpose is not None:

@@ -16,6 +16,7 @@ import torch
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody import plots
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.midi import musicxml
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
@@ -39,6 +40,7 @@ from melodyconstraints.workflows.conditional import (
     train_knobs,
 )
 from melodyconstraints.workflows.generate import generate as draw
+from melodyconstraints.workflows.search import SearchActor, SearchStopped
 
 ANY = ("--allow-none",)
 """The tiny models satisfy few rules, which is no matter here."""
@@ -119,6 +121,7 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "key_signature": "C",
         "chords": [],
         "like": None,
+        "interrupted": False,
     }
 
 
@@ -193,6 +196,41 @@ def test_a_density_turns_the_knob_of_a_model_that_has_one_as_in_python(mc, tmp_p
     expected = draw(load_model("bundled"), 2, ["density:96"], seed=4)
     for number, melody in enumerate(expected, 1):
         assert read_melody(out / f"melody-{number:03d}.mid").melody == melody
+
+
+@pytest.mark.parametrize("only", [(), ("--only-satisfying",)])
+def test_a_search_that_is_stopped_writes_what_it_has_found(
+    generate_for, tmp_path, monkeypatch, only
+):
+    own = SearchActor._evolve
+
+    def stopped(actor, *arguments, **options):
+        def stop(satisfied, drawn):
+            if satisfied:
+                raise KeyboardInterrupt
+
+        return own(replace(actor, callback=stop), *arguments, **options)
+
+    monkeypatch.setattr(SearchActor, "_evolve", stopped)
+    result = generate_for("--rule", "final-note:C", "-n", 9, *only)
+    assert result.exit_code == 1
+    found = len(list((tmp_path / "out").glob("*.mid")))
+    assert 1 <= found < 9
+    assert f"stopped; {found} of 9 satisfy every rule by now" in result.stderr
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["interrupted"]
+    assert [melody["satisfied"] for melody in manifest["melodies"]] == [True] * found
+
+
+def test_a_search_that_is_stopped_before_it_found_any_writes_nothing(
+    generate_for, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        raise SearchStopped(Melodies(np.zeros((0, 256), np.uint8)))
+
+    monkeypatch.setattr(SearchActor, "_evolve", stopped)
+    assert generate_for("--rule", "final-note:C").exit_code == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_melodies_are_drawn_like_those_of_a_folder_or_a_file(

@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from melodyconstraints.latent import evolution
-from melodyconstraints.latent.evolution import _RIDGE, EvolutionSearch, _Forecast
+from melodyconstraints.latent.evolution import (
+    _RIDGE,
+    EvolutionSearch,
+    SearchInterrupted,
+    _Forecast,
+)
 
 BLOCKS = [slice(0, 1), slice(1, 2), slice(2, 6)]
 
@@ -226,3 +231,19 @@ def test_of_many_members_no_more_candidates_are_held_than_fit(monkeypatch):
         held.clear()
         evolve(EvolutionSearch(draws=3, batch=2), nothing, points(members))
         assert held == [expected] * 2
+
+
+def test_ctrl_c_tells_what_was_found_until_then():
+    z, seen = points(12), []
+
+    def stop(satisfied, drawn):
+        seen.append(satisfied)
+        if satisfied > seen[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        evolve(EvolutionSearch(first_batch=2, batch=2), above(1.5), z, callback=stop)
+    found = stopped.value.found
+    assert len(found.points) == 12
+    assert (found.points[:, 0] > 1.5).sum() == seen[-1] > seen[0]
+    assert torch.equal(torch.stack(found.samples), found.points)
