@@ -1,9 +1,8 @@
 """Commands and links of the docs and the help: they parse, lead somewhere, and none is missing.
 
-Most are not run here, since they read files of the reader's, or train for minutes: that each
-command does what its options say is tested in ``tests/cli``, on small models. Those that write the
-reader's first melodies and rules are run in ``test_readme.py``, the notebooks' in
-``test_notebooks.py``. Benchmarks take minutes to hours; their files must be there.
+Those of README and tutorial run in ``test_docs_run.py``, or have a reason there, the notebooks' in
+``test_notebooks.py``. The others read files of the reader's, or train for minutes: that each
+command does what its options say is tested in ``tests/cli``, on small models. Benchmarks take minutes to hours; their files must be there.
 """
 
 import inspect

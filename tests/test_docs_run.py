@@ -1,0 +1,59 @@
+"""The commands of README and tutorial run as they stand, in their order, for two melodies each."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import melodyconstraints as mc
+from melodyconstraints.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = {page: (ROOT / page).read_text("utf-8") for page in ("README.md", "docs/tutorial.md")}
+COMMANDS = {
+    page: re.findall(r"^mc .+?(?=\s{2,}#|$)", text, re.MULTILINE) for page, text in PAGES.items()
+}
+NOT_RUN = {
+    "mc train-actor": "minutes; a tiny actor stands in its place",
+    "mc train-vae": "half an hour; tests/cli/test_cli_train_vae.py trains tiny models",
+    "mc evaluate --model": "a minute, on a model that mc train-vae makes",
+    "mc studio": "serves until it is stopped; tests/studio asks it",
+    "mc play": "needs a MIDI port; tests/cli/test_cli_play.py has one in its place",
+    "mc images demo": "trains for a minute; tests/cli/test_cli_images_demo.py shortens it",
+}
+"""How commands begin that are not run, and why."""
+
+
+@pytest.fixture
+def readers_files(tmp_path, monkeypatch, tiny_model_folder, tiny_recipe):
+    """What the pages take to be there; the actors' rule is one that is easily satisfied."""
+    monkeypatch.chdir(tmp_path)
+    tunes = mc.generate(mc.load_model(), 3, ["cmajor"], seed=2)
+    mc.write_melody(tunes[0], "song.mid")
+    mc.write_melody(tunes[1], "other.mid")
+    for folder in ("reels", "midi_dir"):
+        Path(folder).mkdir()
+        mc.write_melody(tunes[2], f"{folder}/one.mid")
+    actor = mc.train_actor(mc.load_model(tiny_model_folder), ["density:1"], settings=tiny_recipe)
+    for name in ("dense", "c"):
+        actor.save(Path("actors") / name)
+    rule, *_ = re.findall(r"```python\n(.+?)```", PAGES["README.md"], re.DOTALL)
+    Path("my_rules.py").write_text(rule, "utf-8")
+
+
+@pytest.mark.filterwarnings("ignore:all 32 melodies .* satisfy density.1 already")
+@pytest.mark.parametrize("page", COMMANDS)
+def test_the_commands_of_a_page_run(page, readers_files):
+    run = [line for line in COMMANDS[page] if not line.startswith(tuple(NOT_RUN))]
+    assert len(run) >= len(COMMANDS[page]) / 2
+    for line in run:
+        shorter = re.sub(r"-n \d+", "-n 2", line)
+        done = CliRunner().invoke(main, shlex.split(shorter)[1:], catch_exceptions=False)
+        assert done.exit_code == 0, f"{line}\n{done.stderr}"
+
+
+def test_what_is_not_run_stands_on_a_page():
+    lines = [line for page in COMMANDS.values() for line in page]
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
