@@ -2,7 +2,8 @@
 
 Those of README and tutorial run in ``test_docs_run.py``, or have a reason there, the notebooks' in
 ``test_notebooks.py``. The others read files of the reader's, or train for minutes: that each
-command does what its options say is tested in ``tests/cli``, on small models. Benchmarks take minutes to hours; their files must be there.
+command does what its options say is tested in ``tests/cli``, on small models. Benchmarks take
+minutes to hours; their files must be there.
 """
 
 import inspect
