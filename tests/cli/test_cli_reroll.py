@@ -281,7 +281,10 @@ def test_a_file_without_a_melody_writes_nothing(mc, make_midi, tmp_path):
         ([*KEEP, "-n", "0"], "0 is not in the range x>=1"),
         ([*KEEP, "-o", "out.mid"], "OUTPUT is a folder, got out.mid; leave out .mid"),
         ([*KEEP, "--rule", "cmajr"], "there is no rule 'cmajr'"),
-        ([*KEEP, "--actor", "a", "--scale", "Am"], "an actor has rules of its own"),
+        (
+            [*KEEP, "--actor", "a", "--scale", "Am"],
+            "--scale does not go with --actor, which has rules",
+        ),
         ([*KEEP, "--form", "AAB"], "AAB"),
     ],
     ids=str,

@@ -81,8 +81,8 @@ def contents(folder):
 
 
 def is_change(event, arguments):
-    if event != "open":
-        return event in CHANGES
+    if event != "open":  # Python may compile what is imported late, which is no change of ours
+        return event in CHANGES and "__pycache__" not in str(arguments[0])
     path, _, flags = arguments
     return str(path).startswith(str(PLACE)) and flags & (os.O_WRONLY | os.O_RDWR)
 
