@@ -101,6 +101,17 @@ def test_the_settings_that_are_not_given_fit_the_preset(
     assert elbo.free_nats == 0.0
 
 
+def test_the_help_tells_the_presets_and_their_own_settings(mc):
+    told = " ".join(mc("train-vae", "--help").stdout.split())
+    assert f"[{'|'.join(train_vae.BATCH_SIZES)}]" in told
+    batches = train_vae.BATCH_SIZES
+    assert (batches["small"], train_vae.PAPER_BETA) == (batches["paper"], 1)
+    assert (
+        f"[default: {batches['staff']} for staff, {batches['small']} for small and paper]" in told
+    )
+    assert f"[default: 1 for paper, else {train_vae.BETA}]" in told
+
+
 def test_a_batch_that_the_processes_cannot_share_evenly_is_told(train, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     result = train("--steps", 1)

@@ -290,7 +290,7 @@ class StaffGenerator(MelodyVAE):
         of_tokens = None if sampling.temperature < COLDEST else filled(noise)
         form = form_of(sampling.form)
         player = Player(self.bars, self.calibration, whole, of_tokens, sampling, form)
-        self.write(filled(z), whole, player, form and form.repeats.to(z.device))
+        self.write(filled(z), whole, player, None if form is None else form.repeats.to(z.device))
         if sampling.scale:
             stands_for = events_in_scale(keys, places, modes, sampling.scale)
         else:
