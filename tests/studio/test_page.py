@@ -96,6 +96,7 @@ def short_trainings(address, monkeypatch, tiny_recipe):
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
 
 
+STARS = ".star[aria-pressed=true]"
 DROP = """([name, data]) => {
   const files = new DataTransfer();
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -149,8 +150,40 @@ def test_by_keyboard_alone_a_melody_is_heard_drawn_kept_rerolled_and_comes_back(
     page.reload()
     page.wait_for_selector("[data-ready]", state="attached")
     expect(page.locator(".tile")).to_have_count(8)
-    expect(page.locator(".star[aria-pressed=true]")).to_have_count(1)
+    expect(page.locator(STARS)).to_have_count(1)
     assert page.locator(".past").count() >= 3
+
+
+def test_a_star_given_before_the_server_has_the_state_comes_back(page):
+    held, begun = [], []
+    page.route("**/history", lambda route: held.append(route), times=1)
+    page.on("request", lambda one: one.url.endswith("/history") and begun.append(one.method))
+    page.keyboard.press("g")
+    expect(page.locator(".tile")).not_to_have_count(0)
+    kept = page.locator(STARS).count() + 1
+    page.keyboard.press("s")
+    title = page.locator("#title").text_content()
+    page.keyboard.press("Control+z")  # waits for its turn
+    page.wait_for_timeout(500)  # longer than a change waits before it is written
+    assert begun == ["POST"]
+    expect(page.locator(STARS)).to_have_count(kept)
+    with page.expect_response("**/history/position"):
+        held[0].continue_()
+    with page.expect_response("**/history/position"):
+        page.keyboard.press("Control+Shift+z")
+    page.reload()
+    page.wait_for_selector("[data-ready]", state="attached")
+    expect(page.locator(STARS)).to_have_count(kept)
+    expect(page.locator("#title")).to_have_text(title)
+
+
+def test_what_is_changed_at_the_last_moment_comes_back(page):
+    answer(page, "/history", "g")
+    kept = page.locator(STARS).count() + 1
+    page.keyboard.press("s")
+    page.reload()
+    page.wait_for_selector("[data-ready]", state="attached")
+    expect(page.locator(STARS)).to_have_count(kept)
 
 
 def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):

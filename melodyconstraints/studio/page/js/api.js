@@ -20,7 +20,11 @@ const asJson = (method, body) => ({
 
 export const get = async (path) => (await answer(path)).json();
 export const post = async (path, body = {}) => (await answer(path, asJson("POST", body))).json();
-export const put = async (path, body) => (await answer(path, asJson("PUT", body))).json();
+// A small change arrives even from a page that is being closed.
+export const put = async (path, body) => {
+  const options = asJson("PUT", body);
+  return (await answer(path, { ...options, keepalive: options.body.length < 60000 })).json();
+};
 export const blob = async (path, body) => (await answer(path, asJson("POST", body))).blob();
 
 // The melody of a MIDI file.

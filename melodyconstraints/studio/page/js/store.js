@@ -7,6 +7,9 @@ export const store = { state: null, number: null, states: [] };
 
 const listeners = new Set();
 
+// The number of each state that the server has.
+const numbers = new WeakMap();
+
 // Call a function after every change, with the state and what has changed: "all" where another state
 // is shown, "new" where one was made from what the page wishes, "history", or names of fields.
 export function subscribe(listener) {
@@ -32,21 +35,34 @@ export async function load() {
   else await show(found.position, true);
 }
 
+// Moves in the history happen one after the other, each after the one before has its number.
+let moves = Promise.resolve();
+
+function inTurn(move) {
+  const done = moves.then(move);
+  moves = done.catch(() => {});
+  return done;
+}
+
 // Add a state after the one that is shown.
-export async function push(state) {
+export const push = (state) => inTurn(async () => {
   await save.now();
   store.state = { ...state, parent: store.number };
   store.number = null;
   tell("new");
   const { number } = await post("/history", store.state);
+  numbers.set(store.state, number);
   store.number = number;
   store.states.push(thumbnail(number, store.state));
   tell("history");
-}
+  await save.now();  // a star, say, that was given meanwhile
+});
 
 // Put a state in the place of the one that is shown.
 export function replace(state) {
+  const number = numbers.get(store.state);
   store.state = { ...state, parent: store.state.parent };
+  if (number) numbers.set(store.state, number);
   renew();
   tell("new");
   save();
@@ -60,23 +76,26 @@ export function amend(changes) {
   save();
 }
 
-export async function show(number, isFirst = false) {
+export const show = (number, isFirst = false) => inTurn(() => goTo(number, isFirst));
+
+export const undo = () => inTurn(async () => {
+  if (store.state.parent) await goTo(store.state.parent);
+  else toast("This is the beginning");
+});
+
+export const redo = () => inTurn(async () => {
+  const next = store.states.findLast((one) => one.parent === store.number);
+  if (next) await goTo(next.number);
+  else toast("Nothing to redo");
+});
+
+async function goTo(number, isFirst = false) {
   await save.now();
   store.state = await get(`/history/${number}`);
+  numbers.set(store.state, number);
   store.number = number;
   tell("all");
   if (!isFirst) await put("/history/position", { number });
-}
-
-export async function undo() {
-  if (store.state.parent) await show(store.state.parent);
-  else toast("This is the beginning");
-}
-
-export async function redo() {
-  const next = store.states.findLast((one) => one.parent === store.number);
-  if (next) await show(next.number);
-  else toast("Nothing to redo");
 }
 
 function renew() {
@@ -90,19 +109,22 @@ function thumbnail(number, state) {
            notes: melodies[state.current].notes };
 }
 
+// Write the shown state, once it has a number and has been left alone for a moment.
 const save = (() => {
   let waiting = null;
   const write = async () => {
-    const job = waiting;
+    const state = waiting;
+    if (!numbers.has(state)) return;
     waiting = null;
-    if (job) await put(`/history/${job.number}`, job.state).catch((error) => toast(error.message, true));
+    await put(`/history/${numbers.get(state)}`, state).catch((error) => toast(error.message, true));
   };
   const later = debounce(300, write);
   const schedule = () => {
-    if (store.number === null) return;
-    waiting = { number: store.number, state: store.state };
+    waiting = store.state;
     later();
   };
   schedule.now = write;
   return schedule;
 })();
+
+addEventListener("pagehide", save.now);
