@@ -8,8 +8,10 @@ import pytest
 import melodyconstraints as mc
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGE, FORMATS = ((DOCS / name).read_text(encoding="utf-8") for name in ("python.md", "formats.md"))
-SNIPPETS = re.findall(r"```python\n(.+?)```", PAGE + FORMATS, flags=re.DOTALL)
+PAGE, FORMATS, RULES = (
+    (DOCS / name).read_text(encoding="utf-8") for name in ("python.md", "formats.md", "rules.md")
+)
+SNIPPETS = re.findall(r"```python\n(.+?)```", PAGE + FORMATS + RULES, flags=re.DOTALL)
 QUICK = [text for text in SNIPPETS if not re.search("train_actor|extract_melodies", text)]
 
 
@@ -18,10 +20,16 @@ def test_every_public_name_is_documented():
     assert set(mc.__all__) <= set(re.findall(r"`(\w+)`", table))
 
 
-@pytest.mark.parametrize("snippet", QUICK, ids=["melodies", "rules", "formats"])
+@pytest.mark.parametrize("snippet", QUICK, ids=["melodies", "rules", "formats", "combined"])
 def test_the_quick_examples_run(snippet, tmp_path, monkeypatch, quick_search):
     monkeypatch.chdir(tmp_path)
     exec(compile(snippet, "docs", "exec"), {})  # noqa: S102
+
+
+def test_rules_are_combined_as_the_page_says():
+    names: dict[str, object] = {}
+    exec(next(snippet for snippet in SNIPPETS if "reward = either" in snippet), names)  # noqa: S102
+    assert names["reward"] == names["rewards"] == 0.5
 
 
 def test_the_long_example_compiles():
