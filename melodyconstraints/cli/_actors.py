@@ -1,4 +1,4 @@
-"""What commands that need an actor have in common: it is read, or melodies are searched for."""
+"""Options of commands that need an actor: it is read, or melodies are searched for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def check_one_source(actor_folder: Path | None, specs: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class ActorSource:
-    """What moves latent points: an actor, knobs, rules to search for; or nothing."""
+    """Options of what moves latent points: an actor, knobs, rules to search for; or nothing."""
 
     actor_folder: Path | None
     model_folder: Path | None

@@ -1,4 +1,4 @@
-"""What commands that read a user's MIDI files have in common."""
+"""Options and helpers of commands that read a user's MIDI files."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _ENDINGS_OF_ALL = {TRACKS: "-tracks.mid", DAWPROJECT: ".dawproject"}
 
 @dataclass(frozen=True)
 class Export:
-    """What is written beside MIDI files, and how notes are played.
+    """Choice of the files written beside MIDI files, and of how notes are played.
 
     Raises:
         UsageError: a swing that is none.
@@ -66,7 +66,7 @@ class Export:
         return [*alone, *self.of_all(picture)]
 
     def facts(self, beside: Iterable[Path]) -> dict[str, Any]:
-        """What a manifest says of how the melodies were written."""
+        """Entries of a manifest on how the melodies were written."""
         return asdict(self) | {"beside": [path.name for path in beside]}
 
     @property
@@ -153,7 +153,7 @@ export_options = option_group(
         ),
     },
 )
-"""What is written and how notes are played, handed over as ``export``."""
+"""Options of what is written and how notes are played, handed over as ``export``."""
 playback_options = option_group(
     "playback",
     dict,
@@ -275,7 +275,7 @@ def write_results(
 
 
 def what_was_written(folder: Path, count: int, export: Export, *, plot: bool) -> str:
-    """What a run has just written, in one line.
+    """Summary of what a run has just written, in one line.
 
     ``4 MIDI files in out; beside them 4 WAV files, melodies.png, manifest.json``
 
@@ -315,7 +315,7 @@ def _write_sound(results: Mapping[Path, MidiResult], performance: Performance) -
 
 
 def source_facts(file: Path, found: FoundMelody) -> dict[str, Any]:
-    """What a manifest says of the melody of a user's file."""
+    """Entries of a manifest on the melody of a user's file."""
     return {
         "source": str(file),
         "track": found.track,

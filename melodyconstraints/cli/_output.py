@@ -13,7 +13,7 @@ from melodyconstraints.storage.files import check_writable, write_atomically
 from melodyconstraints.storage.text import json_text
 
 MIDI_SUFFIXES = {".mid", ".midi"}
-"""Of MIDI files that are written."""
+"""Suffixes of MIDI files that are written."""
 _NO_FOLDERS = {*MIDI_SUFFIXES, ".musicxml", ".dawproject"}
 """How no new folder's name ends: a file was meant."""
 MANIFEST = "manifest.json"
@@ -28,7 +28,7 @@ overwrite_option = click.option(
 
 
 def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> list[Path]:
-    """What an earlier run left in a folder and may be replaced; refuses a folder of other files.
+    """Find what an earlier run left in a folder and may be replaced; refuse one of other files.
 
     A folder that cannot be written to is refused as well, before any work.
 

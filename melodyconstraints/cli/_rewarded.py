@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawer:
-    """What draws a command's melodies: an actor; without one the model, under no rule."""
+    """Source of a command's melodies: an actor; without one the model, under no rule."""
 
     model: MelodyVAE
     actor: MelodyActor | None
 
     @classmethod
     def of(cls, source: ActorSource) -> Drawer:
-        """What the options ask for; stderr warns of rules that have no rewards."""
+        """Load what the options ask for; stderr warns of rules that have no rewards."""
         from melodyconstraints.melody.vae.checkpoint import load_model
 
         actor = source.find()
@@ -55,7 +55,7 @@ class Drawer:
         return (self.actor.key, self.actor.chords) if self.actor else (None, ())
 
     def facts(self, options: SamplingOptions, drawn: int) -> dict[str, Any]:
-        """What a manifest says of how melodies were drawn.
+        """Entries of a manifest on how melodies were drawn.
 
         Args:
             drawn: how many melodies were decoded for those that are written.
@@ -70,7 +70,7 @@ class Drawer:
         return {**made, "drawn": drawn, "key_signature": signature, "chords": chords}
 
     def entries(self, melodies: Melodies, paths: Iterable[Path]) -> list[dict[str, Any]]:
-        """What a manifest says of each melody: its file, notes and rewards.
+        """Entries of a manifest for each melody: its file, notes and rewards.
 
         ``satisfied`` says whether it satisfies every rule whose weight is not 0; it is left out
         without rules, and where one of them is missing.

@@ -103,7 +103,7 @@ class CommandTable(click.Group):
 
 @contextmanager
 def _system_errors() -> Iterator[None]:
-    """What the system refuses, as one line with the place."""
+    """Turn errors of the system into one line with the place."""
     try:
         yield
     except OSError as error:

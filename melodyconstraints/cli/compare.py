@@ -156,7 +156,7 @@ def _known_rules(actors: Sequence[MelodyActor]) -> list[Rule]:
 
 
 def _entry(path: Path, melody: Melody, rules: Sequence[Rule]) -> dict[str, Any]:
-    """What the manifest says of a melody."""
+    """Entry of a melody in the manifest."""
     rewards = {rule.name: float(rule(melody)) for rule in rules}
     return {"file": path.name, "notes": len(melody), "rewards": rewards}
 
@@ -168,7 +168,7 @@ def _result(
     entry: dict[str, Any],
     playback: dict[str, Any],
 ) -> MidiResult:
-    """What is written and drawn of a melody."""
+    """MIDI file and picture of a melody, to be written."""
     rewards = "".join(f"; {name} {value:.3g}" for name, value in entry["rewards"].items())
     title = f"{path.stem}: {entry['notes']} notes{rewards}"
     implied: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}

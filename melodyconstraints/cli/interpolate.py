@@ -178,7 +178,7 @@ def _results(
 def _step(
     number: int, result: MidiResult, first: FoundMelody, last: FoundMelody, count: int
 ) -> dict[str, Any]:
-    """What the manifest says of a step."""
+    """Entry of a step in the manifest."""
     from melodyconstraints.melody.metrics.agreement import agreement
 
     return {

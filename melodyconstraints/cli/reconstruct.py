@@ -209,7 +209,7 @@ def _results(
 def _rows(
     file: Path, found: FoundMelody, results: Melodies, target: _Target, *, plot: bool
 ) -> list[dict[str, Any]]:
-    """What the manifest says of each result."""
+    """Entries of the manifest for each result."""
     from melodyconstraints.melody.metrics.agreement import agreement
 
     source = source_facts(file, found)

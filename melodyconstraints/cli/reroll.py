@@ -56,7 +56,7 @@ change_options = option_group(
         ),
     },
 )
-"""What stays of a melody, handed over as ``change``, keywords of ``reroll``."""
+"""Options of what stays of a melody, handed over as ``change``, keywords of ``reroll``."""
 
 
 @click.command("reroll")
@@ -161,7 +161,7 @@ def _draw(
 def _entries(
     drawer: Drawer, original: Melody, melodies: Melodies, paths: Sequence[Path]
 ) -> list[dict[str, Any]]:
-    """What the manifest says of each melody, with the share of the original's notes it has."""
+    """Entries of the manifest for each melody, with the share of the original's notes it has."""
     from melodyconstraints.melody.metrics.agreement import onset_recall
 
     kept = [onset_recall(one.events[None], original.events[None]) for one in melodies]
@@ -170,7 +170,7 @@ def _entries(
 
 
 def _remedy(keep_bars: Collection[int], strength: float) -> str:
-    """What to try where no melody satisfies every rule."""
+    """Advice on what to try where no melody satisfies every rule."""
     remedies = [
         *(["--strength 1"] if keep_bars and strength < 1 else []),
         *(["fewer --keep-bars"] if keep_bars else ["more --strength"]),

@@ -28,7 +28,7 @@ DECODE_BATCH = 256
 _NEWEST_SHARE = 0.2
 """Weight of the newest points in the share of satisfied ones, which only rises."""
 _PRIOR_SHARE = 1 / 11
-"""Of the negatives of realism: one point of the prior to ten of the actor (appendix 9.2)."""
+"""Share of the prior in the negatives of realism: one point to ten of the actor (appendix 9.2)."""
 _REALISM_REPLAY_SIZE = 2_000
 """Newest points of the actor, at most, that a critic of realism learns from."""
 

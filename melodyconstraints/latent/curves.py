@@ -53,7 +53,7 @@ def _measured(lines: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]
 def plot_learning_curves(
     curves: Sequence[Mapping[str, float]], path: Path, panels: Mapping[str, Sequence[str]]
 ) -> None:
-    """What was measured against training steps.
+    """Plot measurements against training steps.
 
     Args:
         panels: titles, and the names of what is drawn under each where it was measured; shares go

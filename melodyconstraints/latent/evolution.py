@@ -37,7 +37,7 @@ _SPREADS = torch.tensor([1.0, 0.5, 0.2])
 _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _RIDGE = 300.0
-"""Of the regression: as if so many points had been decoded of which nothing could be told."""
+"""Ridge penalty of the regression: as if so many points had been decoded that tell nothing."""
 _MOST_CANDIDATES = 16_384
 """Held at once; of very many members there are fewer candidates for each offspring."""
 _MOST_BLOCKS = 8

@@ -52,7 +52,7 @@ Measured = Annotated[float, AllowInfNan(True)]
 
 @dataclass
 class RoundRecord:
-    """What one round of a training saw: the points of the paper's Figure 11.
+    """Record of one round of a training: the points of the paper's Figure 11.
 
     Where a constraint's reward cannot be measured, the critic's value stands for it, and
     *predicted satisfied* for satisfied.
@@ -125,7 +125,7 @@ class ModelOnDisk(Protocol):
 
 @dataclass(frozen=True)
 class ModelReference:
-    """What a folder says of the model that its contents belong to."""
+    """Reference of a folder to the model that its contents belong to."""
 
     folder: str
     fingerprint: str
@@ -288,7 +288,7 @@ def size_on_disk(
 
 
 def model_reference(model: ModelOnDisk, what: str) -> dict[str, str]:
-    """What a folder says of the model that its contents belong to.
+    """Reference of a folder to the model that its contents belong to.
 
     Raises:
         UsageError: the model was never saved.

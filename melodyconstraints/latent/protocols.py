@@ -71,7 +71,7 @@ class ConditionalRewards(Protocol):
 
 
 class Examples(NamedTuple):
-    """What a critic learns from: points ``(B, Z)``, conditions ``(B, Y)``, targets ``(B, R)``.
+    """Training examples of a critic: points ``(B, Z)``, conditions ``(B, Y)``, targets ``(B, R)``.
 
     Points in the second half differ in kind from those in the first where the constraint tells
     kinds apart; the gradient penalty is taken between the halves.
@@ -83,7 +83,7 @@ class Examples(NamedTuple):
 
 
 class Constraint(Protocol):
-    """What a critic can learn to predict from examples: rewards, attributes, realism."""
+    """Constraint that a critic can learn from examples: rewards, attributes, realism."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Track:
 
 
 class ArrangementOptions(TypedDict, total=False):
-    """What is common to the tracks of an :class:`Arrangement`."""
+    """Options that the tracks of an :class:`Arrangement` share."""
 
     tempo: float
     key: str | None

@@ -47,7 +47,7 @@ QUALITIES = {
     "maj9": Quality((0, 2, 4, 7, 11), "major-ninth"),
     "m9": Quality((0, 2, 3, 7, 10), "minor-ninth"),
 }
-"""What stands behind a root."""
+"""Qualities of chords, by what is written behind the root."""
 _SAME = {"maj": "", "M": "", "min": "m", "-": "m", "o": "dim", "+": "aug", "sus": "sus4"}
 _SAME |= {"M7": "maj7", "min7": "m7", "-7": "m7", "o7": "dim7", "M9": "maj9", "min9": "m9"}
 

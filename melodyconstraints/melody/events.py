@@ -39,7 +39,7 @@ HOLD = 128
 REST = 129
 VOCABULARY = 130
 START = VOCABULARY
-"""What a decoder is given in place of the event before a bar's first one."""
+"""Start event: a decoder's input in place of the event before a bar's first one."""
 PITCHES = 128
 KEY_SHIFTS = sorted(range(-6, 6), key=abs)
 """Transpositions in semitones to all keys, the nearest first."""

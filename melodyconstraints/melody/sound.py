@@ -23,7 +23,7 @@ Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100
 """Samples a second of the WAV files that we write."""
 _TAIL_SECONDS = 1.0
-"""Of sound after the last bar line, in which a last note dies away."""
+"""Seconds of sound after the last bar line, in which a last note dies away."""
 _PEAK = 0.9
 """Largest sample of a WAV file, as a share of what it can hold."""
 _ATTACK_SECONDS, _RELEASE_SECONDS = 0.002, 0.08
@@ -35,7 +35,7 @@ _MIDDLE_C, _MIDDLE_C_SECONDS, _OCTAVES_TO_HALF = 60, 5.0, 2
 _DULL_HZ = 2500
 """A harmonic of this frequency decays twice as fast as a low one, higher ones faster still."""
 _POINTS_PER_HARMONIC = 8
-"""Of a pass, for the shortest wave in it; between points the string is taken to be straight."""
+"""Points of a pass to the shortest wave in it; between them the string is taken as straight."""
 
 
 def sample_count(tempo: float, rate: int = SAMPLE_RATE) -> int:

@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 _WHOLE = "[0-9]{1,9}"
 _NUMBER = rf"{_WHOLE}(?:\.[0-9]{{1,9}})?"
 _BETWEEN_BOUNDS = re.compile(r"\s*(?:\.{2,}|[-\u2013\u2014\u2026:]|to|\s)\s*")
-"""What people write between two bounds in place of two dots: dashes, an ellipsis, a colon."""
+"""Separators that people write between two bounds: dots, dashes, an ellipsis, a colon, a word."""
 _LONGEST_RANGE = 40
 """Characters of a wrong range that is read once more, for what was meant."""
 _GERMAN_NOTES = {

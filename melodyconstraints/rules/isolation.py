@@ -125,7 +125,7 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
 
 
 def text_of(error: BaseException) -> str:
-    """What an error of users' code says, in one line; its own ``__str__`` may fail."""
+    """Text of an error of users' code, in one line; its own ``__str__`` may fail."""
     try:
         return " ".join(str(error).split())
     except (Exception, SystemExit):

@@ -84,7 +84,7 @@ def rule_files(spec: str) -> list[Path]:
 
 
 def name_of(spec: str) -> str:
-    """What a rule is called by its specification alone: without the folders of its file.
+    """Name of a rule by its specification alone: without the folders of its file.
 
     >>> name_of("not:/home/ann/mine.py:f"), name_of("scale:D-dorian")
     ('not:mine.py:f', 'scale:D-dorian')

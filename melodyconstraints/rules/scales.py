@@ -93,7 +93,7 @@ _NAMES = {**{name: name for name in SCALES}, **ALIASES}
 _BY_PLAIN_NAME = {name.replace("-", ""): scale for name, scale in _NAMES.items()}
 _BY_PLAIN_NAME |= {"maj": "major", "min": "minor"}
 _AS_WRITTEN = {"": "major", "M": "major", "m": "minor"}
-"""What stands behind a tonic in a key as musicians write it, where the case counts."""
+"""Scales by what stands behind a tonic in a key as musicians write it, where the case counts."""
 _LEAST_LIKENESS = 0.7
 """Ratio of a scale's name to a text without a tonic from which on it may have been meant."""
 _GERMAN_NAMES = {

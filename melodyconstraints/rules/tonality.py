@@ -136,7 +136,7 @@ def _parse_scale(text: str) -> Scale:
 
 
 def _remedy(text: str) -> str:
-    """What to write in place of a wrong name of a scale."""
+    """Advice on what to write in place of a wrong name of a scale."""
     english, nearest = english_scale(text), nearest_scales(text)
     if english:
         return f"in English it is {english}"

@@ -190,7 +190,7 @@ def _are_several(value: Any, origin: type, inner: tuple[Any, ...]) -> bool:
 
 
 def _named(kind: Any, *, several: bool = False) -> str:
-    """What a kind is called in an error."""
+    """Name of a type in an error."""
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if origin in (Union, UnionType):
         parts = [one for one in inner if not (one is str and Path in inner)]

@@ -264,7 +264,7 @@ def from_json(schema: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong first, and where."""
+    """First error of a validation, and its place."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"][1:])) or "configuration"
     found = "" if isinstance(first["input"], dict | list) else f", got {first['input']!r}"

@@ -36,7 +36,7 @@ from melodyconstraints.storage.extras import extras_explained
 from melodyconstraints.storage.text import printable, shortened
 
 FOLDERS = ("", "bank", "knobs")
-"""Of a repository's folder, those that hold an artifact."""
+"""Folders that hold an artifact, relative to a repository's own."""
 _FILES = (CONFIG, WEIGHTS, CARD, MANIFEST)
 # A path makes one slash of two.
 _NAME = re.compile(

@@ -65,7 +65,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 
 
 def _rules(settings: Settings, engine: Engine) -> APIRouter:
-    """What there is, before a melody is drawn."""
+    """Routes that need no melody: the state of the models, and rules."""
     router = APIRouter(tags=["melodies"])
 
     @router.get("/status")
@@ -124,7 +124,7 @@ def _melodies(settings: Settings, engine: Engine) -> APIRouter:
 
     @router.post("/reconstruct")
     def reconstruct(asked: schemas.ReconstructRequest) -> Answer:
-        """What the model makes of a melody."""
+        """Reconstruction of a melody by the model."""
         from melodyconstraints.studio.generate import reconstructed
 
         return reconstructed(engine.models(), asked.melody)
@@ -214,7 +214,7 @@ def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
 
 
 def _jobs(jobs: Jobs) -> APIRouter:
-    """What has become of that work."""
+    """Routes of the jobs: their progress and results."""
     router = APIRouter(tags=["jobs"])
 
     @router.get("/jobs")

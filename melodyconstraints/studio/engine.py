@@ -20,7 +20,7 @@ _PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Models:
-    """What melodies are drawn from.
+    """Models that melodies are drawn from.
 
     Args:
         model: draws under no rule, encodes and decodes.

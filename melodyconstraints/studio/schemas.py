@@ -156,7 +156,7 @@ class Rewarded(Body):
 
 
 class State(Body):
-    """What the page shows: one entry of the history."""
+    """State of the page: one entry of the history."""
 
     title: Text
     kind: Text = "generate"

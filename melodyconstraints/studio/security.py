@@ -1,4 +1,4 @@
-"""What every request must pass before it is answered.
+"""Checks that every request must pass before it is answered.
 
 A page on the web can make a browser send requests to this machine. So the ``Host`` must be ours
 (no name of a stranger's that points here), an ``Origin`` must be ours (no page of a stranger's may
@@ -18,9 +18,9 @@ from melodyconstraints.melody.midi.files import MAX_BYTES
 from melodyconstraints.studio.places import LOOPBACK, Settings
 
 MOST_BYTES = MAX_BYTES
-"""Of a body: what the library reads of a MIDI file."""
+"""Largest body, in bytes: as much as the library reads of a MIDI file."""
 _MOST_READ = 4 * MOST_BYTES
-"""Of a body that is too long: a client that is still sending does not hear why it is refused."""
+"""Bytes read of a body that is too long: a client that still sends would not hear the reason."""
 TOKEN = "token"  # noqa: S105 (the name of a parameter)
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

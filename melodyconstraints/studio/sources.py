@@ -1,4 +1,4 @@
-"""What melodies are drawn from: a trained actor, knobs with a search, or the prior."""
+"""Sources of melodies: a trained actor, knobs with a search, or the prior."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ of one, and it is seldom that none of them is typical."""
 
 @dataclass(frozen=True)
 class Source:
-    """What draws melodies for some wishes.
+    """Source of melodies for some wishes.
 
     Args:
         model: the melody model.

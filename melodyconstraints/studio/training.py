@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.2
 _FIRST_ROUND = 2
 """Reports at the end of the first round: one is made before the training."""
 _NICENESS = 10
-"""What the process yields to others: an answer of the studio takes as long as without it, and
+"""Niceness of the process: an answer of the studio takes as long as without it, and
 beside programs that are always busy a tenth of a processor is left."""
 
 

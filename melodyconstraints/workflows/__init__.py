@@ -1,1 +1,1 @@
-"""What a user does, a module for each: the command of the same name calls it."""
+"""Workflows, a module for each: the command of the same name calls it."""

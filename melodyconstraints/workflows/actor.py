@@ -51,7 +51,7 @@ from melodyconstraints.workflows.seeds import (
 )
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
-"""Of ``B`` melodies, ``(B,)`` numbers that are higher for those that are rather taken."""
+"""Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""
 KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"

@@ -13,7 +13,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.schema import Weight
 
 REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.995, shell_weight=1.0)
-"""What a refined actor adds: some steps up the critic, for the points that need them."""
+"""Search that refines an actor: some steps up the critic, for the points that need them."""
 SEARCHES: dict[str, GradientSearch | LangevinSearch] = {
     "gradient": GradientSearch(thresholds=0.97, shell_weight=1.0),
     "langevin": LangevinSearch(steps=200, step_size=1.0, noise=6e-3, prior_weight=3e-3),
@@ -29,7 +29,7 @@ after it, or by a search alone."""
 
 @dataclass(frozen=True)
 class RuleReference:
-    """What a folder says of a rule."""
+    """Reference of a folder to a rule."""
 
     name: str
     spec: str

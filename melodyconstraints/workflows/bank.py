@@ -1,4 +1,4 @@
-"""What a model makes, decoded once: a rule is scored at once, and a critic starts warm.
+"""A bank of a model's melodies, decoded once: to score a rule at once, and to warm-start a critic.
 
 A bank holds melodies decoded from points of the prior, and, where the training data was at hand,
 melodies decoded from *samples* of posteriors q(z | x), one for a training melody x each. Samples
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 KIND = "bank"
 FOLDER = "bank"
-"""Of a bank in its model's folder."""
+"""Name of a bank's folder in its model's."""
 SIZE = 2_048
 """Points of the prior, and as many encodings."""
 TEMPERATURE = 0.5

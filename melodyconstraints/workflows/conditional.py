@@ -287,7 +287,7 @@ def searching(
     rules: Iterable[str | Rule | Callable[..., Any]],
     like: Examples | None = None,
 ) -> MelodyActor:
-    """What finds a model's melodies for rules without a training; knobs that it has are turned.
+    """Actor that finds a model's melodies for rules without a training; it turns knobs if it can.
 
     Args:
         like: see :meth:`.knobs.Knobs.at`.

@@ -23,7 +23,7 @@ from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.knobs import pitch_classes_of
 
 _NAMES = {"ionian": "major", "aeolian": "minor"}
-"""What musicians call two of the modes."""
+"""Common names of two of the modes."""
 
 
 def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:

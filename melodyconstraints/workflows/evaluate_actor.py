@@ -45,7 +45,7 @@ from melodyconstraints.workflows.train_vae import choose
 
 _ACTOR_SEED_OFFSET = 1
 _ROUNDING = 1e-9
-"""Of a feature's value."""
+"""Largest spread of a feature's values that counts as rounding."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class ExampleLikeness:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``mc evaluate`` prints.
+    """Measurements of an actor that ``mc evaluate`` prints.
 
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
@@ -289,7 +289,7 @@ def _moved(
 
 
 class _Realism(TypedDict):
-    """Of an evaluation."""
+    """Fields of :class:`Evaluation` that compare with held-out melodies."""
 
     likeness: dict[str, Likeness]
     n_satisfying: int

@@ -93,7 +93,7 @@ class Novelty:
 
 @dataclass(frozen=True)
 class Quality:
-    """What ``mc evaluate --data`` prints.
+    """Measurements of a model that ``mc evaluate --data`` prints.
 
     Args:
         n: held-out melodies, samples and training melodies compared.

@@ -76,7 +76,7 @@ def read_liked(like: Examples, announce: Callable[[str], object] | None = None) 
 
 
 def matched(model: MelodyVAE, like: Examples) -> Matched:
-    """What takes points of a model's prior to points of melodies like the examples.
+    """Module that takes points of a model's prior to points of melodies like the examples.
 
     Raises:
         UsageError: there is none.

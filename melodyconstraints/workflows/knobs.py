@@ -78,7 +78,7 @@ KNOBS = {
 
 
 class Request(nn.Module):
-    """What takes an actor's place: points of the prior to points of melodies as asked for."""
+    """Stand-in for an actor: takes points of the prior to points of melodies as asked for."""
 
     def __init__(
         self, model: StaffGenerator, ranges: Mapping[str, tuple[float, float]], mode: int | None
@@ -155,7 +155,7 @@ def closing_on(tonic: int | None) -> Preference:
 
 
 def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.Module:
-    """What takes points of the prior to points like examples, if any, and then moves them on."""
+    """Module that takes points of the prior to points like examples, if any, before ``then``."""
     return then if like is None else nn.Sequential(matched(model, like), then)
 
 

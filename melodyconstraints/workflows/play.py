@@ -109,7 +109,7 @@ def _pieces(
     seed: int,
     announce: Callable[[str], object],
 ) -> Iterator[Piece]:
-    """What a source holds, or draws without end."""
+    """Pieces that a source holds, or draws without end."""
     if isinstance(source, Melody):
         return iter([melody_piece(source)])
     if isinstance(source, Melodies):

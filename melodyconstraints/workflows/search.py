@@ -53,7 +53,7 @@ _BELOW_1 = 1 - 1e-6
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which a search without any progress ends."""
 _SAME = 1e-6
-"""Of two scores, how much less one may be by rounding."""
+"""Largest difference of two scores that counts as rounding."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
@@ -271,7 +271,7 @@ def search_actor(
     transpose: Callable[[Tensor, Ints], Tensor] | None = None,
     prefers: Preference = typicality,
 ) -> SearchActor:
-    """What searches a model's melodies for rules.
+    """Actor that searches a model's melodies for rules.
 
     Args:
         move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.

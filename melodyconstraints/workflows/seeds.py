@@ -13,7 +13,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.arguments import check_amount, check_seed
 
 POINTS, EVENTS = "points", "events"
-"""Of the latent points and the events of melodies that are generated."""
+"""Purposes of seeds: the latent points and the events of melodies that are generated."""
 MOST_AT_ONCE = 100_000
 """Melodies that are drawn or decoded at once: they take about a gigabyte."""
 

@@ -56,7 +56,7 @@ STAFF_PANELS = {
     "nats a new bar, held out": ("held_out_codes", "held_out_tokens", "held_out_starts"),
     "nats a melody, held out": ("held_out_form",),
 }
-"""Of the picture of the learning curves."""
+"""Panels of the learning curves of each kind of model: titles, and the measurements in them."""
 _STAFF, _LSTM = "staff generator", "hierarchical LSTM variational autoencoder"
 PAPER_PRESET = "paper"
 """The preset that is trained as in the paper: its ELBO, its optimiser, and nothing else."""
@@ -163,7 +163,7 @@ def train_model(
 
 @dataclass(frozen=True)
 class _Report:
-    """What a training draws, measures and writes of itself."""
+    """Report of a training: its curves, measurements and model card."""
 
     output: Path
     preset: str
@@ -220,7 +220,7 @@ def config_of(preset: str) -> MelodyVAEConfig | StaffConfig:
 
 
 class _Options(TypedDict):
-    """Of a training of any kind of model."""
+    """Options of a training of any kind of model."""
 
     device: str
     processes: Processes

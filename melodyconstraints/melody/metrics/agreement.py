@@ -13,7 +13,7 @@ from melodyconstraints.melody.metrics.statistics import pitch_class_histogram
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two melodies have in common; shares in [0, 1].
+    """Agreement of two melodies, as shares in [0, 1].
 
     Args:
         events: of the 256 events, those that are the same.

@@ -34,7 +34,7 @@ NEAR_COPY = 0.7
 """Least cardinality score of a near-copy."""
 QUOTED_NOTES = 17
 MIN_PITCHES, MIN_INTERVALS = 6, 5
-"""What makes a run of notes varied."""
+"""Fewest different pitches and intervals of a varied run of notes."""
 
 _RUN = 5
 """Notes of the runs by which originals are found."""

@@ -36,7 +36,7 @@ class Setting(NamedTuple):
 
 
 class Voice(NamedTuple):
-    """What a channel of a track plays, or several that are one instrument.
+    """Notes of a channel of a track, or of several that are one instrument.
 
     Attributes:
         settings: its program changes, in time.

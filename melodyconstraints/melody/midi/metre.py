@@ -22,7 +22,7 @@ FOUR_QUARTER_BARS = frozenset({FOUR_FOUR, (2, 2)})
 
 
 def signatures_by_tick(signatures: Iterable[tuple[int, int, int]]) -> dict[int, Signature]:
-    """What holds from which tick on, in order; a file that does not begin with one is in 4/4.
+    """Time signatures by the tick they hold from, in order; 4/4 if a file does not begin with one.
 
     Args:
         signatures: (tick, numerator, denominator), any order; the last of several at one tick

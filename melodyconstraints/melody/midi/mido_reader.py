@@ -87,7 +87,7 @@ def read_with_mido(data: bytes) -> ParsedMidi:
 
 
 def track_bodies(data: bytes) -> Iterator[bytes]:
-    """What is in each track, whatever the header says of their number."""
+    """Bytes of each track, whatever the header says of their number."""
     start = data.find(b"MTrk")
     while start >= 0:
         body = start + 8
@@ -101,7 +101,7 @@ def track_bodies(data: bytes) -> Iterator[bytes]:
 
 @dataclass
 class _File:
-    """What the tracks read so far say."""
+    """Contents of the tracks read so far."""
 
     events: Events = field(default_factory=Events)
     breaks_off: bool = False
@@ -221,7 +221,7 @@ def _data(body: bytes, at: int, status: int) -> tuple[int, int]:
 
 
 def _message(status: int, head: bytes, data: bytes) -> Any:
-    """What mido makes of it; none for meta events that cannot be and for long exclusives."""
+    """Mido's message; None for wrong meta events, long or continued exclusives, high banks."""
     if status == _META:
         try:
             return build_meta_message(head[0], data)

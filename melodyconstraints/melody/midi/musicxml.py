@@ -96,7 +96,7 @@ def symbols_of(melody: Melody) -> Iterator[Symbol]:
 
 
 def beams_of(lengths: Sequence[int]) -> list[list[str]]:
-    """What MusicXML calls each beam of short notes of one beat, the longest beam first.
+    """MusicXML's name of each beam of short notes of one beat, the longest beam first.
 
     >>> beams_of([2, 1, 1]), beams_of([2])
     ([['begin'], ['continue', 'begin'], ['end', 'end']], [[]])
@@ -180,7 +180,7 @@ def _part_head(own: str, track: Track) -> Any:
 
 
 def _bars(track: Track, arrangement: Arrangement, *, is_first: bool) -> Iterator[list[Element]]:
-    """What stands in each bar of a staff."""
+    """Elements of each bar of a staff."""
     melody, performance = track.melody, arrangement.performance
     sharps = sharps_for(melody.events) if arrangement.key is None else sharps_of(arrangement.key)
     chords = dict(arrangement.chord_changes()) if is_first else {}

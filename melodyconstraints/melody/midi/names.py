@@ -26,7 +26,7 @@ _BLANKS = "\0 \t\r\n"
 _WORDS = re.compile(r"[^\W\d_]+|[^\x00-\x7f]")
 _TYPOGRAPHIC = frozenset("’‘“”„–—…°ºª©®™«»¿¡№")  # noqa: RUF001
 _SIGN = 0.9
-"""What a typographic sign counts: half of a Japanese character may look like one."""
+"""Weight of a typographic sign, in letters: half of a Japanese character may look like one."""
 _LATIN_LETTERS = frozenset("àáâãåæèéêíïòóôöøùúüı")
 """Single letters that are words, or abbreviate one."""
 _CYRILLIC_LETTERS = frozenset("авикосуя")

@@ -1,4 +1,4 @@
-"""What a reader finds in a MIDI file, whichever reader it was."""
+"""A MIDI file as read, whichever reader it was."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ParsedMidi:
 
 @dataclass
 class Events:
-    """What a reader has found of a file, track by track and in time, before it is sorted out.
+    """Contents of a file, track by track and in time, before they are sorted out.
 
     Attributes:
         names: bytes of the last name of each track that has one.

@@ -21,7 +21,7 @@ from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.units import DEFAULT_TEMPO, check_program, check_tempo
 
 PULSES_PER_QUARTER = 24
-"""Of a MIDI clock."""
+"""Resolution of a MIDI clock, in pulses a quarter."""
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 """Status bytes of channel 1."""
 CLOCK, START, CONTINUE, STOP = 0xF8, 0xFA, 0xFB, 0xFC
@@ -35,7 +35,7 @@ Timed = tuple[float, bytes]
 
 @dataclass(frozen=True)
 class Piece:
-    """What is played.
+    """A piece of music to be played.
 
     Args:
         title: shown to the user.

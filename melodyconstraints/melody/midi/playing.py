@@ -225,7 +225,7 @@ def play_pieces(
 
 
 def _ending(message: bytes) -> tuple[bytes, bool]:
-    """What ends a note or lifts a pedal, and whether the message begins one."""
+    """Message that ends a note or lifts a pedal, and whether the one given begins one."""
     status, channel = message[0] & 0xF0, message[0] & 0x0F
     if status == CONTROL and message[1] == _SUSTAIN:
         return bytes([message[0], _SUSTAIN, 0]), message[2] >= _PEDAL_DOWN

@@ -204,7 +204,7 @@ def _observer(backend: Any, api: Any) -> Any:
 
 
 def _names(ports: Sequence[Any]) -> list[str]:
-    """What a user sees: the device where it is known, and the port."""
+    """Names that a user sees: of the device, where it is known, and of the port."""
     return [port.display_name or port.port_name for port in ports]
 
 

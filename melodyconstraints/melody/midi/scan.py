@@ -36,7 +36,7 @@ _MAX_TICK = 2**31 - 1
 
 @dataclass(frozen=True)
 class Scan:
-    """What a file says besides its notes; each list track by track, and in time.
+    """Contents of a file besides its notes; each list track by track, and in time.
 
     Attributes:
         data: the file, for symusic.

@@ -46,7 +46,7 @@ def read_with_symusic(data: bytes) -> ParsedMidi:
 
 
 def _plain(text: str) -> str:
-    """What symusic's parser says, without its name, its slip of the pen and C++'s own words."""
+    """Error text of symusic's parser, without its name, its misspelling and C++'s own words."""
     text = text.removeprefix("MiniMidi: ").removesuffix(": iostream error")
     return text.replace("Invaild", "Invalid")
 

@@ -47,7 +47,7 @@ _OFF_GRID = _CODES[Drop.OFF_GRID]
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """What counts as a melody.
+    """Criteria by which a window of 16 bars counts as a melody.
 
     Args:
         polyphony: ``skyline`` or ``onset``; see :mod:`melodyconstraints.melody.quantising`.
@@ -96,7 +96,7 @@ def _check(name: str, value: float, least: int, most: int | None) -> None:
 def drop_causes(
     events: Events, settings: WindowSettings, off_grid: NDArray[np.bool_] | None = None
 ) -> tuple[Ints, Ints]:
-    """What the filters say to all windows of 16 bars, one bar apart.
+    """Filter all windows of 16 bars, one bar apart.
 
     Args:
         events: ``(16 * bars,)`` events of one voice.

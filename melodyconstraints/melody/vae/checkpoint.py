@@ -28,7 +28,7 @@ PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff"
 staff generator, and a hierarchical VAE of the preset ``small``."""
 _REMEDY = "train it again with: mc train-vae"
 DEFAULT_NAME = STAFF_NAME
-"""Of the model that is taken where none is named."""
+"""Name of the model that is taken where none is given."""
 
 
 def _architecture(config: Any) -> str:

@@ -139,7 +139,7 @@ class Conductor(nn.Module):
 
 
 class MelodyVAE(nn.Module, ABC):
-    """What all models of melodies have in common: z ~ N(0, I), a way there and a way back.
+    """Base class of all models of melodies: z ~ N(0, I), an encoder and a decoder.
 
     ``sigma_bar`` ``(Z,)`` is the posterior's scale averaged over the training data; ones until the
     training has measured it. ``folder`` is where the model was read from or written to, and

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 _LARGEST_LOGIT = 100.0
 """Far beyond what is measured; larger ones say nothing, or overflow."""
 _WORST_CONDITION = 1e6
-"""Of a matrix that is inverted in single precision."""
+"""Largest condition number of a matrix that is inverted in single precision."""
 
 
 def wrong_table(model: nn.Module) -> str | None:

@@ -1,1 +1,1 @@
-"""What a user does with images, a module for each command of ``mc images``."""
+"""Workflows on images, a module for each command of ``mc images``."""

@@ -30,7 +30,7 @@ DESCRIBED = 500
 
 @dataclass(frozen=True)
 class CaptionedImages:
-    """What a trained captioner says of test images.
+    """Captions of test images, and those that a trained captioner reads.
 
     Args:
         pairs: the caption of each image, and the captioner's of its latent point.

@@ -1,4 +1,4 @@
-"""What a melody is like as a whole, in twelve numbers, and those as normal scores.
+"""Attributes of a whole melody: twelve numbers, and those as normal scores.
 
 The numbers of the training melodies are ranked; a rank's place in the normal distribution is a
 melody's score, and a rotation of the scores makes them uncorrelated: together they are nearly

@@ -42,7 +42,7 @@ _DROPOUT = 0.1
 
 
 class Whole(NamedTuple):
-    """What all bars of a melody are conditioned on.
+    """Conditions of all bars of a melody: its attributes, place and mode.
 
     Args:
         attributes: ``(B, G)`` normal scores.
@@ -57,7 +57,7 @@ class Whole(NamedTuple):
 
     @classmethod
     def of(cls, attributes: Tensor, degrees: Ints, modes: Ints) -> Whole:
-        """Of arrays, on the device of the attributes."""
+        """Build from arrays, on the device of the attributes."""
         device = attributes.device
         on_device = (torch.from_numpy(numbers).to(device) for numbers in (degrees, modes))
         return cls(attributes, *on_device)
@@ -82,7 +82,7 @@ class Next(NamedTuple):
 
 
 class Played(NamedTuple):
-    """What is heard of a bar when it has been played.
+    """A bar of melodies, after it is played.
 
     Args:
         code: ``(B, C)`` of its notes.
@@ -95,7 +95,7 @@ class Played(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What the bars before say of each bar.
+    """Predictions of each bar from the bars before.
 
     Args:
         conditions: ``(B, K, H)`` of the flow and of the decoder.

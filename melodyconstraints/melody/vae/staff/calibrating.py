@@ -46,11 +46,11 @@ decides most of them."""
 _FEW = 3.0
 """Added to counts, so that a term does not follow what is hardly ever seen."""
 _LARGEST = 3.0
-"""Of a term."""
+"""Largest absolute value of a term."""
 
 
 class Counts(NamedTuple):
-    """What is counted of melodies; the names are those of :class:`.calibration.Calibration`.
+    """Counts over melodies; the names are those of :class:`.calibration.Calibration`.
 
     Args:
         intervals: ``(14, 2, 29)`` of fresh bars.
@@ -98,7 +98,7 @@ def calibrate(model: StaffGenerator, events: Events, rounds: int = ROUNDS) -> No
 
 
 def count(model: StaffGenerator, events: Events) -> Counts:
-    """Of ``(N, T)`` events."""
+    """Count intervals, recalls and repeats of ``(N, T)`` events."""
     parts = [
         _count(model, events[first : first + DRAWN]) for first in range(0, len(events), DRAWN)
     ]
@@ -170,7 +170,7 @@ def _counted(numbers: Tensor, shape: tuple[int, ...]) -> Numbers:
 
 
 def _logits(counts: Numbers) -> Numbers:
-    """Of the second of two, ``(..., 2)``."""
+    """Logits of the second of two outcomes, from ``(..., 2)`` counts."""
     logits: Numbers = np.log(counts[..., 1] + 1) - np.log(counts[..., 0] + 1)
     return logits
 

@@ -1,4 +1,4 @@
-"""What is added to a generator's logits so that drawn melodies count as real ones do.
+"""Terms added to a generator's logits so that drawn melodies count as real ones do.
 
 A generator that has learned from true bars before, and is asked for likely notes, errs where its
 own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.

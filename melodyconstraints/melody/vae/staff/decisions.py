@@ -1,4 +1,4 @@
-"""What is decided of each bar before it is played: by a point, or by bars that are known.
+"""Decisions on each bar before it is played: by a point, or by bars that are known.
 
 Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``H`` size of a condition.
 """
@@ -16,7 +16,7 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
 
 SOURCE, RHYTHM, START = 0, 1, 2
-"""What is decided before a bar's code: which bar it repeats, whose rhythm it has, on which line it
+"""Decisions before a bar's code: which bar it repeats, whose rhythm it has, on which line it
 starts."""
 
 
@@ -51,7 +51,7 @@ class Bars(NamedTuple):
 
 
 class Decisions(ABC):
-    """What :meth:`.bar_prior.BarPrior.write` is told of each bar."""
+    """Decisions on each bar that :meth:`.bar_prior.BarPrior.write` follows."""
 
     @abstractmethod
     def __call__(self, what: int, bar: int, log_probabilities: Tensor) -> Tensor:

@@ -28,11 +28,11 @@ from melodyconstraints.melody.vae.staff.notation import (
 )
 
 Choose = Callable[[int, Tensor], Tensor]
-"""Of a step, ``(N, V)`` logits to ``(N,)`` tokens."""
+"""Function that chooses ``(N,)`` tokens of a step from ``(N, V)`` logits."""
 
 
 class Heard:
-    """What has been heard of bars so far.
+    """State of bars that are being drawn: what has been heard so far.
 
     Attributes:
         last: ``(N,)`` last note, or :data:`.bars.ANY` where there is none yet.

@@ -90,7 +90,7 @@ class Pointer(nn.Module):
 
 
 class Line(nn.Module):
-    """What a line of the staff says: how high it lies, and its degree of the scale."""
+    """Embedding of a line of the staff: of its height, and of its degree of the scale."""
 
     def __init__(self, units: int) -> None:
         super().__init__()

@@ -110,7 +110,7 @@ BRIGHTNESS = np.array([3, 0, 4, 1, 5, 2, 6])
 
 
 class Parts(NamedTuple):
-    """What a latent point says: each ``(B, ...)``."""
+    """Parts of a latent point, each ``(B, ...)``."""
 
     key: Tensor
     place: Tensor
@@ -128,7 +128,7 @@ class Parts(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a latent point says of all bars together.
+    """Key, place, mode and attributes that a latent point gives all bars together.
 
     Args:
         keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.

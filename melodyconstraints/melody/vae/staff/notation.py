@@ -38,7 +38,7 @@ TOKENS = 2 * LINES + 2
 SILENT = LINES
 """In place of the line of a bar's first note, where it has none."""
 TOKEN_START = TOKENS
-"""What a decoder is given in place of the token before a bar's first one."""
+"""Start token: a decoder's input in place of the token before a bar's first one."""
 SCALE = 7
 """Steps of a scale to the octave."""
 
@@ -59,7 +59,7 @@ _MODE_PROFILES = np.stack(
     ]
 )
 _MODE_SHARES = np.array([0.55, 0.06, 0.01, 0.02, 0.07, 0.28, 0.01])
-"""Of ionian, dorian, ... locrian, before a note is heard."""
+"""Prior probabilities of ionian, dorian, ... locrian, before a note is heard."""
 _MODE_EVIDENCE, _LAST_NOTE = 20.0, 2.0
 """Weights of all notes together and of the last one, in notes drawn from a profile."""
 
@@ -194,7 +194,7 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
 
 
 def kinds(tokens: Ints) -> Ints:
-    """Of ``(...)`` tokens, what makes a rhythm: 0 where a note starts, 1 ``HOLD``, 2 ``REST``.
+    """Kinds of ``(...)`` tokens that make a rhythm: 0 where a note starts, 1 ``HOLD``, 2 ``REST``.
 
     >>> kinds(np.array([15, 52, TOKEN_HOLD, TOKEN_REST]))
     array([0, 0, 1, 2])

@@ -106,7 +106,7 @@ class Player:
 
 
 def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> Given:
-    """What the decoder of a bar is given.
+    """Inputs of the decoder of a bar.
 
     Args:
         played: tokens ``(B, S)`` of the bars before, and perhaps of later ones.

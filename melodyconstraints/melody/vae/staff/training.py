@@ -51,7 +51,7 @@ from melodyconstraints.vae.training import Objective, TrainingSettings, train
 BETA = 0.6
 """Weight of the divergence of bar codes."""
 BARS_SHARE = 0.25
-"""Of the training, on single bars."""
+"""Share of the training that is on single bars."""
 BARS_RATE = 2.0
 """Learning rate of that stage, times the setting's."""
 BALANCE = 0.7
