@@ -69,10 +69,10 @@ def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
     written = list(written)
     for path in written:
         check_writable(path)
-    found = [path for path in written if path.exists()]
-    if found and not overwrite:
-        raise click.UsageError(f"{found[0]} exists; pass --overwrite to replace it")
-    return found
+    existing = [path for path in written if path.exists()]
+    if existing and not overwrite:
+        raise click.UsageError(f"{existing[0]} exists; pass --overwrite to replace it")
+    return existing
 
 
 def check_inputs(inputs: Iterable[Path], replaced: Iterable[Path]) -> None:

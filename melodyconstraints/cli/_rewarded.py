@@ -65,9 +65,9 @@ class Drawer:
         actor = self.actor
         sampling = actor.sampling(options) if actor else Sampling.of(options)
         rules = actor.names if actor else []
-        made = {"model": self.model.fingerprint, "rules": rules, **asdict(sampling)}
+        settings = {"model": self.model.fingerprint, "rules": rules, **asdict(sampling)}
         signature, chords = self._signature
-        return {**made, "drawn": drawn, "key_signature": signature, "chords": chords}
+        return {**settings, "drawn": drawn, "key_signature": signature, "chords": chords}
 
     def entries(self, melodies: Melodies, paths: Iterable[Path]) -> list[dict[str, Any]]:
         """Entries of a manifest for each melody: its file, notes and rewards.

@@ -89,18 +89,18 @@ def command(
 
     drawer = Drawer.of(source)
     melodies, drawn = _draw(drawer, count, only_satisfying, sampling)
-    found = len(melodies)
-    entries = drawer.entries(melodies, numbered(output, "melody", found))
+    written = len(melodies)
+    entries = drawer.entries(melodies, numbered(output, "melody", written))
     results = drawer.results(melodies, entries, output, **playback)
     like = {"like": None if source.like is None else str(source.like)}
-    facts = drawer.facts(sampling, drawn) | like | playback | {"interrupted": found < count}
+    facts = drawer.facts(sampling, drawn) | like | playback | {"interrupted": written < count}
     whole = write_run(
         *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
     )
     if as_json:
         print_json(whole)
-    talk().print(what_was_written(output, found, export, plot=plot))
-    if found < count:
+    talk().print(what_was_written(output, written, export, plot=plot))
+    if written < count:
         context.exit(1)
     if not only_satisfying:
         remedy = "ask for less or try --only-satisfying"

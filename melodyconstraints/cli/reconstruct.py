@@ -173,14 +173,14 @@ def _targets(files: Sequence[Path], output: Path, variations: int | None) -> dic
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """The names, numbered where one recurs, in any case: ``song``, ``song-2``."""
-    found: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for name in names:
         number, candidate = 1, name
-        while candidate.casefold() in found:
+        while candidate.casefold() in taken:
             number += 1
             candidate = f"{name}-{number}"
-        found[candidate.casefold()] = candidate
-    return list(found.values())
+        taken[candidate.casefold()] = candidate
+    return list(taken.values())
 
 
 def _decode(

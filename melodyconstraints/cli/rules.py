@@ -86,13 +86,13 @@ def show_rule(rule: str, as_json: bool) -> None:
             click.echo(f"\nfor example: mc generate --rule {row.example}")
             click.echo(f"many, at once: mc train-actor --rule {row.example} -o actors/mine")
             return
-    found = find_rule(rule)
+    found_rule = find_rule(rule)
     if as_json:
-        print_json({fact: getattr(found, fact) for fact in ("name", "description", "key")})
+        print_json({fact: getattr(found_rule, fact) for fact in ("name", "description", "key")})
         return
-    click.echo(f"{found.name}\n{found.description or 'no description'}")
-    if found.key:
-        click.echo(f"key signature: {found.key}")
+    click.echo(f"{found_rule.name}\n{found_rule.description or 'no description'}")
+    if found_rule.key:
+        click.echo(f"key signature: {found_rule.key}")
 
 
 @command.command("new")
@@ -137,7 +137,7 @@ def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json:
     from melodyconstraints.rules.isolation import time_limit
 
     with time_limit(_rule_check.IMPORT_SECONDS):
-        found = find_rule(rule)
-    report = _rule_check.examine(found, model_folder, data)
+        found_rule = find_rule(rule)
+    report = _rule_check.examine(found_rule, model_folder, data)
     _rule_check.show(report, as_json)
     click.get_current_context().exit(0 if report.passed else 1)

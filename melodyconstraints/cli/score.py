@@ -49,7 +49,7 @@ def command(
     from melodyconstraints.rules import find_rules
 
     require_rules(specs)
-    found = find_rules(specs)
+    rules = find_rules(specs)
     files, unlisted = files_of(paths)
     melodies, failed = melodies_of(files, choice)
     failed += unlisted
@@ -60,12 +60,12 @@ def command(
             say_what_was_taken(file, read)
         row |= {"first_bar": read.first_bar, "last_bar": read.last_bar, "notes": len(read.melody)}
         row |= {"off_grid": read.off_grid}
-        rows.append(row | {"rewards": {rule.name: rule(read.melody) for rule in found}})
+        rows.append(row | {"rewards": {rule.name: rule(read.melody) for rule in rules}})
     if as_json:
         print_json({"melodies": rows, "failed": failed})
     elif rows:
         print_table(
-            ["file", "track", "bars", "notes", *(rule.name for rule in found)],
+            ["file", "track", "bars", "notes", *(rule.name for rule in rules)],
             [
                 [
                     printable(row["file"]),

@@ -87,11 +87,11 @@ class SearchInterrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def _interruptible(found: Callable[[], Population]) -> Iterator[None]:
+def _interruptible(best: Callable[[], Population]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise SearchInterrupted(found()) from stop
+        raise SearchInterrupted(best()) from stop
 
 
 @dataclass(frozen=True)
@@ -158,51 +158,51 @@ class EvolutionSearch:
         members = len(z) if members is None else members
         wanted = members if wanted is None else wanted
         draw = _Draw(decode, reward, preference)
-        found = draw(z.clone())
+        population = draw(z.clone())
         offspring, in_vain = _Offspring(z, blocks, generator), 0
         forecast = _Forecast(z.shape[1])
-        forecast.learn(found.points, self.scores(found.rewards))
-        found = self._best(found, members)
+        forecast.learn(population.points, self.scores(population.rewards))
+        population = self._best(population, members)
         tried = torch.zeros(members, dtype=torch.int64)
         most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
-        with _interruptible(lambda: self._best(found, wanted)):
+        with _interruptible(lambda: self._best(population, wanted)):
             while True:
-                satisfied = self._satisfied(found.rewards)
-                preferred = satisfied & (found.preferences >= 1)
+                satisfied = self._satisfied(population.rewards)
+                preferred = satisfied & (population.preferences >= 1)
                 if callback:
-                    callback(int(satisfied.sum()), found.drawn)
+                    callback(int(satisfied.sum()), population.drawn)
                 if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
                     is_enough = True
                     least, limit = _EXTRA_LEAST * wanted, _EXTRA_MOST * wanted
-                    extra = min(max(int(_EXTRA_SHARE * found.drawn), least), limit)
-                    most = min(most, found.drawn + extra)
+                    extra = min(max(int(_EXTRA_SHARE * population.drawn), least), limit)
+                    most = min(most, population.drawn + extra)
                 missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
-                left = most - found.drawn
+                left = most - population.drawn
                 patience = max(self.patience, self.fresh) * len(missing)
                 is_hopeless = in_vain >= patience and not is_enough
                 if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
-                    return self._best(found, wanted)
+                    return self._best(population, wanted)
                 each = max(1, min(batch, left) // len(missing))
                 batch = min(2 * batch, self.batch)
                 count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
                 candidates, changed = offspring.of(
-                    found.points, missing, tried[missing] < self.fresh, each * count
+                    population.points, missing, tried[missing] < self.fresh, each * count
                 )
                 chosen = forecast.best(candidates, len(missing), each)
                 parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
                 forecast.learn(new.points, self.scores(new.rewards))
                 tried[missing] += each
-                is_better = self._is_better(new, found.of(parents))
+                is_better = self._is_better(new, population.of(parents))
                 offspring.learn(changed[chosen], is_better)
                 in_vain = 0 if is_better.any() else in_vain + len(parents)
-                found = self._survivors(found, new, parents)
+                population = self._survivors(population, new, parents)
 
     def scores(self, rewards: Tensor) -> Tensor:
         """``(N,)`` weighted sums of the logarithms of ``(N, R)`` rewards."""
         return rewards.double().clamp(_LEAST, 1).log() @ self._weights(rewards)
 
-    def _best(self, found: Population, wanted: int) -> Population:
-        return found.of(self._order(found, descending=True)[:wanted].sort().values)
+    def _best(self, population: Population, wanted: int) -> Population:
+        return population.of(self._order(population, descending=True)[:wanted].sort().values)
 
     def _satisfied(self, rewards: Tensor) -> Tensor:
         """``(N,)`` whether every reward is satisfied whose weight is not 0."""
@@ -233,20 +233,20 @@ class EvolutionSearch:
         is_preferred = (score == score_of_other) & (preference > its_preference)
         return (score > score_of_other) | is_preferred
 
-    def _order(self, found: Population, *, descending: bool = False) -> Tensor:
+    def _order(self, population: Population, *, descending: bool = False) -> Tensor:
         """``(N,)`` members from the worst to the best, or the other way round."""
-        score, preference = self._merits(found)
+        score, preference = self._merits(population)
         order = preference.argsort(stable=True, descending=descending)
         return order[score[order].argsort(stable=True, descending=descending)]
 
-    def _merits(self, found: Population) -> tuple[Tensor, Tensor]:
+    def _merits(self, population: Population) -> tuple[Tensor, Tensor]:
         """Two ``(N,)`` numbers: what counts first, and what counts among equals.
 
         The weighted sum of the rewards' logarithms, 0 where they are satisfied; and the
         preference, where they are.
         """
-        scores, satisfied = self.scores(found.rewards), self._satisfied(found.rewards)
-        return scores.masked_fill(satisfied, 0), found.preferences.where(satisfied, 0)
+        scores, satisfied = self.scores(population.rewards), self._satisfied(population.rewards)
+        return scores.masked_fill(satisfied, 0), population.preferences.where(satisfied, 0)
 
     def _weights(self, rewards: Tensor) -> Tensor:
         return torch.tensor(self.weights or (1.0,) * rewards.shape[1], dtype=torch.float64)

@@ -46,8 +46,8 @@ def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
             [0.0000, 2.0000]])
     """
     if start.ndim != 1 or start.shape != end.shape:
-        found = f"{tuple(start.shape)} and {tuple(end.shape)}"
-        raise UsageError(f"points must be two vectors of one size, got shapes {found}")
+        shapes = f"{tuple(start.shape)} and {tuple(end.shape)}"
+        raise UsageError(f"points must be two vectors of one size, got shapes {shapes}")
     if weights.ndim != 1 or not ((weights >= 0) & (weights <= 1)).all():
         raise UsageError(f"weights must be a vector with values in [0, 1], got {weights.tolist()}")
     p, q, t = start.double(), end.double(), weights.to(start.device).double()[:, None]

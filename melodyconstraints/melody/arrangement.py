@@ -115,9 +115,9 @@ class Arrangement:
     def chord_changes(self) -> list[tuple[int, Chord]]:
         """Bars, from 0 to 15, in which another chord begins, with that chord."""
         chords = [parse_chord(symbol) for symbol in self.chords]
-        found: list[tuple[int, Chord]] = []
+        changes: list[tuple[int, Chord]] = []
         for bar in range(BARS if chords else 0):
             chord = chords[bar % len(chords)]
-            if chord is not None and (not found or found[-1][1] != chord):
-                found.append((bar, chord))
-        return found
+            if chord is not None and (not changes or changes[-1][1] != chord):
+                changes.append((bar, chord))
+        return changes

@@ -110,9 +110,9 @@ def from_note_sequence(sequence: note_seq.NoteSequence, *, polyphony: str = "sky
         except Exception as error:  # its errors have no root of their own
             raise MidiError(f"note-seq cannot quantise the sequence: {error}") from error
     if sequence.quantization_info.steps_per_quarter != STEPS_PER_QUARTER:
-        found = str(sequence.quantization_info).strip()
+        unit = str(sequence.quantization_info).strip()
         raise MidiError(
-            f"the NoteSequence is quantised to {found}; {STEPS_PER_QUARTER} a quarter are wanted"
+            f"the NoteSequence is quantised to {unit}; {STEPS_PER_QUARTER} a quarter are wanted"
         )
     notes = [note for note in sequence.notes if not note.is_drum]
     if not notes:

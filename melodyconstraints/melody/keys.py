@@ -50,8 +50,8 @@ def find_keys(events: Events) -> NDArray[np.int64]:
     array([2])
     """
     rows, steps = np.nonzero(events < PITCHES)
-    found = np.bincount(rows * 12 + events[rows, steps] % 12, minlength=12 * len(events))
-    counts = found.reshape(len(events), 12)
+    flat = np.bincount(rows * 12 + events[rows, steps] % 12, minlength=12 * len(events))
+    counts = flat.reshape(len(events), 12)
     profiles = np.log(_PROFILES / _PROFILES.sum(1, keepdims=True))
     rolled = np.stack([np.roll(profiles, tonic, 1) for tonic in range(12)], 1)
     likelihood = np.logaddexp(*(counts @ rolled.transpose(0, 2, 1)))

@@ -62,10 +62,10 @@ class LibraryRule:
         """
         _, _, argument = spec.partition(":")
         try:
-            made = self.make(spec, argument)
+            rule = self.make(spec, argument)
         except UsageError as error:
             raise UsageError(f"{shown(spec)}: {error}; for example {self.example}") from error
-        return replace(made, affected_features=made.affected_features | self.affected_features)
+        return replace(rule, affected_features=rule.affected_features | self.affected_features)
 
 
 NOTHING = frozenset[str]()

@@ -67,8 +67,8 @@ def load_rule_file(path: str, name: str | None) -> Rule:
             if name
             else f"{path} needs a name behind it"
         )
-        found = ", ".join(candidates) or "no function"
-        raise RuleNotFoundError(f"{asked}; it holds {found}; write {path}:NAME")
+        names = ", ".join(candidates) or "no function"
+        raise RuleNotFoundError(f"{asked}; it holds {names}; write {path}:NAME")
     found_rule = candidates[name]
     own = found_rule if isinstance(found_rule, Rule) else rule(found_rule)
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")

@@ -104,8 +104,8 @@ class _Loader(SourceFileLoader):
         ) -> Any:
             if level or not _is_neighbour(package, name.partition(".")[0]):
                 return builtins.__import__(name, scope, local, names, level)
-            found = builtins.__import__(f"{package}.{name}", scope, local, names, 0)
-            return found if names else getattr(found, name.partition(".")[0])
+            imported = builtins.__import__(f"{package}.{name}", scope, local, names, 0)
+            return imported if names else getattr(imported, name.partition(".")[0])
 
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": load}
         module.__dict__["__source__"] = self.get_data(self.path)

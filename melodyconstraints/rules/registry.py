@@ -150,10 +150,10 @@ def _at_least_one(wanted: Iterable[Wanted]) -> list[Rule]:
 
 def distinct(rules: Iterable[Rule]) -> list[Rule]:
     """The rules, those of one name numbered: ``mine``, ``mine (2)``."""
-    found: list[Rule] = []
+    numbered: list[Rule] = []
     for one in rules:
-        found.append(_renamed(one, {rule.name for rule in found}))
-    return found
+        numbered.append(_renamed(one, {rule.name for rule in numbered}))
+    return numbered
 
 
 def _renamed(rule: Rule, taken: Collection[str]) -> Rule:
@@ -190,6 +190,6 @@ def _installed(spec: str) -> Rule:
             "a rule of your own is named my_rules.py:my_rule"
         )
     what = f"the installed rule {spec!r} ({installed[spec].value})"
-    found = load_isolated(installed[spec].load, what)
-    own = found if isinstance(found, Rule) else rule(found)
+    loaded = load_isolated(installed[spec].load, what)
+    own = loaded if isinstance(loaded, Rule) else rule(loaded)
     return replace(own, name=spec, spec=spec)

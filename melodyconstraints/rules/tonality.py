@@ -292,8 +292,8 @@ def _chords_rule(
         hits = tones[bars, notes.pitches]
         return notes.share(hits, None if among is None else among(notes))
 
-    found = range_rule(name, f"share of {what} in the chords {text}", bounds, share)
-    return replace(found, chords=tuple(chord.symbol for chord in chords))
+    rule = range_rule(name, f"share of {what} in the chords {text}", bounds, share)
+    return replace(rule, chords=tuple(chord.symbol for chord in chords))
 
 
 def _parse_chord(text: str) -> Chord:

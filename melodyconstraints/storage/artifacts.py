@@ -105,11 +105,11 @@ class Artifact(Generic[Config]):
             module = build()
         own = module.state_dict()
         wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
-        found = self._shapes()
-        for name in sorted(wanted.keys() | found.keys()):
-            if wanted.get(name) != found.get(name):
+        stored = self._shapes()
+        for name in sorted(wanted.keys() | stored.keys()):
+            if wanted.get(name) != stored.get(name):
                 raise self.misfit(
-                    f"tensor {name} has shape {found.get(name)}, "
+                    f"tensor {name} has shape {stored.get(name)}, "
                     f"its configuration says {wanted.get(name)}"
                 )
         tensors = self.tensors()
@@ -211,18 +211,18 @@ def load_artifact(
     for name in (CONFIG, WEIGHTS):
         try:
             with _open(folder / name) as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ArtifactError(f"{folder} is damaged: {name} cannot be read") from error
-        if found != hashes.get(name):
+        if digest != hashes.get(name):
             raise ArtifactError(
                 f"{folder} is damaged: {name} does not match {MANIFEST}; make or copy it again"
             )
     values = _read_json(folder, CONFIG, kind)
-    told = [printable(str(values.pop(key, None))) for key in ("format", "kind")]
-    if told != [FORMAT, kind]:
+    stated = [printable(str(values.pop(key, None))) for key in ("format", "kind")]
+    if stated != [FORMAT, kind]:
         raise ArtifactError(
-            f"{folder} is of kind {shortened(told[1])}, format {shortened(told[0])}; "
+            f"{folder} is of kind {shortened(stated[1])}, format {shortened(stated[0])}; "
             f"kind {kind}, format {FORMAT} is wanted"
         )
     try:
@@ -267,9 +267,9 @@ def _first(error: ValidationError) -> str:
     """First error of a validation, and its place."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"][1:])) or "configuration"
-    found = "" if isinstance(first["input"], dict | list) else f", got {first['input']!r}"
+    got = "" if isinstance(first["input"], dict | list) else f", got {first['input']!r}"
     why = first["msg"].removeprefix("Value error, ")
-    return f"{shortened(printable(place))}: {shortened(printable(why), 200)}{shortened(found)}"
+    return f"{shortened(printable(place))}: {shortened(printable(why), 200)}{shortened(got)}"
 
 
 def _misfit(folder: Path, why: str, remedy: str) -> ArtifactError:
@@ -299,10 +299,10 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
     ):
         return
     try:
-        found = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("kind")
+        earlier_kind = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("kind")
     except (OSError, ValueError, AttributeError):
-        found = None
-    if found != kind:
+        earlier_kind = None
+    if earlier_kind != kind:
         raise UsageError(f"{folder} holds other files; choose an empty or new folder")
     if not overwrite:
         raise UsageError(f"{folder} already holds the {kind} of an earlier run; {remedy}")

@@ -47,7 +47,7 @@ def cache_place(group: str, key: str) -> Path:
 
 def cache_entries() -> list[CacheEntry]:
     """The artifacts in the cache, the newest last; other files in its place are passed over."""
-    found = []
+    by_age = []
     for folder in cache_root().glob("*/*"):
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -57,8 +57,8 @@ def cache_entries() -> list[CacheEntry]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         age = max(file.st_mtime for file in files)
-        found.append((age, CacheEntry(folder, config, sum(file.st_size for file in files))))
-    return [entry for _, entry in sorted(found, key=lambda one: one[0])]
+        by_age.append((age, CacheEntry(folder, config, sum(file.st_size for file in files))))
+    return [entry for _, entry in sorted(by_age, key=lambda one: one[0])]
 
 
 def clear_cache() -> list[CacheEntry]:

@@ -50,13 +50,13 @@ def _digest(code: Path) -> str:
 
 def _with_neighbours(code: Path) -> list[Path]:
     """A file and those beside it that it imports, and that these import, in a fixed order."""
-    found = [code]
-    for file in found:  # which grows meanwhile
+    files = [code]
+    for file in files:  # which grows meanwhile
         for name in sorted(set(_imported(file))):
             for folder in (file.parent, code.parent):
                 beside = [folder / f"{name}.py", *sorted((folder / name).rglob("*.py"))]
-                found += [one for one in beside if one.is_file() and one not in found]
-    return found
+                files += [one for one in beside if one.is_file() and one not in files]
+    return files
 
 
 def _imported(code: Path) -> Iterator[str]:

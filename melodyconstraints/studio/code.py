@@ -27,8 +27,8 @@ def check_code(text: str, settings: Settings) -> Answer:
         UsageError: the studio runs no code.
     """
     spec = keep_code(text, settings)
-    found: Answer = next(iter(supervise(_check, [(spec, settings)], jobs=1, limits=_LIMITS)))
-    return {"spec": spec, **found}
+    answer: Answer = next(iter(supervise(_check, [(spec, settings)], jobs=1, limits=_LIMITS)))
+    return {"spec": spec, **answer}
 
 
 def _check(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]) -> Answer:

@@ -94,12 +94,12 @@ class History:
 
 def _read(folder: Path) -> dict[int, State]:
     """States of a folder by number; files that hold no state of this version are passed over."""
-    found = {}
+    states = {}
     for path in sorted(folder.glob("[0-9]*.json")):
         if not _NUMBER.fullmatch(path.stem):  # a copy that a file manager made, say
             continue
         try:
-            found[int(path.stem)] = State.model_validate_json(path.read_bytes())
+            states[int(path.stem)] = State.model_validate_json(path.read_bytes())
         except (OSError, ValueError):
             continue
-    return found
+    return states

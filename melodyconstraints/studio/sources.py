@@ -81,21 +81,21 @@ class Source:
         order = np.arange(len(melodies))[:n] if self.knows_all else self._best(rewards)[:n]
         return {
             "rules": [rule.name for rule in self.rules],
-            "melodies": rewarded(melodies[order], rewards[order], self._asked),
+            "melodies": rewarded(melodies[order], rewards[order], self._is_asked),
             "drawn": self.drawn[-1] if self.drawn else len(melodies),
             "how": self.how if self.knows_all else f"{self.how} of {len(melodies)}",
             **colours(self.rules),
         }
 
     @property
-    def _asked(self) -> NDArray[np.bool_]:
+    def _is_asked(self) -> NDArray[np.bool_]:
         """``(R,)`` whether a rule's weight is not 0."""
         return np.array(self.weights, float) > 0
 
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
         weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
         mean = rewards @ weights / weights.sum()
-        satisfied = (rewards[:, self._asked] >= SATISFIED).all(axis=1)
+        satisfied = (rewards[:, self._is_asked] >= SATISFIED).all(axis=1)
         return np.lexsort((-mean, ~satisfied))
 
 

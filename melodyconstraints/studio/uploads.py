@@ -31,11 +31,11 @@ def read_upload(data: bytes, bar: int | None, track: str | None) -> Answer:
     with _workers, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "upload.mid"
         file.write_bytes(data)
-        found = next(iter(supervise(_read, [(str(file), bar, track)], jobs=1, limits=_LIMITS)))
-        if isinstance(found, str):
-            text = found.replace(str(file), "the file")
+        answer = next(iter(supervise(_read, [(str(file), bar, track)], jobs=1, limits=_LIMITS)))
+        if isinstance(answer, str):
+            text = answer.replace(str(file), "the file")
             raise MidiError(shortened(printable(text), _LONGEST))
-        return found
+        return answer
 
 
 def _read(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]) -> Answer | str:

@@ -349,14 +349,14 @@ def load_actor(
             return is_consented(path)
 
         with code_only_where(may_run):
-            found = distinct(_find_named(rule.spec, rules_from) for rule in config.rules)
+            found_rules = distinct(_find_named(rule.spec, rules_from) for rule in config.rules)
     else:
-        found = find_rules(rules)
-        if len(found) != len(config.rules):
+        found_rules = find_rules(rules)
+        if len(found_rules) != len(config.rules):
             count = len(config.rules)
-            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
     own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
-    return MelodyActor(rules=found, **own, **pair)
+    return MelodyActor(rules=found_rules, **own, **pair)
 
 
 def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:

@@ -295,13 +295,13 @@ def searching(
     Raises:
         UsageError: no such rule, or no melody that others should be like.
     """
-    found = find_rules(rules)
+    found_rules = find_rules(rules)
     if isinstance(model, StaffGenerator):
-        return Knobs(model).at(None, None, *found, like=like)
-    least = _least_density(model, found)
+        return Knobs(model).at(None, None, *found_rules, like=like)
+    least = _least_density(model, found_rules)
     if least is not None:
         return load_knobs(model=model).at(None, least, like=like)
-    return search_actor(model, found, move=moved_first(model, like, nn.Identity()))
+    return search_actor(model, found_rules, move=moved_first(model, like, nn.Identity()))
 
 
 def _least_density(model: MelodyVAE, rules: Sequence[Rule]) -> str | None:

@@ -273,16 +273,16 @@ def _by_collection(decoded: Decoded, held_out: StoredMelodies) -> dict[str, Coll
 
 
 def _features(held_out: Melodies, samples: Melodies, training: Melodies) -> dict[str, Feature]:
-    found = {}
+    features = {}
     for name, feature in FEATURES.items():
         true, drawn = feature(held_out), feature(samples)
-        found[name] = Feature(
+        features[name] = Feature(
             held_out=true.mean(axis=0).tolist(),
             samples=drawn.mean(axis=0).tolist(),
             compared=compare(true, drawn),
             ceiling=compare(true, feature(training)),
         )
-    return found
+    return features
 
 
 def _novelty(originals: Originals, events: Events) -> Novelty:

@@ -122,7 +122,7 @@ class Knobs:
             UsageError: no such scale, rule or range, or no melody that others should be like.
         """
         rules = find_rules([*others, *([] if density is None else [f"density:{density}"])])
-        ranges = dict(_asked(rule.spec) for rule in rules if is_knob(rule.spec))
+        ranges = dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule.spec))
         tonic_first: tuple[int, ...] = ()
         if scale is not None:
             rules = [*scale_rules(scale, tonic=tonic), *rules]
@@ -169,7 +169,7 @@ def is_turned_alone(rule: Rule) -> bool:
     return is_knob(rule.spec) or bool(rule.tonic is None and _scale_of(rule))
 
 
-def _asked(spec: str) -> tuple[str, tuple[float, float]]:
+def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")
     return KNOBS[name].attribute, KNOBS[name].range_of(argument)

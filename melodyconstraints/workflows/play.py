@@ -79,8 +79,8 @@ def play(
         return piece.played(tempo=tempo, program=program, channel=channel)
 
     choose(melody_piece(Melody.from_notes([])))  # refuses before anything sounds
-    found = _pieces(source, seed, announce)
-    chosen = map(choose, cycle(found) if loop else found)
+    source_pieces = _pieces(source, seed, announce)
+    chosen = map(choose, cycle(source_pieces) if loop else source_pieces)
     with ExitStack() as stack:
         stack.enter_context(signals_interrupt())
         opened = open_output(port, virtual=virtual) if isinstance(port, str) else port

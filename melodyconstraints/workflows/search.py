@@ -116,14 +116,14 @@ class SearchActor(MelodyActor):
         self.require_rules(self.asked)
         patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
         search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
-        found = self._evolved(n, self.sampling(options), search)
-        count = int(satisfies_all(self.asked, found.melodies).sum())
+        result = self._evolved(n, self.sampling(options), search)
+        count = int(satisfies_all(self.asked, result.melodies).sum())
         if count < n:
             raise TrainingError(
-                f"{count} of {n} melodies satisfy every rule after {found.drawn} were drawn; ask "
+                f"{count} of {n} melodies satisfy every rule after {result.drawn} were drawn; ask "
                 "for less, or grade a rule so that a melody that comes closer has a higher reward"
             )
-        return found.melodies, found.drawn
+        return result.melodies, result.drawn
 
     def save(self, folder: Path | str) -> None:
         """Refused: a search has learned nothing.
@@ -149,8 +149,8 @@ class SearchActor(MelodyActor):
         Args:
             wanted: how many of them are returned, from 1 to B; all if not given.
         """
-        found = self._evolve(z, wanted or len(z), sampling, self.search, generator, finish)
-        return self.shift(found.points), found.melodies
+        result = self._evolve(z, wanted or len(z), sampling, self.search, generator, finish)
+        return self.shift(result.points), result.melodies
 
     def points_for(self, n: int) -> int:
         """Points that a search for ``n`` melodies starts from."""
@@ -192,7 +192,7 @@ class SearchActor(MelodyActor):
 
         prefers = self.prefers if self.asked else None
         try:
-            found = self._weighted(search)(
+            population = self._weighted(search)(
                 decode,
                 lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
                 torch.cat([z, events.to(z)], 1),
@@ -206,11 +206,11 @@ class SearchActor(MelodyActor):
         except SearchInterrupted as stop:
             reached = Melodies.stack([melody for melody, _ in stop.found.samples])
             raise SearchStopped(reached[satisfies_all(self.asked, reached)]) from stop
-        melodies, shifts = zip(*found.samples, strict=True)
-        points = found.points[:, : self.model.latent_dim]
+        melodies, shifts = zip(*population.samples, strict=True)
+        points = population.points[:, : self.model.latent_dim]
         if self.transpose is not None:
             points = self.transpose(points, np.array(shifts))
-        return _Found(points, Melodies.stack(melodies), found.drawn)
+        return _Found(points, Melodies.stack(melodies), population.drawn)
 
     def _weighted(self, search: EvolutionSearch) -> EvolutionSearch:
         return replace(search, weights=tuple(self.weights))

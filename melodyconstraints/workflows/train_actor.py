@@ -169,10 +169,10 @@ def size_of_folder(
 
 def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
     """The rules; their files may run where the actor is loaded from now on."""
-    found = find_rules(rules)
-    for path in (path for rule in found for path in rule_files(rule.spec)):
+    found_rules = find_rules(rules)
+    for path in (path for rule in found_rules for path in rule_files(rule.spec)):
         consent(path)
-    return found
+    return found_rules
 
 
 def _check(

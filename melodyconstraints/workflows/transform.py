@@ -160,8 +160,8 @@ def transform(
         moved, result = search.moved(actor.shift(z) if knobs else None, strength)
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
-        found = {"melody": result, "after": after, "distance": distance}
-        transformed.append(replace(unchanged, decoded=search.decoded, **found))
+        fields = {"melody": result, "after": after, "distance": distance}
+        transformed.append(replace(unchanged, decoded=search.decoded, **fields))
     return transformed
 
 
@@ -175,12 +175,12 @@ def _without_search(
     original, moved = unchanged.original, in_scale(unchanged.original, actor.pitch_classes)
     (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
     every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))
-    found = replace(unchanged, melody=melody, after=after)
-    if not (found.satisfied or replace(found, after=every).satisfied):
+    changed = replace(unchanged, melody=melody, after=after)
+    if not (changed.satisfied or replace(changed, after=every).satisfied):
         return None
     z, z_moved = invert(actor.model, [original, melody])
     distance = float(((z_moved - z) / actor.model.sigma_bar).square().mean())
-    return replace(found, distance=distance)
+    return replace(changed, distance=distance)
 
 
 def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:

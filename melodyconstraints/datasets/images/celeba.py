@@ -170,9 +170,9 @@ def read_attributes(path: Path) -> tuple[list[str], tuple[str, ...], NDArray[np.
     """
     lines = _lines(path)
     if len(lines) < 2 or not lines[0].strip().isdecimal():
-        found = printable(lines[0][:40]) if lines else "nothing"
+        first = printable(lines[0][:40]) if lines else "nothing"
         raise ImageDataError(
-            f"{path} must begin with a count of images and a line of names, found {found!r}"
+            f"{path} must begin with a count of images and a line of names, found {first!r}"
         )
     count, names = int(lines[0]), tuple(lines[1].split())
     if len(lines) - 2 != count:

@@ -74,9 +74,9 @@ class Originals:
         bounds = np.searchsorted(owners, np.arange(len(events) + 1))
         best = np.zeros(len(events))
         for row, melody in enumerate(events):
-            found = self._sharing(np.unique(hashes[bounds[row] : bounds[row + 1]]))
-            if len(found):
-                best[row] = cardinality_scores(melody, self._events[found]).max()
+            originals = self._sharing(np.unique(hashes[bounds[row] : bounds[row + 1]]))
+            if len(originals):
+                best[row] = cardinality_scores(melody, self._events[originals]).max()
         return best
 
     def _sharing(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:

@@ -104,7 +104,7 @@ def beams_of(lengths: Sequence[int]) -> list[list[str]]:
     [['begin'], ['end', 'backward hook']]
     """
     last = len(lengths) - 1
-    found = []
+    beams = []
     for place, length in enumerate(lengths):
         own = [_beam(place > 0, place < last)] if last else []
         if own and length == 1:
@@ -112,8 +112,8 @@ def beams_of(lengths: Sequence[int]) -> list[list[str]]:
             after = place < last and lengths[place + 1] == 1
             hook = "backward hook" if place else "forward hook"
             own.append(_beam(before, after) if before or after else hook)
-        found.append(own)
-    return found
+        beams.append(own)
+    return beams
 
 
 def _beam(before: bool, after: bool) -> str:
@@ -156,10 +156,10 @@ def _element(tag: str, *content: Any, **attributes: Any) -> Any:
     """An element of MusicXML; content is other elements or one value."""
     make = getattr(load_library(), "XML" + "".join(word.capitalize() for word in tag.split("-")))
     is_value = len(content) == 1 and isinstance(content[0], str | int)
-    made = make(*content if is_value else (), **attributes)
+    element = make(*content if is_value else (), **attributes)
     for child in () if is_value else content:
-        made.add_child(child)
-    return made
+        element.add_child(child)
+    return element
 
 
 def _checked(tag: str, *content: Any, **attributes: Any) -> Element:
@@ -287,11 +287,11 @@ def _beamed(symbols: Sequence[Symbol]) -> list[list[str]]:
         short = symbol.note is not None and symbol.length < STEPS_PER_QUARTER
         return symbol.start // STEPS_PER_QUARTER, short
 
-    found: list[list[str]] = []
+    beams: list[list[str]] = []
     for (_, short), group in groupby(symbols, beat_of):
         lengths = [symbol.length for symbol in group]
-        found += beams_of(lengths) if short else [[]] * len(lengths)
-    return found
+        beams += beams_of(lengths) if short else [[]] * len(lengths)
+    return beams
 
 
 @cache

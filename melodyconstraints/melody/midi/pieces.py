@@ -87,18 +87,18 @@ class Piece:
         Raises:
             UsageError: outside these ranges.
         """
-        found = list(self.messages)
+        timed = list(self.messages)
         if channel is not None:
             if not 1 <= channel <= 16:
                 raise UsageError(f"channel must be from 1 to 16, got {channel}")
-            found = [(at, bytes([m[0] & 0xF0 | channel - 1]) + m[1:]) for at, m in found]
+            timed = [(at, bytes([m[0] & 0xF0 | channel - 1]) + m[1:]) for at, m in timed]
         if program is not None:
             check_program(program)
-            used = sorted({message[0] & 0x0F for _, message in found})
-            others = [(at, m) for at, m in found if m[0] & 0xF0 != PROGRAM]
-            found = [(0.0, bytes([PROGRAM | one, program])) for one in used] + others
+            used = sorted({message[0] & 0x0F for _, message in timed})
+            others = [(at, m) for at, m in timed if m[0] & 0xF0 != PROGRAM]
+            timed = [(0.0, bytes([PROGRAM | one, program])) for one in used] + others
         tempos = self.tempos if tempo is None else ((0.0, check_tempo(tempo)),)
-        return replace(self, messages=tuple(found), tempos=tempos)
+        return replace(self, messages=tuple(timed), tempos=tempos)
 
 
 def melody_piece(melody: Melody, title: str = "melody") -> Piece:
@@ -130,7 +130,7 @@ def _piece(data: bytes, title: str) -> Piece:
     ticks_per_quarter = int.from_bytes(data[12:14], "big")
     if not 0 < ticks_per_quarter < 1 << 15:
         raise MidiError("its time is in frames (SMPTE); only ticks a quarter are played")
-    found: list[Timed] = []
+    timed: list[Timed] = []
     tempos = {0.0: DEFAULT_TEMPO}
     last = 0.0
     for tick, message in _by_time(data):
@@ -138,16 +138,16 @@ def _piece(data: bytes, title: str) -> Piece:
         if message.type == "set_tempo" and message.tempo:
             tempos[at] = 60e6 / message.tempo
         elif not message.is_meta and message.bytes()[0] < _SYSTEM:
-            found.append((at, bytes(message.bytes())))
+            timed.append((at, bytes(message.bytes())))
     pulses = math.ceil(round(last * PULSES_PER_QUARTER, 6))
     whole = max(pulses, 1) / PULSES_PER_QUARTER  # none is played over and over in no time
-    return Piece(title, tuple(found), tuple(sorted(tempos.items())), whole)
+    return Piece(title, tuple(timed), tuple(sorted(tempos.items())), whole)
 
 
 def _by_time(data: bytes) -> list[tuple[int, Any]]:
     """Tick and message of all tracks; a track that breaks off ends there."""
-    found: list[tuple[int, Any]] = []
+    events: list[tuple[int, Any]] = []
     for body in track_bodies(data):
         with suppress(EOFError, LookupError):
-            found += messages(body)
-    return sorted(found, key=lambda timed: timed[0])
+            events += messages(body)
+    return sorted(events, key=lambda timed: timed[0])

@@ -89,8 +89,8 @@ def find_soundfont() -> Path | None:
             raise UsageError(f"{named} is no SoundFont; {_REMEDY}")
         return Path(named).absolute()
     files = [file for folder in _FOLDERS for file in sorted(Path(folder).expanduser().glob("*"))]
-    found = [file for file in files if _is_soundfont(file)]
-    return min(found, key=lambda file: not file.name.startswith("default"), default=None)
+    soundfonts = [file for file in files if _is_soundfont(file)]
+    return min(soundfonts, key=lambda file: not file.name.startswith("default"), default=None)
 
 
 def _is_soundfont(file: Path) -> bool:

@@ -108,8 +108,8 @@ def _intervals(tokens: Ints, notes: NDArray[np.bool_]) -> tuple[Numbers, Numbers
     by_step = np.bincount(owner, interval == 1, len(tokens)) / total
     by_leap = np.bincount(owner, interval >= 3, len(tokens)) / total
     size = STEPS_PER_BAR + 1
-    found = np.bincount(owner * size + distance, minlength=len(tokens) * size)
-    shares = found.reshape(-1, size) / total[:, None]
+    counts = np.bincount(owner * size + distance, minlength=len(tokens) * size)
+    shares = counts.reshape(-1, size) / total[:, None]
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(1)
     return by_step, by_leap, entropy
 

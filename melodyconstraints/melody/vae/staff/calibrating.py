@@ -113,7 +113,7 @@ def _count(model: StaffGenerator, events: Events) -> Counts:
     later = fresh & (numbers > 0)
     old = bars.rhythms[later] != FRESH
     return Counts(
-        *_heard(staff, bars),
+        *_intervals_and_recalls(staff, bars),
         _first_intervals(staff, bars, later),
         _recalled_starts(bars, fresh),
         _counted(of_sources.flatten(), (BARS, BARS + 1)),
@@ -121,7 +121,7 @@ def _count(model: StaffGenerator, events: Events) -> Counts:
     )
 
 
-def _heard(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
+def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
     """Intervals, and recalled tokens, of fresh bars.
 
     Of the tokens those after the first note: notes where the rhythm is given, else all.
@@ -142,7 +142,7 @@ def _heard(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
         same = (token == given.recalled[:, step])[counts]
         kind = given.new[counts].long() * 3 + heard.agreement[counts]
         recalled += _counted(2 * kind + same, recalled.shape)
-        heard.hear(step, token)
+        heard.update(step, token)
     return intervals, recalled
 
 

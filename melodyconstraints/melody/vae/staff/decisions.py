@@ -42,12 +42,12 @@ class Bars(NamedTuple):
     @property
     def roots(self) -> Tensor:
         """``(B, K)`` number of the first bar that has each one's rhythm by sources and rhythms."""
-        found: list[Tensor] = []
+        roots: list[Tensor] = []
         for bar, (source, rhythm) in enumerate(
             zip(self.sources.unbind(1), self.rhythms.unbind(1), strict=True)
         ):
-            found.append(root(bar, torch.where(source == FRESH, rhythm, source), found))
-        return torch.stack(found, 1)
+            roots.append(root(bar, torch.where(source == FRESH, rhythm, source), roots))
+        return torch.stack(roots, 1)
 
 
 class Decisions(ABC):

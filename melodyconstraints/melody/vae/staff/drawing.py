@@ -46,8 +46,8 @@ class Heard:
         self._last_other = torch.zeros_like(self.last)
         self.agreement = torch.full_like(self.last, SO_FAR)
 
-    def hear(self, step: int, tokens: Tensor) -> None:
-        """``(N,)`` tokens of a step."""
+    def update(self, step: int, tokens: Tensor) -> None:
+        """Take in ``(N,)`` tokens of a step."""
         is_note, other = tokens < TOKEN_HOLD, (tokens != self._recalled[step]).long()
         self._ever_other |= other
         self._last_other = torch.where(is_note, other, self._last_other)
@@ -109,7 +109,7 @@ class Drawing:
             logits += self._of_interval.index_select(0, signature + heard.last)
             logits.scatter_add_(-1, of_recalled, terms.gather(-1, heard.agreement[:, None]))
             token = choose(step, logits)
-            heard.hear(step, token)
+            heard.update(step, token)
             drawn.append(token)
         return torch.stack(drawn, 1)
 
@@ -135,5 +135,5 @@ def calibrated(calibration: Calibration, given: Given, bars: Tensor) -> Tensor:
     for step, tokens in enumerate(bars.unbind(1)):
         of_recalled = calibration.of_recalled(given.recalled[:, step], given.new, heard.agreement)
         terms.append(of_recalled + calibration.of_interval(heard.last, given.of_signature))
-        heard.hear(step, tokens)
+        heard.update(step, tokens)
     return torch.stack(terms, 1)

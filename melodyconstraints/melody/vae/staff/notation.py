@@ -199,8 +199,8 @@ def kinds(tokens: Ints) -> Ints:
     >>> kinds(np.array([15, 52, TOKEN_HOLD, TOKEN_REST]))
     array([0, 0, 1, 2])
     """
-    found: Ints = np.maximum(tokens - (TOKEN_HOLD - 1), 0)
-    return found
+    kind: Ints = np.maximum(tokens - (TOKEN_HOLD - 1), 0)
+    return kind
 
 
 def first_lines(bars: Ints) -> Ints:

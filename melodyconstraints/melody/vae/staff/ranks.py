@@ -36,8 +36,8 @@ def _widened(bounds: Tensor) -> Tensor:
 
 def which_interval(bounds: Tensor, ranks: Tensor) -> Ints:
     """``(B,)`` number of the interval between ``(n + 1,)`` bounds in which each rank lies."""
-    found = torch.searchsorted(_widened(bounds), ranks.double(), right=True) - 1
-    numbers: Ints = found.clamp(0, len(bounds) - 2).cpu().numpy()
+    intervals = torch.searchsorted(_widened(bounds), ranks.double(), right=True) - 1
+    numbers: Ints = intervals.clamp(0, len(bounds) - 2).cpu().numpy()
     return numbers
 
 

@@ -189,9 +189,9 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     model.place_ranks.copy_(_bounds(staff.places.clip(0, PLACES - 1), PLACES))
     model.mode_ranks.copy_(_bounds(np.argsort(BRIGHTNESS)[staff.modes], SCALE))
     bars = on_first_line(bars_of(staff, model.device))
-    found = [model.bars.encoder(part) for part in bars.split(4096)]
-    mean = torch.cat([posterior.mean for posterior in found])
-    scale = torch.cat([posterior.scale for posterior in found])
+    posteriors = [model.bars.encoder(part) for part in bars.split(4096)]
+    mean = torch.cat([posterior.mean for posterior in posteriors])
+    scale = torch.cat([posterior.scale for posterior in posteriors])
     noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
     model.bars.code_mean.copy_(mean.mean(0))
     model.bars.code_scale.copy_(noisy.sqrt())

@@ -84,7 +84,7 @@ def test_what_is_heard_of_a_bar_is_its_last_note_and_whether_it_recalls():
     heard, told = Heard(given), []
     for step, token in enumerate(bar):
         told.append((heard.last.item(), heard.agreement.item()))
-        heard.hear(step, torch.tensor([token]))
+        heard.update(step, torch.tensor([token]))
     assert told == [
         *((ANY, SO_FAR), (17, SO_FAR), (17, SO_FAR), (19, NEITHER), (19, NEITHER), (21, LAST)),
     ]
