@@ -60,7 +60,8 @@ def tessitura_rule(name: str, argument: str) -> Rule:
     """Mean pitch in a range, each note weighted by its length.
 
     1 within LOW..HIGH, else max(0, 1 - semitones outside / 24). The place of a part on
-    the whole; the mean, since every note changes it.
+    the whole; the mean, since every note changes it. jSymbolic's Primary Register (McKay and
+    Fujinaga 2006), but weighted by length.
     """
     wanted = parse_range(argument, parse_pitch, 0, 127, "a range of pitches")
     bounds = Range(wanted.low, wanted.high, wanted.low - REACH, wanted.high + REACH)
@@ -101,6 +102,7 @@ def ambitus_rule(name: str, argument: str) -> Rule:
     """Semitones from the lowest to the highest note, in a range.
 
     x = muspy.pitch_range in [0, 127]; x / LOW below the range, (127 - x) / (127 - HIGH) above it.
+    MusPy is Dong et al. (2020); in jSymbolic this is Range (McKay and Fujinaga 2006).
     """
     bounds = parse_range(argument, _semitones, 0, 127, "semitones")
     return range_rule(name, "semitones from lowest to highest note", bounds, pitch_range)
@@ -109,7 +111,7 @@ def ambitus_rule(name: str, argument: str) -> Rule:
 def first_note_rule(name: str, argument: str) -> Rule:
     """The first note, a pitch class (C, F#) or a pitch (C4, 60).
 
-    See final-note.
+    See final-note. Beginning on the tonic is a rule of RL Tuner too (Jaques et al. 2017).
     """
     return _note_rule(name, argument, "first", slice(None, None, -1))
 
@@ -159,7 +161,8 @@ def steps_rule(name: str, argument: str) -> Rule:
     """Share of melodic intervals that are steps: one or two semitones.
 
     x = steps / intervals; x / LOW below the range, (1 - x) / (1 - HIGH) above it. The usual
-    division of melodic motion: unison, step (a second), leap (a third and more).
+    division of melodic motion: unison, step (a second), leap (a third and more). jSymbolic's
+    Stepwise Motion (McKay and Fujinaga 2006, "jSymbolic: A Feature Extractor for MIDI Files").
     """
     return _motion_rule(name, argument, "steps", lambda size: (size >= 1) & (size <= STEP))
 
@@ -167,7 +170,8 @@ def steps_rule(name: str, argument: str) -> Rule:
 def leaps_rule(name: str, argument: str) -> Rule:
     """Share of melodic intervals that are leaps: a minor third or more.
 
-    x = leaps / intervals; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    x = leaps / intervals; x / LOW below the range, (1 - x) / (1 - HIGH) above it. RL Tuner
+    (Jaques et al. 2017), after Gauldin, rewards a mixture of steps and leaps with more steps.
     """
     return _motion_rule(name, argument, "leaps", lambda size: size > STEP)
 
@@ -187,6 +191,7 @@ def max_leap_rule(name: str, argument: str) -> Rule:
     """No melodic interval of more than N semitones.
 
     Share of intervals of at most N, in [0, 127]; a single note has none and satisfies the rule.
+    RL Tuner (Jaques et al. 2017) avoids leaps of more than an octave.
     """
     widest = _semitones(argument)
 

@@ -36,7 +36,7 @@ def bars_alike_rule(name: str, argument: str) -> Rule:
 def rhythm_alike_rule(name: str, argument: str) -> Rule:
     """Bars K apart have the same rhythm, or a share of it.
 
-    As bars-alike, but notes are the same where they start at the same place.
+    As bars-alike, but notes are the same where they start at the same place. Dice (1945).
     """
     return _alike_rule(name, argument, "onsets", lambda left, right: right >= 0)
 
@@ -61,7 +61,7 @@ def motif_rule(name: str, argument: str) -> Rule:
     Intervals in semitones, each with a sign (_ for any) and, if its rhythm counts, /LENGTH from
     onset to onset in sixteenths: +2+2-4 or +2/2+2/2-4/4 or _/3_/3_/2, then ,TIMES. Mean over the
     TIMES best places of the share of the motif's intervals that are right there; places may
-    overlap.
+    overlap. RL Tuner (Jaques et al. 2017) rewards motifs that are repeated.
     """
     text, _, count = argument.partition(",")
     times = parse_whole(count, 1, 255, "how often a motif comes")
@@ -115,7 +115,9 @@ def novelty_rule(name: str, argument: str) -> Rule:
     Share of the melody's runs of N intervals with their rhythm (onset to onset) that no part of
     the file has, at any pitch; N is 4 where it is not given, in [1, 64]. So 1 where no run of
     N + 1 notes is shared, and where there are too few notes for one. The file's parts are read as
-    by ``mc extract-melodies``: the highest notes in 4/4 and 2/2, without drums.
+    by ``mc extract-melodies``: the highest notes in 4/4 and 2/2, without drums. A limit of what
+    is copied, as the maximum order of Papadopoulos et al. (2014), "Avoiding Plagiarism in Markov
+    Sequence Generation".
     """
     path, comma, last = argument.rpartition(",")
     if not comma or not last.isdecimal():

@@ -110,6 +110,7 @@ def mean_length_rule(name: str, argument: str) -> Rule:
     """Mean length of the notes in sixteenths, in a range.
 
     x = sounding sixteenths / notes; x / LOW below the range, max(0, 1 - (x - HIGH) / 16) above it.
+    jSymbolic's Average Note Duration (McKay and Fujinaga 2006), there in seconds.
     """
     wanted = parse_range(argument, parse_number, 1, STEPS, "a mean length in sixteenths")
     bounds = Range(wanted.low, wanted.high, 0, wanted.high + STEPS_PER_BAR)
@@ -153,7 +154,8 @@ def rests_rule(name: str, argument: str) -> Rule:
     """Share of the 16 bars that is silent.
 
     x = silent sixteenths / 256; x / LOW below the range, (1 - x) / (1 - HIGH) above it. A rest
-    is a silence between notes: the reward of silence alone is 0.
+    is a silence between notes: the reward of silence alone is 0. jSymbolic's Complete Rests
+    Fraction (McKay, Cumming and Fujinaga 2018, "jSymbolic 2.2").
     """
     return range_rule(
         name,
@@ -193,6 +195,7 @@ def groove_rule(name: str, argument: str) -> Rule:
     """Likeness of each bar's rhythm to the next one's.
 
     x = muspy.groove_consistency, the mean share of steps at which neighbouring bars agree on
-    whether a note starts; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    whether a note starts; x / LOW below the range, (1 - x) / (1 - HIGH) above it. MusPy (Dong et
+    al. 2020), after Wu and Yang (2020), "The Jazz Transformer on the Front Line".
     """
     return range_rule(name, "groove consistency", parse_shares(argument), groove_consistency)

@@ -258,7 +258,8 @@ def chords_rule(name: str, argument: str) -> Rule:
 
     One chord a bar, from the first again after the last; a note belongs to the bar in which
     it starts. x = chord tones / notes; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
-    A root and one of maj (or nothing), {chords}.
+    A root and one of maj (or nothing), {chords}. The chord tone to non-chord tone ratio of Yeh et
+    al. (2021), "Automatic Melody Harmonization with Triad Chords", without its passing tones.
     """
     return _chords_rule(name, argument, "notes", None)
 
@@ -309,7 +310,8 @@ def _parse_chord(text: str) -> Chord:
 def scale_consistency_rule(name: str, argument: str) -> Rule:
     """Share of notes in the major or minor scale that fits best, whichever it is.
 
-    x = muspy.scale_consistency; x / LOW below the range, (1 - x) / (1 - HIGH) above it.
+    x = muspy.scale_consistency; x / LOW below the range, (1 - x) / (1 - HIGH) above it. MusPy
+    (Dong et al. 2020), after Mogren (2016), "C-RNN-GAN".
     """
 
     def consistency(melodies: Melodies) -> Numbers:
@@ -323,7 +325,8 @@ def entropy_rule(name: str, argument: str) -> Rule:
     """Number and evenness of the pitch classes, as their entropy in bits.
 
     x = muspy.pitch_class_entropy, -sum of p log2 p over the shares p of the pitch classes, in
-    [0, 3.585]; x / LOW below the range, (3.585 - x) / (3.585 - HIGH) above it.
+    [0, 3.585]; x / LOW below the range, (3.585 - x) / (3.585 - HIGH) above it. MusPy (Dong et al.
+    2020), after Wu and Yang (2020), "The Jazz Transformer on the Front Line".
     """
     bounds = parse_range(argument, parse_number, 0, MOST_ENTROPY, "bits")
     return range_rule(name, "entropy of pitch classes in bits", bounds, pitch_class_entropy)
