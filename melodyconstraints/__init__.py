@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
     from melodyconstraints.workflows.actor import MelodyActor, load_actor
     from melodyconstraints.workflows.bank import load_bank
+    from melodyconstraints.workflows.check_rule import check_rule
     from melodyconstraints.workflows.compare import compare
     from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.editing import in_key, key_of
@@ -56,6 +57,7 @@ _HOMES = {
     "Rule": "rules",
     "all_of": "rules",
     "any_of": "rules",
+    "check_rule": "workflows.check_rule",
     "compare": "workflows.compare",
     "evaluate_actor": "workflows.evaluate_actor",
     "evaluate_model": "workflows.evaluate_vae",
@@ -95,6 +97,7 @@ __all__ = [
     "Rule",
     "all_of",
     "any_of",
+    "check_rule",
     "compare",
     "evaluate_actor",
     "evaluate_model",

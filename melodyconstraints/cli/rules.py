@@ -23,6 +23,8 @@ _LEGEND = """\
 SHARE, NOTES, PITCHES, SEMITONES, SIXTEENTHS, BITS: LOW..HIGH, LOW.. or LOW (at least), ..HIGH (at
 most). SHARE: 60% or 0.6. PITCHES: C4 or 60. LENGTH: one, in sixteenths or as 1/8. N, BARS, TIMES:
 one number. Formula, range and source of a rule: mc rules show NAME"""
+IMPORT_SECONDS = 60.0
+"""Seconds after which the import of a rule file is ended."""
 
 
 @click.group("rules")
@@ -133,11 +135,13 @@ def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json:
     rule breaks the contract of rules or cannot be learned.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.cli import _rule_check
+    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.rules import find_rule
     from melodyconstraints.rules.isolation import time_limit
+    from melodyconstraints.workflows.check_rule import check_rule
 
-    with time_limit(_rule_check.IMPORT_SECONDS):
+    with time_limit(IMPORT_SECONDS):
         found_rule = find_rule(rule)
-    report = _rule_check.examine(found_rule, model_folder, data)
+    report = check_rule(load_model(model_folder), found_rule, data=data, progress=True)
     _rule_check.show(report, as_json)
     click.get_current_context().exit(0 if report.passed else 1)

@@ -12,9 +12,6 @@ from melodyconstraints.studio.schemas import Answer
 from melodyconstraints.studio.wishes import find_wish, keep_code
 
 _LIMITS = Limits(seconds=60, memory_bytes=4 * 2**30)
-_CHECKED, _REWARDED = 64, 512
-"""Melodies on which the contract is checked, and of which rewards are computed."""
-_CALL_SECONDS = 5.0
 
 Task = tuple[str, Settings]
 """Specification, and where rules are."""
@@ -37,34 +34,22 @@ def _check(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]
         return {"passed": False, "error": f"the rule {faults[0]}"}
     begin(0)
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.rules.contract import check_contract
-    from melodyconstraints.rules.learnability import Distribution, assess
-    from melodyconstraints.workflows.bank import load_bank
+    from melodyconstraints.workflows.check_rule import check_rule
 
     try:
         rule = find_wish(*task)
-        bank = load_bank(load_model())
-        findings = check_contract(rule, bank.melodies[:_CHECKED], seconds=_CALL_SECONDS)
-        answer = {
-            "name": rule.name,
-            "description": rule.description,
-            "contract": [{"says": one.says, "broken": one.broken} for one in findings],
-        }
-        if any(one.broken for one in findings):
-            return answer | {"passed": False}
-        spreads = {
-            name: Distribution.of(rule(melodies[:_REWARDED]))
-            for name, melodies in {
-                "drawn by the model": bank.melodies,
-                "of its data": bank.reconstructions,
-            }.items()
-            if melodies is not None
-        }
+        report = check_rule(load_model(), rule)
     except MelodyConstraintsError as error:
         return {"passed": False, "error": str(error)}
-    verdict = assess(spreads["drawn by the model"])
+    answer = {
+        "name": rule.name,
+        "description": rule.description,
+        "contract": [{"says": one.says, "broken": one.broken} for one in report.findings],
+        "passed": report.passed,
+    }
+    if report.verdict is None:
+        return answer
     return answer | {
-        "passed": verdict.learnable,
-        "distributions": {name: asdict(one) for name, one in spreads.items()},
-        "verdict": verdict.text,
+        "distributions": {name: asdict(one) for name, one in report.distributions.items()},
+        "verdict": report.verdict.text,
     }

@@ -6,16 +6,17 @@ from shutil import copytree
 
 import numpy as np
 import pytest
-import torch
 
-from melodyconstraints.cli import _rule_check
-from melodyconstraints.cli._rule_check import examine, show
+from melodyconstraints.cli import rules as commands
+from melodyconstraints.cli._rule_check import show
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
 from melodyconstraints.storage.cache import CACHE
-from melodyconstraints.workflows.bank import Bank, load_bank, write_bank
+from melodyconstraints.workflows import check_rule as workflow
+from melodyconstraints.workflows.bank import load_bank, write_bank
+from melodyconstraints.workflows.check_rule import check_rule
 
 SATISFIED = "satisfied  gives the same again for the same melodies\n"
 
@@ -28,7 +29,7 @@ def _small_banks(monkeypatch, tmp_path):
     def small(model, **arguments):
         return load_bank(model, size=12, **arguments)
 
-    monkeypatch.setattr(_rule_check, "load_bank", small)
+    monkeypatch.setattr(workflow, "load_bank", small)
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ HANGS = "def f(melody):\n    while CONDITION:\n        pass\n    return len(melo
     ],
 )
 def test_a_rule_that_hangs_is_given_up(check, monkeypatch, condition, what, clauses):
-    monkeypatch.setattr(_rule_check, "PATIENCE", 1.5)
+    monkeypatch.setattr(workflow, "PATIENCE", 1.5)
     result = check(HANGS.replace("CONDITION", condition), "--json")
     told = json.loads(result.stdout)
     assert (result.exit_code, told["passed"], len(told["contract"])) == (1, False, clauses)
@@ -198,42 +199,25 @@ def test_a_rule_that_hangs_is_given_up(check, monkeypatch, condition, what, clau
 
 
 def test_a_rule_file_that_hangs_is_given_up(check, monkeypatch):
-    monkeypatch.setattr(_rule_check, "IMPORT_SECONDS", 0.2)
+    monkeypatch.setattr(commands, "IMPORT_SECONDS", 0.2)
     result = check("while True:\n    pass\n")
     assert result.exit_code == 2
     assert "Error: the rule file mine.py does not import: OutOfTime: 0.2 s" in result.stderr
 
 
 def test_a_rule_that_hangs_on_a_melody_of_the_bank_is_given_up(check, monkeypatch):
-    monkeypatch.setattr(_rule_check, "PATIENCE", 1.5)
-    monkeypatch.setattr(_rule_check, "check_contract", lambda *_, **__: [])
+    monkeypatch.setattr(workflow, "PATIENCE", 1.5)
+    monkeypatch.setattr(workflow, "check_contract", lambda *_, **__: [])
     text = "CALLS = []\n" + HANGS.replace("while", "CALLS.append(0)\n    while")
     result = check(text.replace("CONDITION", "len(CALLS) > 20"))
     assert result.exit_code == 1
     assert "Error: rule mine.py:f gave nothing within 1.5 s for melody 12 of 12" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("seconds", "contract", "rewards"), [(1e-9, 256, 600), (0.02, 41, 375), (5, 8, 64)]
-)
-def test_of_a_slow_rule_fewer_melodies_are_taken(
-    monkeypatch, tiny_model, rng, seconds, contract, rewards
-):
-    melodies, calls = Melodies(rng.integers(0, 130, (600, 256))), []
-    bank = Bank(1.0, torch.zeros(600, 8), melodies, reconstructions=melodies)
-    monkeypatch.setattr(_rule_check, "load_bank", lambda *_, **__: bank)
-    monkeypatch.setattr(_rule_check, "load_model", lambda _: tiny_model)
-    slow = rule(lambda melody: calls.append(0) or len(melody) / 256)
-    report = examine(slow, None, None, clock=lambda: len(calls) * seconds)
-    assert report.distributions["drawn by the model"].n == rewards
-    assert len(calls) <= 9 + 6 * contract + 4 + 32 + 2 * rewards
-    assert report.speed == pytest.approx(1 / seconds)
-
-
 def test_a_slow_rule_is_told_what_it_costs(tiny_model_folder, capsys):
     clock = iter([0.0, 12.0, 20.0, 32.0])
     slow = rule(lambda melody: len(melody) / 256)
-    report = examine(slow, tiny_model_folder, None, clock=lambda: next(clock))
+    report = check_rule(load_model(tiny_model_folder), slow, clock=lambda: next(clock))
     show(report, as_json=False)
     told = capsys.readouterr().out.replace("\n", " ")
     assert (

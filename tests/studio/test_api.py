@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import zipfile
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rule
+from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
 from melodyconstraints.studio.app import create_app
@@ -30,6 +32,7 @@ from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
 from melodyconstraints.studio.sources import actor_folder, find_source
 from melodyconstraints.workflows import transform
+from melodyconstraints.workflows.check_rule import check_rule
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import Knobs
 
@@ -316,6 +319,12 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
     report = post("/rules/code", {"text": text})
     assert report["passed"]
     assert all(one["broken"] is None for one in report["contract"])
+    same = check_rule(
+        models.model, load_rule_file(f"{settings.rules}/{report['spec'][5:]}.py", None)
+    )
+    for name, spread in same.distributions.items():
+        assert report["distributions"][name] == json.loads(json.dumps(asdict(spread)))
+    assert report["verdict"] == same.verdict.text
     scored = post("/score", {"melodies": [TUNE], "rules": wishes(report["spec"])})
     assert scored["rules"] == ["high"]
     mean = Melody.from_notes([tuple(note) for note in TUNE]).pitches.mean()
