@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,21 +70,6 @@ class BarsType(click.ParamType[frozenset[int]]):
         if len(bars) == BARS:
             self.fail(f"{value!r} keeps every bar: nothing is left to change", param, ctx)
         return frozenset(bars)
-
-
-def bars_text(bars: Collection[int]) -> str:
-    """Bars as they are asked for.
-
-    >>> bars_text({1, 2, 3, 9}), bars_text({4})
-    ('bars 1-3,9', 'bars 4')
-    """
-    spans: list[list[int]] = []
-    for bar in sorted(bars):
-        if spans and bar == spans[-1][-1] + 1:
-            spans[-1][1:] = [bar]
-        else:
-            spans.append([bar])
-    return "bars " + ",".join("-".join(map(str, span)) for span in spans)
 
 
 keep_bars_option = click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,13 @@ import click
 
 from melodyconstraints.cli._actors import ActorSource
 from melodyconstraints.cli._common import talk
-from melodyconstraints.cli._inputs import bars_text
 from melodyconstraints.cli._midi_results import MidiResult
-from melodyconstraints.storage.text import counted, printable
+from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
-    from melodyconstraints.melody.events import Melodies, Melody
+    from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.vae.model import MelodyVAE
     from melodyconstraints.melody.vae.sampling import SamplingOptions
-    from melodyconstraints.rules import Rule
     from melodyconstraints.workflows.actor import MelodyActor
 
 
@@ -152,12 +150,3 @@ def reward_text(reward: float) -> str:
     from melodyconstraints.latent.satisfaction import SATISFIED
 
     return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"
-
-
-def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
-    """Which notes in kept bars, from 1 to 16, are not in a rule's set; empty without any."""
-    from melodyconstraints.workflows.editing import outside_notes
-
-    outside = outside_notes(melody, bars, rule.pitch_classes)
-    notes = f"{counted(outside, 'note', 'notes')} outside {rule.name}'s set"
-    return f"{bars_text(bars)}, which stay, hold {notes}" if outside else ""

@@ -35,7 +35,7 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.cli._rewarded import Drawer, outside_text, reward_text, say_satisfied
+from melodyconstraints.cli._rewarded import Drawer, reward_text, say_satisfied
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies, Melody
@@ -113,7 +113,6 @@ def command(
         context.exit(1)
     ((_, found),) = read
     drawer = Drawer.of(source)
-    _check_kept(drawer, found.melody, change["keep_bars"])
     melodies, drawn = _draw(drawer, found.melody, count, change | dict(sampling))
     entries = _entries(drawer, found.melody, melodies, paths)
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
@@ -133,27 +132,15 @@ def command(
     context.exit(0 if satisfied else 1)
 
 
-def _check_kept(drawer: Drawer, melody: Melody, keep_bars: Collection[int]) -> None:
-    """Refuse bars with notes that a rule forbids: no search would satisfy it."""
-    from melodyconstraints.errors import UsageError
-
-    for rule in drawer.actor.asked if drawer.actor else []:
-        why = outside_text(melody, keep_bars, rule)
-        if why:
-            raise UsageError(
-                f"{why}; keep other bars, or move the melody first by --scale or --key of "
-                "mc transform"
-            )
-
-
 def _draw(
     drawer: Drawer, melody: Melody, count: int, options: dict[str, Any]
 ) -> tuple[Melodies, int]:
     """Melodies in place of one, and how many were drawn for them."""
-    from melodyconstraints.workflows.reroll import reroll
+    from melodyconstraints.workflows.reroll import check_kept, reroll
 
     if drawer.actor is None:
         return reroll(drawer.model, melody, count, **options), count
+    check_kept(drawer.actor, melody, options["keep_bars"])  # before a bar is shown
     with search_shown(drawer.actor, count) as shown:
         return reroll(shown.actor, melody, count, **options), shown.drawn
 

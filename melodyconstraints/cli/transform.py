@@ -38,7 +38,7 @@ from melodyconstraints.cli._output import (
     earlier_files,
     overwrite_option,
 )
-from melodyconstraints.cli._rewarded import outside_text, reward_text
+from melodyconstraints.cli._rewarded import reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -300,6 +300,7 @@ def shortcoming(
 ) -> str:
     """Which rules the best melody does not satisfy, why where that is sure, and what to try."""
     from melodyconstraints.latent.satisfaction import SATISFIED
+    from melodyconstraints.workflows.editing import outside_text
 
     bars = change["keep_bars"]
     unsatisfied = [

@@ -19,6 +19,7 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTE
 from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
 from melodyconstraints.rules import Rule
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.text import counted
 from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.knobs import pitch_classes_of
 
@@ -112,6 +113,28 @@ def outside_notes(
         return 0
     inside = np.isin(melody.pitch_classes, list(pitch_classes))
     return int((np.isin(melody.onsets // STEPS_PER_BAR + 1, list(bars)) & ~inside).sum())
+
+
+def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
+    """Which notes in kept bars, from 1 to 16, are not in a rule's set; empty without any."""
+    outside = outside_notes(melody, bars, rule.pitch_classes)
+    notes = f"{counted(outside, 'note', 'notes')} outside {rule.name}'s set"
+    return f"{_bars_text(bars)}, which stay, hold {notes}" if outside else ""
+
+
+def _bars_text(bars: Collection[int]) -> str:
+    """Bars as they are asked for.
+
+    >>> _bars_text({1, 2, 3, 9}), _bars_text({4})
+    ('bars 1-3,9', 'bars 4')
+    """
+    spans: list[list[int]] = []
+    for bar in sorted(bars):
+        if spans and bar == spans[-1][-1] + 1:
+            spans[-1][1:] = [bar]
+        else:
+            spans.append([bar])
+    return "bars " + ",".join("-".join(map(str, span)) for span in spans)
 
 
 def repeats_of(melody: Melody) -> list[int]:

@@ -27,7 +27,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
-from melodyconstraints.workflows.editing import keep
+from melodyconstraints.workflows.editing import keep, outside_text
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
 
@@ -54,12 +54,14 @@ def reroll(
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
-        UsageError: n below 1, a bar outside 1 to 16, or a strength outside [0, 1].
+        UsageError: n below 1, a bar outside 1 to 16, a strength outside [0, 1], or bars to keep
+            with notes that a rule forbids.
     """
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
     if not 0 <= strength <= 1:
         raise UsageError(f"strength must be from 0 to 1, got {strength}")
+    check_kept(source, melody, keep_bars)
     sampling = (
         source.sampling(options) if isinstance(source, MelodyActor) else Sampling.of(options)
     )
@@ -87,6 +89,23 @@ def reroll(
     if isinstance(source, MelodyActor):
         return source.draw_from(points, sampling, noise, kept)[1]
     return kept(prior_sampler(model, sampling).decode(points))
+
+
+def check_kept(
+    source: MelodyActor | MelodyVAE, melody: Melody, keep_bars: Collection[int]
+) -> None:
+    """Refuse bars with notes that a rule forbids: no melody that keeps them would satisfy it.
+
+    Raises:
+        UsageError: there are such bars.
+    """
+    for rule in source.asked if isinstance(source, MelodyActor) else []:
+        why = outside_text(melody, keep_bars, rule)
+        if why:
+            raise UsageError(
+                f"{why}; keep other bars, or move the melody first by --scale or --key of "
+                "mc transform"
+            )
 
 
 def _with_repeats(melodies: Melodies, form: Form, keep_bars: Collection[int]) -> Melodies:

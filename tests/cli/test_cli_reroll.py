@@ -7,12 +7,11 @@ import mido
 import pytest
 
 from melodyconstraints.cli._inputs import BarsType
-from melodyconstraints.cli._rewarded import outside_text, reward_text
+from melodyconstraints.cli._rewarded import reward_text
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.vae.checkpoint import load_model
-from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import reroll as workflow
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import searching
@@ -321,15 +320,3 @@ def test_a_reward_just_below_one_does_not_read_as_one():
     assert reward_text(1 - 1e-7) == "1"
     assert reward_text(0.9999) == "0.999"
     assert reward_text(0.62) == "0.620"
-
-
-def test_kept_notes_outside_a_scale_are_counted_by_hand():
-    tune = Melody.from_notes([(0, 4, 60), (4, 4, 61), (16, 4, 66), (32, 4, 63)])
-    rule = find_rule("cmajor")
-    assert outside_text(tune, {1}, rule) == (
-        "bars 1, which stay, hold 1 note outside cmajor's set"
-    )
-    assert outside_text(tune, {1, 2, 4}, rule) == (
-        "bars 1-2,4, which stay, hold 2 notes outside cmajor's set"
-    )
-    assert outside_text(tune, {4}, rule) == outside_text(tune, {1}, find_rule("density:2")) == ""

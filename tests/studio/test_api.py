@@ -91,6 +91,12 @@ def test_kept_bars_are_equal_and_the_others_are_new(post):
         assert (events[2:] != melody_of(TUNE).bars[2:]).any()
 
 
+def test_bars_that_a_rule_forbids_to_keep_are_refused(post, wishes):
+    body = {"melody": TUNE, "keep_bars": [1], "n": 1, "rules": wishes("cmajor")}
+    error = post("/reroll", body, 422)["error"]
+    assert error.startswith("bars 1, which stay, hold 1 note outside cmajor's set; keep other")
+
+
 def test_a_score_is_the_rules_own_reward(post, wishes):
     found = post("/score", {"melodies": [TUNE, []], "rules": wishes("cmajor", "density:10")})
     assert [one["rewards"] for one in found["melodies"]] == [[0.6, 0.5], [0.0, 0.0]]

@@ -5,11 +5,13 @@ import pytest
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.editing import (
     in_key,
     in_scale,
     key_of,
     outside_notes,
+    outside_text,
     repeats_of,
     with_repeats,
 )
@@ -103,3 +105,15 @@ def test_a_repeat_whose_first_note_is_held_over_is_silent_where_nothing_sounds()
     held = Melody.from_notes([(0, 24, 60), (32, 8, 62)])  # bar 2 begins with the first note
     (melody,) = with_repeats(Melodies.stack([held]), [0, 1, 2, 1, *range(4, 16)])
     assert melody.onsets.tolist() == [0, 32]
+
+
+def test_kept_notes_outside_a_scale_are_counted_by_hand():
+    tune = Melody.from_notes([(0, 4, 60), (4, 4, 61), (16, 4, 66), (32, 4, 63)])
+    rule = find_rule("cmajor")
+    assert outside_text(tune, {1}, rule) == (
+        "bars 1, which stay, hold 1 note outside cmajor's set"
+    )
+    assert outside_text(tune, {1, 2, 4}, rule) == (
+        "bars 1-2,4, which stay, hold 2 notes outside cmajor's set"
+    )
+    assert outside_text(tune, {4}, rule) == outside_text(tune, {1}, find_rule("density:2")) == ""

@@ -12,6 +12,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.editing import in_scale
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll
@@ -26,7 +27,8 @@ def test_at_full_strength_all_is_new_and_at_none_the_melody_is_decoded(tiny_mode
 
 
 def test_an_actor_shifts_and_bars_are_kept(tiny_actor_folder, some_melodies):
-    actor, tune = load_actor(tiny_actor_folder), some_melodies[1]
+    actor = load_actor(tiny_actor_folder)
+    tune = in_scale(some_melodies[1], {0, 2, 4, 5, 7, 9, 11})
     found = reroll(actor, tune, 2, keep_bars=[3, 16], seed=7)
     drawn = actor.generate(2, seed=7)
     assert (found.bars[:, [2, 15]] == tune.bars[[2, 15]]).all()
@@ -87,3 +89,17 @@ def _spans(melody):
 def test_what_cannot_be_meant_is_refused(tiny_model, some_melodies, options, text):
     with pytest.raises(UsageError, match=text):
         reroll(tiny_model, some_melodies[0], 1, **options)
+
+
+def test_bars_that_no_rule_allows_to_keep_are_refused(tiny_actor_folder, tiny_model):
+    tune = Melody.from_notes([(0, 4, 60), (16, 4, 61), (20, 4, 66)])
+    text = (
+        r"^bars 1-2, which stay, hold 2 notes outside cmajor's set; keep other bars, or move the "
+        "melody first by --scale or --key of mc transform$"
+    )
+    for source in (load_actor(tiny_actor_folder), searching(tiny_model, ["cmajor"])):
+        with pytest.raises(UsageError, match=text):
+            reroll(source, tune, 1, keep_bars=[1, 2])
+    assert len(reroll(load_actor(tiny_actor_folder), tune, 1, keep_bars=[1])) == 1
+    weightless = replace(load_actor(tiny_actor_folder), weights=(0.0, 1.0))
+    assert len(reroll(weightless, tune, 1, keep_bars=[1, 2])) == 1
