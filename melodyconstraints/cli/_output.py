@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from melodyconstraints.storage.files import check_writable, write_atomically
+from melodyconstraints.storage.files import REPLACE, check_writable, write_atomically
 from melodyconstraints.storage.text import json_text
 
 MIDI_SUFFIXES = {".mid", ".midi"}
@@ -52,7 +52,7 @@ def earlier_run(output: Path, overwrite: bool, entries: str = "melodies") -> lis
         message = f"{output} holds other files; choose an empty or new folder"
         raise click.UsageError(message) from error
     if not overwrite:
-        raise click.UsageError(f"{output} holds an earlier run; pass --overwrite to replace it")
+        raise click.UsageError(f"{output} holds an earlier run; {REPLACE}")
     return [*files, *output.glob(PICTURES), output / MANIFEST]
 
 
@@ -71,7 +71,7 @@ def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
         check_writable(path)
     existing = [path for path in written if path.exists()]
     if existing and not overwrite:
-        raise click.UsageError(f"{existing[0]} exists; pass --overwrite to replace it")
+        raise click.UsageError(f"{existing[0]} exists; {REPLACE}")
     return existing
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
 
 CURVES = "training-curves.png"
-_REMEDY = "pass --overwrite to replace it"
 _LONGEST_NAME = 100
 """Characters of a folder's name by default; file systems take 255 bytes."""
 
@@ -148,7 +147,7 @@ def _train(
 
     model, failed = load_model(model_folder), None
     size = size_of_folder(model, len(specs), **options)
-    with claimed(folder, KIND, overwrite=overwrite, remedy=_REMEDY, size=size):
+    with claimed(folder, KIND, overwrite=overwrite, size=size):
         try:
             actor = train_actor(model, specs, progress=True, **options)
         except MelodyConstraintsError as error:
@@ -183,7 +182,7 @@ def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: 
     )
 
     model = load_model(model_folder)
-    claim = claimed(folder, KIND, overwrite=overwrite, remedy=_REMEDY, size=size_of_folder(model))
+    claim = claimed(folder, KIND, overwrite=overwrite, size=size_of_folder(model))
     with claim, progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=SETTINGS.rounds)
 

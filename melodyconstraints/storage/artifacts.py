@@ -38,6 +38,7 @@ from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.storage.cards import with_header
 from melodyconstraints.storage.files import (
     LOCK,
+    REPLACE,
     check_room,
     check_writable,
     locked,
@@ -280,7 +281,7 @@ def _line(error: Exception) -> str:
     return shortened(printable(str(error)), 200)
 
 
-def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None:
+def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str = REPLACE) -> None:
     """Refuse to write an artifact over other files, or over its kind without ``overwrite``.
 
     A folder that cannot be written to is refused as well.
@@ -309,7 +310,7 @@ def check_free(folder: Path, kind: str, *, overwrite: bool, remedy: str) -> None
 
 
 @contextmanager
-def claimed(folder: Path, kind: str, *, overwrite: bool, remedy: str, size: int) -> Iterator[None]:
+def claimed(folder: Path, kind: str, *, overwrite: bool, size: int) -> Iterator[None]:
     """Hold a folder for an artifact that is written at the end of long work.
 
     Before it: :func:`check_free`, and that ``size`` bytes fit on the disk. Where nothing was
@@ -319,7 +320,7 @@ def claimed(folder: Path, kind: str, *, overwrite: bool, remedy: str, size: int)
         UsageError: the folder is not free, or its disk too full.
         StoreError: another process holds it.
     """
-    check_free(folder, kind, overwrite=overwrite, remedy=remedy)
+    check_free(folder, kind, overwrite=overwrite)
     check_room(folder, size)
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ from melodyconstraints.errors import StoreError, UsageError
 
 LOCK = "lock"
 """The file in a folder that the process at work there holds."""
+REPLACE = "pass --overwrite to replace it"
+"""Advice of an error about an earlier run's results."""
 
 
 def check_writable(place: Path) -> None:

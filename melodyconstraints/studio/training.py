@@ -116,7 +116,7 @@ def train(
             raise KeyboardInterrupt
 
     size = size_on_disk(model.latent_dim, recipe, [len(rules)])
-    with claimed(folder, KIND, overwrite=True, remedy="", size=size):
+    with claimed(folder, KIND, overwrite=True, size=size):
         report({"progress": 0.0, "rules": names})
         actor = train_actor(
             model,

@@ -29,8 +29,6 @@ EDGE = 64
 """Default edge in pixels of the images of a folder."""
 SettingsOf: TypeAlias = "Callable[[str | None], TrainingSettings]"
 """Name of a preset, if any, to the settings of a training."""
-REMEDY = "pass --overwrite to replace it"
-"""Advice of an error about an earlier run's results."""
 
 data_argument = click.argument("data", type=FOLDER)
 edge_option = click.option(

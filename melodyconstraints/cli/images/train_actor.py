@@ -18,7 +18,6 @@ from melodyconstraints.cli._common import (
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import device_option
 from melodyconstraints.cli.images._common import (
-    REMEDY,
     DataChoice,
     data_options,
     model_option,
@@ -131,7 +130,7 @@ def command(
     from melodyconstraints.vae.folders import check_device
     from melodyconstraints.workflows.images.train_actor import train_actor_folder
 
-    check_free(output, KIND, overwrite=overwrite, remedy=REMEDY)
+    check_free(output, KIND, overwrite=overwrite)
     check_device(device)
     model = load_model(model_folder, device=device)
     data = choice.read_for([model], talk().print)

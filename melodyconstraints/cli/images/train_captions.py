@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
 )
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
-from melodyconstraints.cli.images._common import REMEDY, DataChoice, data_options, model_option
+from melodyconstraints.cli.images._common import DataChoice, data_options, model_option
 
 SHOWN = 5
 """Test images whose captions are shown."""
@@ -60,7 +60,7 @@ def command(
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.images.train_captions import train_captions_folder
 
-    check_free(output, KIND, overwrite=overwrite, remedy=REMEDY)
+    check_free(output, KIND, overwrite=overwrite)
     with training_bar() as bar:
         model = load_model(model_folder)
         captioned = train_captions_folder(

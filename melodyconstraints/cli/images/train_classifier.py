@@ -11,7 +11,6 @@ from melodyconstraints.cli._common import FOLDER, json_option, print_json, print
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, device_option, training_bar
 from melodyconstraints.cli.images._common import (
-    REMEDY,
     DataChoice,
     SettingsOf,
     settings_options,
@@ -57,7 +56,7 @@ def command(
     from melodyconstraints.storage.artifacts import check_free
     from melodyconstraints.workflows.images.train_classifier import train_classifier_folder
 
-    check_free(output, CLASSIFIER_KIND, overwrite=overwrite, remedy=REMEDY)
+    check_free(output, CLASSIFIER_KIND, overwrite=overwrite)
     with training_bar() as bar:
         data = choice.read(bar.console.print)
         metrics = train_classifier_folder(

@@ -57,6 +57,7 @@ from melodyconstraints.datasets.melodies.workers import Handle, Limits, Result, 
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.midi.windows import WindowSettings
 from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.files import REPLACE
 
 _INTERPRETED_BYTES = 100_000
 """Size of all files together, below which they are read before numba has started."""
@@ -257,8 +258,8 @@ def _finished_summary(output: Path, inputs: ExtractionInputs) -> ExtractionSumma
     wanted = inputs.as_dict()
     if {key: summary.get(key) for key in wanted} != wanted:
         raise UsageError(
-            f"{output} holds a finished store of other files or settings; pass --overwrite to "
-            "replace it, or choose another folder"
+            f"{output} holds a finished store of other files or settings; {REPLACE}, or choose "
+            "another folder"
         )
     try:
         arrow_dataset(output)

@@ -20,9 +20,10 @@ from typing import Any
 
 from melodyconstraints.datasets.melodies.store import read_summary
 from melodyconstraints.errors import StoreError, UsageError
-from melodyconstraints.storage.files import LOCK, locked, write_atomically
+from melodyconstraints.storage.files import LOCK, REPLACE, locked, write_atomically
 
 _INPUTS = "plan"
+_BEGIN_ANEW = "--overwrite to begin anew"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def check_free(output: Path, *, overwrite: bool) -> None:
         message = f"{output} exists and is not a melody store; choose another folder"
         raise UsageError(message) from error
     if not overwrite:
-        raise UsageError(f"{output} already holds a melody store; pass --overwrite to replace it")
+        raise UsageError(f"{output} already holds a melody store; {REPLACE}")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -142,8 +143,8 @@ def _prepare(
     else:
         if not resume:
             raise UsageError(
-                f"{folder} holds an unfinished extraction; pass --resume to go on with it, or "
-                "--overwrite to begin anew"
+                f"{folder} holds an unfinished extraction; pass --resume to go on with it, "
+                f"or {_BEGIN_ANEW}"
             )
         _check_inputs(folder, _earlier_inputs(folder), json.loads(text))
     unfinished.spool.mkdir(exist_ok=True)
@@ -157,15 +158,15 @@ def _earlier_inputs(folder: Path) -> dict[str, Any]:
         earlier = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
         if isinstance(earlier, dict):
             return earlier
-    raise StoreError(f"{folder / _INPUTS} is damaged; pass --overwrite to begin anew")
+    raise StoreError(f"{folder / _INPUTS} is damaged; pass {_BEGIN_ANEW}")
 
 
 def _check_inputs(folder: Path, earlier: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     other = [key for key in inputs if earlier.get(key) != inputs[key]]
     if other:
         raise UsageError(
-            f"{folder} was begun with other {', '.join(other)}; go on with the same, or pass "
-            "--overwrite to begin anew"
+            f"{folder} was begun with other {', '.join(other)}; go on with the same, or "
+            f"pass {_BEGIN_ANEW}"
         )
 
 

@@ -78,9 +78,8 @@ def train_actor_folder(
     check_fits(model, data.train)
     names = data.train.names if labelled else ()
     settings = settings or actor_settings(data, method)
-    remedy = "pass --overwrite to replace it"
     size = size_of_folder(model, settings, names, method)
-    with claimed(output, KIND, overwrite=overwrite, remedy=remedy, size=size):
+    with claimed(output, KIND, overwrite=overwrite, size=size):
         actor = train_image_actor(
             model,
             encode_labelled(model, data.train, plain=settings.plain),

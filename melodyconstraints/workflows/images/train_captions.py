@@ -71,9 +71,8 @@ def train_captions_folder(
     check_fits(model, data.train)
     train, test = (_captioned(images, table) for images in (data.train, data.test))
     config = CaptionConfig.of(train.captions, model.latent_dim)
-    remedy = "pass --overwrite to replace it"
     room = artifact_size(lambda: CaptionModel(config), half=True)
-    with claimed(output, KIND, overwrite=overwrite, remedy=remedy, size=room):
+    with claimed(output, KIND, overwrite=overwrite, size=room):
         captioner = train_captions(
             encode_labelled(model, train), train.captions, settings, callback=callback
         )

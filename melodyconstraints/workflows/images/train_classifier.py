@@ -75,9 +75,8 @@ def train_classifier_folder(
         metrics = model.measure(held_out[:WATCHED], labels[:WATCHED])
         return {"accuracy": metrics.accuracy, "f1": metrics.f1}
 
-    remedy = "pass --overwrite to replace it"
     room = artifact_size(lambda: ImageClassifier(config), half=True)
-    with claimed(output, CLASSIFIER_KIND, overwrite=overwrite, remedy=remedy, size=room):
+    with claimed(output, CLASSIFIER_KIND, overwrite=overwrite, size=room):
         classifier = train_classifier(
             config,
             *tensors(data.train),
