@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from moved_melodies import nearly_in_c_major, what_is_left
 from rich.console import Console
 from rich.table import Table
 
@@ -47,7 +48,6 @@ from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.knobs import Knobs
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
-from melodyconstraints.workflows.transform import transform
 
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")
@@ -361,47 +361,11 @@ def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
     }
     if folder is not None:
         ways["`--actor`"] = load_actor(folder)
-    melodies = _nearly_in_c_major(read_store(store, "test").events, count)
+    melodies = nearly_in_c_major(read_store(store, "test").events, count)
     columns = ["satisfied", "in-scale notes kept: mean", "median", "lowest tenth"]
     columns += ["notes, after over before", "seconds, median", "longest"]
-    rows = [[name, *_transformed(actor, melodies)] for name, actor in ways.items()]
+    rows = [[name, *what_is_left(actor, melodies)] for name, actor in ways.items()]
     show(f"{len(melodies)} held-out melodies, 75% to 85% in C major", ["", *columns], rows)
-
-
-def _nearly_in_c_major(events: Events, count: int) -> Melodies:
-    """Of 5,000 melodies, in any key, those of which 75% to 85% of the notes are in C major."""
-    rng = np.random.default_rng(0)
-    events = events[rng.permutation(len(events))[:5000]].astype(int)
-    semitones = rng.integers(-6, 6, (len(events), 1))
-    events = np.where(events < 128, np.clip(events + semitones, 0, 127), events)
-    melodies = Melodies(events.astype(np.uint8))
-    (rule,) = find_rules(["cmajor"])
-    share = rule(melodies)
-    return melodies[np.flatnonzero((share > 0.75) & (share < 0.85))[:count]]
-
-
-def _transformed(actor: MelodyActor, melodies: Melodies) -> list[str]:
-    """What is left of the melodies, and the seconds for each."""
-    inside = np.isin(np.arange(128) % 12, [0, 2, 4, 5, 7, 9, 11])
-    kept, satisfied, notes, seconds = [], [], [], []
-    for original in melodies:
-        started = time.perf_counter()
-        (found,) = transform(actor, original)
-        seconds.append(time.perf_counter() - started)
-        free = original.onsets[inside[original.pitches]]
-        kept.append(float((found.melody.events[free] == original.events[free]).mean()))
-        satisfied.append(found.satisfied)
-        notes.append(len(found.melody) / len(original))
-    full = np.array(kept)[satisfied]
-    return [
-        f"{np.mean(satisfied):.1%}",
-        f"{full.mean():.3f}",
-        f"{np.median(full):.3f}",
-        f"{np.quantile(full, 0.1):.3f}",
-        f"{np.mean(notes):.3f}",
-        f"{np.median(seconds):.1f}",
-        f"{max(seconds):.1f}",
-    ]
 
 
 if __name__ == "__main__":
