@@ -34,6 +34,19 @@ def _quota() -> int:
     return _UNLIMITED
 
 
+def end_with_parent() -> None:
+    """End this process, which another one started by multiprocessing, when that one ends."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    from multiprocessing import parent_process  # not needed by most who import this module
+
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
 def share_processors() -> None:
     """Choose how OpenMP's threads wait and how many there are, before torch loads.
 

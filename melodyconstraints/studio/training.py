@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from melodyconstraints.errors import MelodyConstraintsError, TrainingError
-from melodyconstraints.storage.machine import processors
+from melodyconstraints.storage.machine import end_with_parent, processors
 from melodyconstraints.studio.jobs import Job
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, TrainRequest
@@ -159,7 +159,7 @@ def _run(
 
     from melodyconstraints.melody.vae.checkpoint import load_model
 
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     torch.set_num_threads(max(1, processors() - 1))
@@ -176,9 +176,3 @@ def _run(
         sender.send(("done", result))
     except MelodyConstraintsError as error:
         sender.send(("failed", str(error)))
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)

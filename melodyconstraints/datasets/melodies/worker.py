@@ -13,15 +13,15 @@ from ctypes import CDLL, c_int64
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from threading import Thread
 from typing import Any, TypeVar
 
 import psutil
 
 from melodyconstraints.errors import WorkerError
+from melodyconstraints.storage.machine import end_with_parent
 
 if sys.platform != "win32":
     import resource
@@ -277,13 +277,7 @@ def _isolate_process() -> None:
     # The thread below waits while code holds the GIL; this signal does not.
     if sys.platform == "linux":
         CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _reply_to(handle: Handle[Any, Any], request: bytes, position: c_int64) -> bytes | memoryview:
