@@ -19,6 +19,7 @@ from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.latent.settings import PRESETS as CORE_PRESETS
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
+from melodyconstraints.storage.arguments import check_choice
 from melodyconstraints.vae.precision import products
 
 _SMALL = ActorCriticSettings(
@@ -168,8 +169,7 @@ def train_image_actor(
         UsageError: an unknown method, langevin without names, or another number of labels than
             names.
     """
-    if method not in METHODS:
-        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    check_choice("method", method, METHODS)
     if method == "langevin" and not names:
         raise UsageError("langevin follows labels and has none; name some, or choose actor")
     if names and encodings.labels.shape[1] != len(names):

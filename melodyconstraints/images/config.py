@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.arguments import check_choice
 from melodyconstraints.storage.schema import Size, Widths
 
 Architecture = Literal["feed-forward", "convolutional"]
@@ -38,9 +39,7 @@ class TrunkConfig:
     widths: Widths
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise UsageError(f"architecture must be one of {known}, got {self.architecture!r}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if not self.widths:
             raise UsageError("a network needs at least one hidden layer; give its widths")
         if self.architecture == "convolutional" and len(self.widths) != CONVOLUTIONS:

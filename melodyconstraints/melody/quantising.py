@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events
 from melodyconstraints.melody.jit import jit
+from melodyconstraints.storage.arguments import check_choice
 
 Ints = NDArray[Any]
 _NONE = -1
@@ -67,8 +67,7 @@ def check_polyphony(polyphony: str) -> str:
     Raises:
         UsageError: neither ``skyline`` nor ``onset``.
     """
-    if polyphony not in POLYPHONY:
-        raise UsageError(f"polyphony must be one of {', '.join(POLYPHONY)}, got {polyphony!r}")
+    check_choice("polyphony", polyphony, POLYPHONY)
     return polyphony
 
 

@@ -23,7 +23,7 @@ from melodyconstraints.rules.inputs import (
     input_of,
 )
 from melodyconstraints.rules.isolation import OutOfTime, Run, is_own, isolated, text_of, timed
-from melodyconstraints.storage.arguments import check_fields
+from melodyconstraints.storage.arguments import check_choice, check_fields
 from melodyconstraints.storage.text import shown
 
 RuleFunction = Callable[[Any], Any]
@@ -71,8 +71,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.takes not in CONVERSIONS:
-            raise UsageError(f"takes must be one of {', '.join(TAKES)}, got {self.takes!r}")
+        check_choice("takes", self.takes, CONVERSIONS)
         if not self.spec:
             object.__setattr__(self, "spec", self.name)
 
@@ -227,8 +226,8 @@ def rule(
     >>> ends_on_c(Melodies.stack([Melody.from_notes([(0, 4, 60)])]))
     array([1.])
     """
-    if takes is not None and takes not in TAKES:
-        raise UsageError(f"takes must be one of {', '.join(TAKES)}, got {takes!r}")
+    if takes is not None:
+        check_choice("takes", takes, TAKES)
     if batched and takes not in (None, BATCH):
         raise UsageError(f"a batched rule takes a batch, got takes={takes!r}; drop one of the two")
 

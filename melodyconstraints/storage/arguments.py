@@ -87,6 +87,17 @@ def check_fields(thing: object) -> None:
         _require(own.__name__, name, getattr(thing, name), kind)
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Make sure that an argument is one of the choices that there are.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        raise UsageError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
 def check_amount(n: int, most: int, what: str) -> None:
     """Make sure that there is something to make, and that it fits the memory.
 

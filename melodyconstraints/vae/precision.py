@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from melodyconstraints.errors import UsageError
+from melodyconstraints.storage.arguments import check_choice
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 
@@ -23,8 +23,7 @@ def require_precision(precision: str) -> None:
     Raises:
         UsageError: the precision is unknown.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    check_choice("precision", precision, PRECISIONS)
 
 
 def products(

@@ -37,7 +37,7 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import check_choice, checked
 from melodyconstraints.storage.consents import consent
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
@@ -179,13 +179,11 @@ def _check(
     preset: str, method: str | None, settings: ActorCriticSettings | None
 ) -> tuple[ActorCriticSettings, str]:
     """Settings and method, as given or the preset's; refuses an unknown preset or method."""
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    check_choice("preset", preset, PRESETS)
     settings = settings or PRESETS[preset]
     if method is None:
         method = "actor" if settings.plain else "refined"
-    if method not in METHODS:
-        raise UsageError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    check_choice("method", method, METHODS)
     return settings, method
 
 

@@ -25,6 +25,7 @@ from melodyconstraints.melody.vae.staff.config import STAFF_PRESETS, StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.staff.training import train_staff_generator
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
+from melodyconstraints.storage.arguments import check_choice
 from melodyconstraints.vae.distributed import Processes, processes
 from melodyconstraints.vae.folders import (
     CHECKPOINTS,
@@ -214,8 +215,7 @@ def config_of(preset: str) -> MelodyVAEConfig | StaffConfig:
         UsageError: there is none of that name.
     """
     presets: dict[str, MelodyVAEConfig | StaffConfig] = {**PRESETS, **STAFF_PRESETS}
-    if preset not in presets:
-        raise UsageError(f"preset must be one of {', '.join(presets)}, got {preset!r}")
+    check_choice("preset", preset, presets)
     return presets[preset]
 
 

@@ -246,6 +246,10 @@ def test_an_empty_batch_gives_no_rewards():
         (lambda: rule(5), "@rule stands above a function, got 5"),
         (lambda: Rule("mine", None), "function of Rule must be a function, got None"),
         (lambda: Rule("mine", len, takes="score"), "takes must be one of .*, got 'score'"),
+        (
+            lambda: Rule("mine", len, takes="batch"),
+            "takes must be one of melody, pretty_midi, note_sequence, got 'batch'",
+        ),
     ],
 )
 def test_what_no_rule_can_be_made_of_is_refused_at_once(make, message):

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
 from melodyconstraints.melody.jit import jit
+from melodyconstraints.storage.arguments import check_choice
 
 Hashes = NDArray[np.uint64]
 """``(B, 2)`` 64-bit halves of 128-bit hashes; ``(B, 0)`` where every melody counts as new."""
@@ -114,8 +114,7 @@ def check_unique(unique: str) -> str:
     Raises:
         UsageError: it is not in :data:`KEYS`.
     """
-    if unique not in KEYS:
-        raise UsageError(f"unique must be one of {', '.join(KEYS)}, got {unique!r}")
+    check_choice("unique", unique, KEYS)
     return unique
 
 

@@ -26,7 +26,7 @@ from melodyconstraints.datasets.melodies.splits import SPLITS
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.events import VOCABULARY, Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import check_choice, checked
 from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import unicode_name
 
@@ -153,8 +153,8 @@ def read_table(
     Args:
         columns: names of columns of :data:`SCHEMA`; None for all.
     """
-    if split is not None and split not in SPLITS:
-        raise UsageError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if split is not None:
+        check_choice("split", split, SPLITS)
     unknown = [name for name in columns or () if name not in SCHEMA.names]
     if unknown:
         raise UsageError(f"columns must be among {', '.join(SCHEMA.names)}, got {unknown[0]!r}")

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
-from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import CLASSIFIER_KIND, save_classifier
 from melodyconstraints.images.classifier import (
     DROPOUT,
@@ -17,6 +16,7 @@ from melodyconstraints.images.classifier import (
     train_classifier,
 )
 from melodyconstraints.images.config import PAPER_PRESETS, TrunkConfig
+from melodyconstraints.storage.arguments import check_choice
 from melodyconstraints.storage.artifacts import artifact_size, claimed
 from melodyconstraints.vae.folders import check_device
 from melodyconstraints.vae.state import Metrics, TrainingState
@@ -65,8 +65,7 @@ def train_classifier_folder(
         StoreError: another training is at work in the folder.
     """
     size = size or ("small" if data.train.exclusive else "faces")
-    if size not in SIZES:
-        raise UsageError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
+    check_choice("size", size, SIZES)
     check_device(device)
     config = classifier_config(data.train, size)
     held_out, labels = tensors(data.test)

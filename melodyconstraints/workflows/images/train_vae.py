@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from melodyconstraints.datasets.images.labelled_images import ImageData
-from melodyconstraints.errors import UsageError
 from melodyconstraints.images.checkpoint import KIND, save_model
 from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PAPER_PRESETS, PRESETS
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.images.training import measure_elbo, train_image_vae
 from melodyconstraints.latent.curves import plot_learning_curves
+from melodyconstraints.storage.arguments import check_choice
 from melodyconstraints.vae.distributed import processes
 from melodyconstraints.vae.folders import (
     CHECKPOINTS,
@@ -59,8 +59,7 @@ def train_vae_folder(
     """
     shape = shape_of(data.train)
     preset = preset or (GREY_PRESET if shape[0] == 1 else COLOUR_PRESET)
-    if preset not in PRESETS:
-        raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    check_choice("preset", preset, PRESETS)
     config = PRESETS[preset].config(shape, sigma_x)
     images, held_out = tensors(data.train)[0], tensors(data.test)[0]
     draw = partial(plot_learning_curves, path=output / CURVES, panels=PANELS)
