@@ -1,8 +1,10 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
-# make docs   builds the site in build/docs; make gallery docs first draws and plays the rules' melodies
+# make docs   builds the site in build/docs
+# make gallery   trains the actors of the rule gallery, for two hours, and writes what they drew to docs/gallery.json
 # make dist   builds wheel and source distribution, and checks both
 # make package   installs the wheel in an environment of its own: sizes and seconds of docs/install.md
+# make benchmarks   runs the benchmarks that need no data, for hours, and keeps what they print in docs/measured
 # make figures   measures the table in docs/benchmarks.md
 
 PYTHON ?= python3
@@ -12,7 +14,7 @@ READY := $(VENV)/.ready
 DEMO := demo
 FIGURES := figures
 
-.PHONY: demo test docs gallery figures lint types setup dist package clean
+.PHONY: demo test docs gallery benchmarks figures lint types setup dist package clean
 
 setup: $(READY)
 
@@ -57,7 +59,10 @@ docs: $(READY)
 	@echo "open build/docs/index.html"
 
 gallery: $(READY)
-	$(BIN)/python docs/generated_pages.py
+	$(BIN)/python docs/gallery.py
+
+benchmarks: $(READY)
+	$(BIN)/python benchmarks/record.py
 
 lint: $(READY)
 	$(BIN)/ruff check

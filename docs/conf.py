@@ -13,11 +13,12 @@ from sphinx.writers.html5 import HTML5Translator
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS)]
 
-from generated_pages import CARDS, write_pages  # noqa: E402 (a module of this folder)
+from generated_pages import CARDS, SOUNDS, write_pages  # noqa: E402 (a module of this folder)
 
 project = html_title = "melodyconstraints"
 html_theme = "furo"
 highlight_language = "text"
+html_static_path = [str(SOUNDS)]
 html_copy_source = html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["notebooks", "bundled-model-notes.md"]  # the second is part of a model card

@@ -1,4 +1,4 @@
-"""Pages of the site that are made from other files: notebooks, model cards, the rules' gallery.
+"""Pages of the site that are made from other files: notebooks, cards, records, the rules' gallery.
 
 They are written to ``docs/generated``, which is no part of the repository.
 """
@@ -18,9 +18,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import jupytext
+from gallery import gallery_page
 
 DOCS = Path(__file__).parent
 GENERATED = DOCS / "generated"
+SOUNDS = GENERATED / "sounds"
 PACKAGE = DOCS.parent / "melodyconstraints"
 CARDS = {
     "staff": "melody/vae/bundled_staff",
@@ -28,8 +30,6 @@ CARDS = {
     "digits": "images/bundled",
 }
 """Name of each model card's page, folder of the model in the package."""
-RATE = 16_000
-"""Samples a second of the gallery's sounds: a megabyte each."""
 
 
 def write_pages() -> None:
@@ -37,14 +37,15 @@ def write_pages() -> None:
 
     A notebook that fails raises what failed in it.
     """
-    GENERATED.mkdir(exist_ok=True)
+    SOUNDS.mkdir(parents=True, exist_ok=True)
     for notebook in sorted((DOCS / "notebooks").glob("*.py")):
         _write(f"notebook-{notebook.stem}", notebook_page(notebook))
     for name, folder in CARDS.items():
         _write(f"card-{name}", (PACKAGE / folder / "README.md").read_text(encoding="utf-8"))
     bridges = (DOCS.parent / "bridges" / "README.md").read_text(encoding="utf-8")
     _write("bridges", bridges.replace("](../docs/", "](../"))
-    _write("gallery", gallery_page())
+    _write("measured", measured_page())
+    _write("gallery", gallery_page(GENERATED, SOUNDS))
 
 
 def notebook_page(path: Path) -> str:
@@ -90,56 +91,19 @@ def _shown(value: Any) -> str:
     return f"```text\n{value!r}\n```"
 
 
-def gallery_page() -> str:
-    """The rules with formula and source; picture and sound where ``make gallery`` made them."""
-    from melodyconstraints.rules import library
-
+def measured_page() -> str:
+    """What the benchmarks printed when they were last recorded, each below its command."""
     page = [
-        "# Rule gallery",
-        "Two melodies of the packaged model under no rule, and two that were searched for under "
-        "each rule, with their rewards. `make gallery docs` makes the pictures and sounds. "
-        "A rule that names no source is of this project. [How rules are written](../rules.md).",
+        "# As measured",
+        "Benchmarks as they were last recorded, word for word; `python benchmarks/record.py` "
+        "records them anew. [Which measures what, and against which bar](../benchmarks.md).",
     ]
-    group = None
-    for row in library():
-        if row.group != group:
-            group = row.group
-            page.append(f"## {group.capitalize()}")
-        page += [f"### {row.name}", f"`{row.example}`: {row.summary}.", row.formula]
-        if (GENERATED / f"{row.name}.png").exists():
-            page.append(f"![Melodies without and with {row.example}]({row.name}.png)")
-            page.append(f"[Hear the third]({row.name}.wav)")
+    for path in sorted((DOCS / "measured").glob("*.txt")):
+        page.append(f"## {path.stem}\n\n```text\n{path.read_text(encoding='utf-8')}```")
     return "\n\n".join(page) + "\n"
-
-
-def write_gallery(seed: int = 1) -> None:
-    """Draw two melodies under no rule and two under each rule of the library; the third sounds."""
-    import melodyconstraints as mc
-    from melodyconstraints.melody.plots import plot_melodies
-    from melodyconstraints.melody.sound import pluck_melody, wav_bytes
-    from melodyconstraints.rules import library
-
-    GENERATED.mkdir(exist_ok=True)
-    model = mc.load_model()
-    free = mc.generate(model, 2, seed=seed)
-    with TemporaryDirectory() as folder, chdir(folder):
-        mc.write_melody(free[0], "tune.mid")  # of which the rule of novelty is
-        for row in library():
-            rule = mc.find_rule(row.example)
-            melodies = [*free, *mc.generate(model, 2, [rule], seed=seed)]
-            rewards = rule(mc.Melodies.stack(melodies))
-            told = ["under no rule", "under no rule", row.example, row.example]
-            titles = [f"{name}: {reward:.2f}" for name, reward in zip(told, rewards, strict=True)]
-            plot_melodies(melodies, GENERATED / f"{row.name}.png", titles=titles)
-            sound = wav_bytes(pluck_melody(melodies[2], rate=RATE), RATE)
-            (GENERATED / f"{row.name}.wav").write_bytes(sound)
 
 
 def _write(name: str, text: str) -> None:
     page = GENERATED / f"{name}.md"
     if not page.exists() or page.read_text(encoding="utf-8") != text:
         page.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_gallery()

@@ -8,10 +8,12 @@ minutes to hours; their files must be there.
 
 import inspect
 import re
+import runpy
 import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -20,6 +22,7 @@ from click.shell_completion import BashComplete
 from melodyconstraints.cli.main import main
 
 ROOT = Path(__file__).parents[1]
+record = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "record.py")))
 PAGES = [
     ROOT / "README.md",
     ROOT / "bridges" / "README.md",
@@ -104,6 +107,22 @@ def test_every_benchmark_and_target_of_a_page_is_there(page):
 def test_every_benchmark_is_named_on_the_page_of_benchmarks():
     text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert [one.name for one in ROOT.glob("benchmarks/*.py") if f"`{one.name}" not in text] == []
+
+
+def test_every_benchmark_is_recorded_or_has_a_reason():
+    recorded = re.findall(r"benchmarks/(\w+\.py)", " ".join(record.RECORDS.values()))
+    files = {one.name for one in ROOT.glob("benchmarks/*.py")}
+    assert files == {*recorded, *record.NOT_RECORDED}
+    assert not set(recorded) & set(record.NOT_RECORDED)
+
+
+@pytest.mark.parametrize("path", sorted(record.MEASURED.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_record_is_of_the_command_that_makes_it(path):
+    command, where, *printed = path.read_text(encoding="utf-8").splitlines()
+    assert command == f"$ {record.RECORDS[path.stem]}"
+    assert re.match(r"# \d{4}-\d\d-\d\d, commit [0-9a-f]{7,}, Python ", where)
+    assert any(printed)
+    assert not re.search(r"/(home|tmp|work|root)/", "\n".join(printed))  # paths of a machine
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
