@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 from datetime import date
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 import click
@@ -114,8 +115,20 @@ def record(name: str, command: str, paths: dict[str, str | None]) -> None:
         click.echo(f"{name}: exit code {done.returncode}; the old record stays", err=True)
         return
     MEASURED.mkdir(exist_ok=True)
-    text = f"$ {command}\n{_where()}\n\n{done.stdout.strip()}\n"
+    text = f"$ {command}\n{_where()}\n\n{aligned(done.stdout.strip())}\n"
     (MEASURED / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+def aligned(text: str) -> str:
+    """Tables of tab-separated lines, with columns below each other."""
+    lines = []
+    for is_table, block in groupby(text.splitlines(), key=lambda line: "\t" in line):
+        rows = [line.split("\t") for line in block]
+        widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
+        for row in rows:
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+            lines.append("  ".join(cells).rstrip() if is_table else row[0])
+    return "\n".join(lines)
 
 
 def _where() -> str:
