@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import Command, Decorator, Duration, talk
+from melodyconstraints.cli._common import Command, Decorator, Duration, print_json, talk
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from melodyconstraints.latent.pair import ActorCritic
     from melodyconstraints.latent.progress import Bar
     from melodyconstraints.vae.state import Metrics, TrainingState
 
@@ -120,3 +122,37 @@ class TrainingDisplay:
             point = state.curves[-1]
             time = f"{int(point['step']):>7,} {point['seconds'] / 60:6.1f} min"
             self._bar.console.print(f"{time}  {self._describe(point)}")
+
+
+def print_actor(
+    folder: Path, model: str, actor: ActorCritic, names: Sequence[str] = (), **facts: Any
+) -> None:
+    """One JSON object on stdout: what a training has written, and its last round.
+
+    Args:
+        folder: of the actor.
+        model: fingerprint.
+        names: of the rewards, if they are not those of the actor's heads.
+        facts: what else the object has.
+    """
+    rewards, satisfied, losses = [], [], {}
+    for last in actor.records[-1:]:
+        rewards, satisfied = last.rewards, last.satisfied
+        losses = {"critic_loss": last.critic_loss, "actor_loss": last.actor_loss}
+    heads = names or actor.head_names
+    recorded = heads[len(heads) - len(rewards) :]  # of the others' values no record is kept
+    print_json(
+        {
+            "folder": str(folder),
+            "model": model,
+            "method": actor.method,
+            **facts,
+            "rounds": len(actor.records),
+            "interrupted": actor.interrupted,
+            "decoded": actor.decoded,
+            "all_satisfied": actor.best,
+            "rewards": dict(zip(recorded, rewards, strict=True)),
+            "satisfied": dict(zip(recorded, satisfied, strict=True)),
+            **losses,
+        }
+    )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, model_option, progress_bar, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    model_option,
+    print_json,
+    progress_bar,
+    talk,
+)
 
 
 @click.command("bank")
@@ -15,7 +22,8 @@ from melodyconstraints.cli._common import FOLDER, model_option, progress_bar, ta
     "--data", type=FOLDER, required=True, help="Melody store that the model was trained on."
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-def command(model_folder: Path | None, data: Path, device: str) -> None:
+@json_option
+def command(model_folder: Path | None, data: Path, device: str, as_json: bool) -> None:
     """Decode melodies of a model and store them in its folder, as mc train-vae does at its end.
 
     \b
@@ -36,4 +44,8 @@ def command(model_folder: Path | None, data: Path, device: str) -> None:
             callback=lambda done, total: bar.update(task, completed=done, total=total),
         )
     encodings = 0 if bank.encodings is None else len(bank.encodings)
+    if as_json:
+        print_json(
+            {"points": len(bank.points), "encodings": encodings, "temperature": bank.temperature}
+        )
     talk().print(f"{len(bank.points):,} melodies of the prior, {encodings:,} of encodings")

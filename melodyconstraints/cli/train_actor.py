@@ -13,6 +13,7 @@ from melodyconstraints.cli._actors import example_options
 from melodyconstraints.cli._common import (
     FOLDER,
     form_option,
+    json_option,
     model_option,
     progress_bar,
     require_rules,
@@ -20,6 +21,7 @@ from melodyconstraints.cli._common import (
     seed_option,
     talk,
 )
+from melodyconstraints.cli._training import print_actor
 from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ _LONGEST_NAME = 100
 @form_option
 @seed_option
 @click.option("--overwrite", is_flag=True, help="Replace an actor at OUTPUT.")
+@json_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -89,6 +92,7 @@ def command(
     form: str | None,
     seed: int,
     overwrite: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Train an actor that makes the model's melodies satisfy RULES, and write its folder.
@@ -108,7 +112,7 @@ def command(
     if knobs:
         if specs or like is not None:
             raise click.UsageError("--knobs takes no rules: it is for any scale and density")
-        _train_knobs(model_folder, output or Path("actors") / "knobs", seed, overwrite)
+        _train_knobs(model_folder, output or Path("actors") / "knobs", seed, overwrite, as_json)
         return
     if like is None:
         require_rules(specs)
@@ -120,6 +124,7 @@ def command(
         specs,
         folder,
         overwrite,
+        as_json,
         weights=weights or None,
         form=form or AUTO,
         seed=seed,
@@ -132,7 +137,12 @@ def command(
 
 
 def _train(
-    model_folder: Path | None, specs: list[str], folder: Path, overwrite: bool, **options: Any
+    model_folder: Path | None,
+    specs: list[str],
+    folder: Path,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
 ) -> str | None:
     """Train with a bar and write the folder; what the actor falls short of, if anything."""
     check_writable(folder)
@@ -156,6 +166,8 @@ def _train(
             failed, actor = error, error.actor
         actor.save(folder)
         plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
+    if as_json:
+        print_actor(folder, model.fingerprint, actor, rules=actor.names)
     if failed:
         failed.args = (f"{failed}; the best actor of the rounds before is kept in {folder}",)
         raise failed
@@ -169,13 +181,16 @@ def _train(
     return actor.shortcoming
 
 
-def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: bool) -> None:
+def _train_knobs(
+    model_folder: Path | None, folder: Path, seed: int, overwrite: bool, as_json: bool
+) -> None:
     """Train a conditional actor; ``MODEL_DIR/knobs`` is its home."""
     from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.storage.artifacts import claimed
     from melodyconstraints.workflows.conditional import (
         KIND,
         SETTINGS,
+        ScaleAndDensity,
         save_knobs,
         size_of_folder,
         train_knobs,
@@ -191,7 +206,10 @@ def _train_knobs(model_folder: Path | None, folder: Path, seed: int, overwrite: 
             text = f"satisfied: scale {scale:.0%}, density {density:.0%}"
             bar.update(task, completed=record.round + 1, description=text)
 
-        save_knobs(train_knobs(model, seed=seed, callback=show), folder)
+        knobs = train_knobs(model, seed=seed, callback=show)
+        save_knobs(knobs, folder)
+    if as_json:
+        print_actor(folder, model.fingerprint, knobs, ScaleAndDensity.names)
     talk().print(f"actor in {folder}")
 
 

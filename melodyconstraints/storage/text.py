@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -75,16 +76,27 @@ def unicode_name(name: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """JSON in ASCII, indented, with the names of files as :func:`unicode_name` has them."""
-    return json.dumps(_with_unicode_names(value), indent=2)
+    """JSON in ASCII, indented, with the names of files as :func:`unicode_name` has them.
+
+    JSON knows no NaN and no infinity: they are null.
+
+    >>> print(json_text([0.5, float("nan")]))
+    [
+      0.5,
+      null
+    ]
+    """
+    return json.dumps(_as_json(value), indent=2)
 
 
-def _with_unicode_names(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     match value:
         case str():
             return unicode_name(value)
+        case float() if not math.isfinite(value):
+            return None
         case Mapping():
-            return {unicode_name(str(key)): _with_unicode_names(of) for key, of in value.items()}
+            return {unicode_name(str(key)): _as_json(of) for key, of in value.items()}
         case list() | tuple():
-            return [_with_unicode_names(one) for one in value]
+            return [_as_json(one) for one in value]
     return value

@@ -1,5 +1,7 @@
 """``mc images figures``: which pictures are written, and of what."""
 
+import json
+
 import pytest
 import torch
 from PIL import Image
@@ -42,6 +44,11 @@ def test_each_option_writes_its_pictures_and_prints_their_paths(figures, options
         with Image.open(path) as picture:
             picture.load()
             assert picture.format == "PNG"
+
+
+def test_json_names_the_pictures(figures, drawn):
+    told = json.loads(figures("--actor", "actor", "--json").stdout)
+    assert told == {"pictures": ["out/labels-actor.png", "out/transformed-actor.png"]}
 
 
 def test_a_search_has_columns_of_labels_but_no_network_that_transforms(figures, drawn):

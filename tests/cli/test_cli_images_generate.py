@@ -104,6 +104,16 @@ def test_one_picture_holds_a_row_of_each_class(generate, drawn, actors):
     assert torch.equal(torch.cat(rows), expected)
 
 
+def test_json_is_the_manifest_or_what_the_rows_of_the_picture_are(generate, tmp_path):
+    start = ("classes", "--label", "two,0", "-n", 2, "--json")
+    whole = json.loads(generate(*start, "-o", "out").stdout)
+    assert whole == manifest_in(tmp_path / "out")
+    one = json.loads(generate(*start, "-o", "out.png").stdout)
+    labels = [["two"], ["two"], ["0"], ["0"]]
+    assert one["images"] == [{"file": "out.png", "labels": own} for own in labels]
+    assert one | {"images": []} == whole | {"images": []}
+
+
 def test_a_picture_is_written(generate, tmp_path):
     assert generate("classes", "--label", "1", "-o", "new/out.png").exit_code == 0
     assert (tmp_path / "new" / "out.png").read_bytes().startswith(PNG)

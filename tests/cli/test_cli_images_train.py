@@ -234,6 +234,20 @@ def test_an_actor_of_every_method_is_written(train_actor, method, tmp_path):
     assert 0 <= weights - (estimate - 2**20) < 4096  # the names of the tensors
 
 
+@pytest.mark.parametrize("method", ["actor", "gradient", "langevin"])
+def test_json_is_what_the_actors_folder_says_of_its_training(train_actor, method, tmp_path):
+    told = json.loads(train_actor("--method", method, "--json").stdout)
+    actor = load_actor(tmp_path / "actor")
+    assert (told["folder"], told["model"]) == ("actor", actor.model.fingerprint)
+    assert (told["method"], told["labels"]) == (method, ["Smiling", "Wearing_Hat"])
+    assert (told["rounds"], told["interrupted"]) == (3, False)
+    last = actor.records[-1]
+    names = [] if method == "langevin" else ["realism"]  # what records are kept of
+    assert told["rewards"] == dict(zip(names, last.rewards, strict=True))
+    assert told["satisfied"] == dict(zip(names, last.satisfied, strict=True))
+    assert told["critic_loss"] == last.critic_loss
+
+
 def test_an_actor_without_room_on_the_disk_is_not_begun(train_actor, tmp_path, request):
     request.getfixturevalue("full_disk")  # once the model is made
     result = train_actor()

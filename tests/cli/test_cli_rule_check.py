@@ -241,3 +241,10 @@ def test_the_bank_of_a_model_is_written_by_a_command(mc, tiny_model_folder, tiny
     assert "2,048 melodies of the prior, 12 of encodings" in result.stderr
     bank = load_bank(load_model(folder))
     assert (len(bank.points), len(bank.encodings)) == (2_048, 12)
+
+
+def test_json_of_a_bank_is_how_much_it_holds(mc, monkeypatch):
+    bank = Bank(0.5, torch.zeros(600, 8), Melodies(np.zeros((600, 256), np.uint8)))
+    monkeypatch.setattr("melodyconstraints.workflows.bank.write_bank", lambda *_, **__: bank)
+    told = json.loads(mc("bank", "--data", "melodies", "--json").stdout)
+    assert told == {"points": 600, "encodings": 0, "temperature": 0.5}

@@ -1,5 +1,6 @@
 """``mc train-actor``."""
 
+import json
 import re
 import signal
 
@@ -58,6 +59,31 @@ def test_a_training_writes_the_actor_that_python_trains(train, train_in_python, 
     assert np.array_equal(actor.generate(3).events, same.generate(3).events)
     assert "measure it with: mc evaluate --actor actors/density-250-density-252" in result.stderr
     assert result.stdout == ""
+
+
+def test_json_is_what_the_actors_folder_says_of_its_training(train, tmp_path):
+    result = train("--rule", "cmajor", "--density", 252, "-o", "mine", "--json")
+    told, actor = json.loads(result.stdout), load_actor(tmp_path / "mine")
+    last = actor.records[-1]
+    assert told == {
+        "folder": "mine",
+        "model": actor.model.fingerprint,
+        "method": "refined",
+        "rules": ["cmajor", "density:252"],
+        "rounds": 3,
+        "interrupted": False,
+        "decoded": actor.decoded,
+        "all_satisfied": actor.best,
+        "rewards": dict(zip(["cmajor", "density:252"], last.rewards, strict=True)),
+        "satisfied": dict(zip(["cmajor", "density:252"], last.satisfied, strict=True)),
+        "critic_loss": last.critic_loss,
+        "actor_loss": last.actor_loss,
+    }
+
+
+def test_json_of_a_search_has_no_loss_of_an_actor(train):
+    told = json.loads(train("--density", 252, "--method", "gradient", "--json").stdout)
+    assert (told["actor_loss"], told["all_satisfied"]) == (None, None)
 
 
 def test_the_command_and_python_train_alike_without_options(train, train_in_python, tmp_path):
@@ -180,8 +206,10 @@ def test_a_training_that_is_stopped_keeps_the_best_so_far(train, tmp_path, monke
         return whole(self, number)
 
     monkeypatch.setattr(_Trainer, "round", stopped)
-    result = train("--density", 250, "-o", "mine")
+    result = train("--density", 250, "-o", "mine", "--json")
     assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["interrupted"], told["rounds"]) == (True, 2)
     assert "Error: stopped after round 2; the best actor so far is kept" in result.stderr
     actor = load_actor(tmp_path / "mine")
     assert (actor.interrupted, len(actor.records)) == (True, 2)

@@ -101,6 +101,9 @@ def test_mc_push_prints_where_it_is_and_options_take_the_name_for_a_folder(
 ):
     pushed = CliRunner().invoke(main, ["push", str(tiny_model_folder), "hf://ada/tunes/small"])
     assert pushed.output == f"{constants.ENDPOINT}/ada/tunes/commit/{COMMIT}\n"
+    name = "hf://ada/tunes/small"
+    told = CliRunner().invoke(main, ["push", str(tiny_model_folder), name, "--json"]).stdout
+    assert json.loads(told) == {"name": name, "commit": pushed.output.strip()}
     assert mc.load_model(Path("hf://ada/tunes@main/small")).folder == "hf://ada/tunes@main/small"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, seed_option, talk
+from melodyconstraints.cli._common import FOLDER, json_option, print_json, seed_option, talk
 from melodyconstraints.cli.images._common import DataChoice, data_options
 
 Folders = tuple[Path, ...]
@@ -36,6 +36,7 @@ Folders = tuple[Path, ...]
     help="Folder of --method gradient: the critic's map (3), transformations (5), a search (9).",
 )
 @seed_option
+@json_option
 def command(
     choice: DataChoice,
     output: Path,
@@ -44,6 +45,7 @@ def command(
     actors: Folders,
     search: Path | None,
     seed: int,
+    as_json: bool,
 ) -> None:
     """Draw the paper's figures from the test images of DATA, into OUTPUT.
 
@@ -65,5 +67,9 @@ def command(
         search=(search, load_actor(search)) if search else None,
     )
     data = choice.read_for(figures.all_models, talk().print)
-    for path in figures.draw(data.test, output, seed=seed):
+    pictures = figures.draw(data.test, output, seed=seed)
+    if as_json:
+        print_json({"pictures": [str(path) for path in pictures]})
+        return
+    for path in pictures:
         click.echo(path)

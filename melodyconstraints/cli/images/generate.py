@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, option_group, seed_option, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    option_group,
+    print_json,
+    seed_option,
+    talk,
+)
 from melodyconstraints.cli._output import (
     earlier_files,
     earlier_run,
@@ -15,9 +22,6 @@ from melodyconstraints.cli._output import (
     write_manifest,
 )
 from melodyconstraints.cli.images._common import actor_option, label_option, names_option
-
-if TYPE_CHECKING:
-    from melodyconstraints.workflows.images.generate import GeneratedImages
 
 ENTRIES = "images"
 """Key of the images in a manifest."""
@@ -57,6 +61,7 @@ labels_options = option_group(
 )
 @seed_option
 @overwrite_option
+@json_option
 def command(
     actor_folder: Path | None,
     labels: dict[str, tuple[str, ...]],
@@ -66,6 +71,7 @@ def command(
     output: Path,
     seed: int,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write images that have the labels that you ask for.
 
@@ -107,12 +113,14 @@ def command(
         path.unlink(missing_ok=True)
     if one_picture:
         generated.draw(output)
+        files = [output.name] * len(generated)
     else:
-        _write(generated, output, seed)
+        files = generated.save(output)
+    pairs = zip(files, generated.labels, strict=True)
+    entries = [{"file": name, "labels": labels} for name, labels in pairs]
+    facts: dict[str, Any] = {**generated.facts, "seed": seed, ENTRIES: entries}
+    if not one_picture:
+        write_manifest(output, facts)
+    if as_json:
+        print_json(facts)
     talk().print(f"{len(generated)} image{'s' if len(generated) > 1 else ''} in {output}")
-
-
-def _write(generated: GeneratedImages, output: Path, seed: int) -> None:
-    """Write a file for each image, and the manifest."""
-    entries = [{"file": name, "labels": labels} for name, labels in generated.save(output)]
-    write_manifest(output, {**generated.facts, "seed": seed, ENTRIES: entries})

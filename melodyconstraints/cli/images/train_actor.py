@@ -10,13 +10,14 @@ import click
 
 from melodyconstraints.cli._common import (
     FOLDER,
+    json_option,
     option_group,
     progress_bar,
     seed_option_of,
     talk,
 )
 from melodyconstraints.cli._output import overwrite_option
-from melodyconstraints.cli._training import device_option
+from melodyconstraints.cli._training import device_option, print_actor
 from melodyconstraints.cli.images._common import (
     DataChoice,
     data_options,
@@ -105,6 +106,7 @@ _OPTIONS = {
 @device_option
 @seed_option_of(0)
 @overwrite_option
+@json_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -115,6 +117,7 @@ def command(
     device: str,
     seed: int,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Train an actor that gives a model's images the labels of DATA, a folder or the word digits.
 
@@ -148,6 +151,8 @@ def command(
             overwrite=overwrite,
             callback=show_rounds(bar, task),
         )
+    if as_json:
+        print_actor(output, model.fingerprint, actor, labels=actor.names)
     talk().print(f"actor in {output}; see it with: mc images generate --actor {output}")
     if len(actor.records) < settings.rounds:
         click.echo(

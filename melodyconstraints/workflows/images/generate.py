@@ -61,15 +61,19 @@ class GeneratedImages:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_grid(rows, path, row_names=titles if any(titles) else ())
 
-    def save(self, folder: Path) -> list[tuple[str, list[str]]]:
-        """Write a PNG for each image; returns each file's name and the labels that should hold."""
+    @property
+    def labels(self) -> list[list[str]]:
+        """Of each image, the labels that should hold."""
+        pairs = zip(self.label_sets, self.images, strict=True)
+        return [list(label_set.present) for label_set, images in pairs for _ in images]
+
+    def save(self, folder: Path) -> list[str]:
+        """Write a PNG for each image; returns the files' names."""
         folder.mkdir(parents=True, exist_ok=True)
         digits = max(3, len(str(len(self))))
         names = [f"image-{number:0{digits}d}.png" for number in range(1, len(self) + 1)]
         save_images(torch.cat(self.images), [folder / name for name in names])
-        pairs = zip(self.label_sets, self.images, strict=True)
-        labels = [list(label_set.present) for label_set, images in pairs for _ in images]
-        return list(zip(names, labels, strict=True))
+        return names
 
 
 def generate(
