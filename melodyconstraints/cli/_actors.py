@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,7 +181,7 @@ drawing_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_
 
 @dataclass
 class Shown:
-    """An actor whose search, if it has one, shows a bar, and how many melodies it drew."""
+    """An actor that shows a bar as it draws, and how many melodies it drew."""
 
     actor: MelodyActor
     drawn: int
@@ -189,20 +189,36 @@ class Shown:
 
 @contextmanager
 def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
-    """Where an actor searches for its melodies, a bar on stderr counts satisfying ones."""
+    """A bar on stderr counts an actor's melodies; where it searches for them, satisfying ones."""
     from melodyconstraints.workflows.search import SearchActor
 
     shown = Shown(actor, wanted)
-    if not isinstance(actor, SearchActor) or not actor.asked:
-        with talk().status(f"drawing {wanted} melodies"):
-            yield shown
-        return
-    with progress_bar("satisfy every rule") as bar:
+    is_search = isinstance(actor, SearchActor) and bool(actor.asked)
+    with drawing_shown(wanted, is_search=is_search) as show:
+
+        def tell(found: int, drawn: int) -> None:
+            shown.drawn = drawn
+            show(found, drawn)
+
+        shown.actor = replace(actor, callback=tell)
+        yield shown
+
+
+@contextmanager
+def drawing_shown(
+    wanted: int, *, is_search: bool = False
+) -> Iterator[Callable[[int, int], object]]:
+    """A bar on stderr counts melodies as they are drawn; it stays there of a search alone.
+
+    Yields:
+        What is to be called with how many there are, and how many were drawn for them.
+    """
+    unit = "satisfy every rule" if is_search else "melodies"
+    with progress_bar(unit, transient=not is_search) as bar:
         task = bar.add_task("", total=wanted)
 
-        def show(satisfied: int, drawn: int) -> None:
-            shown.drawn, found = drawn, min(satisfied, wanted)
-            bar.update(task, completed=found, description=f"{drawn:,} drawn")
+        def show(found: int, drawn: int) -> None:
+            more = f"{drawn:,} drawn" if is_search or drawn > found else ""
+            bar.update(task, completed=min(found, wanted), description=more)
 
-        shown.actor = replace(actor, callback=show)
-        yield shown
+        yield show

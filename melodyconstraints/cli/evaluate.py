@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from melodyconstraints.cli._common import (
     measuring_options,
     model_option,
     print_json,
+    progress_bar,
     rule_options,
     talk,
 )
@@ -173,18 +175,16 @@ def _evaluate_model(
 ) -> None:
     from melodyconstraints.cli._evaluation_tables import print_quality
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
+    from melodyconstraints.workflows.evaluate_vae import STAGES, evaluate_model, plot_quality
 
     model = load_model() if model_folder is None else load_model(model_folder)
-    with talk().status("measuring") as status:
-        quality = evaluate_model(
-            model,
-            store,
-            count,
-            split=split,
-            announce=status.update,
-            **sampling,
-        )
+    with progress_bar("stages", transient=True) as bar:
+        task, done = bar.add_task("", total=STAGES), itertools.count()
+
+        def announce(stage: str) -> None:
+            bar.update(task, completed=next(done), description=stage)
+
+        quality = evaluate_model(model, store, count, split=split, announce=announce, **sampling)
     if picture is not None:
         plot_quality(quality, picture)
         talk().print(f"piano rolls in {picture}")

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._actors import ActorSource, drawing_options, search_shown
+from melodyconstraints.cli._actors import (
+    ActorSource,
+    drawing_options,
+    drawing_shown,
+    search_shown,
+)
 from melodyconstraints.cli._common import (
     FOLDER,
     count_option,
@@ -117,7 +122,8 @@ def _draw(
     from melodyconstraints.workflows.search import SearchStopped
 
     if drawer.actor is None:
-        return generate(drawer.model, count, **sampling), count
+        with drawing_shown(count) as show:
+            return generate(drawer.model, count, callback=show, **sampling), count
     try:
         with search_shown(drawer.actor, count) as shown:
             if not only_satisfying:

@@ -16,6 +16,7 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     print_table,
+    progress_bar,
 )
 from melodyconstraints.cli._inputs import (
     MIDI_PATH,
@@ -107,7 +108,7 @@ def command(
         from melodyconstraints.melody.vae.checkpoint import load_model
 
         model = load_model(model_folder)
-        decoded = [_decode(model, found, variations, sampling) for _, found in melodies]
+        decoded = _decode(model, [found for _, found in melodies], variations, sampling)
         rows = [
             _rows(file, found, results, targets[file], plot=plot)
             for (file, found), results in zip(melodies, decoded, strict=True)
@@ -119,10 +120,11 @@ def command(
         if not is_file:
             write_manifest(output, whole)
         remove_earlier(earlier, written)
-        seed = sampling["seed"] or 0
-        for (file, found), results, own in zip(melodies, decoded, rows, strict=True):
-            shown = _results(found, results, targets[file], own)
-            write_results(shown, targets[file].picture, export, seed=seed, plot=plot)
+        shown = [
+            (targets[file], _results(found, results, targets[file], own))
+            for (file, found), results, own in zip(melodies, decoded, rows, strict=True)
+        ]
+        _write(shown, export, seed=sampling["seed"] or 0, plot=plot)
         if as_json:
             print_json(whole | {"failed": failed})
         else:
@@ -184,13 +186,39 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _decode(
-    model: MelodyVAE, found: FoundMelody, variations: int | None, sampling: SamplingOptions
-) -> Melodies:
+    model: MelodyVAE,
+    melodies: Sequence[FoundMelody],
+    variations: int | None,
+    sampling: SamplingOptions,
+) -> list[Melodies]:
+    """What is decoded for each melody, which a bar counts."""
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
-    if variations is None:
-        return reconstruct(model, [found.melody], **sampling)
-    return vary(model, found.melody, variations, **sampling)
+    decoded = []
+    with progress_bar("melodies decoded", transient=True) as bar:
+        task = bar.add_task("", total=len(melodies))
+        for found in melodies:
+            if variations is None:
+                decoded.append(reconstruct(model, [found.melody], **sampling))
+            else:
+                decoded.append(vary(model, found.melody, variations, **sampling))
+            bar.update(task, completed=len(decoded))
+    return decoded
+
+
+def _write(
+    results: Sequence[tuple[_Target, Sequence[MidiResult]]],
+    export: Export,
+    *,
+    seed: int,
+    plot: bool,
+) -> None:
+    """Write the files of each melody, which a bar counts."""
+    with progress_bar("melodies written", transient=True) as bar:
+        task = bar.add_task("", total=len(results))
+        for target, own in results:
+            write_results(own, target.picture, export, seed=seed, plot=plot)
+            bar.advance(task)
 
 
 def _results(

@@ -1,12 +1,14 @@
 """Talk and progress, on stderr: of commands, and of trainings in Python that ask for it.
 
-On a terminal a bar is drawn over and over; in a log file it is a line every half minute.
+On a terminal a bar is drawn over and over; in a log file it is a line every half minute, whether
+there is anything new to tell or not: one that reads it sees that the work goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,7 +18,6 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -56,25 +57,50 @@ class SpeedColumn(ProgressColumn):
 
 
 class Bar(Progress):
-    """A progress bar that also shows where nothing can be drawn over."""
+    """A progress bar that also shows where nothing can be drawn over.
+
+    One that is ``transient`` leaves nothing on a terminal when it ends, and in a log no last line.
+    """
 
     def __init__(self, *columns: ProgressColumn | str, **options: Any) -> None:
         super().__init__(*columns, **options)
-        self._shown = self.get_time()
+        self._stopped: Event | None = None
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:
-        """Take a change in, and print the bar as a line if the last one is some time ago."""
-        super().update(task_id, **changes)
-        if not (self.console.is_terminal or self.disable):
-            now = self.get_time()
-            if now - self._shown >= _LOG_SECONDS:
-                self._shown = now
-                tasks = [task for task in self.tasks if task.id == task_id]
-                self.console.print(self.make_tasks_table(tasks))
+    @property
+    def _is_logged(self) -> bool:
+        return not (self.console.is_terminal or self.disable)
+
+    def start(self) -> None:
+        """Show the bar, if it is not shown; in a log, a thread prints it from time to time."""
+        super().start()
+        if self._is_logged and self._stopped is None:
+            self._stopped = Event()
+            Thread(target=self._log, args=[self._stopped], daemon=True).start()
+
+    def stop(self) -> None:
+        """End it, in a log with a last line."""
+        if self._stopped is not None:
+            self._stopped.set()
+            self._stopped = None
+        if self._is_logged and self.live.transient:
+            self.live.stop()  # rich would add an empty line
+        else:
+            super().stop()
+
+    def _log(self, stopped: Event) -> None:
+        with suppress(OSError):  # where nothing reads it any more the main thread will see that
+            while not stopped.wait(_LOG_SECONDS):
+                self.console.print(self.make_tasks_table(self.tasks))
 
 
-def progress_bar(unit: str, *, per_second: bool = False) -> Bar:
-    """A bar on stderr with count, time taken and time left; the description takes what is left."""
+def progress_bar(unit: str, *, per_second: bool = False, transient: bool = False) -> Bar:
+    """A bar on stderr with count, time taken and time left; the description takes what is left.
+
+    Args:
+        unit: what is counted.
+        per_second: whether it shows how many a second.
+        transient: whether it leaves nothing behind; see :class:`Bar`.
+    """
     return Bar(
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
@@ -90,6 +116,7 @@ def progress_bar(unit: str, *, per_second: bool = False) -> Bar:
         ),
         console=talk(),
         expand=True,
+        transient=transient,
     )
 
 

@@ -76,6 +76,8 @@ class MelodyActor(ActorCritic):
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that
             satisfy every rule, and higher numbers first; None for no preference.
+        callback: called, while melodies are drawn, with how many there are by then, and with how
+            many were drawn for them; where satisfying ones are looked for, these are counted.
     """
 
     model: MelodyVAE
@@ -85,6 +87,7 @@ class MelodyActor(ActorCritic):
     scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
     prefers: Preference | None = typicality
+    callback: Callable[[int, int], object] | None = None
 
     def __repr__(self) -> str:
         names = ", ".join([*self.names, *self.learned]) or "no rule"
@@ -136,7 +139,9 @@ class MelodyActor(ActorCritic):
             The moved points and their melodies.
         """
         shifted = self.shift(z, generator)
-        return shifted, finish(self.sampler(sampling).decode(shifted))
+        callback = self.callback
+        tell = callback and (lambda count: callback(count, count))
+        return shifted, finish(self.sampler(sampling).decode(shifted, tell))
 
     @checked
     def generate_satisfying(
@@ -166,6 +171,8 @@ class MelodyActor(ActorCritic):
             places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
             preferred = np.append(preferred, self._is_preferred(melodies[rows]))
             events.append(melodies.events[rows])
+            if self.callback:
+                self.callback(len(places), drawn)
             if len(places) >= n:
                 enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
             if preferred.sum() >= n or (len(places) >= n and drawn >= enough):

@@ -29,7 +29,7 @@ from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.vae.checkpoint import home_of, load_model
 from melodyconstraints.melody.vae.encoding import sample_points
-from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
+from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.arguments import checked
@@ -196,13 +196,8 @@ def make_bank(
 
     def decode(z: Tensor, seed: int, before: int) -> Melodies:
         sampler = MelodySampler(model, Sampling(temperature, seed=seed))
-        decoded = []
-        for part in z.split(DECODE_BATCH):
-            decoded.append(sampler.decode(part.to(model.device)).events)
-            before += len(part)
-            if callback:
-                callback(before, total)
-        return Melodies(np.concatenate(decoded))
+        tell = callback and (lambda count: callback(before + count, total))
+        return sampler.decode(z.to(model.device), tell)
 
     melodies = decode(points, _EVENTS, 0)
     if encodings is None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 HELD_OUT = ("validation", "test")
+STAGES = 6
+"""Of the work, each announced."""
 _POSTERIOR = "posterior points"
 _MATCHING_SEED = 1
 _PICTURED, _PICTURED_INPUT_EVERY = 8, 3
@@ -187,7 +189,7 @@ def evaluate_model(
             drawn from the prior, and as many training melodies, of each collection as many as
             are held out, set the ceiling.
         split: ``validation`` or ``test``.
-        announce: called with each step of the work.
+        announce: called with each of the :data:`STAGES` of the work when it begins.
         options: of samples of the prior and of the posterior; see
             :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Unpack
 
 from melodyconstraints.melody.events import Melodies
@@ -27,6 +28,7 @@ def generate(
     rules: Iterable[str | Rule | Callable[..., Any]] = (),
     *,
     like: Examples | None = None,
+    callback: Callable[[int, int], object] | None = None,
     **options: Unpack[SamplingOptions],
 ) -> Melodies:
     """Draw ``n`` melodies from a model's prior, and search on until they satisfy rules.
@@ -39,6 +41,7 @@ def generate(
             one melody.
         like: melodies, or a folder of MIDI or a file, that they should be like; see
             :class:`melodyconstraints.latent.matching.Matched`.
+        callback: see :class:`.MelodyActor`.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
@@ -47,6 +50,8 @@ def generate(
     """
     rules = find_rules(rules)
     if rules or like is not None:
-        return searching(model, rules, like).generate(n, **options)
+        actor = replace(searching(model, rules, like), callback=callback)
+        return actor.generate(n, **options)
     sampling = Sampling.of(options)
-    return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed))
+    tell = callback and (lambda count: callback(count, count))
+    return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed), tell)

@@ -86,14 +86,11 @@ class SearchActor(MelodyActor):
             many satisfy untouched, since one large draw takes less time than two.
         transpose: ``(B, Z)`` points to those of the same melodies, ``(B,)`` semitones higher; each
             melody is then taken in the key that the rules reward most.
-        callback: called, while it searches, with the number of melodies that satisfy every rule
-            and with how many were drawn.
     """
 
     search: EvolutionSearch = field(default_factory=EvolutionSearch)
     start: int = 0
     transpose: Callable[[Tensor, Ints], Tensor] | None = None
-    callback: Callable[[int, int], None] | None = None
 
     def __repr__(self) -> str:
         return f"SearchActor({', '.join(self.names) or 'no rule'}; {self.model.fingerprint[:12]})"
@@ -184,6 +181,9 @@ class SearchActor(MelodyActor):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
                 noise = torch.special.ndtr(events).clamp(max=_BELOW_1)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
+                if self.callback and not self.asked:
+                    count = sum(map(len, drawn))
+                    self.callback(count, count)
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
             if has_key:
                 melodies = finish(melodies) if finish else melodies

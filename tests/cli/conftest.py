@@ -17,6 +17,7 @@ from melodyconstraints.images.classifier import ClassifierConfig, ImageClassifie
 from melodyconstraints.images.config import ImageVAEConfig, TrunkConfig
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import Actor, Critic, Critics
+from melodyconstraints.latent.progress import Bar
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.melody.midi.sound import SOUNDFONT
 from melodyconstraints.storage.cache import CACHE
@@ -55,6 +56,20 @@ def quick_recipe(
     monkeypatch.setitem(PRESETS, "default", tiny_recipe)
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def bars_ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float | None, str]]:
+    """How far the task of each bar that has ended had come, of how much, and what it said."""
+    ended: list[tuple[float, float | None, str]] = []
+    stop = Bar.stop
+
+    def stopped(bar: Bar) -> None:
+        ended.extend((task.completed, task.total, task.description) for task in bar.tasks)
+        stop(bar)
+
+    monkeypatch.setattr(Bar, "stop", stopped)
+    return ended
 
 
 CLASSES = ("0", "1", "2", "3")

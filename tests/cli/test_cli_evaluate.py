@@ -14,7 +14,7 @@ from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
-from melodyconstraints.workflows.evaluate_vae import evaluate_model
+from melodyconstraints.workflows.evaluate_vae import STAGES, evaluate_model
 from melodyconstraints.workflows.read_melodies import folder_melodies
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -180,6 +180,12 @@ def test_the_json_of_a_model_is_its_quality_in_python(measure, quality):
     assert result.exit_code == 0
     expected = quality(3, seed=2, temperature=0.9, split="validation")
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.as_dict()))
+
+
+def test_a_bar_counts_the_stages_of_a_measurement(measure, bars_ended):
+    result = measure("-n", 3)
+    assert bars_ended == [(STAGES - 1, STAGES, "looking for copies of 12 training melodies")]
+    assert result.stderr == ""
 
 
 def test_the_tables_of_a_model_answer_three_questions(measure, quality, table):

@@ -140,6 +140,16 @@ def test_without_rules_melodies_come_from_the_prior(generate_for, tiny_model_fol
         assert entry == {"file": entry["file"], "notes": len(melody), "rewards": {}}
 
 
+def test_a_bar_counts_the_melodies_that_are_drawn(generate, generate_for, bars_ended, tmp_path):
+    told = "3 MIDI files in out; beside them manifest.json\n"
+    assert generate_for("-n", 3).stderr == told  # of so short a run the bar leaves nothing
+    generate("-n", 4, "-o", "of-an-actor")
+    generate_for("-n", 5, "--like", tmp_path / "out", "-o", "like")
+    assert bars_ended == [(3, 3, ""), (4, 4, ""), (5, 5, "")]
+    assert manifest_of(tmp_path / "of-an-actor")["drawn"] == 4
+    assert manifest_of(tmp_path / "like")["drawn"] == 5
+
+
 def test_only_the_likeliest_event_is_left_by_top_k_one(generate, tiny_actor_folder, tmp_path):
     generate("-n", 2, "--top-k", 1, "--temperature", 1)
     generate("-n", 2, "--top-p", 1e-9, "--temperature", 1, "-o", "nucleus")

@@ -124,6 +124,15 @@ def test_several_files_go_to_a_folder_with_a_manifest(
     assert second["source"] == "deep/SONG.mid"
 
 
+def test_bars_count_the_melodies_that_are_decoded_and_written(
+    reconstruct, song, waltz, bars_ended
+):
+    reconstruct("song.mid", "waltz.mid", "-o", "out", "--variations", 2)
+    assert bars_ended == [(1, 1, ""), (1, 1, "")]
+    reconstruct("song.mid", "out", "-o", "again")
+    assert bars_ended[2:] == [(4, 4, ""), (4, 4, "")]
+
+
 def test_json_is_the_manifest_and_how_many_failed(reconstruct, song, waltz, tmp_path):
     result = reconstruct("song.mid", "waltz.mid", "-o", "out", "--json")
     assert json.loads(result.stdout) == {**manifest_of(tmp_path / "out"), "failed": 1}

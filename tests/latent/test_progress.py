@@ -1,5 +1,10 @@
 """The bar of a training: it is shown on stderr, in a log too, and hands records on."""
 
+import time
+
+import pytest
+
+from melodyconstraints.latent import progress
 from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.progress import progress_bar, rounds_bar
 
@@ -26,15 +31,50 @@ def test_the_bar_shows_the_newest_rewards_and_hands_records_on(capsys):
     assert "all satisfied 12%: first 0.250" in err
 
 
-def test_a_log_gets_a_line_of_progress_every_half_minute(capsys):
-    now = [0.0]
-    with progress_bar("rounds") as bar:
-        bar.get_time = lambda: now[0]
-        bar._shown = 0.0
+@pytest.fixture
+def lines_of_a_log(monkeypatch, capsys):
+    """The lines that a bar has printed once there are so many; they come every 10 ms."""
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.01)
+    text = []
+
+    def wait_for(count: int) -> list[str]:
+        end = time.monotonic() + 60
+        while sum(part.count("\n") for part in text) < count and time.monotonic() < end:
+            text.append(capsys.readouterr().err)
+            time.sleep(0.005)
+        return "".join(text).splitlines()
+
+    return wait_for
+
+
+@pytest.mark.parametrize("transient", [False, True])
+def test_a_log_gets_lines_of_progress_though_nothing_new_is_told(
+    lines_of_a_log, capsys, transient
+):
+    with progress_bar("rounds", transient=transient) as bar:
         task = bar.add_task("first", total=100)
-        for done, at in ((1, 29), (2, 31), (3, 60), (4, 61), (5, 62)):
-            now[0] = at
-            bar.update(task, completed=done)
-        lines = capsys.readouterr().err.splitlines()
-    assert [line.split("rounds")[0].split()[-1] for line in lines] == ["2/100", "4/100"]
-    assert "0:00:31 left" in lines[0]
+        bar.update(task, completed=2)
+        lines = lines_of_a_log(3)
+    assert {line.split("rounds")[0].split()[-1] for line in lines} == {"2/100"}
+    assert {line.split()[-1] for line in lines} == {"first"}
+    assert lines[0].split("rounds")[1].split()[:2] == ["0:00:00", "left"]
+
+
+def test_a_bar_that_ends_soon_is_told_of_in_a_line_or_if_transient_not_at_all(capsys):
+    for transient, lines in ((False, 1), (True, 0)):
+        with progress_bar("rounds", transient=transient) as bar:
+            bar.update(bar.add_task("", total=4), completed=4)
+        err = capsys.readouterr().err
+        assert err.count("4/4 rounds") == lines
+        assert bool(err) == bool(lines)
+
+
+def test_a_bar_that_ended_prints_no_more(lines_of_a_log, capsys):
+    with progress_bar("rounds", transient=True) as bar:
+        bar.start()  # as some do with every report
+        bar.add_task("", total=4)
+        lines_of_a_log(1)
+    time.sleep(0.05)  # a line that was on its way
+    capsys.readouterr()
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""

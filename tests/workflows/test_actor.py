@@ -35,6 +35,7 @@ from melodyconstraints.workflows.actor import (
 )
 from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.seeds import EVENTS, POINTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform
@@ -440,6 +441,19 @@ def test_no_melody_is_nothing_to_ask_for(actor_for, n):
     for draw in (actor.generate, actor.generate_satisfying):
         with pytest.raises(UsageError, match=f"n must be at least 1, got {n}"):
             draw(n)
+
+
+def test_what_is_drawn_is_counted_on_the_way(actor_for, model):
+    told = []
+    actor = replace(actor_for(starts_low), callback=lambda *counts: told.append(counts))
+    actor.generate(300)
+    generate(model, 300, callback=lambda *counts: told.append(counts))
+    assert told == [(256, 256), (300, 300)] * 2
+    told.clear()
+    replace(actor, prefers=None).generate_satisfying(40)  # about every other one starts low
+    assert [drawn for _, drawn in told] == [40 * n for n in range(1, len(told) + 1)]
+    found, drawn = told[-1]
+    assert found == sum(starts_low(one) == 1 for one in actor.generate(drawn))
 
 
 @pytest.mark.parametrize("n", [1, 40])

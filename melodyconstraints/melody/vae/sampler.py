@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -36,10 +38,16 @@ class MelodySampler:
         """``(Z,)`` posterior scale averaged over the training data."""
         return self.model.sigma_bar
 
-    def decode(self, z: Tensor) -> Melodies:
-        """``(B, Z)`` to ``B`` melodies."""
-        drawn = [
-            self.model.decode(part, self.sampling, generator=self._generator)
-            for part in z.split(DECODE_BATCH)
-        ]
+    def decode(self, z: Tensor, callback: Callable[[int], object] | None = None) -> Melodies:
+        """``(B, Z)`` to ``B`` melodies.
+
+        Args:
+            callback: called with how many there are, from time to time.
+        """
+        drawn, count = [], 0
+        for part in z.split(DECODE_BATCH):
+            drawn.append(self.model.decode(part, self.sampling, generator=self._generator))
+            count += len(part)
+            if callback:
+                callback(count)
         return Melodies(torch.cat(drawn).cpu().numpy())
