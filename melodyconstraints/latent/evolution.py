@@ -132,7 +132,7 @@ class EvolutionSearch:
         members: int | None = None,
         preference: Callable[[Samples], Tensor] | None = None,
         generator: torch.Generator,
-        callback: Callable[[int, int], None] | None = None,
+        callback: Callable[[int, int], object] | None = None,
     ) -> Population:
         """Evolve ``(N, Z)`` points of the prior, until ``wanted`` of them are satisfied.
 

@@ -140,7 +140,7 @@ class MelodyActor(ActorCritic):
         """
         shifted = self.shift(z, generator)
         callback = self.callback
-        tell = callback and (lambda count: callback(count, count))
+        tell = (lambda count: callback(count, count)) if callback else None
         return shifted, finish(self.sampler(sampling).decode(shifted, tell))
 
     @checked

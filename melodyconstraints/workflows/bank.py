@@ -196,7 +196,7 @@ def make_bank(
 
     def decode(z: Tensor, seed: int, before: int) -> Melodies:
         sampler = MelodySampler(model, Sampling(temperature, seed=seed))
-        tell = callback and (lambda count: callback(before + count, total))
+        tell = (lambda count: callback(before + count, total)) if callback else None
         return sampler.decode(z.to(model.device), tell)
 
     melodies = decode(points, _EVENTS, 0)

@@ -53,5 +53,5 @@ def generate(
         actor = replace(searching(model, rules, like), callback=callback)
         return actor.generate(n, **options)
     sampling = Sampling.of(options)
-    tell = callback and (lambda count: callback(count, count))
+    tell = (lambda count: callback(count, count)) if callback else None
     return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed), tell)
