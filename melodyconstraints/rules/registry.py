@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -18,7 +17,7 @@ from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.rules.scales import english_scale, parse_scale
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.storage.text import shown
+from melodyconstraints.storage.text import nearest, shown
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
@@ -179,10 +178,9 @@ def _as_rule(wanted: Wanted) -> Rule:
 def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
-        known = {name.lower(): name for name in (*(row.name for row in LIBRARY), *installed)}
         short = spec[:_LONGEST_NAME]
-        close = english_scale(short) or next(
-            (known[name] for name in difflib.get_close_matches(short.lower(), known, n=1)), ""
+        close = english_scale(short) or nearest(
+            short, [*(row.name for row in LIBRARY), *installed]
         )
         hint = f"did you mean {close}? " if close else ""
         raise RuleNotFoundError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 _SHORTENED = reprlib.Repr()
@@ -55,6 +56,16 @@ def shown(value: object) -> str:
         return " ".join(_SHORTENED.repr(value).split())
     except (Exception, SystemExit):  # its own __repr__ fails
         return f"<{type(value).__name__}>"
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """Of some names the one that a mistyped text, in any case, is near to; empty if it is to none.
+
+    >>> nearest("Budled", ["staff", "bundled"]), nearest("mine", ["staff", "bundled"])
+    ('bundled', '')
+    """
+    known = {name.lower(): name for name in names}
+    return next((known[one] for one in get_close_matches(text.lower(), known, n=1)), "")
 
 
 def counted(count: int, one: str, many: str) -> str:

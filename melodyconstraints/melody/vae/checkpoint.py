@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import Discriminator, Tag
 
+from melodyconstraints.errors import ArtifactError
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.staff.config import StaffConfig
@@ -18,6 +19,7 @@ from melodyconstraints.melody.vae.tables import wrong_table
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.hub import full_name, on_disk
+from melodyconstraints.storage.text import nearest
 from melodyconstraints.vae.folders import check_device
 
 KIND = "melody-vae"
@@ -90,7 +92,14 @@ def load_model(
     """
     folder = PACKAGED.get(str(folder or DEFAULT_NAME)) or Path(str(folder))
     check_device(device)
-    artifact = load_artifact(on_disk(folder), KIND, _Folder, _REMEDY)
+    try:
+        artifact = load_artifact(on_disk(folder), KIND, _Folder, _REMEDY)
+    except ArtifactError as error:
+        is_name = folder.name == str(folder) and not folder.exists()
+        meant = is_name and nearest(folder.name, PACKAGED)
+        if not meant:
+            raise
+        raise ArtifactError(f"{error}; did you mean {meant}?") from error
     model = artifact.fill(lambda: model_of(artifact.config.model))
     wrong = wrong_table(model)
     if wrong:

@@ -73,6 +73,30 @@ def test_a_missing_folder_is_refused(tmp_path):
         load_model(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("budled", "bundled"), ("Bundled", "bundled"), ("stafff", "staff")]
+)
+def test_a_packaged_model_that_is_mistyped_is_suggested(typed, meant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = f"^{typed} is not a finished .*; there is no such folder; did you mean {meant}[?]$"
+    with pytest.raises(ArtifactError, match=told):
+        load_model(typed)
+
+
+@pytest.mark.parametrize("other", ["models/mine", "stall/staff", "mine"])
+def test_for_another_name_nothing_is_suggested(other, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=r"there is no such folder$"):
+        load_model(other)
+
+
+def test_a_folder_that_is_there_is_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "budled").mkdir()
+    with pytest.raises(ArtifactError, match=r"manifest.json cannot be read$"):
+        load_model("budled")
+
+
 def test_another_kind_of_folder_is_refused(tiny_actor_folder):
     message = "is of kind actor, format melodyconstraints-1; kind melody-vae, format .* is wanted"
     with pytest.raises(ArtifactError, match=message):
