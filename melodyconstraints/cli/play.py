@@ -11,8 +11,17 @@ from melodyconstraints.cli._common import seed_option, talk, tempo_option
 from melodyconstraints.storage.text import printable
 
 
+class SourceType(click.Path):
+    """A path that is there, or a name on the Hub."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the name in the form of one."""
+        is_name = str(value).startswith("hf://")
+        return Path(value) if is_name else super().convert(value, param, ctx)
+
+
 @click.command("play")
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", type=SourceType(path_type=Path, exists=True))
 @click.option(
     "--port",
     required=True,
@@ -39,6 +48,7 @@ def command(source: Path, port: str, follow: str | None, **options: Any) -> None
     \b
     mc play out/ --port "Midi Through" --loop
     mc play actors/mine --port Melodies --virtual --clock
+    mc play hf://me/dense --port Melodies --virtual
     mc play song.mid --port Synth --follow "My DAW" --channel 2
 
     Ctrl-C ends it, with every note that sounds. --follow waits for the start of the clock.

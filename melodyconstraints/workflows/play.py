@@ -51,8 +51,9 @@ def play(
     """Play until the end or Ctrl-C; SIGTERM counts as that, and no note is left hanging.
 
     Args:
-        source: a MIDI file, a folder of them, an actor or its folder, or melodies. MIDI files are
-            played whole; an actor plays on without end, and draws a melody during the one before.
+        source: a MIDI file, a folder of them, an actor, its folder or ``hf://owner/name``, or
+            melodies. MIDI files are played whole; an actor plays on without end, and draws a
+            melody during the one before.
         port: name of a port, or a part that no other name has; or anything that sends.
         virtual: make a port of this name, to which other programs can connect.
         loop: start again at the end.
@@ -118,13 +119,17 @@ def _pieces(
         if not hasattr(source, "generate"):
             raise UsageError(f"a path, melodies or an actor are played, got {shown(source)}")
         return _drawn(source, seed)
-    if not Path(source).is_dir():
+    if Path(source).is_file():
         return iter([read_piece(source)])
 
     from melodyconstraints.storage.artifacts import CONFIG
+    from melodyconstraints.storage.hub import on_disk
     from melodyconstraints.workflows.actor import load_actor
 
-    if (Path(source) / CONFIG).is_file():
+    folder = on_disk(source)
+    if not folder.is_dir():
+        return iter([read_piece(source)])
+    if (folder / CONFIG).is_file():
         return _drawn(load_actor(source), seed)
     return _readable(midi_files([source], lambda skipped: announce(str(skipped))), announce)
 

@@ -31,6 +31,14 @@ def test_options_are_handed_over(mc, called):
     assert called[1][2] == {"follow": "DAW", "virtual": True, "seed": 1}
 
 
+def test_a_source_is_there_or_a_name_on_the_hub(mc, called):
+    assert mc("play", "hf://ada/dense", "--port", "Synth").exit_code == 0
+    assert called == [("hf:/ada/dense", "Synth", {"seed": 1})]  # as a path has it
+    result = mc("play", "b.mid", "--port", "Synth")
+    assert (result.exit_code, len(called)) == (2, 1)
+    assert "Path 'b.mid' does not exist" in result.stderr
+
+
 def test_a_port_must_be_named(mc, called):
     result = mc("play", "a.mid")
     assert (result.exit_code, called) == (2, [])

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,6 +119,27 @@ def test_an_actor_names_the_model_that_others_can_have(
     card = (server.root / "ada/dense" / CARD).read_text(encoding="utf-8")
     assert "\nbase_model: ada/tunes\n" in card
     assert card.count("---\n") == 2
+
+
+def test_an_actor_on_the_hub_is_played(server, tiny_model_folder, tiny_actor_folder):
+    hub.push(tiny_model_folder, "hf://ada/tunes")
+    hub.push(tiny_actor_folder, "hf://ada/dense", model="hf://ada/tunes")
+
+    class Port:
+        """Stops at the first note."""
+
+        def send(self, message):
+            if message[0] >> 4 == 9 and message[2]:
+                pitches.append(message[1])
+                raise KeyboardInterrupt
+
+        def close(self):
+            pass
+
+    pitches = []
+    with suppress(KeyboardInterrupt):
+        mc.play(Path("hf://ada/dense"), Port(), seed=3, tempo=1000)
+    assert pitches == [mc.load_actor(tiny_actor_folder).generate(1, seed=3)[0].pitches[0]]
 
 
 def test_weights_that_do_not_match_the_manifest_are_neither_read_nor_pushed(
