@@ -117,22 +117,28 @@ def command(
 def _draw(
     drawer: Drawer, count: int, only_satisfying: bool, sampling: SamplingOptions
 ) -> tuple[Melodies, int]:
-    """Melodies, and how many were drawn for them; fewer where Ctrl-C ended the search."""
+    """Melodies, and how many were drawn for them; fewer where Ctrl-C ended the drawing."""
+    from melodyconstraints.melody.vae.sampler import DrawingStopped
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.search import SearchStopped
 
-    if drawer.actor is None:
-        with drawing_shown(count) as show:
-            return generate(drawer.model, count, callback=show, **sampling), count
+    shown = None
     try:
+        if drawer.actor is None:
+            with drawing_shown(count) as show:
+                return generate(drawer.model, count, callback=show, **sampling), count
         with search_shown(drawer.actor, count) as shown:
             if not only_satisfying:
                 return shown.actor.generate(count, **sampling), shown.drawn
             melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
-    except SearchStopped as stop:
-        if not len(stop.melodies):
+    except DrawingStopped as stop:
+        melodies = stop.melodies[:count]  # more, where typical ones were still looked for
+        found = len(melodies)
+        if not found:
             raise
-        talk().print(f"stopped; {len(stop.melodies)} of {count} satisfy every rule by now")
-        return stop.melodies, shown.drawn
+        satisfy = only_satisfying or isinstance(stop, SearchStopped)
+        state = "satisfy every rule" if satisfy else "are drawn"
+        talk().print(f"stopped; {found:,} of {count:,} {state} by now")
+        return melodies, shown.drawn if shown else found
     talk().print(f"{count} satisfying melodies among {drawn} drawn")
     return melodies, drawn

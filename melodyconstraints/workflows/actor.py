@@ -31,7 +31,7 @@ from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
@@ -160,28 +160,30 @@ class MelodyActor(ActorCritic):
 
         Raises:
             TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
+            DrawingStopped: Ctrl-C, with those that satisfy every rule among the melodies by then.
         """
         check_count(n)
         self.require_rules(self.asked)
         drawn, enough = 0, max_draws
         events: list[Events] = []
         places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
-        for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
-            rows = np.flatnonzero(satisfies_all(self.asked, melodies))
-            places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
-            preferred = np.append(preferred, self._is_preferred(melodies[rows]))
-            events.append(melodies.events[rows])
-            if self.callback:
-                self.callback(len(places), drawn)
-            if len(places) >= n:
-                enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
-            if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
-                break
-            if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
-                raise TrainingError(
-                    f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
-                    "train the actor longer or ask for less"
-                )
+        with drawing_kept(events):
+            for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
+                rows = np.flatnonzero(satisfies_all(self.asked, melodies))
+                places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
+                preferred = np.append(preferred, self._is_preferred(melodies[rows]))
+                events.append(melodies.events[rows])
+                if self.callback:
+                    self.callback(len(places), drawn)
+                if len(places) >= n:
+                    enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
+                if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
+                    break
+                if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
+                    raise TrainingError(
+                        f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
+                        "train the actor longer or ask for less"
+                    )
         chosen = np.argsort(~preferred, stable=True)[:n]
         last = places[chosen[-1]] + 1 if preferred[chosen].all() else drawn
         return Melodies(np.concatenate(events)[np.sort(chosen)]), int(last)

@@ -28,6 +28,7 @@ from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
+from melodyconstraints.melody.vae.sampler import DrawingStopped
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.storage.arguments import checked
@@ -58,16 +59,12 @@ FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
 
-class SearchStopped(KeyboardInterrupt):
+class SearchStopped(DrawingStopped):
     """Ctrl-C during a search.
 
     Args:
         melodies: those that it had found by then, which satisfy every rule; perhaps none.
     """
-
-    def __init__(self, melodies: Melodies) -> None:
-        super().__init__()
-        self.melodies = melodies
 
 
 @dataclass(kw_only=True, repr=False)

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+import signal
 import sys
 import wave
 from dataclasses import replace
@@ -241,6 +242,35 @@ def test_a_search_that_is_stopped_before_it_found_any_writes_nothing(
     monkeypatch.setattr(SearchActor, "_evolve", stopped)
     assert generate_for("--rule", "final-note:C").exit_code == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("of_an_actor", [False, True])
+def test_a_drawing_that_is_stopped_writes_what_it_has_drawn(
+    generate, generate_for, tiny_model_folder, tiny_actor_folder, tmp_path, monkeypatch,
+    ending, of_an_actor,
+):  # fmt: skip
+    decode, parts = HierarchicalVAE.decode, []
+
+    def stopped(model, z, *arguments, **options):
+        parts.append(len(z))
+        if len(parts) == 2:
+            signal.raise_signal(ending)
+        return decode(model, z, *arguments, **options)
+
+    monkeypatch.setattr(HierarchicalVAE, "decode", stopped)
+    result = (generate if of_an_actor else generate_for)("-n", 300)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("stopped; 256 of 300 are drawn by now\n256 MIDI files in out")
+    manifest = manifest_of(tmp_path / "out")
+    assert (manifest["interrupted"], manifest["drawn"]) == (True, 256)
+    monkeypatch.undo()
+    actor, model = load_actor(tiny_actor_folder), load_model(tiny_model_folder)
+    whole = actor.generate(300) if of_an_actor else draw(model, 300)
+    assert len(manifest["melodies"]) == 256
+    for row in (0, 255):
+        path = tmp_path / "out" / manifest["melodies"][row]["file"]
+        assert read_melody(path).melody == whole[row]
 
 
 def test_melodies_are_drawn_like_those_of_a_folder_or_a_file(

@@ -21,7 +21,7 @@ from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
-from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampler import DrawingStopped, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rule, find_rules, rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
@@ -454,6 +454,32 @@ def test_what_is_drawn_is_counted_on_the_way(actor_for, model):
     assert [drawn for _, drawn in told] == [40 * n for n in range(1, len(told) + 1)]
     found, drawn = told[-1]
     assert found == sum(starts_low(one) == 1 for one in actor.generate(drawn))
+
+
+def test_what_satisfies_its_rules_by_then_is_kept_where_ctrl_c_stops_the_drawing(actor_for):
+    def stop(_: int, drawn: int) -> None:
+        if drawn == 64:
+            raise KeyboardInterrupt
+
+    actor = actor_for(starts_low)
+    with pytest.raises(DrawingStopped) as stopped:
+        replace(actor, callback=stop).generate_satisfying(32)
+    both = actor.generate(64)
+    low = [melody for melody in both if starts_low(melody) == 1]
+    assert list(stopped.value.melodies) == low
+    with pytest.raises(DrawingStopped) as stopped:
+        replace(actor, callback=stop).generate(64)
+    assert list(stopped.value.melodies) == list(both)
+
+
+def test_nothing_is_kept_of_a_drawing_that_ctrl_c_stopped_at_once(model, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "decode", stop)
+    with pytest.raises(DrawingStopped) as stopped:
+        generate(model, 3)
+    assert len(stopped.value.melodies) == 0
 
 
 @pytest.mark.parametrize("n", [1, 40])

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.events import Events, Melodies
+from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 
 LIKELIEST = Sampling(temperature=0.0)
 """The likeliest event at every step: nothing is drawn."""
+
+
+class DrawingStopped(KeyboardInterrupt):
+    """Ctrl-C while melodies were drawn.
+
+    Args:
+        melodies: those that there were by then; perhaps none.
+    """
+
+    def __init__(self, melodies: Melodies) -> None:
+        super().__init__()
+        self.melodies = melodies
+
+
+@contextmanager
+def drawing_kept(drawn: Sequence[Events]) -> Iterator[None]:
+    """Let Ctrl-C raise :class:`DrawingStopped` with all that a list holds by then."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        none = np.zeros((0, STEPS), np.uint8)
+        raise DrawingStopped(Melodies(np.concatenate([none, *drawn]))) from stop
 
 
 class MelodySampler:
@@ -43,11 +68,15 @@ class MelodySampler:
 
         Args:
             callback: called with how many there are, from time to time.
+
+        Raises:
+            DrawingStopped: Ctrl-C.
         """
-        drawn, count = [], 0
-        for part in z.split(DECODE_BATCH):
-            drawn.append(self.model.decode(part, self.sampling, generator=self._generator))
-            count += len(part)
-            if callback:
-                callback(count)
-        return Melodies(torch.cat(drawn).cpu().numpy())
+        drawn: list[Events] = []
+        with drawing_kept(drawn):
+            for part in z.split(DECODE_BATCH):
+                events = self.model.decode(part, self.sampling, generator=self._generator)
+                drawn.append(events.cpu().numpy())
+                if callback:
+                    callback(sum(map(len, drawn)))
+        return Melodies(np.concatenate(drawn))
