@@ -17,8 +17,8 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     print_table,
+    progress_bar,
     sampling_options,
-    talk,
 )
 from melodyconstraints.cli._midi_results import (
     Export,
@@ -88,8 +88,11 @@ def command(
 
     actors = _load(folders, model_folder, rules_from=rules_from, allow_code=allow_code)
     how = common_sampling(actors, sampling)
-    with talk().status("drawing"):
-        columns = compare(actors, count, **sampling)
+    with progress_bar("columns drawn", transient=True) as bar:
+        task = bar.add_task("", total=1 + len(actors))
+        columns = compare(
+            actors, count, callback=lambda done: bar.update(task, completed=done), **sampling
+        )
     rules = _known_rules(actors)
     drawn = list(_by_row(output, columns, actors))
     entries = [_entry(path, melody, rules) for path, melody, _ in drawn]

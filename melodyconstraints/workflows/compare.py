@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Unpack
 
@@ -21,7 +21,11 @@ from melodyconstraints.workflows.generate import generate
 
 @checked
 def compare(
-    actors: Sequence[MelodyActor], n: int, **options: Unpack[SamplingOptions]
+    actors: Sequence[MelodyActor],
+    n: int,
+    *,
+    callback: Callable[[int], object] | None = None,
+    **options: Unpack[SamplingOptions],
 ) -> list[Melodies]:
     """``n`` melodies of the prior, and the same points as each actor moves them.
 
@@ -29,6 +33,7 @@ def compare(
 
     Args:
         actors: at least one, all on one model.
+        callback: called with how many of them, and the prior, have drawn theirs.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`; the actors' own
             where none are given.
 
@@ -39,7 +44,12 @@ def compare(
         UsageError: as :func:`common_sampling`, or n below 1.
     """
     how = asdict(common_sampling(actors, options))
-    return [generate(actors[0].model, n, **how), *(actor.generate(n, **how) for actor in actors)]
+    columns = [generate(actors[0].model, n, **how)]
+    for actor in actors:
+        if callback:
+            callback(len(columns))
+        columns.append(actor.generate(n, **how))
+    return columns
 
 
 def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> Sampling:

@@ -20,10 +20,11 @@ def compared(mc, tiny_actor_folder):
 
 
 def test_a_row_of_files_and_rolls_is_written_for_each_point(
-    compared, tiny_actor_folder, table, tmp_path
+    compared, tiny_actor_folder, table, bars_ended, tmp_path
 ):
     result = compared("-n", 2, "--seed", 3, "--tempo", 90)
-    assert result.exit_code == 0
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert bars_ended == [(2, 3, "")]  # the third column ends it
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["actors"], manifest["tempo"]) == ([str(tiny_actor_folder)] * 2, 90)
     words = ("prior", "actor-1", "actor-2")
