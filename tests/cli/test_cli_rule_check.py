@@ -6,6 +6,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+import torch
 
 from melodyconstraints.cli import rules as commands
 from melodyconstraints.cli._rule_check import show
@@ -15,7 +16,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import check_rule as workflow
-from melodyconstraints.workflows.bank import load_bank, write_bank
+from melodyconstraints.workflows.bank import Bank, load_bank, write_bank
 from melodyconstraints.workflows.check_rule import check_rule
 
 SATISFIED = "satisfied  gives the same again for the same melodies\n"
