@@ -28,7 +28,9 @@ MAY_IMPORT = {
     "melody.midi": {"errors", "storage", "melody"},
     "melody.metrics": {"melody"},
     "melody.vae": {"errors", "storage", "vae", "melody", "melody.metrics"},
-    "melody.vae.staff": {"errors", "storage", "vae", "melody", "melody.vae"},
+    "melody.vae.staff": {
+        *("errors", "storage", "vae", "melody", "melody.metrics.modes", "melody.vae"),
+    },
     "rules": {
         "errors",
         *("latent.satisfaction", "storage.arguments", "storage.text"),

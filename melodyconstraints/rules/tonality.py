@@ -10,7 +10,7 @@ import numpy as np
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.chords import QUALITIES, Chord, parse_chord
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.modes import STABILITY, sounding_times, tonal_weights
+from melodyconstraints.melody.metrics.modes import STABILITY, sounding_times, tonic_lags
 from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, scale_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
@@ -101,7 +101,11 @@ def scale_rule(name: str, argument: str) -> Rule:
     def reward(melodies: Melodies) -> Numbers:
         sounding = sounding_times(melodies)[:, sorted(scale.characteristic)]
         character = (sounding / _SOUNDS_STEPS).clip(max=1).mean(axis=1)
-        return inside(melodies) * character * _tonic_fit(tonal_weights(melodies), scale)
+        return (
+            inside(melodies)
+            * character
+            * np.exp(-_STEEPNESS * tonic_lags(melodies, scale.from_tonic))
+        )
 
     return Rule(
         name,
@@ -143,18 +147,6 @@ def _remedy(text: str) -> str:
     if nearest:
         return f"the nearest are {', '.join(nearest)}"
     return "write a tonic and a name, such as C-major or D-dorian"
-
-
-def _tonic_fit(weights: Numbers, scale: Scale) -> Numbers:
-    """``(B,)`` TONIC of :func:`scale_rule`, of ``(B, 12)`` weights; 0 where no note is inside."""
-    tones = sorted(scale.pitch_classes)
-    logs = np.log([STABILITY[(np.array(tones) - tonic) % 12] for tonic in tones])
-    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-    inside = weights[:, tones]
-    total = inside.sum(axis=1)
-    fits = np.einsum("bp,tp->bt", inside / np.maximum(total, 1e-9)[:, None], logs)
-    behind = np.round(fits.max(axis=1) - fits[:, tones.index(scale.tonic)], 9)
-    return np.where(total > 0, np.exp(-_STEEPNESS * behind), 0)
 
 
 def _listed(pitch_classes: Collection[int]) -> str:

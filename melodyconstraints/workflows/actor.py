@@ -71,7 +71,7 @@ class MelodyActor(ActorCritic):
     Args:
         model: the melody model.
         rules: those of the critic's first heads.
-        temperature, form, scale: the defaults for sampling; it was trained in this form.
+        temperature, form, scale: the defaults for sampling; it was trained in this form and scale.
         method: one of :data:`.actor_config.METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that
@@ -304,6 +304,7 @@ class MelodyActor(ActorCritic):
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
             "form": self.form,
+            "scale": list(self.scale),
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
@@ -364,7 +365,7 @@ def load_actor(
         if len(found_rules) != len(config.rules):
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
+    own = {name: getattr(config, name) for name in ("temperature", "form", "scale", "examples")}
     return MelodyActor(rules=found_rules, **own, **pair)
 
 

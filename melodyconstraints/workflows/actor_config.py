@@ -43,11 +43,12 @@ class ActorConfig(PairConfig):
     rules: list[RuleReference]
     temperature: Weight
     form: str = AUTO
+    scale: tuple[int, ...] = ()
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Sampling(self.temperature, form=self.form)
+        Sampling(self.temperature, form=self.form, scale=self.scale)
         count = sum(map(len, self.heads))
         if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
             raise ValueError(f"{count} heads do not fit its rules or records")

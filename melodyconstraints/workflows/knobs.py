@@ -13,7 +13,7 @@ rule, is left to draws and a search by rewards alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,6 @@ from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
-from melodyconstraints.melody.vae.staff.notation import mode_of
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.arguments import parse_number, parse_range, parse_share
 from melodyconstraints.rules.scales import parse_scale
@@ -80,15 +79,13 @@ KNOBS = {
 class Request(nn.Module):
     """Stand-in for an actor: takes points of the prior to points of melodies as asked for."""
 
-    def __init__(
-        self, model: StaffGenerator, ranges: Mapping[str, tuple[float, float]], mode: int | None
-    ) -> None:
+    def __init__(self, model: StaffGenerator, ranges: Mapping[str, tuple[float, float]]) -> None:
         super().__init__()
-        self.generator, self.ranges, self.mode = model, ranges, mode
+        self.generator, self.ranges = model, ranges
 
     def forward(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to ``(B, Z)``."""
-        return self.generator.asked(z, self.ranges, self.mode)
+        return self.generator.asked(z, self.ranges)
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ class Knobs:
             tonic_first = pitch_classes_of(scale)
         elif any(rule.pitch_classes for rule in rules):
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
-        request = Request(self.model, ranges, mode_of(tonic_first) if tonic_first else None)
+        request = Request(self.model, ranges)
         tonics = (rule.tonic for rule in rules if rule.tonic is not None)
         return search_actor(
             self.model,
@@ -181,6 +178,16 @@ def _scale_of(rule: Rule) -> tuple[int, ...]:
     if name in ("scale", "pitch-classes"):
         return pitch_classes_of(argument)
     return pitch_classes_of(rule.spec) if parse_scale(rule.spec) else ()
+
+
+def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...]:
+    """Pitch classes, the tonic first, of the first rule of a scale, if a model can write in one.
+
+    ``cmajor`` and ``pitch-classes`` are plain sets, which an actor learns (the paper, equation 4).
+    """
+    named = (rule for rule in rules if rule.tonic is not None or rule.spec.startswith("scale:"))
+    scales = filter(None, map(_scale_of, named))
+    return next(scales, ()) if isinstance(model, StaffGenerator) else ()
 
 
 def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:

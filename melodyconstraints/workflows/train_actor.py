@@ -43,6 +43,7 @@ from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
+from melodyconstraints.workflows.knobs import scale_read
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 
 TRAINING_TEMPERATURE = 1.0
@@ -78,7 +79,8 @@ def train_actor(
 
     Args:
         rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
-            one melody.
+            one melody. A staff generator writes in the first scale among them, such as
+            ``scale:D-dorian``, and the actor learns what that does not settle.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
         method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
@@ -107,21 +109,25 @@ def train_actor(
     """
     settings, method = _check(preset, method, settings)
     found, plain = _consented(rules), settings.plain
-    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
+    scale = scale_read(model, found)
+    events_seed = derived_seed(TRAINING_EVENTS, seed)
+    sampling = Sampling(temperature, seed=events_seed, form=form, scale=scale)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        starts = bool(found and settings.bank and form == AUTO)  # with what is decoded already
+        as_drawn = form == AUTO and not scale  # the bank's melodies are in no form and no scale
+        starts = bool(found and settings.bank and as_drawn)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
-        decoded = _decoded(bank, form)
+        decoded = _decoded(bank) if as_drawn else None
         _announce(found, decoded, announce)
-        learned = {"rules": found, "method": method, "form": form, "examples": digests(*examples)}
+        own_sampling = {"form": form, "scale": scale}
+        learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
             MelodySampler(model, sampling),
@@ -137,12 +143,8 @@ def train_actor(
     return MelodyActor(model=model, **(vars(pair) | learned))
 
 
-def _decoded(
-    bank: Bank | tuple[Tensor, Melodies] | None, form: str
-) -> tuple[Tensor, Melodies] | None:
-    """Points and melodies of a bank, which are in no form."""
-    if form != AUTO:
-        return None
+def _decoded(bank: Bank | tuple[Tensor, Melodies] | None) -> tuple[Tensor, Melodies] | None:
+    """Points and melodies of a bank."""
     return (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
 
 

@@ -111,8 +111,9 @@ def transform(
     """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
 
     A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
-    knobs are set and moving notes to the nearest of the scale is enough, but for what kept bars
-    hold, there is no search. Bars that equal one another go on doing so, where they can.
+    moving notes to the nearest of the scale is enough, but for what kept bars hold, and the actor
+    learned nothing beside its rules, there is no search. Bars that equal one another go on doing
+    so, where they can.
 
     Args:
         actor: its rules, its critic and, of knobs, which have no critic, its shift.
@@ -133,7 +134,7 @@ def transform(
     if len(set(keep_bars)) == BARS:
         return [unchanged] * variations
     knobs = not actor.heads
-    if knobs and strength == variations == 1 and not unchanged.satisfied:
+    if strength == variations == 1 and not (actor.learned or unchanged.satisfied):
         at_once = _without_search(actor, unchanged, keep_bars)
         if at_once is not None:
             return [at_once]
@@ -172,6 +173,8 @@ def _without_search(
 
     None where more is missing than what those bars hold, which no search would change.
     """
+    if not actor.pitch_classes:
+        return None
     original, moved = unchanged.original, in_scale(unchanged.original, actor.pitch_classes)
     (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
     every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))

@@ -389,6 +389,18 @@ def test_notes_in_the_scale_need_no_search(knobs, tune, monkeypatch):
     assert (found.distance > 0, found.decoded) == (True, 0)
 
 
+def test_an_actor_of_a_scale_needs_no_search_but_where_it_learned_more(actor_for, tune):
+    actor = actor_for("cmajor")
+    (found,) = transform(actor, tune)
+    assert (found.satisfied, found.decoded) == (True, 0)
+    assert found.melody == in_scale(tune, actor.pitch_classes)
+    assert found.notes_kept == 0.75  # all that were in it
+    critics = Critics([Critic(8, 1, (16,)), Critic(8, 1, (16,))])
+    heads = {"heads": (("cmajor",), ("realism",)), "weights": (1.0, 1.0)}
+    learned = replace(actor, critic=critics, **heads)
+    assert transform(learned, tune)[0].decoded > 0
+
+
 def test_where_only_kept_bars_hold_other_notes_there_is_no_search(knobs, tune, monkeypatch):
     monkeypatch.setattr(module, "_critic_of_bank", None)
     (found,) = transform(knobs, tune, keep_bars={2})  # with an F sharp

@@ -8,6 +8,8 @@ white keys differ too little in these times, so the ends of phrases count as wel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from melodyconstraints.melody.events import Melodies, Melody
@@ -71,6 +73,29 @@ def tonal_weights(melodies: Melodies) -> Numbers:
         ends = np.bincount(places, minlength=len(melodies) * 12).reshape(-1, 12)
         weights = weights + weight * _shares(ends.astype(np.float64))
     return _shares(weights)
+
+
+def tonic_lags(melodies: Melodies, scale: Sequence[int]) -> Numbers:
+    """``(B,)`` how far a scale's tonic fits behind its best note; 0 where no note fits better.
+
+    The fit of a note as the tonic is the sum over the scale's notes of tonal weight, shared among
+    these, times log(:data:`STABILITY` above it / that of all notes of the scale). Infinite for
+    melodies without a note of the scale.
+
+    Args:
+        scale: pitch classes in [0, 11], the tonic first.
+
+    >>> rests_on_g = Melody.from_notes([(0, 4, 60), (4, 4, 64), (8, 16, 67)])
+    >>> tonic_lags(Melodies.stack([rests_on_g]), [0, 2, 4, 5, 7, 9, 11]).round(2)
+    array([0.15])
+    """
+    tones = np.array(scale)
+    logs = np.log([STABILITY[(tones - tonic) % 12] for tonic in scale])
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    inside = tonal_weights(melodies)[:, tones]
+    total = inside.sum(axis=1)
+    fits = np.einsum("bp,tp->bt", inside / np.maximum(total, 1e-9)[:, None], logs)
+    return np.where(total > 0, np.round(fits.max(axis=1) - fits[:, 0], 9), np.inf)
 
 
 def _shares(counts: Numbers) -> Numbers:

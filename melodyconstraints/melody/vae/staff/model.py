@@ -80,11 +80,13 @@ from melodyconstraints.melody.vae.staff.notation import (
     SILENT,
     Ints,
     Staff,
-    events_in_scale,
     events_of_tokens,
+    from_staff,
     kinds,
     lines_up,
+    mode_of,
     place_degrees,
+    read_in_scale,
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
@@ -241,13 +243,20 @@ class StaffGenerator(MelodyVAE):
         rhythms = torch.where(sources == FRESH, rhythms, FRESH)
         return Bars(codes, heard, starts, _last_sounding(lasts), sources, rhythms)
 
-    def head(self, z: Tensor) -> Head:
-        """Key, place, mode and attributes of ``(B, Z)`` points."""
+    def head(self, z: Tensor, mode: int | None = None) -> Head:
+        """Key, place, mode and attributes of ``(B, Z)`` points.
+
+        Args:
+            mode: degree of the major scale that is the tonic, in [0, 6]; the points say it where
+                None.
+        """
         parts = self.parts(z)
         angle = torch.atan2(parts.key[:, 1], parts.key[:, 0]).double() / (2 * math.pi)
         keys = FIFTHS[which_interval(self.key_ranks, angle % 1)]
         places = which_interval(self.place_ranks, ranks_of(parts.place))
         modes = BRIGHTNESS[which_interval(self.mode_ranks, ranks_of(parts.mode))]
+        if mode is not None:
+            modes = np.full_like(modes, mode)
         degrees, scores = place_degrees(keys, places, modes), parts.attributes + self.offset
         return Head(keys, places, modes, Whole.of(scores, degrees, modes))
 
@@ -286,36 +295,30 @@ class StaffGenerator(MelodyVAE):
         return compute_rows(draw, z, noise, multiple=ROWS, most=BLOCK)
 
     def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
-        keys, places, modes, whole = self.head(filled(z))
+        scale = sampling.scale
+        head = self.head(filled(z), mode_of(scale) if scale else None)
         of_tokens = None if sampling.temperature < COLDEST else filled(noise)
         form = form_of(sampling.form)
-        player = Player(self.bars, self.calibration, whole, of_tokens, sampling, form)
-        self.write(filled(z), whole, player, None if form is None else form.repeats.to(z.device))
-        if sampling.scale:
-            stands_for = events_in_scale(keys, places, modes, sampling.scale)
-        else:
-            stands_for = events_of_tokens(keys, places)
-        events = np.take_along_axis(stands_for, player.drawn.cpu().numpy(), 1)[: len(z)]
-        return torch.from_numpy(canonical_events(events).astype(np.int64)).to(z.device)
+        player = Player(self.bars, self.calibration, head.whole, of_tokens, sampling, form)
+        self.write(
+            filled(z), head.whole, player, None if form is None else form.repeats.to(z.device)
+        )
+        staff = Staff(player.drawn.cpu().numpy(), head.keys, head.places, head.modes)
+        events = (read_in_scale(staff, scale) if scale else from_staff(staff))[: len(z)]
+        return torch.from_numpy(events.astype(np.int64)).to(z.device)
 
-    def asked(
-        self, z: Tensor, ranges: Mapping[str, tuple[float, float]], mode: int | None = None
-    ) -> Tensor:
+    def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
         """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.
 
         Args:
             ranges: least and largest value of attributes, keys of :data:`.attributes.NAMES`; the
                 others follow, as much as they depend on them.
-            mode: degree of the major scale that is the tonic, in [0, 6].
         """
         parts = self.parts(z)
         scores = self.scores.conditioned(
             parts.attributes, {NAMES.index(name): wanted for name, wanted in ranges.items()}
         )
         place_and_mode = torch.stack([parts.place, parts.mode], 1)
-        if mode is not None:
-            number = np.full(len(z), np.argsort(BRIGHTNESS)[mode])
-            place_and_mode[:, 1] = points_between(self.mode_ranks, number, parts.mode)
         return torch.cat(
             [
                 *(parts.key, place_and_mode, scores),

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, canonical_events
+from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, Melodies, canonical_events
 from melodyconstraints.melody.keys import find_keys
+from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.units import STEPS_PER_BAR
 
 Ints = NDArray[np.int64]
@@ -41,6 +42,9 @@ TOKEN_START = TOKENS
 """Start token: a decoder's input in place of the token before a bar's first one."""
 SCALE = 7
 """Steps of a scale to the octave."""
+
+_TURNS = (0, 1, -1, 2, -2, 3, -3)
+"""Scale steps from a tonic to the line that is tried in its place, the nearest first."""
 
 _STEP_OF = np.array([0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6])
 _RAISED = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0])
@@ -191,6 +195,25 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
     tonics = keys + _SEMITONES[modes]
     tonics = tonics + (scale[0] - tonics + 6) % 12 - 6
     return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
+
+
+def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
+    """``(B, T)`` events of melodies that are read in a scale, on its tonic.
+
+    A line of the staff is the tonic: that of the mode, or, where another note of the scale would
+    fit better as the tonic than the scale's own, the nearest line for which none does. So a melody
+    rests on the tonic, and moves as it did.
+
+    Args:
+        scale: pitch classes, the tonic first.
+    """
+    turned = []
+    for turn in _TURNS:
+        modes = (staff.modes + turn) % SCALE
+        table = events_in_scale(staff.keys, staff.places, modes, scale)
+        turned.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
+    lags = np.stack([tonic_lags(Melodies(events), scale) for events in turned])
+    return np.stack(turned)[lags.argmin(0), np.arange(len(staff.tokens))]
 
 
 def kinds(tokens: Ints) -> Ints:
