@@ -81,7 +81,7 @@ def main(
 ) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
-    console = Console(width=120)
+    console = Console(width=140)
     if only != "values":
         actor_of = knobs.at if trained is None else partial(actor_in, trained, knobs.model)
         console.print(scales(actor_of, real, count, modes or tuple(MODES)))
@@ -159,7 +159,7 @@ def in_one_major_scale(melodies: Melodies) -> np.ndarray:
 
 
 def _means(melodies: Melodies) -> list[str]:
-    return [f"{float(measure(melodies).mean()):.3g}" for measure in MEASURES.values()]
+    return [f"{float(measure(melodies).mean()):.3f}" for measure in MEASURES.values()]
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ RECORDS = {
     "extraction": "python benchmarks/extraction.py MIDI_DIR --hostile HOSTILE_DIR",
     "against-note-seq": "python benchmarks/against_note_seq.py MIDI_DIR",
     "formats": "python benchmarks/formats.py",
-    "knobs-scales": "python benchmarks/knobs.py STORE -n 64 --only scales",
+    "knobs-scales": "python benchmarks/knobs.py STORE --only scales",
     "knobs-values": "python benchmarks/knobs.py STORE -n 64 --only values",
     "leak": "python benchmarks/leak.py STORE MIDI_DIR",
     "like": "python benchmarks/like.py LIKE_DIR UNLIKE_DIR",
