@@ -65,6 +65,8 @@ def reroll(
     sampling = (
         source.sampling(options) if isinstance(source, MelodyActor) else Sampling.of(options)
     )
+    if strength < 1:  # what is near the melody stands on its lines, as the bars that stay do
+        sampling = replace(sampling, keeps_lines=True)
     model = source.model if isinstance(source, MelodyActor) else source
     start, share = encode(model, [melody]).mean[0], torch.tensor([strength])
     count = n

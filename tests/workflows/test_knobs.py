@@ -9,6 +9,7 @@ import torch
 from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import Melodies, Melody, transposed
+from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.metrics.typical import is_typical, typicality
 from melodyconstraints.melody.vae.checkpoint import load_model
@@ -17,6 +18,7 @@ from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     TOKEN_HOLD,
+    altered_to_scale,
     events_in_scale,
     read_in_scale,
     to_staff,
@@ -27,6 +29,7 @@ from melodyconstraints.workflows.actor import load_actor, satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS, closing_on, scale_read
+from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 
 
@@ -99,6 +102,19 @@ def test_a_tune_that_rests_on_another_line_is_read_from_there():
         staff = to_staff(tune.events[None], zero, np.array([35]), zero)
         (events,) = read_in_scale(staff, (2, 4, 5, 7, 9, 11, 0))
         assert Melody(events).pitches.tolist() == found
+        (events,) = altered_to_scale(staff, (2, 4, 5, 7, 9, 11, 0))
+        assert Melody(events).pitches.tolist() == list(pitches)  # which are white keys
+        (events,) = altered_to_scale(staff, (9, 11, 1, 2, 4, 6, 8))  # A major
+        sharp = [one + (one % 12 in (0, 5, 7)) for one in pitches]
+        assert Melody(events).pitches.tolist() == sharp
+
+
+def test_near_a_melody_lines_stay_where_they_are(knobs):
+    """It rests on C, and what D dorian needs is searched for; anew it may rest on D at once."""
+    around_c = (60, 64, 67, 64, 62, 65, 64, 60)
+    tune = Melody.from_notes([(4 * i, 4, around_c[i % 8]) for i in range(64)])
+    (near,) = reroll(knobs.at("D-dorian"), tune, 1, strength=0.0, temperature=0.0)
+    assert onset_recall(near.events[None], tune.events[None]) > 0.8
 
 
 def test_what_is_drawn_in_a_scale_rests_on_its_tonic(knobs):
