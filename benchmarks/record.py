@@ -92,6 +92,7 @@ NEEDS = {
 @click.option("--unlike", help="Folder of MIDI that they should not be like.")
 def main(names: tuple[str, ...], is_list: bool, **paths: str | None) -> None:
     """Run the benchmarks NAME, or all, and keep what they print."""
+    where = _where()  # records of one run are of one commit, which the first of them changes
     for name in names or RECORDS:
         command = RECORDS[name]
         words = [word for word in command.split() if word in NEEDS and not paths[NEEDS[word]]]
@@ -101,10 +102,10 @@ def main(names: tuple[str, ...], is_list: bool, **paths: str | None) -> None:
             options = " and ".join(f"--{NEEDS[word]}" for word in words)
             click.echo(f"{name}: needs {options}", err=True)
         else:
-            record(name, command, paths)
+            record(name, command, paths, where)
 
 
-def record(name: str, command: str, paths: dict[str, str | None]) -> None:
+def record(name: str, command: str, paths: dict[str, str | None], where: str) -> None:
     """Run a command in the root of the repository, and write what it prints to its record."""
     words = [paths.get(NEEDS.get(word, "")) or word for word in shlex.split(command)]
     words[0] = {"python": sys.executable, "mc": str(Path(sys.executable).parent / "mc")}[words[0]]
@@ -115,7 +116,7 @@ def record(name: str, command: str, paths: dict[str, str | None]) -> None:
         click.echo(f"{name}: exit code {done.returncode}; the old record stays", err=True)
         return
     MEASURED.mkdir(exist_ok=True)
-    text = f"$ {command}\n{_where()}\n\n{aligned(done.stdout.strip())}\n"
+    text = f"$ {command}\n{where}\n\n{aligned(done.stdout.strip())}\n"
     (MEASURED / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
@@ -133,8 +134,8 @@ def aligned(text: str) -> str:
 
 def _where() -> str:
     """Day, versions and machine of a record."""
-    describe = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    commit_of = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(commit_of, cwd=ROOT, capture_output=True, text=True).stdout.strip()  # noqa: S603
     versions = f"Python {platform.python_version()}, torch {importlib.metadata.version('torch')}"
     return f"# {date.today()}, commit {commit}, {versions}, {os.cpu_count()} processors"
 

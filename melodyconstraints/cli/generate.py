@@ -136,7 +136,8 @@ def _draw(
         found = len(melodies)
         if not found:
             raise
-        satisfy = only_satisfying or isinstance(stop, SearchStopped)
+        is_searched = isinstance(stop, SearchStopped) and bool(drawer.actor and drawer.actor.asked)
+        satisfy = only_satisfying or is_searched
         state = "satisfy every rule" if satisfy else "are drawn"
         talk().print(f"stopped; {found:,} of {count:,} {state} by now")
         return melodies, shown.drawn if shown else found

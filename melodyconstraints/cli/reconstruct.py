@@ -191,7 +191,7 @@ def _decode(
     variations: int | None,
     sampling: SamplingOptions,
 ) -> list[Melodies]:
-    """What is decoded for each melody, which a bar counts."""
+    """Melodies decoded for each melody, which a bar counts."""
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
     decoded = []

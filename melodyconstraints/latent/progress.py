@@ -65,6 +65,7 @@ class Bar(Progress):
     def __init__(self, *columns: ProgressColumn | str, **options: Any) -> None:
         super().__init__(*columns, **options)
         self._stopped: Event | None = None
+        self._logger: Thread | None = None
 
     @property
     def _is_logged(self) -> bool:
@@ -75,13 +76,15 @@ class Bar(Progress):
         super().start()
         if self._is_logged and self._stopped is None:
             self._stopped = Event()
-            Thread(target=self._log, args=[self._stopped], daemon=True).start()
+            self._logger = Thread(target=self._log, args=[self._stopped], daemon=True)
+            self._logger.start()
 
     def stop(self) -> None:
         """End it, in a log with a last line."""
-        if self._stopped is not None:
+        if self._stopped is not None and self._logger is not None:
             self._stopped.set()
-            self._stopped = None
+            self._logger.join()
+            self._stopped = self._logger = None
         if self._is_logged and self.live.transient:
             self.live.stop()  # rich would add an empty line
         else:

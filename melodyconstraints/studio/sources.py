@@ -34,9 +34,9 @@ DRAWS = 100
 FIRST_BATCH = 32
 """Melodies that a search changes at first."""
 START, LEAST_START = 5, 16
-"""Melodies drawn before that for each that is wanted, where knobs alone do not satisfy the rules:
-every third has its scale's tonic where it should be. And at least: so many are decoded in the time
-of one, and it is seldom that none of them is typical."""
+"""Melodies drawn before that for each that is wanted, where knobs alone do not satisfy the rules,
+and at least: so many are decoded in the time of one, and it is seldom that none of them is
+typical."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _CHECKED = 256
 _TRIED = 8
 """Melodies on which a rule is timed first, to choose how many a check may take."""
 _FEWEST = 64
-"""Melodies of which rewards are computed, however slow a rule is."""
+"""Melodies of each set of which rewards are computed, however slow a rule is."""
 _SECONDS_OF_CONTRACT, _SECONDS_OF_REWARDS = 5.0, 15.0
 """Time that the two parts of a check may take, about."""
 _CALLS_OF_CONTRACT = 6

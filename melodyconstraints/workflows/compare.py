@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Unpack
 
 from melodyconstraints.errors import UsageError
@@ -29,7 +29,8 @@ def compare(
 ) -> list[Melodies]:
     """``n`` melodies of the prior, and the same points as each actor moves them.
 
-    What the decoder draws is the same too: melodies of one point differ by the actor alone.
+    What the decoder draws is the same too: melodies of one point differ by the actor alone, and by
+    the scale that it was trained in, in which the prior is not read.
 
     Args:
         actors: at least one, all on one model.
@@ -43,17 +44,17 @@ def compare(
     Raises:
         UsageError: as :func:`common_sampling`, or n below 1.
     """
-    how = asdict(common_sampling(actors, options))
-    columns = [generate(actors[0].model, n, **how)]
+    how = common_sampling(actors, options)
+    columns = [generate(actors[0].model, n, **asdict(how))]
     for actor in actors:
         if callback:
             callback(len(columns))
-        columns.append(actor.generate(n, **how))
+        columns.append(actor.generate(n, **asdict(how) | {"scale": how.scale or actor.scale}))
     return columns
 
 
 def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> Sampling:
-    """The sampling of all actors by options.
+    """The sampling of all actors by options, but for scales that they were trained in.
 
     Raises:
         UsageError: no actor, actors on different models, or with defaults of their own where no
@@ -64,10 +65,12 @@ def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> 
     models = sorted({actor.model.fingerprint[:12] for actor in actors})
     if len(models) > 1:
         raise UsageError(f"compared actors move points of one model, got {', '.join(models)}")
-    sampling, *others = dict.fromkeys(actor.sampling(options) for actor in actors)
-    if others:
+    scale = options.get("scale") or ()
+    ways = [asdict(replace(actor.sampling(options), scale=scale)) for actor in actors]
+    different = [name for name in ways[0] if any(way[name] != ways[0][name] for way in ways)]
+    if different:
         raise UsageError(
-            f"the actors draw in different ways, {sampling} and {others[0]}; give a temperature "
-            "and a form for all of them"
+            f"the actors draw at different values of {' and '.join(different)}; give one for all "
+            "of them"
         )
-    return sampling
+    return Sampling(**ways[0])

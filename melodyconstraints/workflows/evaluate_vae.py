@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = ("validation", "test")
 STAGES = 6
-"""Of the work, each announced."""
+"""Stages of the work, each announced."""
 _POSTERIOR = "posterior points"
 _MATCHING_SEED = 1
 _PICTURED, _PICTURED_INPUT_EVERY = 8, 3

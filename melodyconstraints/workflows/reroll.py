@@ -27,7 +27,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
-from melodyconstraints.workflows.editing import keep, outside_text
+from melodyconstraints.workflows.editing import in_scale, keep, outside_text
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
 
@@ -65,8 +65,9 @@ def reroll(
     sampling = (
         source.sampling(options) if isinstance(source, MelodyActor) else Sampling.of(options)
     )
-    if strength < 1:  # what is near the melody stands on its lines, as the bars that stay do
-        sampling = replace(sampling, keeps_lines=True)
+    scale = sampling.scale if strength < 1 else ()
+    if scale:  # notes near the melody's stand where they stood, as the bars that stay do
+        sampling = replace(sampling, scale=())
     model = source.model if isinstance(source, MelodyActor) else source
     start, share = encode(model, [melody]).mean[0], torch.tensor([strength])
     count = n
@@ -76,6 +77,8 @@ def reroll(
     points = torch.cat([slerp(start, end, share) for end in ends])
 
     def kept(melodies: Melodies) -> Melodies:
+        if scale:
+            melodies = Melodies.stack([in_scale(one, scale) for one in melodies])
         kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
         if form is None:
             return kept

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import compress
 from typing import Any
 
 import torch
@@ -109,7 +110,7 @@ def train_actor(
     """
     settings, method = _check(preset, method, settings)
     found, plain = _consented(rules), settings.plain
-    scale = scale_read(model, found)
+    scale = scale_read(model, list(compress(found, weights or [1] * len(found))))
     events_seed = derived_seed(TRAINING_EVENTS, seed)
     sampling = Sampling(temperature, seed=events_seed, form=form, scale=scale)
     with ExitStack() as stack:

@@ -74,7 +74,6 @@ def test_a_bar_that_ended_prints_no_more(lines_of_a_log, capsys):
         bar.start()  # as some do with every report
         bar.add_task("", total=4)
         lines_of_a_log(1)
-    time.sleep(0.05)  # a line that was on its way
     capsys.readouterr()
     time.sleep(0.1)
     assert capsys.readouterr().err == ""

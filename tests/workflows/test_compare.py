@@ -6,9 +6,11 @@ import pytest
 from torch import nn
 
 from melodyconstraints.errors import UsageError
+from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.compare import compare
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.train_actor import train_actor
 
 
 @pytest.fixture
@@ -29,6 +31,19 @@ def test_actors_are_compared_on_one_model_and_in_one_way(actor, tiny_model):
     with pytest.raises(UsageError, match="compared actors move points of one model, got "):
         compare([actor, replace(actor, model=tiny_model)], 1)
     warm = replace(actor, temperature=0.9)
-    with pytest.raises(UsageError, match=r"in different ways, Sampling\(temperature=0.5.*give a"):
+    with pytest.raises(UsageError, match="at different values of temperature; give one for"):
         compare([actor, warm], 1)
     assert len(compare([actor, warm], 1, temperature=0.5)) == 3
+
+
+def test_each_actor_draws_in_its_scale_and_the_prior_in_none(tiny_recipe):
+    model = load_model("staff")
+    actors = [
+        train_actor(model, [rule], settings=tiny_recipe) for rule in ("scale:D-dorian", "cmajor")
+    ]
+    prior, dorian, other = compare(actors, 2, seed=5)
+    assert list(prior) == list(generate(model, 2, seed=5))
+    for column, actor in ((dorian, actors[0]), (other, actors[1])):
+        assert list(column) == list(actor.generate(2, seed=5))
+    assert set((dorian.pitches[dorian.onsets] % 12).tolist()) <= set(actors[0].scale)
+    assert set((prior.pitches[prior.onsets] % 12).tolist()) - set(actors[0].scale)

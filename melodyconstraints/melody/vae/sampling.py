@@ -6,7 +6,7 @@ Shapes: ``N`` rows drawn side by side, ``V`` categories.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import torch
@@ -49,8 +49,6 @@ class Sampling:
         form: which bars repeat which, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
         scale: pitch classes in [0, 11], the tonic first, in which every note lies; empty for notes
             as they come.
-        keeps_lines: whether a scale alters the notes of a melody by semitones where they stand,
-            or the melody is drawn in its mode and read from the line that it rests on.
 
     Raises:
         UsageError: a value outside its range.
@@ -62,7 +60,6 @@ class Sampling:
     seed: int = DEFAULT_SEED
     form: str = AUTO
     scale: tuple[int, ...] = ()
-    keeps_lines: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         check_fields(self)

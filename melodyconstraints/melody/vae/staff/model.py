@@ -80,7 +80,6 @@ from melodyconstraints.melody.vae.staff.notation import (
     SILENT,
     Ints,
     Staff,
-    altered_to_scale,
     events_of_tokens,
     from_staff,
     kinds,
@@ -296,8 +295,8 @@ class StaffGenerator(MelodyVAE):
         return compute_rows(draw, z, noise, multiple=ROWS, most=BLOCK)
 
     def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
-        scale, keeps_lines = sampling.scale, sampling.keeps_lines
-        head = self.head(filled(z), mode_of(scale) if scale and not keeps_lines else None)
+        scale = sampling.scale
+        head = self.head(filled(z), mode_of(scale) if scale else None)
         of_tokens = None if sampling.temperature < COLDEST else filled(noise)
         form = form_of(sampling.form)
         player = Player(self.bars, self.calibration, head.whole, of_tokens, sampling, form)
@@ -305,10 +304,7 @@ class StaffGenerator(MelodyVAE):
             filled(z), head.whole, player, None if form is None else form.repeats.to(z.device)
         )
         staff = Staff(player.drawn.cpu().numpy(), head.keys, head.places, head.modes)
-        if scale:
-            events = (altered_to_scale if keeps_lines else read_in_scale)(staff, scale)
-        else:
-            events = from_staff(staff)
+        events = read_in_scale(staff, scale) if scale else from_staff(staff)
         return torch.from_numpy(events[: len(z)].astype(np.int64)).to(z.device)
 
     def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:

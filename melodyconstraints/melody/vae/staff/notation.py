@@ -201,31 +201,18 @@ def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
     """``(B, T)`` events of melodies that are read in a scale, on its tonic.
 
     A line of the staff is the tonic: that of the mode, or, where another note of the scale would
-    fit better as the tonic than the scale's own, the nearest line for which none does. So a melody
-    rests on the tonic, and moves as it did.
+    fit better as the tonic than the scale's own, the nearest line for which none does, or which
+    comes closest to it. So a melody rests on the tonic, and moves as it did.
 
     Args:
         scale: pitch classes, the tonic first.
     """
-    turned = [_from_tonic(staff, (staff.modes + turn) % SCALE, scale) for turn in _TURNS]
+    turned = []
+    for turn in _TURNS:
+        table = events_in_scale(staff.keys, staff.places, (staff.modes + turn) % SCALE, scale)
+        turned.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
     lags = np.stack([tonic_lags(Melodies(events), scale) for events in turned])
     return np.stack(turned)[lags.argmin(0), np.arange(len(staff.tokens))]
-
-
-def altered_to_scale(staff: Staff, scale: Sequence[int]) -> Events:
-    """``(B, T)`` events of melodies whose lines stay, and stand for the notes of a scale.
-
-    The line nearest to the scale's tonic is the tonic, so that notes in the scale stay as they
-    are where it has seven, and others move by a semitone.
-    """
-    away = (staff.keys[:, None] + _SEMITONES - scale[0] + 6) % 12 - 6
-    return _from_tonic(staff, np.abs(away).argmin(1), scale)
-
-
-def _from_tonic(staff: Staff, modes: Ints, scale: Sequence[int]) -> Events:
-    """``(B, T)`` events in a scale, the lines of degrees ``modes`` its tonic."""
-    table = events_in_scale(staff.keys, staff.places, modes, scale)
-    return canonical_events(np.take_along_axis(table, staff.tokens, 1))
 
 
 def kinds(tokens: Ints) -> Ints:

@@ -91,7 +91,9 @@ export const redo = () => inTurn(async () => {
 
 async function goTo(number, isFirst = false) {
   await save.now();
-  store.state = await get(`/history/${number}`);
+  const state = await get(`/history/${number}`);
+  await save.now();  // what was changed meanwhile
+  store.state = state;
   numbers.set(store.state, number);
   store.number = number;
   tell("all");
