@@ -87,7 +87,7 @@ def tonic_lags(melodies: Melodies, scale: Sequence[int]) -> Numbers:
 
     >>> rests_on_g = Melody.from_notes([(0, 4, 60), (4, 4, 64), (8, 16, 67)])
     >>> tonic_lags(Melodies.stack([rests_on_g]), [0, 2, 4, 5, 7, 9, 11]).round(2)
-    array([0.15])
+    array([0.32])
     """
     tones = np.array(scale)
     logs = np.log([STABILITY[(tones - tonic) % 12] for tonic in scale])
