@@ -28,7 +28,7 @@ from rich.table import Table
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.modes import MODES, find_modes
+from melodyconstraints.melody.metrics.modes import MODES, PHRASE_BARS, find_modes
 from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, pitch_range
 from melodyconstraints.melody.metrics.structure import (
     common_pitch_classes,
@@ -37,6 +37,7 @@ from melodyconstraints.melody.metrics.structure import (
     steps,
     two_commonest_pitch_classes,
 )
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import find_rules
@@ -55,6 +56,8 @@ MEASURES = {
     "leaps": leaps,
     "repeated bars": repeated_bars,
 }
+ON_TONIC = ("triad", "phrases end")
+"""Shares of the notes on the tonic's triad, and of the four-bar phrases that end on the tonic."""
 VALUES = {
     "density": lambda melodies: melodies.note_counts,
     "ambitus": pitch_range,
@@ -85,7 +88,7 @@ def main(
 ) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
-    console = Console(width=140)
+    console = Console(width=160)
     if only != "values":
         actor_of = knobs.at if trained is None else partial(actor_in, trained, knobs.model)
         console.print(scales(actor_of, real, count, modes or tuple(MODES)))
@@ -97,13 +100,19 @@ def scales(
     actor_of: Callable[[str], MelodyActor], real: Melodies, count: int, modes: Sequence[str]
 ) -> Table:
     """A line for each mode and tonic, one for real melodies in it and one for those in a scale."""
-    table = Table("scale", *MEASURES, "satisfied", "mode named right", title="Scales")
+    table = Table("scale", *MEASURES, *ON_TONIC, "satisfied", "mode named right", title="Scales")
     one_scale = real[in_one_major_scale(real)]
-    table.add_row(f"{len(one_scale)} held out, a major scale", *_means(one_scale), "", "")
+    table.add_row(f"{len(one_scale)} held out, a major scale", *_means(one_scale), "", "", "", "")
     named = []
     for mode in modes:
         of_mode = satisfying(real, find_rules([f"scale:C-{mode}"]))
-        table.add_row(f"{len(of_mode)} held out, {mode}", *_means(of_mode), "", "")
+        table.add_row(
+            f"{len(of_mode)} held out, {mode}",
+            *_means(of_mode),
+            *_on_tonic(of_mode, 0, mode),
+            "",
+            "",
+        )
         for tonic in TONICS:
             actor = actor_of(f"{tonic}-{mode}")
             drawn = actor.generate(count, seed=SEED)
@@ -111,8 +120,9 @@ def scales(
             right = np.mean([found == wanted for found in find_modes(drawn)])
             named.append(right)
             satisfied = satisfies_all(actor.rules, drawn).mean()
-            table.add_row(f"{tonic}-{mode}", *_means(drawn), f"{satisfied:.1%}", f"{right:.0%}")
-    table.add_row("mean", *[""] * (len(MEASURES) + 1), f"{np.mean(named):.0%}")
+            own = [*_means(drawn), *_on_tonic(drawn, wanted[0], mode)]
+            table.add_row(f"{tonic}-{mode}", *own, f"{satisfied:.1%}", f"{right:.0%}")
+    table.add_row("mean", *[""] * (len(MEASURES) + len(ON_TONIC) + 1), f"{np.mean(named):.0%}")
     return table
 
 
@@ -162,6 +172,16 @@ def in_one_major_scale(melodies: Melodies) -> np.ndarray:
     used[notes.rows, notes.pitches % 12] = True
     major = np.isin(np.arange(12), MODES["ionian"])
     return np.any([~(used & ~np.roll(major, tonic)).any(axis=1) for tonic in range(12)], axis=0)
+
+
+def _on_tonic(melodies: Melodies, tonic: int, mode: str) -> list[str]:
+    """The shares of :data:`ON_TONIC`."""
+    notes, steps_up = melodies.notes, MODES[mode]
+    above = (notes.pitches - tonic) % 12
+    phrases = notes.rows * BARS + notes.onsets // (PHRASE_BARS * STEPS_PER_BAR)
+    last = np.diff(phrases, append=-1) != 0
+    on_triad = np.isin(above, [steps_up[degree] for degree in (0, 2, 4)])
+    return [f"{share.mean():.3f}" for share in (on_triad, above[last] == 0)]
 
 
 def _means(melodies: Melodies) -> list[str]:
