@@ -34,8 +34,9 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import (

@@ -41,7 +41,8 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows.actor import MelodyActor, load_actor, satisfies_all
+from melodyconstraints.rules.rewards import satisfies_all
+from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.knobs import Knobs
 from melodyconstraints.workflows.real_melodies import satisfying
 from melodyconstraints.workflows.train_actor import train_actor

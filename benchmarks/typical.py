@@ -29,7 +29,7 @@ from melodyconstraints.melody.metrics.typical import (
     repeated_pitches,
     wide_leaps,
 )
-from melodyconstraints.workflows.actor import satisfies_all
+from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.real_melodies import read_split
 from melodyconstraints.workflows.search import SearchActor

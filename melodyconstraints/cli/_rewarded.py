@@ -74,7 +74,7 @@ class Drawer:
         without rules, and where one of them is missing.
         """
         from melodyconstraints.latent.satisfaction import SATISFIED
-        from melodyconstraints.workflows.actor import rewards_of
+        from melodyconstraints.rules.rewards import rewards_of
 
         actor = self.actor
         rules = [one for one in actor.rules if one not in actor.missing_rules] if actor else []

@@ -147,7 +147,7 @@ def command(
     ((_, found),) = melodies
 
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.workflows.actor import rewards_of
+    from melodyconstraints.rules.rewards import rewards_of
     from melodyconstraints.workflows.editing import in_key, key_of
 
     actor = source.require()

@@ -15,6 +15,8 @@ from melodyconstraints.storage.text import printable
 def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:
     """Losses of both, rewards, satisfaction and distance against rounds, where there are any.
 
+    Without rounds there is no picture.
+
     Args:
         names: of the rewards, in the order of the records.
     """
@@ -34,6 +36,8 @@ def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path
     }
     rounds = [record.round + 1 for record in records]
     drawn = {title: lines for title, lines in panels.items() if _measured(lines)}
+    if not drawn:
+        return
     figure = Figure(figsize=(11, 3 * -(-len(drawn) // 2)), layout="constrained")
     every = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
     for axes, (title, lines) in zip(every, drawn.items(), strict=False):

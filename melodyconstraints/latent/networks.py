@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from melodyconstraints.latent.settings import ActorCriticSettings
 
+_CLOSED, _CERTAIN = -1e3, 1e3
+"""Logits of a closed gate and of a certain prediction: their sigmoids are 0 and 1."""
+
 
 class ConditionInput(nn.Module):
     """Joins a latent point with its condition y, where there is one.
@@ -62,6 +65,14 @@ class Actor(nn.Module):
         *_, bias = self.layers.parameters()
         with torch.no_grad():
             bias[latent_dim:] += gate_bias
+
+    def stay(self) -> None:
+        """Close the gates: every point is taken to itself."""
+        *_, weight, bias = self.layers.parameters()
+        count = len(bias) // 2
+        with torch.no_grad():
+            weight[count:] = 0
+            bias[count:] = _CLOSED
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """``(B, Z)``, ``(B, Y)`` to ``(B, Z)``."""
@@ -123,6 +134,14 @@ class Critics(nn.Module):
     def __init__(self, critics: Sequence[Critic]) -> None:
         super().__init__()
         self.critics = nn.ModuleList(critics)
+
+    def expect_all(self) -> None:
+        """Predict 1 of every head, whatever the point."""
+        with torch.no_grad():
+            for critic in cast("list[Critic]", list(self.critics)):
+                *_, weight, bias = critic.layers.parameters()
+                weight.zero_()
+                bias.fill_(_CERTAIN)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``; y goes to those that take one."""

@@ -55,6 +55,9 @@ def train_actor_critic(
 ) -> ActorCritic:
     """Train an actor, and critics with a head for each reward and each learned constraint.
 
+    Where every sample of the bank satisfies all rewards already, and nothing else is learned,
+    there are no rounds: the actor takes each point to itself.
+
     Ctrl-C ends the rounds; what is returned is then the best so far. An error of the package that
     a reward raises after the first round has the best so far as its attribute ``actor``.
 
@@ -82,6 +85,8 @@ def train_actor_critic(
     _check_constraints(wanted, conditions)
     trainer = _Trainer(model, wanted, settings, generator, conditions, search)
     trainer.warm_up(bank)
+    if trainer.is_settled:
+        return trainer.finish()
     interrupted = False
     try:
         for number in range(settings.rounds):
@@ -167,6 +172,8 @@ class _Trainer:
         self.validation = self.sample(0 if search else settings.validation)
         self.best: tuple[float, float] | None = None
         self.best_weights = self.averaged.state_dict()
+        self.is_settled = False
+        """Whether every sample of the bank satisfies all rewards."""
 
     def _networks(self, condition_dim: int) -> tuple[Actor, Critics]:
         """The networks before training, with weights drawn by the generator's seed."""
@@ -204,6 +211,7 @@ class _Trainer:
         if not self.settings.bank or not rewarded:
             return
         device = self.sigma_bar.device
+        settled = len(rewarded) == len(self.constraints) and self.conditions is None
         for constraint in rewarded:
             points = [] if bank is None else [bank[0].to(device)]
             measured = [] if bank is None else [constraint.rewards.measure(bank[1]).to(device)]
@@ -212,8 +220,19 @@ class _Trainer:
                 points.append(self.prior(missing))
                 measured.append(constraint.measure(points[-1]))
             constraint.warm_up(torch.cat(points), torch.cat(measured), self.generator)
+            settled &= bool((torch.cat(measured) >= SATISFIED).all())
+        if settled:
+            self._settle()
+            return
         for _ in range(self.settings.warmup_steps):
             self.critic_learner.step()
+
+    def _settle(self) -> None:
+        """End before the rounds: every point stays, and is expected to satisfy all rewards."""
+        self.is_settled, self.best = True, (1.0, 1.0)
+        self.averaged.stay()
+        self.best_weights = self.averaged.state_dict()
+        self.critic.expect_all()
 
     def propose(self, z: Tensor, y: Tensor | None) -> Tensor:
         """``(B, Z)`` points moved by the actor, or by the search in its place."""

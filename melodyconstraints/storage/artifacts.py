@@ -97,16 +97,18 @@ class Artifact(Generic[Config]):
         """A module with the artifact's weights, in its own precision, ready for use.
 
         Args:
-            build: makes the module; called where tensors have shapes and take no memory.
+            build: makes the module; called where tensors have shapes and take no memory. Tensors
+                that its ``added_tensors`` names are zeros where they are missing: artifacts made
+                before have none of them.
 
         Raises:
             ArtifactError: the weights are those of another module, or not finite.
         """
         with torch.device("meta"), _NoInitialValues():
             module = build()
-        own = module.state_dict()
-        wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
-        stored = self._shapes()
+        own, stored = module.state_dict(), self._shapes()
+        added = {name for name in getattr(module, "added_tensors", ()) if name not in stored}
+        wanted = {name: tuple(own[name].shape) for name in own.keys() - added}
         for name in sorted(wanted.keys() | stored.keys()):
             if wanted.get(name) != stored.get(name):
                 raise self.misfit(
@@ -120,6 +122,7 @@ class Artifact(Generic[Config]):
             ):
                 raise self.misfit(f"tensor {name} is of {str(tensor.dtype)[6:]}")
         state = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}
+        state |= {name: torch.zeros_like(own[name], device="cpu") for name in added}
         module.load_state_dict(state, assign=True)
         return module.eval()
 

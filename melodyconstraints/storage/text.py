@@ -110,4 +110,6 @@ def _as_json(value: Any) -> Any:
             return {unicode_name(str(key)): _as_json(of) for key, of in value.items()}
         case list() | tuple():
             return [_as_json(one) for one in value]
+        case set() | frozenset():
+            return [_as_json(one) for one in sorted(value)]
     return value

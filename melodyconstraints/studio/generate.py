@@ -8,6 +8,7 @@ import numpy as np
 
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.sampling import SamplingOptions
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.studio.engine import Models
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import (
@@ -28,7 +29,6 @@ from melodyconstraints.studio.sources import (
 )
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows import generate as prior
-from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.interpolate import interpolate
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import reroll

@@ -17,12 +17,13 @@ from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.studio.engine import Models
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
-from melodyconstraints.workflows.actor import MelodyActor, load_actor, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.conditional import ConditionalActor
 from melodyconstraints.workflows.knobs import Knobs, is_turned_alone, scale_rules
 from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
@@ -122,7 +123,9 @@ def find_source(
         is_whole = trained.shortcoming is None
         how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
         # A generator that writes any scale writes this one, whatever its actor has learned.
-        trained = replace(trained, scale=_turned(models.knobs, wishes, rules).scale)
+        trained = replace(
+            trained, scale=trained.scale or _turned(models.knobs, wishes, rules).scale
+        )
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):

@@ -25,7 +25,6 @@ from melodyconstraints.errors import (
 )
 from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
-from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
@@ -37,6 +36,7 @@ from melodyconstraints.rules import Rule, find_rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
 from melodyconstraints.rules.loading import code_only_where, name_of, places_of
 from melodyconstraints.rules.registry import distinct
+from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.text import printable, shortened
@@ -84,7 +84,7 @@ class MelodyActor(ActorCritic):
     rules: list[Rule]
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
-    scale: tuple[int, ...] = ()
+    scale: tuple[int, ...] | frozenset[int] = ()
     examples: frozenset[str] = frozenset()
     prefers: Preference | None = typicality
     callback: Callable[[int, int], object] | None = None
@@ -300,11 +300,13 @@ class MelodyActor(ActorCritic):
             raise UsageError(
                 "knobs at one setting are not saved; save all of them with save_knobs"
             )
+        has_tonic = isinstance(self.scale, tuple)
         config = {
             "rules": [{"name": rule.name, "spec": rule.spec} for rule in self.rules],
             "temperature": self.temperature,
             "form": self.form,
-            "scale": list(self.scale),
+            "scale": self.scale if has_tonic else sorted(self.scale),
+            "has_tonic": has_tonic,
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
@@ -365,7 +367,8 @@ def load_actor(
         if len(found_rules) != len(config.rules):
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    own = {name: getattr(config, name) for name in ("temperature", "form", "scale", "examples")}
+    own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
+    own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
     return MelodyActor(rules=found_rules, **own, **pair)
 
 
@@ -389,15 +392,3 @@ def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
         "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
     )
     return MissingRule(name, len, spec=spec, why=why)
-
-
-def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]:
-    """``(B, R)`` rewards of melodies under rules."""
-    if not rules:
-        return np.zeros((len(melodies), 0))
-    return np.stack([rule(melodies) for rule in rules], axis=1)
-
-
-def satisfies_all(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.bool_]:
-    """``(B,)`` whether melodies satisfy every rule."""
-    return np.all(rewards_of(rules, melodies) >= SATISFIED, axis=1)

@@ -44,6 +44,7 @@ class ActorConfig(PairConfig):
     temperature: Weight
     form: str = AUTO
     scale: tuple[int, ...] = ()
+    has_tonic: bool = True
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -18,9 +18,9 @@ from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.text import counted
-from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.knobs import pitch_classes_of
 
 _NAMES = {"ionian": "major", "aeolian": "minor"}

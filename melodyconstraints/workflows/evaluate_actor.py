@@ -34,8 +34,9 @@ from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, rewards_of
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
 from melodyconstraints.workflows.real_melodies import satisfying

@@ -180,14 +180,29 @@ def _scale_of(rule: Rule) -> tuple[int, ...]:
     return pitch_classes_of(rule.spec) if parse_scale(rule.spec) else ()
 
 
-def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...]:
-    """Pitch classes, the tonic first, of the first rule of a scale, if a model can write in one.
+def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | frozenset[int]:
+    """Pitch classes of the first rule of a scale, the tonic first, if a model can write in one.
 
-    ``cmajor`` and ``pitch-classes`` are plain sets, which an actor learns (the paper, equation 4).
+    Without such a rule those of the first one of a plain set, such as ``cmajor``, as a set; see
+    :attr:`.Sampling.scale`.
     """
-    named = (rule for rule in rules if rule.tonic is not None or rule.spec.startswith("scale:"))
-    scales = filter(None, map(_scale_of, named))
-    return next(scales, ()) if isinstance(model, StaffGenerator) else ()
+    if not isinstance(model, StaffGenerator):
+        return ()
+    scales = [scale for rule in rules if (scale := _scale_of(rule))]
+    named = [scale for rule in rules if _has_tonic(rule) and (scale := _scale_of(rule))]
+    if named:
+        return named[0]
+    return frozenset(scales[0]) if scales else ()
+
+
+def is_of_set(rule: Rule) -> bool:
+    """Whether a rule is of a plain set of pitch classes and of nothing else."""
+    return bool(not _has_tonic(rule) and _scale_of(rule))
+
+
+def _has_tonic(rule: Rule) -> bool:
+    """Whether a rule is of a scale, whose first note is its tonic."""
+    return rule.tonic is not None or rule.spec.startswith("scale:")
 
 
 def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:

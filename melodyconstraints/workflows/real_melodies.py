@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import StoreError
 from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, transposed
 from melodyconstraints.rules import Rule
-from melodyconstraints.workflows.actor import satisfies_all
+from melodyconstraints.rules.rewards import satisfies_all
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies

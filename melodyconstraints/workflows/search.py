@@ -31,14 +31,9 @@ from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import DrawingStopped
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import (
-    SEARCH,
-    MelodyActor,
-    Preference,
-    rewards_of,
-    satisfies_all,
-)
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
 from melodyconstraints.workflows.seeds import (
     EVENTS,
     POINTS,

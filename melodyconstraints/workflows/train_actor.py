@@ -44,16 +44,16 @@ from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
-from melodyconstraints.workflows.knobs import scale_read
-from melodyconstraints.workflows.seeds import derived_generator, derived_seed
+from melodyconstraints.workflows.knobs import is_of_set, scale_read
+from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
 
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
-_TIMED = 64
-"""Melodies on which a rule is timed before a training."""
+_TIMED, _TRIED = 64, 256
+"""Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
 
 
 @checked
@@ -81,7 +81,9 @@ def train_actor(
     Args:
         rules: specifications such as ``cmajor`` or ``density:192``, rules, or plain functions of
             one melody. A staff generator writes in the first scale among them, such as
-            ``scale:D-dorian``, and the actor learns what that does not settle.
+            ``scale:D-dorian``, and the actor learns what that does not settle. Of a plain set,
+            such as ``cmajor``, alone nothing is left to learn; beside other rules it is learned
+            too, and what is drawn is written in it. The preset ``paper`` learns every rule.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
         method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
@@ -110,14 +112,16 @@ def train_actor(
     """
     settings, method = _check(preset, method, settings)
     found, plain = _consented(rules), settings.plain
-    scale = scale_read(model, list(compress(found, weights or [1] * len(found))))
+    asked = list(compress(found, weights or [1] * len(found)))
+    scale = () if plain else scale_read(model, asked)
+    learned_in = scale if isinstance(scale, tuple) or _is_enough(scale, asked) else ()
     events_seed = derived_seed(TRAINING_EVENTS, seed)
-    sampling = Sampling(temperature, seed=events_seed, form=form, scale=scale)
+    sampling = Sampling(temperature, seed=events_seed, form=form, scale=learned_in)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        as_drawn = form == AUTO and not scale  # the bank's melodies are in no form and no scale
+        as_drawn = form == AUTO and not learned_in  # as the bank's melodies: no form, no scale
         starts = bool(found and settings.bank and as_drawn)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
@@ -126,7 +130,11 @@ def train_actor(
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = _decoded(bank) if as_drawn else None
-        _announce(found, decoded, announce)
+        if isinstance(learned_in, frozenset):
+            names = " and ".join(rule.name for rule in asked)
+            (announce or str)(f"melodies are written in the notes of {names}: no need to learn it")
+        elif settings.bank:
+            _announce(found, _some_melodies(model, sampling, decoded), announce)
         own_sampling = {"form": form, "scale": scale}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
@@ -243,18 +251,29 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
         raise
 
 
+def _some_melodies(
+    model: MelodyVAE, sampling: Sampling, decoded: tuple[Tensor, Melodies] | None
+) -> Melodies:
+    """Melodies of the prior as the training draws them: those of a bank, if any."""
+    if decoded is not None:
+        return decoded[1]
+    return MelodySampler(model, sampling).decode(prior_points(model, _TRIED, sampling.seed))
+
+
+def _is_enough(pitch_classes: frozenset[int], rules: Sequence[Rule]) -> bool:
+    """Whether melodies whose notes lie in a set satisfy all rules, which are of such sets."""
+    return all(
+        is_of_set(rule) and pitch_classes <= (rule.pitch_classes or set()) for rule in rules
+    )
+
+
 def _announce(
-    rules: Sequence[Rule],
-    decoded: tuple[Tensor, Melodies] | None,
-    announce: Callable[[str], object] | None,
+    rules: Sequence[Rule], melodies: Melodies, announce: Callable[[str], object] | None
 ) -> None:
     """Announce each slow rule with its share of the training's time, and those satisfied already.
 
     The second are a warning where nothing is to be called.
     """
-    if decoded is None:
-        return
-    melodies = decoded[1]
     for rule in rules:
         if announce:
             seconds, slow = cost_of_training(melodies_per_second(rule, melodies[:_TIMED]))

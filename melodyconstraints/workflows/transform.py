@@ -33,8 +33,9 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import check_seed, checked
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore, with_repeats
 from melodyconstraints.workflows.seeds import derived_generator

@@ -462,9 +462,31 @@ def test_a_constant_reward_is_refused_and_named(plane, disc, short):
         train_actor_critic(plane, [disc, flat], short)
 
 
-def test_a_reward_that_all_samples_satisfy_is_accepted(plane, short):
-    trained = train_actor_critic(plane, [lambda z: torch.ones(len(z))], short)
+def always(z):
+    return torch.ones(len(z))
+
+
+def test_where_all_samples_satisfy_a_reward_points_stay_where_they_are(plane, short, seeded):
+    seen = []
+    trained = train_actor_critic(plane, [always], short, callback=seen.append)
     assert trained.best == 1.0
+    assert not seen
+    assert not trained.interrupted
+    z = torch.randn(100, 2, generator=seeded(4))
+    assert torch.equal(trained.actor(z), z)
+    assert torch.equal(torch.sigmoid(trained.critic(z)), torch.ones(100, 1))
+    assert trained.decoded == short.bank
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_what_else_is_asked_or_measured_is_learned(plane, disc, short, weight):
+    trained = train_actor_critic(plane, [always, disc], short, weights=[1.0, weight])
+    assert len(trained.records) == short.rounds
+
+
+def test_without_a_bank_nothing_is_known_before_the_rounds(plane, short):
+    trained = train_actor_critic(plane, [always], replace(short, bank=0, warmup_steps=0))
+    assert len(trained.records) == short.rounds
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ RECORDS = [
 ]
 
 
+def test_a_training_without_rounds_has_no_picture(tmp_path):
+    plot_actor_critic([], ["cmajor"], tmp_path / "curves.png")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def figures(monkeypatch) -> list[Figure]:
     """Every figure that is saved."""

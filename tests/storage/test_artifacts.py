@@ -207,3 +207,31 @@ def test_a_file_is_no_place_for_a_folder(tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="holds other files"):
         check_free(tmp_path / "file", "actor", overwrite=True, remedy="")
+
+
+class Grown(torch.nn.Module):
+    """A module that had no offset once."""
+
+    added_tensors = ("offset",)
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("offset", torch.ones(2))
+        self.register_buffer("scale", torch.ones(2))
+
+
+@pytest.mark.parametrize("missing", ["offset", "scale"])
+def test_what_a_module_got_later_is_zero_in_older_folders_and_all_else_must_be_there(
+    tmp_path, missing
+):
+    tensors = {"offset": torch.tensor([3.0, 4.0]), "scale": torch.tensor([1.0, 2.0])}
+    del tensors[missing]
+    save_artifact(tmp_path / "thing", "actor", SETTINGS, tensors, "")
+    artifact = load_artifact(tmp_path / "thing", "actor")
+    if missing == "scale":
+        with pytest.raises(ArtifactError, match="scale has shape None"):
+            artifact.fill(Grown)
+        return
+    module = artifact.fill(Grown)
+    assert module.offset.tolist() == [0, 0]
+    assert module.scale.tolist() == [1, 2]

@@ -24,15 +24,10 @@ from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.sampler import DrawingStopped, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rule, find_rules, rule
+from melodyconstraints.rules import rewards as rewards_module
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
-from melodyconstraints.workflows import actor as actor_module
-from melodyconstraints.workflows.actor import (
-    SEARCH,
-    MelodyActor,
-    _find_named,
-    load_actor,
-    rewards_of,
-)
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, _find_named, load_actor
 from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
@@ -540,7 +535,7 @@ def test_a_rule_that_is_seldom_satisfied_ends_after_the_draws_allowed(actor_for,
         calls.append(len(melodies))
         return np.eye(len(melodies), 1) if len(calls) == 1 else np.zeros((len(melodies), 1))
 
-    monkeypatch.setattr(actor_module, "rewards_of", one_in_the_first_draws)
+    monkeypatch.setattr(rewards_module, "rewards_of", one_in_the_first_draws)
     with pytest.raises(TrainingError, match="1 of 96 melodies satisfy every rule, 2 were wanted"):
         actor.generate_satisfying(2, max_draws=96)
     assert calls == [32, 32, 32]

@@ -14,11 +14,11 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rule
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.rules.tonality import in_set_rule
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.workflows import conditional as module
-from melodyconstraints.workflows.actor import rewards_of
 from melodyconstraints.workflows.conditional import (
     CONDITION,
     FEWEST_PITCH_CLASSES,

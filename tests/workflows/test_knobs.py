@@ -1,6 +1,7 @@
 """The staff generator's knobs: a scale holds for every note, and ranges are asked for in z."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -20,12 +21,16 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_HOLD,
     events_in_scale,
     read_in_scale,
+    read_in_set,
     to_staff,
 )
 from melodyconstraints.rules import all_of, find_rules
+from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import load_actor, satisfies_all
+from melodyconstraints.storage.text import json_text
+from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS, closing_on, scale_read
 from melodyconstraints.workflows.reroll import reroll
@@ -65,7 +70,8 @@ def test_every_token_stands_for_a_note_of_the_scale(name):
     [
         (["density:4", "Am", "scale:D-dorian"], (9, 11, 0, 2, 4, 5, 7)),  # the first
         (["scale:C-whole-tone"], (0, 2, 4, 6, 8, 10)),  # which has no tonic
-        (["cmajor", "pitch-classes:0,2,4"], ()),  # plain sets, which an actor learns
+        (["pitch-classes:0,2,4", "cmajor"], frozenset({0, 2, 4})),  # a plain set has no tonic
+        (["cmajor", "scale:D-dorian"], (2, 4, 5, 7, 9, 11, 0)),  # a scale comes before one
         (["cadence:D-dorian", "key:A-minor"], ()),
     ],
 )
@@ -81,6 +87,44 @@ def test_an_actor_is_trained_and_draws_in_the_scale_of_its_rules(knobs, tiny_rec
         assert one.scale == (2, 3, 5, 7, 9, 10, 0)
         melodies = one.generate(2, seed=7)
         assert set((melodies.pitches[melodies.onsets] % 12).tolist()) <= set(one.scale)
+
+
+def test_an_actor_of_a_plain_set_has_nothing_to_learn(knobs, tiny_recipe, tmp_path):
+    """Points stay, and so do the notes that lie in the set; what is learned beside it, is."""
+    news = []
+    actor = train_actor(knobs.model, ["cmajor"], settings=tiny_recipe, announce=news.append)
+    assert news == ["melodies are written in the notes of cmajor: no need to learn it"]
+    assert actor.best == 1
+    assert not actor.records
+    actor.save(tmp_path / "actor")
+    for one in (actor, load_actor(tmp_path / "actor")):
+        assert one.scale == frozenset({0, 2, 4, 5, 7, 9, 11})
+        measured = evaluate_actor(one, 16, seed=3)
+        assert measured.all_satisfied == 1
+        assert measured.moved.z_mse == 0
+        assert measured.moved.surviving_notes > 0.5
+
+
+def test_beside_other_rules_a_set_is_learned_and_what_is_drawn_is_written_in_it(
+    knobs, tiny_recipe
+):
+    actor = train_actor(knobs.model, ["cmajor", "steps:60%"], settings=tiny_recipe)
+    assert actor.scale == frozenset({0, 2, 4, 5, 7, 9, 11})
+    assert actor.records[0].rewards[0] < 1
+    assert (actor.rules[0](actor.generate(8, seed=2)) == 1).all()
+
+
+def test_an_actor_in_a_set_is_described_as_json(knobs, tiny_recipe):
+    actor = train_actor(knobs.model, ["pitch-classes:4,2,0"], settings=tiny_recipe)
+    facts = json.loads(json_text(asdict(actor.sampling({"seed": 3}))))
+    assert facts["scale"] == [0, 2, 4]
+
+
+def test_the_papers_recipe_learns_a_set_in_z(knobs, tiny_recipe):
+    plain = replace(tiny_recipe, plain=True)
+    actor = train_actor(knobs.model, ["cmajor"], settings=plain)
+    assert actor.scale == ()
+    assert len(actor.records) == plain.rounds
 
 
 def test_a_scale_of_weight_0_is_measured_only(knobs, tiny_recipe):
@@ -107,6 +151,37 @@ def test_a_tune_that_rests_on_another_line_is_read_from_there():
         staff = to_staff(tune.events[None], zero, np.array([35]), zero)
         (events,) = read_in_scale(staff, (2, 4, 5, 7, 9, 11, 0))
         assert Melody(events).pitches.tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("tune", "read"),
+    [
+        # major tunes, C to C and back by thirds: only what is not on white keys moves
+        ([67, 69, 71, 72, 74, 76, 78, 79], [67, 69, 71, 72, 74, 76, 77, 79]),  # G, mixolydian
+        ([65, 67, 69, 70, 72, 74, 76, 77], [65, 67, 69, 71, 72, 74, 76, 77]),  # F, lydian
+        ([60, 62, 64, 65, 67, 69, 71, 72], [60, 62, 64, 65, 67, 69, 71, 72]),
+        # E would be phrygian, B locrian, which are rare: they go to C
+        ([64, 66, 68, 69, 71, 73, 75, 76], [60, 62, 64, 65, 67, 69, 71, 72]),
+        ([59, 61, 63, 64, 66, 68, 70, 71], [60, 62, 64, 65, 67, 69, 71, 72]),
+    ],
+)
+def test_in_a_set_notes_stay_where_the_set_makes_no_rare_mode(tune, read):
+    notes = [(8 * i, 8, pitch) for i, pitch in enumerate(tune)]
+    events = Melody.from_notes(notes).events[None]
+    keys = np.array([tune[0] % 12])
+    staff = to_staff(events, keys, modes=np.zeros(1, np.int64))
+    (found,) = read_in_set(staff, {0, 2, 4, 5, 7, 9, 11})
+    assert Melody(found).pitches.tolist() == read
+
+
+def test_in_a_set_every_note_lies_in_it(knobs):
+    z = torch.randn(8, knobs.model.latent_dim, generator=torch.Generator().manual_seed(1))
+    for pitch_classes in ({1, 3, 6, 8, 10}, {0}, {0, 1, 2, 6}, set(range(12))):
+        sampling = Sampling(scale=frozenset(pitch_classes))
+        drawn = Melodies(knobs.model.decode(z, sampling).numpy().astype(np.uint8))
+        assert set((drawn.notes.pitches % 12).tolist()) <= pitch_classes
+    free = knobs.model.decode(z, Sampling())
+    assert torch.equal(torch.from_numpy(drawn.events.astype(np.int64)), free)
 
 
 def test_near_a_melody_lines_stay_where_they_are(knobs):

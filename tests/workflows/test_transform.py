@@ -13,9 +13,10 @@ from melodyconstraints.melody.events import HOLD, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import transform as module
-from melodyconstraints.workflows.actor import MelodyActor, rewards_of
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
 from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore

@@ -32,7 +32,7 @@ class SamplingOptions(TypedDict, total=False):
     top_p: float | None
     seed: int | None
     form: str | None
-    scale: tuple[int, ...] | None
+    scale: tuple[int, ...] | frozenset[int] | None
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Sampling:
             applied after the temperature and after top-k.
         seed: of the draws, at least 0.
         form: which bars repeat which, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
-        scale: pitch classes in [0, 11], the tonic first, in which every note lies; empty for notes
-            as they come.
+        scale: pitch classes in [0, 11] in which every note lies: a tuple, the tonic first, or a
+            set, which has none; empty for notes as they come.
 
     Raises:
         UsageError: a value outside its range.
@@ -59,12 +59,13 @@ class Sampling:
     top_p: float | None = None
     seed: int = DEFAULT_SEED
     form: str = AUTO
-    scale: tuple[int, ...] = ()
+    scale: tuple[int, ...] | frozenset[int] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_seed(self.seed)
-        object.__setattr__(self, "scale", tuple(self.scale))
+        if not isinstance(self.scale, frozenset):
+            object.__setattr__(self, "scale", tuple(self.scale))
         if not self.temperature >= 0:
             raise UsageError(f"temperature must be 0 or above, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:

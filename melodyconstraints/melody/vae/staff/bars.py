@@ -25,6 +25,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     SILENT,
     TOKEN_HOLD,
+    TOKEN_REST,
     TOKEN_START,
     TOKENS,
     first_lines,
@@ -51,6 +52,7 @@ class Given(NamedTuple):
             :func:`.notation.kinds`, or :data:`ANY`.
         recalled: ``(N, S)`` int64 tokens of the bar that it is likely to recall, counted as its
             own, or :data:`ANY`; see :func:`.decisions.recalled_bar`.
+        silence: ``(N,)`` int64 steps just before it in which nothing sounds.
     """
 
     conditions: Tensor
@@ -58,6 +60,7 @@ class Given(NamedTuple):
     of_signature: Tensor
     rhythms: Tensor
     recalled: Tensor
+    silence: Tensor
 
     @property
     def new(self) -> Tensor:
@@ -191,6 +194,22 @@ class BarVAE(nn.Module):
 def kinds_of(tokens: Tensor) -> Tensor:
     """``(...)`` kinds of ``(...)`` tokens; see :func:`.notation.kinds`."""
     return torch.from_numpy(kinds(tokens.cpu().numpy())).to(tokens.device)
+
+
+def silence_after(bars: Tensor, before: Tensor) -> Tensor:
+    """``(N,)`` steps at the end of ``(N, S)`` tokens in which nothing sounds.
+
+    Args:
+        before: ``(N,)`` the same before them.
+
+    >>> bars = torch.tensor([[20, TOKEN_REST, TOKEN_REST], 3 * [TOKEN_REST], [20, 70, 70]])
+    >>> silence_after(bars, torch.tensor([5, 5, 5])).tolist()
+    [2, 8, 0]
+    """
+    steps = bars.shape[1]
+    numbers = torch.arange(1, steps + 1, device=bars.device)
+    last = torch.where(bars == TOKEN_REST, 0, numbers).amax(1)
+    return torch.where(last == 0, before + steps, steps - last)
 
 
 def first_line(bars: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import Whole
-from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, on_first_line
-from melodyconstraints.melody.vae.staff.calibration import WIDEST
+from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of, on_first_line
+from melodyconstraints.melody.vae.staff.calibration import KINDS, SPELLS, WIDEST, spell_of
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
 from melodyconstraints.melody.vae.staff.drawing import Heard
 from melodyconstraints.melody.vae.staff.notation import (
@@ -28,6 +28,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     SILENT,
     TOKEN_HOLD,
+    TOKEN_REST,
     Staff,
     to_staff,
 )
@@ -59,6 +60,8 @@ class Counts(NamedTuple):
         recalled_starts: ``(2, 2)`` lines that are not, and that are, those recalled.
         sources: ``(16, 17)`` bars that are fresh, that repeat the bar before, the one before, ...
         rhythm: ``(2,)`` fresh bars of a new rhythm, and of an earlier bar's.
+        silence: ``(2,)`` fresh bars with a note, and without.
+        kinds: ``(4, 16, 3)`` of fresh bars of a new rhythm.
     """
 
     intervals: Numbers
@@ -67,6 +70,8 @@ class Counts(NamedTuple):
     recalled_starts: Numbers
     sources: Numbers
     rhythm: Numbers
+    silence: Numbers
+    kinds: Numbers
 
 
 @torch.no_grad()
@@ -85,12 +90,13 @@ def calibrate(model: StaffGenerator, events: Events, rounds: int = ROUNDS) -> No
         z = torch.randn(drawn, model.latent_dim, generator=generator).to(model.device)
         samples = model.decode(z, Sampling(seed=number)).cpu().numpy().astype(np.uint8)
         own = count(model, canonical_events(samples))
-        for name in ("recalled_tokens", "recalled_starts", "rhythm"):
+        for name in ("recalled_tokens", "recalled_starts", "rhythm", "silence"):
             rate = _TOKENS_RATE if name == "recalled_tokens" else _RATE
             missing = _logits(getattr(real, name)) - _logits(getattr(own, name))
             _add(getattr(terms, name), rate * missing)
         inside = _log_ratio(*(counts.intervals.reshape(2 * SCALE, -1) for counts in (real, own)))
         _add(terms.intervals, _TOKENS_RATE * inside.reshape(real.intervals.shape))
+        _add(terms.kinds, _TOKENS_RATE * _log_ratio(real.kinds, own.kinds))
         first = _log_ratio(real.first_intervals, own.first_intervals)
         _add(terms.first_intervals, _RATE * model.config.spread * first)
         fresh = _log_ratio(real.sources, own.sources)
@@ -98,7 +104,7 @@ def calibrate(model: StaffGenerator, events: Events, rounds: int = ROUNDS) -> No
 
 
 def count(model: StaffGenerator, events: Events) -> Counts:
-    """Count intervals, recalls and repeats of ``(N, T)`` events."""
+    """Count intervals, recalls, repeats and silences of ``(N, T)`` events."""
     parts = [
         _count(model, events[first : first + DRAWN]) for first in range(0, len(events), DRAWN)
     ]
@@ -118,6 +124,8 @@ def _count(model: StaffGenerator, events: Events) -> Counts:
         _recalled_starts(bars, fresh),
         _counted(of_sources.flatten(), (BARS, BARS + 1)),
         _counted(old.long(), (2,)),
+        _counted((bars.starts == SILENT)[later].long(), (2,)),
+        _kinds(staff, bars),
     )
 
 
@@ -144,6 +152,21 @@ def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
         recalled += _counted(2 * kind + same, recalled.shape)
         heard.update(step, token)
     return intervals, recalled
+
+
+def _kinds(staff: Staff, bars: Bars) -> Numbers:
+    """Of fresh bars of a new rhythm."""
+    tokens = torch.from_numpy(staff.tokens)
+    fresh = bars.sources == FRESH
+    silence = torch.zeros(len(tokens), dtype=torch.int64)
+    kinds = np.zeros((SPELLS, STEPS_PER_BAR, KINDS))
+    for step, token in enumerate(tokens.unbind(1)):
+        number, place = divmod(step, STEPS_PER_BAR)
+        counts = fresh[:, number] & (bars.rhythms[:, number] == FRESH)
+        pairs = spell_of(silence[counts]) * KINDS + kinds_of(token[counts])
+        kinds[:, place] += _counted(pairs, (SPELLS, KINDS))
+        silence = torch.where(token == TOKEN_REST, silence + 1, 0)
+    return kinds
 
 
 def _first_intervals(staff: Staff, bars: Bars, later: Tensor) -> Numbers:

@@ -16,14 +16,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from melodyconstraints.melody.units import BARS
-from melodyconstraints.melody.vae.staff.bars import ANY, degree_of
+from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of
 from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, TOKEN_HOLD, TOKENS
 
+KINDS = 3
+"""Kinds of tokens, see :func:`.notation.kinds`."""
 WIDEST = 14
 """Lines between two notes of a bar; wider intervals count as this one."""
 SO_FAR, LAST, NEITHER = 0, 1, 2
 """Whether a bar equals the one that it recalls so far, in its last note, or in neither."""
+
+
+_SPELLS = (1, STEPS_PER_QUARTER, STEPS_PER_BAR)
+SPELLS = 1 + len(_SPELLS)
+"""Values of :func:`spell_of`."""
+
+
+def spell_of(silence: Tensor) -> Tensor:
+    """``(N,)`` in [0, 3]: something sounds, silence of less than a beat, than a bar, of a bar.
+
+    Args:
+        silence: ``(N,)`` steps in which nothing has sounded.
+
+    >>> spell_of(torch.tensor([0, 1, 3, 4, 15, 16])).tolist()
+    [0, 1, 1, 2, 2, 3]
+    """
+    return torch.stack([silence >= steps for steps in _SPELLS]).sum(0)
 
 
 class Calibration(nn.Module):
@@ -41,6 +60,10 @@ class Calibration(nn.Module):
         recalled_starts: ``(2,)`` of the line on which the recalled bar starts.
         sources: ``(16, 16)`` of a repeat, by the number of the bar and the bars back.
         rhythm: of a rhythm that an earlier bar has.
+        silence: of no first line: a bar without a note.
+        kinds: ``(4, 16, 3)`` of a note, ``HOLD`` and ``REST``, by how long nothing has sounded,
+            see :func:`spell_of`, and by the step of the bar. They decide nothing where the rhythm
+            is given.
     """
 
     intervals: Tensor
@@ -49,6 +72,8 @@ class Calibration(nn.Module):
     recalled_starts: Tensor
     sources: Tensor
     rhythm: Tensor
+    silence: Tensor
+    kinds: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,6 +83,8 @@ class Calibration(nn.Module):
         self.register_buffer("recalled_starts", torch.zeros(2))
         self.register_buffer("sources", torch.zeros(BARS, BARS))
         self.register_buffer("rhythm", torch.zeros(()))
+        self.register_buffer("silence", torch.zeros(()))
+        self.register_buffer("kinds", torch.zeros(SPELLS, STEPS_PER_BAR, KINDS))
 
     def of_source(self, log_probabilities: Tensor, bar: int) -> Tensor:
         """``(B, 1 + bar)`` of being fresh, of repeating bar 0, 1, ..."""
@@ -90,7 +117,8 @@ class Calibration(nn.Module):
         terms = of_end.gather(-1, lines - end[:, None] + LINES - 1)
         again = self.recalled_starts[new.long()][:, None]
         terms = terms + torch.where(lines == recalled[:, None], again, 0.0)
-        return (log_probabilities + F.pad(terms, (0, 1))).log_softmax(-1)
+        silence = self.silence.expand(len(terms), 1)
+        return (log_probabilities + torch.cat([terms, silence], 1)).log_softmax(-1)
 
     def of_interval(self, last: Tensor, degrees: Tensor) -> Tensor:
         """``(..., V)`` of the next token after the ``(...)`` last note of a bar, if any.
@@ -104,6 +132,10 @@ class Calibration(nn.Module):
         column = (lines - note[..., None] % LINES).clamp(-WIDEST, WIDEST) + WIDEST
         terms = rows.gather(-1, column[..., None, :].expand(*rows.shape[:-1], LINES)).flatten(-2)
         return F.pad(torch.where(last[..., None] == ANY, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
+
+    def of_kinds(self) -> Tensor:
+        """``(16, 4, V)`` of the token of each step, by how long nothing has sounded."""
+        return self.kinds[..., kinds_of(torch.arange(TOKENS))].transpose(0, 1)
 
     def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
         """``(N, V)`` of the next token of bars.

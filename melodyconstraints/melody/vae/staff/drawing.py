@@ -19,10 +19,11 @@ from melodyconstraints.melody.vae.staff.bars import (
     degree_columns,
     not_in_rhythm,
 )
-from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration
+from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, spell_of
 from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     TOKEN_HOLD,
+    TOKEN_REST,
     TOKEN_START,
     TOKENS,
 )
@@ -36,12 +37,14 @@ class Heard:
 
     Attributes:
         last: ``(N,)`` last note, or :data:`.bars.ANY` where there is none yet.
+        silence: ``(N,)`` steps in which nothing has sounded.
         agreement: ``(N,)`` with the recalled bar: :data:`.calibration.SO_FAR` and so on.
     """
 
     def __init__(self, given: Given) -> None:
         self._recalled = given.recalled.unbind(1)
         self.last = torch.full_like(given.degrees, ANY)
+        self.silence = given.silence
         self._ever_other = torch.zeros_like(self.last)
         self._last_other = torch.zeros_like(self.last)
         self.agreement = torch.full_like(self.last, SO_FAR)
@@ -52,6 +55,7 @@ class Heard:
         self._ever_other |= other
         self._last_other = torch.where(is_note, other, self._last_other)
         self.last = torch.where(is_note, tokens, self.last)
+        self.silence = torch.where(tokens == TOKEN_REST, self.silence + 1, 0)
         self.agreement = self._ever_other + self._last_other  # SO_FAR, LAST, NEITHER: 0, 1, 2
 
 
@@ -77,6 +81,7 @@ class Drawing:
         last = torch.arange(ANY, TOKEN_HOLD, device=of_input.device)
         of_interval = calibration.of_interval(last.expand(SCALE, -1), degrees)
         self._of_interval, self._notes = of_interval.flatten(0, 1), len(last)
+        self._of_kinds = calibration.of_kinds().unbind()
 
     def __call__(self, codes: Tensor, given: Given, choose: Choose) -> Tensor:
         """A bar for each of ``(N, C)`` codes, or several: ``(M N, S)`` int64 tokens.
@@ -98,8 +103,9 @@ class Drawing:
         token = torch.full((len(state),), TOKEN_START, device=codes.device)
         of_state = F.linear(state, self._of_state, self._state_bias)
         heard, drawn = Heard(given), []
-        steps = (part.unbind(1) for part in (of_steps, recalled, of_agreement))
-        for step, (of_step, of_recalled, terms) in enumerate(zip(*steps, strict=True)):
+        parts = (part.unbind(1) for part in (of_steps, recalled, of_agreement))
+        steps = (*parts, self._of_kinds)
+        for step, (of_step, of_recalled, terms, of_kind) in enumerate(zip(*steps, strict=True)):
             of_gates, of_scores = of_step.tensor_split([gates], 1)
             new = of_gates + self._before.index_select(0, token)
             state = _advanced(new, of_state[:, :gates], state)
@@ -107,6 +113,7 @@ class Drawing:
             scores = of_state[:, gates:] + of_scores
             logits = scores[:, :TOKENS] + scores.gather(-1, columns)
             logits += self._of_interval.index_select(0, signature + heard.last)
+            logits += of_kind.index_select(0, spell_of(heard.silence))
             logits.scatter_add_(-1, of_recalled, terms.gather(-1, heard.agreement[:, None]))
             token = choose(step, logits)
             heard.update(step, token)
@@ -131,9 +138,10 @@ def _advanced(new: Tensor, old: Tensor, state: Tensor) -> Tensor:
 
 def calibrated(calibration: Calibration, given: Given, bars: Tensor) -> Tensor:
     """``(N, S, V)`` terms of the logits of the true ``bars`` ``(N, S)``."""
-    heard, terms = Heard(given), []
+    heard, terms, of_kinds = Heard(given), [], calibration.of_kinds()
     for step, tokens in enumerate(bars.unbind(1)):
         of_recalled = calibration.of_recalled(given.recalled[:, step], given.new, heard.agreement)
-        terms.append(of_recalled + calibration.of_interval(heard.last, given.of_signature))
+        of_interval = calibration.of_interval(heard.last, given.of_signature)
+        terms.append(of_recalled + of_interval + of_kinds[step, spell_of(heard.silence)])
         heard.update(step, tokens)
     return torch.stack(terms, 1)

@@ -44,7 +44,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melodyconstraints.melody.events import VOCABULARY, canonical_events
+from melodyconstraints.melody.events import VOCABULARY, Events, canonical_events
 from melodyconstraints.melody.form import FRESH, form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import ROWS, filled
@@ -87,6 +87,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     mode_of,
     place_degrees,
     read_in_scale,
+    read_in_set,
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
@@ -147,6 +148,7 @@ class StaffGenerator(MelodyVAE):
     """Key, place, mode and attributes, then bars in turn."""
 
     inverts = has_form = True
+    added_tensors = ("calibration.silence", "calibration.kinds")
     config: StaffConfig
     offset: Tensor
     key_ranks: Tensor
@@ -296,7 +298,8 @@ class StaffGenerator(MelodyVAE):
 
     def _draw_part(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         scale = sampling.scale
-        head = self.head(filled(z), mode_of(scale) if scale else None)
+        tonic_first = () if isinstance(scale, frozenset) else scale
+        head = self.head(filled(z), mode_of(tonic_first) if tonic_first else None)
         of_tokens = None if sampling.temperature < COLDEST else filled(noise)
         form = form_of(sampling.form)
         player = Player(self.bars, self.calibration, head.whole, of_tokens, sampling, form)
@@ -304,8 +307,16 @@ class StaffGenerator(MelodyVAE):
             filled(z), head.whole, player, None if form is None else form.repeats.to(z.device)
         )
         staff = Staff(player.drawn.cpu().numpy(), head.keys, head.places, head.modes)
-        events = read_in_scale(staff, scale) if scale else from_staff(staff)
+        events = self._read(staff, scale)
         return torch.from_numpy(events[: len(z)].astype(np.int64)).to(z.device)
+
+    def _read(self, staff: Staff, scale: tuple[int, ...] | frozenset[int]) -> Events:
+        """``(B, T)`` events of melodies, in a scale or a set of pitch classes if there is one."""
+        if not scale:
+            return from_staff(staff)
+        if isinstance(scale, frozenset):
+            return read_in_set(staff, scale)
+        return read_in_scale(staff, scale)
 
     def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
         """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.

@@ -17,7 +17,7 @@ Shapes: ``B`` melodies, ``T`` = 256 steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -64,6 +64,8 @@ _MODE_PROFILES = np.stack(
 )
 _MODE_SHARES = np.array([0.55, 0.06, 0.01, 0.02, 0.07, 0.28, 0.01])
 """Prior probabilities of ionian, dorian, ... locrian, before a note is heard."""
+_COMMON_MODE = 0.3
+"""Weight of the logarithm of a mode's share, beside the share of notes that stay."""
 _MODE_EVIDENCE, _LAST_NOTE = 20.0, 2.0
 """Weights of all notes together and of the last one, in notes drawn from a profile."""
 
@@ -213,6 +215,28 @@ def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
         turned.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
     lags = np.stack([tonic_lags(Melodies(events), scale) for events in turned])
     return np.stack(turned)[lags.argmin(0), np.arange(len(staff.tokens))]
+
+
+def read_in_set(staff: Staff, pitch_classes: Collection[int]) -> Events:
+    """``(B, T)`` events of melodies that are read in a set of pitch classes without a tonic.
+
+    The tonic of each melody's mode becomes one of the set: that for which most notes stay where
+    they are, of those in the set already, weighed by how common the mode is that the set makes
+    there. So in C major a melody in G major is read in G mixolydian, and only its F sharps move.
+    A melody that lies in the set already stays as it is.
+    """
+    every = sorted(pitch_classes)
+    scales = [every[first:] + every[:first] for first in range(len(every))]
+    own = from_staff(staff)
+    notes = own < PITCHES
+    inside = notes & np.isin(own % 12, every)
+    readings, fits = [own], [np.where((inside == notes).all(1), np.inf, -np.inf)]
+    for scale in scales:
+        table = events_in_scale(staff.keys, staff.places, staff.modes, scale)
+        readings.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
+        stay = ((readings[-1] == own) & inside).sum(1) / np.maximum(inside.sum(1), 1)
+        fits.append(stay + _COMMON_MODE * np.log(_MODE_SHARES[mode_of(scale)]))
+    return np.stack(readings)[np.array(fits).argmax(0), np.arange(len(own))]
 
 
 def kinds(tokens: Ints) -> Ints:

@@ -27,6 +27,7 @@ from melodyconstraints.melody.vae.staff.bars import (
     kinds_of,
     last_line,
     lines_above,
+    silence_after,
 )
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
@@ -115,6 +116,9 @@ def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> G
     above = lines_above(bar.start)
     degrees = (whole.degrees + above) % SCALE
     none = torch.full((len(above), STEPS_PER_BAR), ANY, device=above.device)
+    silence = torch.zeros_like(above)
+    for tokens in played[:number]:
+        silence = silence_after(tokens, silence)
     rhythms = recalled = none
     if number:
         of_rhythm = kinds_of(_tokens_of(played, bar.rhythm))
@@ -122,7 +126,8 @@ def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> G
         earlier = recalled_bar(bar.rhythm, number)
         tokens = higher(_tokens_of(played, earlier), -above)
         recalled = torch.where((earlier < 0)[:, None], none, tokens)
-    return Given(bar.condition, degrees, (degrees + whole.modes) % SCALE, rhythms, recalled)
+    of_signature = (degrees + whole.modes) % SCALE
+    return Given(bar.condition, degrees, of_signature, rhythms, recalled, silence)
 
 
 def given_all(bars: Bars, conditions: Tensor, whole: Whole, tokens: Tensor) -> Given:

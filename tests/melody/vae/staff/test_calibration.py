@@ -74,12 +74,38 @@ def test_repeats_are_weighed_by_bar_and_bars_back():
     assert calibration.of_rhythm(sources).argmax() == 0
 
 
+def test_a_bar_without_a_note_is_weighed():
+    calibration = Calibration()
+    calibration.silence.fill_(np.log(3.0))  # three times as likely as any other of 36
+    none = torch.tensor([ANY])
+    found = calibration.of_start(UNIFORM, torch.tensor([20]), torch.tensor([2]), none, none > 0)
+    torch.testing.assert_close(found[0, -1].exp(), torch.tensor(3 / 38))
+    torch.testing.assert_close(found[0, :-1].exp(), torch.full((35,), 1 / 38))
+
+
+def test_kinds_are_weighed_by_step_and_by_how_long_nothing_has_sounded():
+    """Of a bar that rests from its second step, after half a beat of silence."""
+    calibration = Calibration()
+    calibration.kinds[1, 0] = torch.tensor([1.0, 2.0, 3.0])
+    calibration.kinds[2, 5] = torch.tensor([4.0, 5.0, 6.0])
+    none = torch.full((1, 7), ANY)
+    given = Given(
+        torch.zeros(1, 0), *2 * [torch.zeros(1, dtype=torch.long)], none, none, torch.tensor([2])
+    )
+    bar = torch.tensor([[17, *6 * [TOKEN_REST]]])
+    terms = calibrated(calibration, given, bar)[0]
+    assert terms[0, [0, 69, TOKEN_HOLD, TOKEN_REST]].tolist() == [1, 1, 2, 3]
+    assert terms[5, [0, 69, TOKEN_HOLD, TOKEN_REST]].tolist() == [4, 4, 5, 6]
+    assert not terms[[1, 2, 3, 4, 6]].any()
+
+
 def test_what_is_heard_of_a_bar_is_its_last_note_and_whether_it_recalls():
     bar = [17, TOKEN_HOLD, 19, TOKEN_HOLD, 21, 20]
     of_recalled = [17, TOKEN_HOLD, 18, TOKEN_HOLD, 21, TOKEN_REST]
     given = Given(
         *(torch.zeros(1, 0), *2 * [torch.zeros(1, dtype=torch.long)]),
         *(torch.full((1, 6), ANY), torch.tensor([of_recalled])),
+        torch.zeros(1, dtype=torch.long),
     )
     heard, told = Heard(given), []
     for step, token in enumerate(bar):
@@ -111,6 +137,8 @@ def test_counts_are_those_by_hand(generator):
     assert found.sources[2].tolist() == [0, 0, 1, *[0] * 14]
     assert found.sources[0, 0] == found.sources[1, 0] == found.sources[3, 0] == 1
     assert found.rhythm[1] >= 1
+    assert found.silence.tolist() == [2, 1]  # the other silent bars repeat the first of them
+    assert found.kinds.sum(1).tolist() == [[4 + 2, 12 + 14, 1], [0, 0, 3], [0, 0, 12], [0, 0, 0]]
     assert found.recalled_starts[0].tolist() == [0, 1]  # both begin on G
     assert found.recalled_tokens[0].sum(0).tolist() == [1, 0]  # E for F
     assert to_staff(events).keys[0] == 0  # C major: the degree of C is 0

@@ -139,7 +139,11 @@ def test_logits_of_drawn_notes_are_those_of_true_ones(generator):
     recalled = torch.randint(TOKEN_REST + 1, (6, STEPS_PER_BAR))
     recalled[0] = ANY
     conditions = torch.randn(3, condition_size(generator.config))
-    given = Given(conditions, torch.arange(6), torch.arange(6).flip(0), rhythms, recalled)
+    silence = torch.tensor([0, 0, 1, 4, 16, 40])
+    given = Given(
+        *(conditions, torch.arange(6), torch.arange(6).flip(0)),
+        *(rhythms, recalled, silence),
+    )
     seen = []
 
     def choose(step, logits):
