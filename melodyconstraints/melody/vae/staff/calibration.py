@@ -12,13 +12,21 @@ Shapes: ``B`` melodies, ``N`` bars, ``V`` = 72 tokens.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
-from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of
-from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, TOKEN_HOLD, TOKENS
+from melodyconstraints.melody.vae.staff.bars import ANY, degree_of
+from melodyconstraints.melody.vae.staff.notation import (
+    LINES,
+    REACH,
+    SCALE,
+    TOKEN_HOLD,
+    TOKENS,
+    kinds,
+)
 
 KINDS = 3
 """Kinds of tokens, see :func:`.notation.kinds`."""
@@ -135,7 +143,8 @@ class Calibration(nn.Module):
 
     def of_kinds(self) -> Tensor:
         """``(16, 4, V)`` of the token of each step, by how long nothing has sounded."""
-        return self.kinds[..., kinds_of(torch.arange(TOKENS))].transpose(0, 1)
+        of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(self.kinds.device)
+        return self.kinds[..., of_tokens].transpose(0, 1)
 
     def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
         """``(N, V)`` of the next token of bars.
