@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from melodyconstraints.latent.settings import ActorCriticSettings
 
-_CLOSED, _CERTAIN = -1e3, 1e3
-"""Logits of a closed gate and of a certain prediction: their sigmoids are 0 and 1."""
+_CLOSED = -1e3
+"""Logit of a closed gate: its sigmoid is 0."""
+_EXPECTED = 8.0
+"""Logit of an expected reward: one that a search is content with, and that may be unlearned."""
 
 
 class ConditionInput(nn.Module):
@@ -136,12 +138,12 @@ class Critics(nn.Module):
         self.critics = nn.ModuleList(critics)
 
     def expect_all(self) -> None:
-        """Predict 1 of every head, whatever the point."""
+        """Predict nearly 1 of every head, whatever the point."""
         with torch.no_grad():
             for critic in cast("list[Critic]", list(self.critics)):
                 *_, weight, bias = critic.layers.parameters()
                 weight.zero_()
-                bias.fill_(_CERTAIN)
+                bias.fill_(_EXPECTED)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """``(B, Z)``, ``(B, Y)`` to logits ``(B, R)``; y goes to those that take one."""

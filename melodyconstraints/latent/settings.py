@@ -67,7 +67,8 @@ class ActorCriticSettings:
         validate_every: rounds from one validation to the next.
         plain: leave out everything that the paper does not have: the refinement as the default
             method, threshold and shell penalty in a gradient search, and for labelled encodings
-            mirrored ones, oversampling of rare labels and negatives with wrong labels.
+            mirrored ones, oversampling of rare labels and negatives with wrong labels. Of melodies
+            no scale is written either: all is learned in z.
     """
 
     actor_hidden: Widths = (512, 512, 512)

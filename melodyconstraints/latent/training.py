@@ -55,8 +55,8 @@ def train_actor_critic(
 ) -> ActorCritic:
     """Train an actor, and critics with a head for each reward and each learned constraint.
 
-    Where every sample of the bank satisfies all rewards already, and nothing else is learned,
-    there are no rounds: the actor takes each point to itself.
+    Where every sample of the bank satisfies all rewards already, and an actor learns nothing else,
+    there are no rounds: it takes each point to itself.
 
     Ctrl-C ends the rounds; what is returned is then the best so far. An error of the package that
     a reward raises after the first round has the best so far as its attribute ``actor``.
@@ -211,7 +211,8 @@ class _Trainer:
         if not self.settings.bank or not rewarded:
             return
         device = self.sigma_bar.device
-        settled = len(rewarded) == len(self.constraints) and self.conditions is None
+        settled = len(rewarded) == len(self.constraints)
+        settled &= self.conditions is None and self.search is None
         for constraint in rewarded:
             points = [] if bank is None else [bank[0].to(device)]
             measured = [] if bank is None else [constraint.rewards.measure(bank[1]).to(device)]

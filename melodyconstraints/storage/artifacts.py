@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -107,8 +107,7 @@ class Artifact(Generic[Config]):
         with torch.device("meta"), _NoInitialValues():
             module = build()
         own, stored = module.state_dict(), self._shapes()
-        added = {name for name in getattr(module, "added_tensors", ()) if name not in stored}
-        wanted = {name: tuple(own[name].shape) for name in own.keys() - added}
+        wanted = {name: tuple(own[name].shape) for name in own.keys() - _missing(module, stored)}
         for name in sorted(wanted.keys() | stored.keys()):
             if wanted.get(name) != stored.get(name):
                 raise self.misfit(
@@ -122,8 +121,7 @@ class Artifact(Generic[Config]):
             ):
                 raise self.misfit(f"tensor {name} is of {str(tensor.dtype)[6:]}")
         state = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}
-        state |= {name: torch.zeros_like(own[name], device="cpu") for name in added}
-        module.load_state_dict(state, assign=True)
+        module.load_state_dict(with_added_tensors(module, state), assign=True)
         return module.eval()
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -234,6 +232,18 @@ def load_artifact(
     except ValidationError as error:
         raise _misfit(folder, _first(error), remedy) from error
     return Artifact(folder, config, _fingerprint(hashes), remedy)
+
+
+def with_added_tensors(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a module, with zeros for those that its ``added_tensors`` names, if missing."""
+    own = module.state_dict()
+    return {**state} | {
+        name: torch.zeros_like(own[name], device="cpu") for name in _missing(module, state)
+    }
+
+
+def _missing(module: nn.Module, names: Container[str]) -> set[str]:
+    return {name for name in getattr(module, "added_tensors", ()) if name not in names}
 
 
 def halved(module: nn.Module) -> dict[str, Tensor]:

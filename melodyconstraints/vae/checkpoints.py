@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from melodyconstraints.errors import ArtifactError, TrainingError
+from melodyconstraints.storage.artifacts import with_added_tensors
 from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.vae.state import TrainingState
 
@@ -94,7 +95,8 @@ def load_checkpoint(
             raise ValueError("its checksum is another")
         tensors = safetensors.torch.load_file(steps[-1] / STATE)
         prefixes = (_ADAM, _EMA)
-        model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(prefixes)})
+        own = {k: v for k, v in tensors.items() if not k.startswith(prefixes)}
+        model.load_state_dict(with_added_tensors(model, own))
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = {
                 key: tensors[f"{_ADAM}{key}.{name}"].to(parameter.device)

@@ -71,7 +71,8 @@ class MelodyActor(ActorCritic):
     Args:
         model: the melody model.
         rules: those of the critic's first heads.
-        temperature, form, scale: the defaults for sampling; it was trained in this form and scale.
+        temperature, form, scale: the defaults for sampling; it was trained in this form, and in
+            this scale unless that is a set beside other rules.
         method: one of :data:`.actor_config.METHODS`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that

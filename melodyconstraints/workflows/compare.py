@@ -30,7 +30,7 @@ def compare(
     """``n`` melodies of the prior, and the same points as each actor moves them.
 
     What the decoder draws is the same too: melodies of one point differ by the actor alone, and by
-    the scale that it was trained in, in which the prior is not read.
+    the scale that it draws in, in which the prior is not read.
 
     Args:
         actors: at least one, all on one model.
@@ -54,7 +54,7 @@ def compare(
 
 
 def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> Sampling:
-    """The sampling of all actors by options, but for scales that they were trained in.
+    """The sampling of all actors by options, but for the scales that they draw in.
 
     Raises:
         UsageError: no actor, actors on different models, or with defaults of their own where no

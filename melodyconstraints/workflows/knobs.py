@@ -173,7 +173,9 @@ def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:
 
 
 def _scale_of(rule: Rule) -> tuple[int, ...]:
-    """Pitch classes of a rule that is of a scale or of a set and of nothing else, or none."""
+    """Pitch classes of a library's rule that is of a scale or of a set alone, or none."""
+    if rule.pitch_classes is None or not rule.is_own:
+        return ()
     name, _, argument = rule.spec.partition(":")
     if name in ("scale", "pitch-classes"):
         return pitch_classes_of(argument)
@@ -183,26 +185,21 @@ def _scale_of(rule: Rule) -> tuple[int, ...]:
 def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | frozenset[int]:
     """Pitch classes of the first rule of a scale, the tonic first, if a model can write in one.
 
-    Without such a rule those of the first one of a plain set, such as ``cmajor``, as a set; see
+    Without such a rule those that are in all plain sets, such as ``cmajor``, as a set; see
     :attr:`.Sampling.scale`.
     """
     if not isinstance(model, StaffGenerator):
         return ()
-    scales = [scale for rule in rules if (scale := _scale_of(rule))]
-    named = [scale for rule in rules if _has_tonic(rule) and (scale := _scale_of(rule))]
+    named = [scale for rule in rules if rule.tonic is not None and (scale := _scale_of(rule))]
     if named:
         return named[0]
-    return frozenset(scales[0]) if scales else ()
+    sets = [frozenset(_scale_of(rule)) for rule in rules if is_of_set(rule)]
+    return (frozenset.intersection(*sets) if sets else None) or ()
 
 
 def is_of_set(rule: Rule) -> bool:
     """Whether a rule is of a plain set of pitch classes and of nothing else."""
-    return bool(not _has_tonic(rule) and _scale_of(rule))
-
-
-def _has_tonic(rule: Rule) -> bool:
-    """Whether a rule is of a scale, whose first note is its tonic."""
-    return rule.tonic is not None or rule.spec.startswith("scale:")
+    return bool(rule.tonic is None and _scale_of(rule))
 
 
 def scale_rules(scale: str | Collection[int] | None, *, tonic: bool) -> list[Rule]:

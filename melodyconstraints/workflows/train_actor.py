@@ -130,11 +130,13 @@ def train_actor(
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = _decoded(bank) if as_drawn else None
-        if isinstance(learned_in, frozenset):
-            names = " and ".join(rule.name for rule in asked)
-            (announce or str)(f"melodies are written in the notes of {names}: no need to learn it")
-        elif settings.bank:
-            _announce(found, _some_melodies(model, sampling, decoded), announce)
+        settled = asked if isinstance(learned_in, frozenset) else []
+        if settled and announce:
+            names = " and ".join(rule.name for rule in settled)
+            announce(f"melodies are written in the notes of {names}")
+        others = [rule for rule in found if rule not in settled]
+        if others and settings.bank:
+            _announce(others, _some_melodies(model, sampling, decoded), announce)
         own_sampling = {"form": form, "scale": scale}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))

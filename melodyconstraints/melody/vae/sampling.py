@@ -5,7 +5,7 @@ Shapes: ``N`` rows drawn side by side, ``V`` categories.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -64,8 +64,8 @@ class Sampling:
     def __post_init__(self) -> None:
         check_fields(self)
         check_seed(self.seed)
-        if not isinstance(self.scale, frozenset):
-            object.__setattr__(self, "scale", tuple(self.scale))
+        kind = frozenset if isinstance(self.scale, Set) else tuple
+        object.__setattr__(self, "scale", kind(self.scale))
         if not self.temperature >= 0:
             raise UsageError(f"temperature must be 0 or above, got {self.temperature}")
         if self.top_k is not None and self.top_k < 1:

@@ -181,3 +181,8 @@ def test_no_room_for_truncation_changes_nothing(options):
 def test_values_out_of_range_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         Sampling(**options)
+
+
+def test_a_set_has_no_tonic_and_a_list_begins_with_one():
+    assert Sampling(scale={7, 0, 4}).scale == frozenset({0, 4, 7})
+    assert Sampling(scale=[7, 0, 4]).scale == (7, 0, 4)
