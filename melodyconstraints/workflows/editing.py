@@ -16,7 +16,7 @@ from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies, Melod
 from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
-from melodyconstraints.melody.vae.staff.notation import Staff, events_in_scale, to_staff
+from melodyconstraints.melody.vae.staff.notation import Staff, events_by, events_in_scale, to_staff
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import checked
@@ -61,7 +61,7 @@ def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
     """
     staff = to_staff(melody.events[None])
     table = events_in_scale(staff.keys, staff.places, staff.modes, pitch_classes_of(scale))
-    return Melody(canonical_events(np.take_along_axis(table, staff.tokens, 1))[0])
+    return Melody(events_by(table, staff)[0])
 
 
 @checked

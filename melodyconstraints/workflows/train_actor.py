@@ -114,7 +114,7 @@ def train_actor(
     found, plain = _consented(rules), settings.plain
     asked = list(compress(found, weights or [1] * len(found)))
     scale = () if plain else scale_read(model, asked)
-    learned_in = scale if isinstance(scale, tuple) or _is_enough(scale, asked) else ()
+    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()
     events_seed = derived_seed(TRAINING_EVENTS, seed)
     sampling = Sampling(temperature, seed=events_seed, form=form, scale=learned_in)
     with ExitStack() as stack:
@@ -260,13 +260,6 @@ def _some_melodies(
     if decoded is not None:
         return decoded[1]
     return MelodySampler(model, sampling).decode(prior_points(model, _TRIED, sampling.seed))
-
-
-def _is_enough(pitch_classes: frozenset[int], rules: Sequence[Rule]) -> bool:
-    """Whether melodies whose notes lie in a set satisfy all rules, which are of such sets."""
-    return all(
-        is_of_set(rule) and pitch_classes <= (rule.pitch_classes or set()) for rule in rules
-    )
 
 
 def _announce(

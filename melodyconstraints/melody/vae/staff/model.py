@@ -44,7 +44,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melodyconstraints.melody.events import VOCABULARY, Events, canonical_events
+from melodyconstraints.melody.events import VOCABULARY, canonical_events
 from melodyconstraints.melody.form import FRESH, form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.free_running import ROWS, filled
@@ -81,13 +81,11 @@ from melodyconstraints.melody.vae.staff.notation import (
     Ints,
     Staff,
     events_of_tokens,
-    from_staff,
     kinds,
     lines_up,
     mode_of,
     place_degrees,
-    read_in_scale,
-    read_in_set,
+    read,
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
@@ -307,16 +305,8 @@ class StaffGenerator(MelodyVAE):
             filled(z), head.whole, player, None if form is None else form.repeats.to(z.device)
         )
         staff = Staff(player.drawn.cpu().numpy(), head.keys, head.places, head.modes)
-        events = self._read(staff, scale)
+        events = read(staff, scale)
         return torch.from_numpy(events[: len(z)].astype(np.int64)).to(z.device)
-
-    def _read(self, staff: Staff, scale: tuple[int, ...] | frozenset[int]) -> Events:
-        """``(B, T)`` events of melodies, in a scale or a set of pitch classes if there is one."""
-        if not scale:
-            return from_staff(staff)
-        if isinstance(scale, frozenset):
-            return read_in_set(staff, scale)
-        return read_in_scale(staff, scale)
 
     def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
         """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.

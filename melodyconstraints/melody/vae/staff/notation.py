@@ -170,7 +170,11 @@ def from_staff(staff: Staff) -> Events:
     >>> from_staff(to_staff(events))
     array([[129,  60, 128,  66,  62]], dtype=uint8)
     """
-    table = events_of_tokens(staff.keys, staff.places)
+    return events_by(events_of_tokens(staff.keys, staff.places), staff)
+
+
+def events_by(table: Ints, staff: Staff) -> Events:
+    """``(B, T)`` events of melodies whose tokens stand for those of a ``(B, 72)`` table."""
     return canonical_events(np.take_along_axis(table, staff.tokens, 1))
 
 
@@ -199,6 +203,15 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
     return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
 
 
+def read(staff: Staff, scale: Sequence[int] | frozenset[int]) -> Events:
+    """``(B, T)`` events of melodies, in a scale or a set, see :class:`.Sampling`, if any."""
+    if not scale:
+        return from_staff(staff)
+    if isinstance(scale, frozenset):
+        return read_in_set(staff, scale)
+    return read_in_scale(staff, scale)
+
+
 def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
     """``(B, T)`` events of melodies that are read in a scale, on its tonic.
 
@@ -212,7 +225,7 @@ def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
     turned = []
     for turn in _TURNS:
         table = events_in_scale(staff.keys, staff.places, (staff.modes + turn) % SCALE, scale)
-        turned.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
+        turned.append(events_by(table, staff))
     lags = np.stack([tonic_lags(Melodies(events), scale) for events in turned])
     return np.stack(turned)[lags.argmin(0), np.arange(len(staff.tokens))]
 
@@ -233,7 +246,7 @@ def read_in_set(staff: Staff, pitch_classes: Collection[int]) -> Events:
     readings, fits = [own], [np.where((inside == notes).all(1), np.inf, -np.inf)]
     for scale in scales:
         table = events_in_scale(staff.keys, staff.places, staff.modes, scale)
-        readings.append(canonical_events(np.take_along_axis(table, staff.tokens, 1)))
+        readings.append(events_by(table, staff))
         stay = ((readings[-1] == own) & inside).sum(1) / np.maximum(inside.sum(1), 1)
         fits.append(stay + _COMMON_MODE * np.log(_MODE_SHARES[mode_of(scale)]))
     return np.stack(readings)[np.array(fits).argmax(0), np.arange(len(own))]
