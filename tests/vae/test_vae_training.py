@@ -432,6 +432,17 @@ def test_the_checkpoint_of_another_model_is_refused(tmp_path):
         run(model=nn.Linear(5, 1), folder=tmp_path, resume=True)
 
 
+def test_a_training_of_a_version_before_a_buffer_was_added_goes_on(tmp_path):
+    run(folder=tmp_path)
+    model = line()
+    model.register_buffer("offset", torch.ones(2))
+    with pytest.raises(ArtifactError, match="belongs to another model"):
+        run(model=model, folder=tmp_path, resume=True)
+    model.added_tensors = ("offset",)
+    run(model=model, folder=tmp_path, resume=True)
+    assert model.offset.tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(("value", "shown"), [(math.nan, "nan"), (math.inf, "inf")])
 def test_a_loss_that_is_no_number_ends_the_training(value, shown):
     model = line()
