@@ -38,14 +38,12 @@ import click
 from note_seq import midi_io
 from note_seq_causes import UNEXPLAINED, Case, equal_windows, first_difference, same
 from note_seq_reader import Theirs, counterparts, read_theirs
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.midi.scores import Score, read_score
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi"})
-TABLE_WIDTH = 200
 
 
 class NotCompared(StrEnum):
@@ -149,34 +147,32 @@ COLUMNS = (
 )
 
 
-def show(tallies: dict[str, Tally], console: Console) -> None:
+def show(tallies: dict[str, Tally]) -> None:
     """Print the tables: by collection, by cause and by reason for not comparing."""
     total = sum(tallies.values(), Tally())
     rows = tallies | {"all": total}
-    table = Table("collection", title="Melodies")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for name, tally in rows.items():
-        table.add_row(name, *(f"{tally.counts[column]:,}" for column in COLUMNS))
-    console.print(table)
+    counts = [
+        [name, *(f"{tally.counts[column]:,}" for column in COLUMNS)]
+        for name, tally in rows.items()
+    ]
+    print_table(["collection", *COLUMNS], counts, "Melodies")
     causes = {name: tally.causes for name, tally in rows.items()}
-    console.print(_crossed("Unequal melodies by cause", causes))
+    _print_crossed("Unequal melodies by cause", causes)
     reasons = {name: tally.not_compared for name, tally in rows.items()}
-    console.print(_crossed("Not compared", reasons))
+    _print_crossed("Not compared", reasons)
     for cause, _ in total.causes.most_common():
         first = next(entry for entry in total.unequal if entry["causes"] == cause)
         where = "{file}, part {part}, stretch from tick {tick}, step {step}".format(**first)
-        console.print(f"{cause}: {where}", soft_wrap=True)
+        click.echo(f"{cause}: {where}")
 
 
-def _crossed(title: str, counters: dict[str, Counter[str]]) -> Table:
+def _print_crossed(title: str, counters: dict[str, Counter[str]]) -> None:
     """A table with a row for each key and a column for each collection."""
-    table = Table("", title=title)
-    for name in counters:
-        table.add_column(name, justify="right")
-    for key, _ in counters["all"].most_common():
-        table.add_row(key, *(str(counter[key] or "") for counter in counters.values()))
-    return table
+    rows = [
+        [key, *(str(counter[key] or "") for counter in counters.values())]
+        for key, _ in counters["all"].most_common()
+    ]
+    print_table(["", *counters], rows, title)
 
 
 def midi_files(folder: Path, limit: int | None) -> dict[str, list[Path]]:
@@ -205,7 +201,7 @@ def main(midi_dir: Path, own_tempos: bool, limit: int | None, json_file: Path | 
             name = path.relative_to(midi_dir).as_posix()
             tallies[collection].add_file(path, name, own_tempos)
         click.echo(f"{collection}: {time.perf_counter() - began:.0f} s", err=True)
-    show(tallies, Console(width=TABLE_WIDTH))
+    show(tallies)
     if json_file is not None:
         found = {name: vars(tally) for name, tally in tallies.items()}
         json_file.write_text(json.dumps(found, indent=1) + "\n")

@@ -15,9 +15,8 @@ from collections import Counter
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import StoredMelodies
 from melodyconstraints.melody.metrics.classifier import auc
 from melodyconstraints.melody.metrics.distances import compare
@@ -38,7 +37,7 @@ def main(store: str, n: int) -> None:
     training, tunes = read_split(store, "train"), read_split(store, "test")
     held_out = tunes[choose(np.arange(len(tunes)), n)].melodies
     of_held_out = {name: feature(held_out) for name, feature in FEATURES.items()}
-    table = Table("power", "overlapping area", "AUC", *COLUMNS, "commonest collections")
+    rows = []
     for power in POWERS:
         drawn = [_drawn(training, power, n, seed) for seed in range(DRAWS)]
         areas = [
@@ -51,14 +50,17 @@ def main(store: str, n: int) -> None:
         ]
         built = structure(drawn[0].melodies, held_out)
         common = Counter(drawn[0].sources).most_common(3)
-        table.add_row(
-            f"{power:g}",
-            f"{np.mean(areas):.3f}",
-            f"{np.mean(told):.3f}",
-            *(f"{built[name]:.3f}" for name in COLUMNS),
-            ", ".join(f"{name} {count / n:.0%}" for name, count in common),
+        rows.append(
+            [
+                f"{power:g}",
+                f"{np.mean(areas):.3f}",
+                f"{np.mean(told):.3f}",
+                *(f"{built[name]:.3f}" for name in COLUMNS),
+                ", ".join(f"{name} {count / n:.0%}" for name, count in common),
+            ]
         )
-    Console().print(table)
+    columns = [name.replace("_", " ") for name in COLUMNS]
+    print_table(["power", "overlapping area", "AUC", *columns, "commonest collections"], rows)
 
 
 def _drawn(stored: StoredMelodies, power: float, n: int, seed: int) -> StoredMelodies:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +21,8 @@ import click
 import numpy as np
 import torch
 from moved_melodies import nearly_in_c_major, what_is_left
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.satisfaction import SATISFIED
@@ -63,14 +62,6 @@ def main() -> None:
     """Measure satisfaction, cost and times of the constraints, as docs/constraints.md has them."""
 
 
-def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout."""
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
 @main.command()
 @click.option("--rule", "rules", multiple=True, default=BOTH)
 @click.option("-n", "count", default=1024)
@@ -102,10 +93,10 @@ def methods(rules: Sequence[str], count: int, temperature: float, chosen: Sequen
     tries = -(-most // count)
     best = best_of(model, found, count, tries, temperature)
     rows.append([f"best of {tries}", *shares(found, best), "-", f"{tries * count:,}", "-"])
-    show(
-        f"{', '.join(rules)}: {count} melodies at temperature {temperature}",
+    print_table(
         ["method", "means", "satisfied", "all", "z_MSE", "decodings", "training"],
         rows,
+        f"{', '.join(rules)}: {count} melodies at temperature {temperature}",
     )
 
 
@@ -178,10 +169,10 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
                 f"{measured.diversity_ratio:.2f}",
             ]
         )
-    show(
-        ", ".join(rules),
+    print_table(
         ["lambda_dist", "reward", "satisfied", "z_MSE", "overlapping area", "diversity"],
         rows,
+        ", ".join(rules),
     )
     plot_tradeoff(points, picture)
 
@@ -202,7 +193,7 @@ def presets(count: int) -> None:
         click.echo(rows[-1], err=True)
         if share >= 0.9:
             break
-    show("C major and 192 notes", ["rounds", "training", "both satisfied"], rows)
+    print_table(["rounds", "training", "both satisfied"], rows, "C major and 192 notes")
 
 
 @main.command()
@@ -299,7 +290,7 @@ def users(names: Sequence[str], count: int, model_name: str) -> None:
             ]
         )
         click.echo(rows[-1], err=True)
-    show("rules of a user's", ["rule", "prior", "actor", "distinct", "z_MSE"], rows)
+    print_table(["rule", "prior", "actor", "distinct", "z_MSE"], rows)
 
 
 @main.command()
@@ -338,10 +329,11 @@ def knobs(count: int, temperature: float) -> None:
                     f"{melodies.note_counts.mean():.0f}",
                 ]
             )
-    show(
-        f"knobs, {count} melodies a setting, temperature {temperature}",
+    print_table(
         ["sets", "density", "in the scale", "dense enough", "both", "notes"],
         rows,
+        f"{count} melodies a setting, temperature {temperature}",
+        text_columns=2,
     )
 
 
@@ -366,7 +358,8 @@ def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
     columns = ["satisfied", "in-scale notes kept: mean", "median", "lowest tenth"]
     columns += ["notes, after over before", "seconds, median", "longest"]
     rows = [[name, *what_is_left(actor, melodies)] for name, actor in ways.items()]
-    show(f"{len(melodies)} held-out melodies, 75% to 85% in C major", ["", *columns], rows)
+    title = f"{len(melodies)} held-out melodies, 75% to 85% in C major"
+    print_table(["way", *columns], rows, title)
 
 
 if __name__ == "__main__":

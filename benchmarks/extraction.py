@@ -29,9 +29,8 @@ from typing import Any
 
 import click
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.extract_store import LocalEngine, extract_store
 from melodyconstraints.datasets.melodies.extraction import Reject
 from melodyconstraints.datasets.melodies.files import LocalFolder, find_midi_files
@@ -84,7 +83,7 @@ def main(
     midi_dir: Path, hostile: Path | None, songs: tuple[str, ...], kills: int, only: tuple[str, ...]
 ) -> None:
     """Measure mc extract-melodies on MIDI_DIR: speed, memory, kills, disturbances."""
-    table = Table("what", "measured", "bar")
+    rows = []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         parts: dict[str, Callable[[], Iterator[tuple[str, str, str]]]] = {
@@ -97,8 +96,8 @@ def main(
         for part in only or parts:
             for row in parts[part]():
                 print(*row, sep=" | ", file=sys.stderr)
-                table.add_row(*row)
-    Console().print(table)
+                rows.append(row)
+    print_table(["what", "measured", "bar"], rows, text_columns=2)
 
 
 def speed(folders: list[Path], scratch: Path) -> Iterator[tuple[str, str, str]]:

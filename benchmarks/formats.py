@@ -24,6 +24,7 @@ import mido
 from lxml import etree
 
 import melodyconstraints as mc
+from melodyconstraints.cli._common import print_table
 
 Notes = list[tuple[int, int, int]]
 """(onset, duration, pitch) in sixteenths."""
@@ -43,6 +44,7 @@ def main() -> None:
         "dawproject": read_dawproject,
         "musicxml": read_musicxml,
     }
+    rows = []
     for ending, read in readers.items():
         with TemporaryDirectory() as folder:
             path = Path(folder) / f"all.{ending}"
@@ -52,7 +54,8 @@ def main() -> None:
             found = read(path)
         same = sum(one == other for one, other in zip(expected, found, strict=True))
         notes = sum(map(len, found))
-        print(f"{ending}\t{same} of {len(expected)} melodies\t{notes} notes\t{seconds:.1f} s")
+        rows.append([ending, f"{same} of {len(expected)}", f"{notes:,}", f"{seconds:.1f}"])
+    print_table(["format", "melodies the same", "notes", "seconds of writing"], rows)
 
 
 def notes_of(melody: mc.Melody) -> Notes:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import click
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.images.read_images import read_images
 from melodyconstraints.images.actor import default_search, load_actor, prior_points
 from melodyconstraints.images.captions import generate_from_caption, load_captioner
@@ -67,10 +66,7 @@ def langevin(data: Path, folder: Path, classifier: Path, count: int) -> None:
         rows.append(
             [name, f"{seconds:.2f} s", f"{accepted} of {count}", f"{right:.3f}", f"{each:.4f} s"]
         )
-    table = Table("gradient", "time", "accepted", "labels right", "a sample accepted")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    print_table(["gradient", "time", "accepted", "labels right", "a sample accepted"], rows)
 
 
 CAPTIONS = (
@@ -93,7 +89,7 @@ def captions(folder: Path, realism: Path, classifier: Path, count: int) -> None:
     model, captioner = load_captioner(folder)
     judge, actor = load_classifier(classifier), load_actor(realism, model=model)
     names = judge.config.names
-    table = Table("caption", "search", "labels right", "all right", "asked for")
+    rows = []
     for caption in CAPTIONS:
         wanted = torch.tensor([attributes_of(caption, names)]).float()
         for told, beside in (("from the prior", None), ("with realism", actor)):
@@ -109,8 +105,9 @@ def captions(folder: Path, realism: Path, classifier: Path, count: int) -> None:
                 if holds
             ]
             every = float(right.all(-1).float().mean())
-            table.add_row(caption, told, f"{right.mean():.1%}", f"{every:.1%}", ", ".join(asked))
-    Console().print(table)
+            rows.append([caption, told, f"{right.mean():.1%}", f"{every:.1%}", ", ".join(asked)])
+    columns = ["caption", "search", "labels right", "all right", "asked for"]
+    print_table(columns, rows, text_columns=2)
 
 
 def through_image(

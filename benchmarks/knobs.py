@@ -22,9 +22,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import Melodies
@@ -89,31 +88,24 @@ def main(
 ) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
-    console = Console(width=160)
     if only != "values":
         actor_of = knobs.at if trained is None else partial(actor_in, trained, knobs.model)
-        console.print(scales(actor_of, real, count, modes or tuple(MODES)))
+        print_scales(actor_of, real, count, modes or tuple(MODES))
     if only != "scales":
-        console.print(values(knobs, real, count // 4))
+        print_values(knobs, real, count // 4)
 
 
-def scales(
+def print_scales(
     actor_of: Callable[[str], MelodyActor], real: Melodies, count: int, modes: Sequence[str]
-) -> Table:
+) -> None:
     """A line for each mode and tonic, one for real melodies in it and one for those in a scale."""
-    table = Table("scale", *MEASURES, *ON_TONIC, "satisfied", "mode named right", title="Scales")
     one_scale = real[in_one_major_scale(real)]
-    table.add_row(f"{len(one_scale)} held out, a major scale", *_means(one_scale), "", "", "", "")
+    rows = [[f"{len(one_scale):,} held out, a major scale", *_means(one_scale)]]
     named = []
     for mode in modes:
         of_mode = satisfying(real, find_rules([f"scale:C-{mode}"]))
-        table.add_row(
-            f"{len(of_mode)} held out, {mode}",
-            *_means(of_mode),
-            *_on_tonic(of_mode, 0, mode),
-            "",
-            "",
-        )
+        name = f"{len(of_mode)} held out, {mode}"
+        rows.append([name, *_means(of_mode), *_on_tonic(of_mode, 0, mode)])
         for tonic in TONICS:
             actor = actor_of(f"{tonic}-{mode}")
             drawn = actor.generate(count, seed=SEED)
@@ -122,9 +114,9 @@ def scales(
             named.append(right)
             satisfied = satisfies_all(actor.rules, drawn).mean()
             own = [*_means(drawn), *_on_tonic(drawn, wanted[0], mode)]
-            table.add_row(f"{tonic}-{mode}", *own, f"{satisfied:.1%}", f"{right:.0%}")
-    table.add_row("mean", *[""] * (len(MEASURES) + len(ON_TONIC) + 1), f"{np.mean(named):.0%}")
-    return table
+            rows.append([f"{tonic}-{mode}", *own, f"{satisfied:.1%}", f"{right:.0%}"])
+    rows.append(["mean", *[""] * (len(MEASURES) + len(ON_TONIC) + 1), f"{np.mean(named):.0%}"])
+    print_table(["scale", *MEASURES, *ON_TONIC, "satisfied", "mode named right"], rows)
 
 
 def actor_in(folder: Path, model: MelodyVAE, scale: str) -> MelodyActor:
@@ -134,9 +126,9 @@ def actor_in(folder: Path, model: MelodyVAE, scale: str) -> MelodyActor:
     return load_actor(folder / scale)
 
 
-def values(knobs: Knobs, real: Melodies, count: int) -> Table:
+def print_values(knobs: Knobs, real: Melodies, count: int) -> None:
     """A line for each rule with a range."""
-    table = Table("knob", "values", "one draw", "as shipped", title="Correlation")
+    rows = []
     for name, measure in VALUES.items():
         near = TOLERANCES.get(name, POINT)
         asked = np.unique(np.quantile(measure(real), DECILES).round(2 if near else 0))
@@ -150,8 +142,8 @@ def values(knobs: Knobs, real: Melodies, count: int) -> Table:
                 obtained.append(measure(actor.generate(count, seed=SEED)))
             of_each = np.repeat(asked, count)
             found.append(np.corrcoef(of_each, np.concatenate(obtained))[0, 1])
-        table.add_row(name, f"{asked[0]:g} to {asked[-1]:g}", *(f"{one:.3f}" for one in found))
-    return table
+        rows.append([name, f"{asked[0]:g} to {asked[-1]:g}", *(f"{one:.3f}" for one in found)])
+    print_table(["correlation of", "values", "one draw", "as shipped"], rows)
 
 
 def rises(melodies: Melodies) -> np.ndarray:

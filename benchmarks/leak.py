@@ -17,9 +17,8 @@ from typing import NamedTuple
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.splits import SPLITS, sequence_hashes, splits_of
 from melodyconstraints.datasets.melodies.store import events_of, read_table
 from melodyconstraints.melody.events import PITCHES, Events
@@ -48,11 +47,11 @@ def main(store: Path, midi_dir: Path) -> None:
     files, of_file = np.unique(table["file"].to_numpy(), return_inverse=True)
     digests = np.array([first_bits(midi_dir / file) for file in files], np.uint64)
     by_file = splits_of(digests, np.arange(len(files)))[of_file]
-    report = Table("split", "validation windows", "any", "any varied", "half", "sequences")
+    rows = []
     for name, splits in (("by file", by_file), ("by tune", by_tune)):
         leak = measure(events, splits)
-        report.add_row(name, f"{leak.windows:,}", *(f"{share:.1%}" for share in leak[1:]))
-    Console().print(report)
+        rows.append([name, f"{leak.windows:,}", *(f"{share:.1%}" for share in leak[1:])])
+    print_table(["split", "validation windows", "any", "any varied", "half", "sequences"], rows)
 
 
 def first_bits(path: Path) -> int:

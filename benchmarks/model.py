@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.checkpoint import load_model
@@ -46,11 +47,11 @@ def main(folder: Path | None) -> None:
     """Measure the speed of training and decoding of a melody model."""
     torch.manual_seed(0)
     click.echo(f"{torch.get_num_threads()} threads, {fastest_dtype()}")
-    for size in TRAINED:
-        training(size)
+    columns = ["melodies", "a training step, ms", "GFLOP", "floor, ms", "over the floor"]
+    print_table(columns, map(training, TRAINED))
     model = load_model(folder)
-    for size in DECODED:
-        decoding(model, size)
+    columns = ["melodies", "decoding, ms", "over the floor", "plain loop, ms", "over ours"]
+    print_table(columns, [decoding(model, size) for size in DECODED], "decoding")
     click.echo(f"one melody from the command line: {best(one_melody, 3):.2f} s")
 
 
@@ -78,7 +79,7 @@ def rate(dtype: torch.dtype) -> float:
     return 2 * size**3 / best(lambda: left @ right)
 
 
-def training(size: int) -> None:
+def training(size: int) -> list[str]:
     """Time of a step on ``size`` melodies, optimiser included, over its floor."""
     model = HierarchicalVAE(PRESETS["small"])
     objective = MelodyObjective(model, ElboSettings(), np.zeros((0, STEPS), np.uint8))
@@ -96,10 +97,8 @@ def training(size: int) -> None:
 
     operations = counted(learn) + 3 * uncounted(model, size)
     floor, taken = operations / rate(fastest_dtype()), best(learn, 15)
-    click.echo(
-        f"a training step of {size} melodies: {taken * 1e3:.1f} ms, "
-        f"{operations / 1e9:.1f} GFLOP, floor {floor * 1e3:.1f} ms, {taken / floor:.2f} times"
-    )
+    numbers = (taken * 1e3, operations / 1e9, floor * 1e3)
+    return [str(size), *(f"{one:.1f}" for one in numbers), f"{taken / floor:.2f}"]
 
 
 def counted(work: Callable[[], object]) -> int:
@@ -117,18 +116,18 @@ def uncounted(model: HierarchicalVAE, size: int) -> int:
 
 
 @torch.no_grad()
-def decoding(model: HierarchicalVAE, size: int) -> None:
+def decoding(model: HierarchicalVAE, size: int) -> list[str]:
     """Time of drawing ``size`` melodies at temperature 0.5, beside a plain loop and the floor."""
     units, layers = model.config.decoder_units, model.config.decoder_layers
     step = 4 * units * units + (layers - 1) * 8 * units * units + units * VOCABULARY
     z = torch.randn(size, model.latent_dim)
     ours = best(lambda: model.decode(z, Sampling(temperature=0.5)))
     floor = 2 * step * STEPS * size / rate(fastest_dtype())
-    line = f"decoding {size} melodies: {ours * 1e3:.1f} ms, {ours / floor:.2f} times the floor"
+    row = [f"{size:,}", f"{ours * 1e3:.1f}", f"{ours / floor:.2f}"]
     if size <= MOST_PLAIN:
         plain = best(lambda: plain_loop(model, z), 3)
-        line += f"; plain loop {plain * 1e3:.1f} ms, {plain / ours:.1f} times as long"
-    click.echo(line)
+        row += [f"{plain * 1e3:.1f}", f"{plain / ours:.1f}"]
+    return row
 
 
 def plain_loop(model: HierarchicalVAE, z: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ on the tonic. *Re-signed*: held-out ionian melodies, their degrees altered to th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,8 @@ import click
 import mido
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import events_of, read_table
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import PITCHES, Melodies
@@ -72,23 +72,23 @@ class Tunes:
 def main(store: Path, midi_dir: Path) -> None:
     """Measure how rules and the mode finder judge tunes of MIDI_DIR in known modes."""
     tunes, modes, training = read_tunes(store, midi_dir)
-    profiles = Table("mode", "tunes", "profile of the degrees", title="training split")
-    shares = Table("melodies", "tunes", "n", "scale", "its others", "named", "cadence")
-    measured = []
+    profiles, measured = [], []
     for mode in FINALS.values():
         some = tunes[(modes == mode) & training]
         weights = some.mean(tonal_weights(some.melodies))[list(MODES[mode])]
         measured.append(weights)
-        profiles.add_row(mode, str(len(set(some.tunes))), shown(weights))
-    profiles.add_row("mean", "", shown(np.mean(measured, axis=0)))
+        profiles.append([mode, str(len(set(some.tunes))), shown(weights)])
+    profiles.append(["mean", "", shown(np.mean(measured, axis=0))])
+    print_table(["mode", "tunes", "profile of the degrees"], profiles, "training split")
+    shares = []
     for mode in FINALS.values():
         for name, split in (("training", training), ("held out", ~training)):
-            add_shares(shares, f"{mode}, {name}", tunes[(modes == mode) & split], mode)
+            shares += shares_of(f"{mode}, {name}", tunes[(modes == mode) & split], mode)
     ionian = tunes[(modes == "ionian") & ~training]
     for mode in MODES:
-        add_shares(shares, f"{mode}, re-signed", ionian.resigned(mode), mode)
-    for table in (profiles, shares):
-        Console().print(table)
+        shares += shares_of(f"{mode}, re-signed", ionian.resigned(mode), mode)
+    columns = ["melodies", "tunes", "n", "scale", "its others", "named", "cadence"]
+    print_table(columns, shares, "judged")
 
 
 def shown(weights: NDArray[np.float64]) -> str:
@@ -96,7 +96,7 @@ def shown(weights: NDArray[np.float64]) -> str:
     return " ".join(f"{weight:.3f}" for weight in weights)
 
 
-def add_shares(table: Table, name: str, some: Tunes, mode: str) -> None:
+def shares_of(name: str, some: Tunes, mode: str) -> Iterator[list[str]]:
     """Rows of all melodies of a mode in which its characteristic notes sound, and closed ones.
 
     Shares that satisfy the scale's rule, those of the same pitch classes with another tonic (their
@@ -107,12 +107,12 @@ def add_shares(table: Table, name: str, some: Tunes, mode: str) -> None:
     order = list(MODES)
     turned = [order[(order.index(mode) + degree) % 7] for degree in range(7)]
     scales = [f"{NAMES[step]}-{turned[n]}" for n, step in enumerate(MODES[mode])]
-    for what, few in ((name, some), ("  closed", some[satisfies("final-note:C", some)])):
+    for what, few in ((name, some), (f"{name}, closed", some[satisfies("final-note:C", some)])):
         own, *others = (few.mean(satisfies(f"scale:{one}", few)) for one in scales)
         named = few.mean(np.array([found == (0, mode) for found in find_modes(few.melodies)]))
         numbers = (own, np.mean(others), named, few.mean(satisfies(f"cadence:C-{mode}", few)))
         tunes, melodies = len(set(few.tunes)), len(few.tunes)
-        table.add_row(what, str(tunes), str(melodies), *(f"{one:.1%}" for one in numbers))
+        yield [what, str(tunes), str(melodies), *(f"{one:.1%}" for one in numbers)]
 
 
 def satisfies(spec: str, some: Tunes) -> Mask:

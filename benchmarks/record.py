@@ -1,4 +1,4 @@
-"""Run the benchmarks, and keep what each prints in ``docs/measured``, which the site shows.
+"""Run the benchmarks, and keep what each prints in ``docs/measured``, for the pages of the site.
 
 ::
 
@@ -19,13 +19,14 @@ import shlex
 import subprocess
 import sys
 from datetime import date
-from itertools import groupby, zip_longest
+from itertools import groupby
 from pathlib import Path
 
 import click
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "measured"
+TAB = "\t"
 RECORDS = {
     "balance": "python benchmarks/balance.py STORE",
     "commands": "python benchmarks/commands.py FILE.mid",
@@ -42,6 +43,7 @@ RECORDS = {
     "against-note-seq": "python benchmarks/against_note_seq.py MIDI_DIR",
     "formats": "python benchmarks/formats.py",
     "knobs-scales": "python benchmarks/knobs.py STORE --only scales",
+    "knobs-scales-trained": "python benchmarks/knobs.py STORE --only scales --trained ACTORS_DIR",
     "knobs-values": "python benchmarks/knobs.py STORE -n 64 --only values",
     "leak": "python benchmarks/leak.py STORE MIDI_DIR",
     "like": "python benchmarks/like.py LIKE_DIR UNLIKE_DIR",
@@ -72,6 +74,7 @@ NEEDS = {
     "STORE": "store",
     "MIDI_DIR": "midi",
     "HOSTILE_DIR": "hostile",
+    "ACTORS_DIR": "actors",
     "SONGS_DIR": "songs",
     "FILE.mid": "file",
     "LIKE_DIR": "like",
@@ -88,6 +91,7 @@ NEEDS = {
 @click.option("--hostile", help="Folder of files that are hard to read.")
 @click.option("--songs", help="Folder of whole songs.")
 @click.option("--file", help="A MIDI file.")
+@click.option("--actors", help="Folder of an actor for each scale, or where to train them.")
 @click.option("--like", help="Folder of MIDI that melodies should be like.")
 @click.option("--unlike", help="Folder of MIDI that they should not be like.")
 def main(names: tuple[str, ...], is_list: bool, **paths: str | None) -> None:
@@ -116,20 +120,26 @@ def record(name: str, command: str, paths: dict[str, str | None], where: str) ->
         click.echo(f"{name}: exit code {done.returncode}; the old record stays", err=True)
         return
     MEASURED.mkdir(exist_ok=True)
-    text = f"$ {command}\n{where}\n\n{aligned(done.stdout.strip())}\n"
-    (MEASURED / f"{name}.txt").write_text(text, encoding="utf-8")
+    text = f"`{command}`, {where}:\n\n{markdown(done.stdout)}\n"
+    (MEASURED / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def aligned(text: str) -> str:
-    """Tables of tab-separated lines, with columns below each other."""
-    lines = []
-    for is_table, block in groupby(text.splitlines(), key=lambda line: "\t" in line):
-        rows = [line.split("\t") for line in block]
-        widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
-        for row in rows:
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            lines.append("  ".join(cells).rstrip() if is_table else row[0])
-    return "\n".join(lines)
+def markdown(text: str) -> str:
+    """What a benchmark prints, in Markdown: lines with tabs as a table, others each by itself."""
+    blocks = []
+    for kind, block in groupby(filter(str.strip, text.splitlines()), key=_kind):
+        lines = list(block)
+        if kind == "tabs":
+            head, *rows = (f"| {' | '.join(line.split(TAB))} |" for line in lines)
+            lines = [head, "|---" * lines[0].count(TAB) + "|---|", *rows]
+        blocks.append(("\n\n" if kind == "text" else "\n").join(lines))
+    return "\n\n".join(blocks)
+
+
+def _kind(line: str) -> str:
+    if TAB in line:
+        return "tabs"
+    return "table" if line.startswith("|") else "text"
 
 
 def _where() -> str:
@@ -137,7 +147,7 @@ def _where() -> str:
     commit_of = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(commit_of, cwd=ROOT, capture_output=True, text=True).stdout.strip()  # noqa: S603
     versions = f"Python {platform.python_version()}, torch {importlib.metadata.version('torch')}"
-    return f"# {date.today()}, commit {commit}, {versions}, {os.cpu_count()} processors"
+    return f"{date.today()}, commit {commit}, {versions}, {os.cpu_count()} processors"
 
 
 if __name__ == "__main__":

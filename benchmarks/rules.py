@@ -18,9 +18,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import HOLD, REST, Melodies
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule, find_rule, library
@@ -34,7 +33,7 @@ SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
 def main(melodies: int, repeats: int) -> None:
     """Measure melodies a second of every rule of the library, and of all together."""
     batch = walking_melodies(np.random.default_rng(0), melodies)
-    table = Table("rule", "µs a melody", "melodies a second")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # where the example of novelty looks for its file
         write_melody(batch[0], Path("tune.mid"))
@@ -42,8 +41,8 @@ def main(melodies: int, repeats: int) -> None:
         os.chdir("/")
     for name, some in [*((rule.name, [rule]) for rule in rules), ("all together", rules)]:
         seconds = min(scoring_seconds(some, batch) for _ in range(repeats)) / melodies
-        table.add_row(name, f"{seconds * 1e6:.2f}", f"{1 / seconds:,.0f}")
-    Console().print(table)
+        rows.append([name, f"{seconds * 1e6:.2f}", f"{1 / seconds:,.0f}"])
+    print_table(["rule", "µs a melody", "melodies a second"], rows)
 
 
 def scoring_seconds(rules: Sequence[Rule], batch: Melodies) -> float:

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from math import nan
 from pathlib import Path
 
 import click
 
 from melodyconstraints.melody.vae.checkpoint import load_model
+from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.real_melodies import read_split
@@ -62,7 +62,7 @@ def time_commands(count: int, seed: int) -> None:
             seconds = time.perf_counter() - start
             manifest = json.loads(Path(folder, "out", "manifest.json").read_text())
         satisfied = sum(melody["satisfied"] for melody in manifest["melodies"])
-        row = f"| {seconds:.1f} | {satisfied} of {count} | {manifest['drawn']} |"
+        row = f"| {seconds:.1f} | {satisfied} of {count} | {manifest['drawn']:,} |"
         print(f"| {_title(rules)} {row}", flush=True)
 
 
@@ -87,17 +87,22 @@ def measure_realism(store: Path, count: int, seed: int) -> None:
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for rules in RULES:
         found = evaluate_actor(searching(model, rules), count, held_out=held_out, seed=seed)
-        prior, actor = found.realism or (float("nan"), float("nan"))
+        prior, actor = found.realism or (None, None)
         built, real = found.structure.get("actor", {}), found.structure.get("held_out", {})
         cells = [_title(rules), f"{found.prior_all_satisfied:.1%}", f"{found.all_satisfied:.1%}"]
-        cells += [f"{actor:.3f}", f"{prior:.3f}", f"{built.get('similarity_error', nan):.3f}"]
-        cells += [f"{one.get('repeated_bars', nan):.3f}" for one in (built, real)]
+        figures = [actor, prior, built.get("similarity_error")]
+        figures += [one.get("repeated_bars") for one in (built, real)]
+        cells += ["-" if one is None else f"{one:.3f}" for one in figures]
         cells += [f"{found.diversity_ratio:.2f}"]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def _title(rules: list[str]) -> str:
-    return ", ".join(rule.removeprefix(f"{USERS}:") for rule in rules)
+    """Rules of the library by their names, a user's by what it says of itself."""
+    return ", ".join(
+        rule.description.rstrip(".") if rule.spec.startswith(str(USERS)) else rule.name
+        for rule in find_rules(rules)
+    )
 
 
 if __name__ == "__main__":

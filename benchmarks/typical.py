@@ -19,6 +19,7 @@ import click
 import numpy as np
 import torch
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import (
     TYPICAL,
@@ -70,15 +71,20 @@ def print_bounds(store: str) -> None:
     training = read_split(store, "train")
     _, tune, counts = np.unique(training.tunes, return_inverse=True, return_counts=True)
     weights = 1 / counts[tune] / len(counts)
+    bounds = []
     for row in TYPICAL:
         sign = 1 if row.worst > row.bound else -1
         values = sign * row.feature(training.melodies)
         order = values.argsort()
         place = np.searchsorted(weights[order].cumsum(), SHARE)
-        print(f"{row.feature.__name__}: {sign * values[order[place]]:.3g}, used {row.bound:g}")
-    print(f"within all: {weights[is_typical(training.melodies)].sum():.1%}")
-    for name, measure in MEASURES.items():
-        print(f"{name}: {(weights * measure(training.melodies)).sum():.3f}")
+        name = row.feature.__name__.replace("_", " ")
+        bounds.append([name, f"{sign * values[order[place]]:.3g}", f"{row.bound:g}"])
+    print_table(["feature", f"bound of {SHARE:.0%}", "bound used"], bounds)
+    means = [
+        [name, f"{(weights * measure(training.melodies)).sum():.3f}"]
+        for name, measure in MEASURES.items()
+    ]
+    print_table(["mean of the training melodies", ""], means, "Within all bounds, and others")
 
 
 @main.command("found")

@@ -21,7 +21,7 @@ highlight_language = "text"
 html_static_path = [str(SOUNDS)]
 html_copy_source = html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["notebooks", "bundled-model-notes.md"]  # the second is part of a model card
+exclude_patterns = ["notebooks", "measured", "bundled-model-notes.md"]  # parts of other pages
 nitpicky = True
 nitpick_ignore_regex = [(r"py:(?!obj$).*", ".*")]
 """Names in docstrings may lead outside the site; those of pages, which are ``obj``, may not."""

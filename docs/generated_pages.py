@@ -92,14 +92,14 @@ def _shown(value: Any) -> str:
 
 
 def measured_page() -> str:
-    """What the benchmarks printed when they were last recorded, each below its command."""
+    """What the benchmarks printed when they were last recorded, each beside its command."""
     page = [
         "# As measured",
-        "Benchmarks as they were last recorded, word for word; `python benchmarks/record.py` "
-        "records them anew. [Which measures what, and against which bar](../benchmarks.md).",
+        "Benchmarks as they were last recorded; `python benchmarks/record.py` records them anew. "
+        "[Which measures what, and against which bar](../benchmarks.md).",
     ]
-    for path in sorted((DOCS / "measured").glob("*.txt")):
-        page.append(f"## {path.stem}\n\n```text\n{path.read_text(encoding='utf-8')}```")
+    for path in sorted((DOCS / "measured").glob("*.md")):
+        page += [f"## {path.stem}", path.read_text(encoding="utf-8").strip()]
     return "\n\n".join(page) + "\n"
 
 
