@@ -41,6 +41,7 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.workflows.actor_config import SEARCHES, ActorConfig, search_of
+from melodyconstraints.workflows.keys import transposing
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,
@@ -74,6 +75,8 @@ class MelodyActor(ActorCritic):
         temperature, form, scale: the defaults for sampling; it was trained in this form, and in
             this scale unless that is a set beside other rules.
         method: one of :data:`.actor_config.METHODS`.
+        transposes: whether each melody is taken in the key that the rules reward most, which it
+            was in training too; in a scale none is.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that
             satisfy every rule, and higher numbers first; None for no preference.
@@ -86,6 +89,7 @@ class MelodyActor(ActorCritic):
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
     scale: tuple[int, ...] | frozenset[int] = ()
+    transposes: bool = False
     examples: frozenset[str] = frozenset()
     prefers: Preference | None = typicality
     callback: Callable[[int, int], object] | None = None
@@ -128,7 +132,7 @@ class MelodyActor(ActorCritic):
         z: Tensor,
         sampling: Sampling,
         generator: torch.Generator,
-        finish: Callable[[Melodies], Melodies] = lambda melodies: melodies,
+        finish: Callable[[Melodies], Melodies] | None = None,
     ) -> tuple[Tensor, Melodies]:
         """Move ``(B, Z)`` points and decode them.
 
@@ -137,12 +141,12 @@ class MelodyActor(ActorCritic):
             finish: changes what is decoded, such as bars that are kept.
 
         Returns:
-            The moved points and their melodies.
+            The moved points and their melodies, in the best of keys if the actor transposes.
         """
         shifted = self.shift(z, generator)
         callback = self.callback
         tell = (lambda count: callback(count, count)) if callback else None
-        return shifted, finish(self.sampler(sampling).decode(shifted, tell))
+        return shifted, self.sampler(sampling, finish).decode(shifted, tell)
 
     @checked
     def generate_satisfying(
@@ -208,9 +212,18 @@ class MelodyActor(ActorCritic):
         own = {"temperature": self.temperature, "form": self.form, "scale": self.scale}
         return Sampling.of(options, **own)
 
-    def sampler(self, sampling: Sampling) -> MelodySampler:
-        """The model's decoder, with draws of its own."""
-        return prior_sampler(self.model, sampling)
+    def sampler(
+        self, sampling: Sampling, finish: Callable[[Melodies], Melodies] | None = None
+    ) -> MelodySampler:
+        """The model's decoder, with draws of its own.
+
+        Args:
+            finish: changes what is decoded; in each key, if the actor transposes.
+        """
+        if self.transposes and not sampling.scale:
+            weights = self.weights[: len(self.rules)]
+            finish = transposing(self.rules, weights, finish)
+        return prior_sampler(self.model, sampling, finish)
 
     @property
     def names(self) -> list[str]:
@@ -308,6 +321,7 @@ class MelodyActor(ActorCritic):
             "form": self.form,
             "scale": self.scale if has_tonic else sorted(self.scale),
             "has_tonic": has_tonic,
+            "transposes": self.transposes,
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))
@@ -368,7 +382,8 @@ def load_actor(
         if len(found_rules) != len(config.rules):
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    own = {name: getattr(config, name) for name in ("temperature", "form", "examples")}
+    names = ("temperature", "form", "examples", "transposes")
+    own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
     return MelodyActor(rules=found_rules, **own, **pair)
 

@@ -45,6 +45,7 @@ class ActorConfig(PairConfig):
     form: str = AUTO
     scale: tuple[int, ...] = ()
     has_tonic: bool = True
+    transposes: bool = False
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

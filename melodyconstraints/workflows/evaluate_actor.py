@@ -40,7 +40,12 @@ from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
 from melodyconstraints.workflows.real_melodies import satisfying
-from melodyconstraints.workflows.seeds import check_count, derived_generator, prior_points
+from melodyconstraints.workflows.seeds import (
+    check_count,
+    derived_generator,
+    prior_points,
+    prior_sampler,
+)
 from melodyconstraints.workflows.train_actor import LIKE
 from melodyconstraints.workflows.train_vae import choose
 
@@ -222,7 +227,8 @@ def evaluate_actor(
     )
     sampling = actor.sampling(options)
     z = prior_points(actor.model, n, sampling.seed)
-    prior = actor.sampler(replace(sampling, scale=options.get("scale") or ())).decode(z)
+    of_prior = replace(sampling, scale=options.get("scale") or ())
+    prior = prior_sampler(actor.model, of_prior).decode(z)
     other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)

@@ -197,6 +197,14 @@ def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | fro
     return (frozenset.intersection(*sets) if sets else None) or ()
 
 
+def has_keys(model: MelodyVAE, rules: Sequence[Rule]) -> bool:
+    """Whether a model's melodies are of any key as they come, and a library's rule may ask which.
+
+    Then each is taken in the key that the rules reward most; see :mod:`.keys`.
+    """
+    return isinstance(model, StaffGenerator) and any(rule.is_own for rule in rules)
+
+
 def is_of_set(rule: Rule) -> bool:
     """Whether a rule is of a plain set of pitch classes and of nothing else."""
     return bool(rule.tonic is None and _scale_of(rule))

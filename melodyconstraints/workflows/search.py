@@ -23,7 +23,7 @@ from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch, SearchInterrupted
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody.events import KEY_SHIFTS, Melodies, Melody, transposed
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
@@ -34,6 +34,7 @@ from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
+from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.seeds import (
     EVENTS,
     POINTS,
@@ -48,8 +49,6 @@ left out."""
 _BELOW_1 = 1 - 1e-6
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which a search without any progress ends."""
-_SAME = 1e-6
-"""Largest difference of two scores that counts as rounding."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
 
@@ -167,7 +166,7 @@ class SearchActor(MelodyActor):
         events = torch.randn(len(z), STEPS, generator=derived_generator(EVENTS, sampling.seed))
         has_key = bool(finish or self.transpose is None or sampling.scale)
 
-        def decode(points: Tensor) -> _InKeys:
+        def decode(points: Tensor) -> InKeys:
             drawn = []
             for part in points.split(DECODE_BATCH):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
@@ -179,8 +178,8 @@ class SearchActor(MelodyActor):
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
             if has_key:
                 melodies = finish(melodies) if finish else melodies
-                return _InKeys(melodies, np.zeros(len(points), np.int64))
-            return self._in_best_keys(melodies)
+                return InKeys(melodies, np.zeros(len(points), np.int64))
+            return in_best_keys(melodies, self.rules, self.weights)
 
         prefers = self.prefers if self.asked else None
         try:
@@ -206,36 +205,6 @@ class SearchActor(MelodyActor):
 
     def _weighted(self, search: EvolutionSearch) -> EvolutionSearch:
         return replace(search, weights=tuple(self.weights))
-
-    def _in_best_keys(self, melodies: Melodies) -> _InKeys:
-        """Melodies in the nearest of the keys in which the library's rules reward them most.
-
-        Users' functions, which may be slow, are not asked in every key.
-        """
-        count, keys = len(melodies), len(KEY_SHIFTS)
-        shifts = np.repeat(KEY_SHIFTS, count)
-        moved, inside = transposed(np.tile(melodies.events, (keys, 1)), shifts)
-        rewards = np.ones((keys * count, len(self.rules)))
-        in_keys = Melodies(moved)
-        for column, (rule, is_asked) in enumerate(zip(self.rules, self.is_asked, strict=True)):
-            if is_asked and rule.is_own:
-                rewards[:, column] = rule(in_keys)
-        scores = self._weighted(self.search).scores(torch.from_numpy(rewards)).numpy()
-        by_key = np.where(inside, scores, -np.inf).reshape(keys, count)
-        best = (by_key >= by_key.max(0) - _SAME).argmax(0)
-        rows = best * count + np.arange(count)
-        return _InKeys(in_keys[rows], shifts[rows])
-
-
-@dataclass(frozen=True)
-class _InKeys:
-    """``B`` melodies, each some of ``(B,)`` semitones above what was decoded."""
-
-    melodies: Melodies
-    shifts: Ints
-
-    def __getitem__(self, index: int) -> tuple[Melody, int]:
-        return self.melodies[index], int(self.shifts[index])
 
 
 def _of_bars(first: int) -> list[slice]:

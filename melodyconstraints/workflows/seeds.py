@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -49,9 +51,14 @@ def next_points(model: MelodyVAE, n: int, generator: torch.Generator) -> Tensor:
     return torch.randn(n, model.latent_dim, generator=generator).to(model.sigma_bar)
 
 
-def prior_sampler(model: MelodyVAE, sampling: Sampling) -> MelodySampler:
-    """The model's decoder, with draws of its own for generated melodies."""
-    return MelodySampler(model, sampling.with_seed(derived_seed(EVENTS, sampling.seed)))
+def prior_sampler(
+    model: MelodyVAE,
+    sampling: Sampling,
+    finish: Callable[[Melodies], Melodies] | None = None,
+) -> MelodySampler:
+    """The model's decoder, with draws of its own for generated melodies; see its class."""
+    own = sampling.with_seed(derived_seed(EVENTS, sampling.seed))
+    return MelodySampler(model, own, finish)
 
 
 def check_count(n: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -44,7 +45,8 @@ from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
-from melodyconstraints.workflows.knobs import is_of_set, scale_read
+from melodyconstraints.workflows.keys import transposing
+from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
 
 TRAINING_TEMPERATURE = 1.0
@@ -83,7 +85,9 @@ def train_actor(
             one melody. A staff generator writes in the first scale among them, such as
             ``scale:D-dorian``, and the actor learns what that does not settle. Of a plain set,
             such as ``cmajor``, alone nothing is left to learn; beside other rules it is learned
-            too, and what is drawn is written in it. The preset ``paper`` learns every rule.
+            too, and what is drawn is written in it. Without any scale each melody of a staff
+            generator is taken in the key that the rules reward most, in training and afterwards.
+            The preset ``paper`` learns every rule, keys included.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
         method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
@@ -129,19 +133,22 @@ def train_actor(
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
-        decoded = _decoded(bank) if as_drawn else None
+        transposes = not (scale or plain) and has_keys(model, asked)
+        finish = transposing(found, own) if transposes else None
+        sampler = partial(MelodySampler, model, sampling, finish)
+        decoded = _decoded(bank, finish) if as_drawn else None
         settled = asked if isinstance(learned_in, frozenset) else []
         if settled and announce:
             names = " and ".join(rule.name for rule in settled)
             announce(f"melodies are written in the notes of {names}")
         others = [rule for rule in found if rule not in settled]
         if others and settings.bank:
-            _announce(others, _some_melodies(model, sampling, decoded), announce)
-        own_sampling = {"form": form, "scale": scale}
+            _announce(others, _some_melodies(sampler(), decoded), announce)
+        own_sampling = {"form": form, "scale": scale, "transposes": transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
-            MelodySampler(model, sampling),
+            sampler(),
             found,
             settings,
             constraints=constraints,
@@ -154,9 +161,15 @@ def train_actor(
     return MelodyActor(model=model, **(vars(pair) | learned))
 
 
-def _decoded(bank: Bank | tuple[Tensor, Melodies] | None) -> tuple[Tensor, Melodies] | None:
-    """Points and melodies of a bank."""
-    return (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+def _decoded(
+    bank: Bank | tuple[Tensor, Melodies] | None,
+    finish: Callable[[Melodies], Melodies] | None,
+) -> tuple[Tensor, Melodies] | None:
+    """Points and melodies of a bank, as a sampler finishes them."""
+    if bank is None:
+        return None
+    points, melodies = (bank.points, bank.melodies) if isinstance(bank, Bank) else bank
+    return points, finish(melodies) if finish else melodies
 
 
 def size_of_folder(
@@ -253,13 +266,11 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
         raise
 
 
-def _some_melodies(
-    model: MelodyVAE, sampling: Sampling, decoded: tuple[Tensor, Melodies] | None
-) -> Melodies:
+def _some_melodies(sampler: MelodySampler, decoded: tuple[Tensor, Melodies] | None) -> Melodies:
     """Melodies of the prior as the training draws them: those of a bank, if any."""
     if decoded is not None:
         return decoded[1]
-    return MelodySampler(model, sampling).decode(prior_points(model, _TRIED, sampling.seed))
+    return sampler.decode(prior_points(sampler.model, _TRIED, sampler.sampling.seed))
 
 
 def _announce(

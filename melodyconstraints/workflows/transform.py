@@ -117,7 +117,8 @@ def transform(
     so, where they can.
 
     Args:
-        actor: its rules, its critic and, of knobs, which have no critic, its shift.
+        actor: its rules, its critic and, of knobs, which have no critic, its shift. The critic of
+            an actor that transposes knows no keys: one learns them from the model's bank instead.
         strength: share of the way to the point that was found: 0 is the model's reconstruction,
             1 the point itself, more goes beyond.
         keep_bars: bars from 1 to 16 that stay note for note.
@@ -134,12 +135,12 @@ def transform(
     unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
     if len(set(keep_bars)) == BARS:
         return [unchanged] * variations
-    knobs = not actor.heads
+    of_bank = not actor.heads or (actor.transposes and not actor.learned)
     if strength == variations == 1 and not (actor.learned or unchanged.satisfied):
         at_once = _without_search(actor, unchanged, keep_bars)
         if at_once is not None:
             return [at_once]
-    if knobs and not unchanged.satisfied:
+    if of_bank and not unchanged.satisfied:
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)
@@ -159,7 +160,7 @@ def transform(
             z = start + actor.model.sigma_bar * noise
         bars = frozenset(keep_bars)
         search = _Neighbourhood(actor, melody, z, bars, generator, partial(report, number))
-        moved, result = search.moved(actor.shift(z) if knobs else None, strength)
+        moved, result = search.moved(actor.shift(z) if of_bank else None, strength)
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
         fields = {"melody": result, "after": after, "distance": distance}

@@ -47,10 +47,16 @@ class MelodySampler:
         model: a trained melody VAE.
         sampling: its seed starts the draws; the same points in the same order give the same
             melodies, in one call or in several.
+        finish: what becomes of melodies as they are drawn; they stay as they are if not given.
     """
 
-    def __init__(self, model: MelodyVAE, sampling: Sampling | None = None) -> None:
-        self.model, self.sampling = model, sampling or Sampling()
+    def __init__(
+        self,
+        model: MelodyVAE,
+        sampling: Sampling | None = None,
+        finish: Callable[[Melodies], Melodies] | None = None,
+    ) -> None:
+        self.model, self.sampling, self.finish = model, sampling or Sampling(), finish
         self._generator = torch.Generator().manual_seed(self.sampling.seed)
 
     @property
@@ -76,7 +82,8 @@ class MelodySampler:
         with drawing_kept(drawn):
             for part in z.split(DECODE_BATCH):
                 events = self.model.decode(part, self.sampling, generator=self._generator)
-                drawn.append(events.cpu().numpy())
+                melodies = Melodies(events.cpu().numpy())
+                drawn.append((self.finish(melodies) if self.finish else melodies).events)
                 if callback:
                     callback(sum(map(len, drawn)))
         return Melodies(np.concatenate(drawn))
