@@ -127,19 +127,18 @@ def record(name: str, command: str, paths: dict[str, str | None], where: str) ->
 def markdown(text: str) -> str:
     """What a benchmark prints, in Markdown: lines with tabs as a table, others each by itself."""
     blocks = []
-    for kind, block in groupby(filter(str.strip, text.splitlines()), key=_kind):
+    for (tabs, is_table), block in groupby(filter(str.strip, text.splitlines()), key=_kind):
         lines = list(block)
-        if kind == "tabs":
+        if tabs:
             head, *rows = (f"| {' | '.join(line.split(TAB))} |" for line in lines)
-            lines = [head, "|---" * lines[0].count(TAB) + "|---|", *rows]
-        blocks.append(("\n\n" if kind == "text" else "\n").join(lines))
+            lines = [head, "|---" * tabs + "|---|", *rows]
+        blocks.append(("\n" if tabs or is_table else "\n\n").join(lines))
     return "\n\n".join(blocks)
 
 
-def _kind(line: str) -> str:
-    if TAB in line:
-        return "tabs"
-    return "table" if line.startswith("|") else "text"
+def _kind(line: str) -> tuple[int, bool]:
+    """Number of tabs, which a table's lines share, and whether it is Markdown already."""
+    return line.count(TAB), line.startswith("|")
 
 
 def _where() -> str:

@@ -114,13 +114,35 @@ def test_every_benchmark_is_recorded_or_has_a_reason():
     assert not set(recorded) & set(record.NOT_RECORDED)
 
 
-@pytest.mark.parametrize("path", sorted(record.MEASURED.glob("*.txt")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(record.MEASURED.iterdir()), ids=lambda path: path.stem)
 def test_a_record_is_of_the_command_that_makes_it(path):
-    command, where, *printed = path.read_text(encoding="utf-8").splitlines()
-    assert command == f"$ {record.RECORDS[path.stem]}"
-    assert re.match(r"# \d{4}-\d\d-\d\d, commit [0-9a-f]{7,}, Python ", where)
+    first, *printed = path.read_text("utf-8").splitlines()
+    command, where = first.removeprefix("`").split("`, ", 1)
+    assert command == record.RECORDS[path.stem]
+    assert re.match(r"\d{4}-\d\d-\d\d, commit [0-9a-f]{7,}, Python ", where)
     assert any(printed)
     assert not re.search(r"/(home|tmp|work|root)/", "\n".join(printed))  # paths of a machine
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "{include}" in page.read_text("utf-8")]
+)
+def test_a_page_takes_its_tables_from_records_that_are_there(page):
+    files = re.findall(r"^```\{include\} (\S+)$", page.read_text("utf-8"), re.MULTILINE)
+    assert {(page.parent / file).is_file() for file in files} == {True}
+
+
+def test_a_record_has_tables_where_a_benchmark_prints_tabs():
+    printed = "Two formats\n\nformat\tnotes\nmid\t12\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    printed += "name\tx\ty\n\tlast\t\n"
+    assert record.markdown(printed) == "\n\n".join(
+        [
+            "Two formats",
+            "| format | notes |\n|---|---|\n| mid | 12 |",
+            "| a | b |\n|---|---|\n| 1 | 2 |",
+            "| name | x | y |\n|---|---|---|\n|  | last |  |",
+        ]
+    )
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
