@@ -588,6 +588,27 @@ def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, mo
     assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
 
 
+def test_the_projection_of_the_best_is_tried(neighbourhood, monkeypatch):
+    search, tried, projected = neighbourhood(bars=()), [], []
+    plain_try, project = search._try, search.project
+
+    def watched(points):
+        tried.append(points)
+        return plain_try(points)
+
+    def projecting(candidate):
+        assert candidate is search.best
+        projected.append((len(tried), project(candidate)))
+        return projected[-1][1]
+
+    monkeypatch.setattr(search, "_try", watched)
+    monkeypatch.setattr(search, "project", projecting)
+    search.run()
+    assert len(projected) == module.MOST_ROUNDS - module.PURE_ROUNDS
+    for number, point in projected:
+        assert (tried[number] == point).all(1).any()
+
+
 def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):
     search = neighbourhood(bars=())
     monkeypatch.setattr(module, "CRITIC_STEPS", 60)
