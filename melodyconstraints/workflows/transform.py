@@ -33,10 +33,9 @@ from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
-from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
-from melodyconstraints.storage.arguments import check_seed, checked
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import load_knobs, searching
