@@ -224,7 +224,7 @@ def _transformed(
         at_once = _without_search(actor, unchanged, keep_bars)
         if at_once is not None:
             return [at_once]
-    if of_bank and not unchanged.satisfied:
+    if of_bank and (variations > 1 or not unchanged.satisfied):
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)

@@ -510,6 +510,13 @@ def test_a_melody_that_satisfies_knobs_needs_no_bank(knobs, monkeypatch):
     assert found.melody == dorian
 
 
+def test_variations_of_a_melody_that_satisfies_knobs_are_searched_for(knobs):
+    dorian = Melody.from_notes([(4 * beat, 4, (62, 65, 69, 71)[beat % 4]) for beat in range(64)])
+    first, second = transform(knobs, dorian, variations=2)
+    assert (first.melody, first.decoded) == (dorian, 0)
+    assert second.decoded > 0
+
+
 # What the search around a melody does
 
 
