@@ -105,12 +105,8 @@ class ActorSource:
                 "--like does not go with --actor; train an actor with --like and --unlike instead"
             )
 
-    def find(self, *, tonic: bool = True) -> MelodyActor | None:
-        """The actor, or what searches the model's melodies; None without rules and examples.
-
-        Args:
-            tonic: whether a scale is about its tonic as well, or its notes alone.
-        """
+    def find(self) -> MelodyActor | None:
+        """The actor, or what searches the model's melodies; None without rules and examples."""
         asked = (self.actor_folder, self.scale, self.like)
         if not self.specs and all(one is None for one in asked):
             return None
@@ -119,20 +115,35 @@ class ActorSource:
         from melodyconstraints.workflows.conditional import load_knobs, searching
 
         if self.actor_folder is not None:
-            from melodyconstraints.workflows.actor import load_actor
-
-            return load_actor(
-                self.actor_folder,
-                model=None if self.model_folder is None else load_model(self.model_folder),
-                rules_from=self.rules_from,
-                allow_code=self.allow_code,
-            )
+            return self._read_actor(self.actor_folder)
         like = self._read_liked()
         model = load_model(self.model_folder)
         if self.scale is not None:
             knobs = load_knobs(model=model)
-            return knobs.at(self.scale, self.density, *self.rules, tonic=tonic, like=like)
+            return knobs.at(self.scale, self.density, *self.rules, like=like)
         return searching(model, self.specs, like)
+
+    def transforming(self, key: str | None) -> MelodyActor:
+        """The actor, or what moves a melody without a training; see :func:`.transforming`."""
+        if self.actor_folder is not None:
+            return self._read_actor(self.actor_folder)
+
+        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.transform import transforming
+
+        model = load_model(self.model_folder)
+        return transforming(model, self.scale, self.density, self.rules, key)
+
+    def _read_actor(self, folder: Path) -> MelodyActor:
+        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.actor import load_actor
+
+        return load_actor(
+            folder,
+            model=None if self.model_folder is None else load_model(self.model_folder),
+            rules_from=self.rules_from,
+            allow_code=self.allow_code,
+        )
 
     def _read_liked(self) -> Melodies | None:
         """The examples, if any; stderr tells how many there are, and why some files have none."""
@@ -149,13 +160,6 @@ class ActorSource:
         count = counted(len(melodies), "melody", "melodies")
         talk().print(printable(f"like {count} of {self.like}"))
         return melodies
-
-    def require(self) -> MelodyActor:
-        """The same where :meth:`require_rules` has passed; a scale's notes alone."""
-        actor = self.find(tonic=False)
-        if actor is None:
-            raise click.UsageError("give --actor, --scale, --rule or --density")
-        return actor
 
 
 _SOURCE = {

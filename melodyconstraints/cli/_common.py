@@ -15,7 +15,7 @@ from melodyconstraints.latent.progress import OwnConsole, progress_bar, talk
 
 __all__ = ["progress_bar", "talk"]
 
-from melodyconstraints.storage.arguments import check_seed
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed
 from melodyconstraints.storage.text import json_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -181,7 +181,7 @@ def seed_option_of(default: int) -> Decorator:
     )
 
 
-seed_option = seed_option_of(1)
+seed_option = seed_option_of(DEFAULT_SEED)
 _TEMPERATURE = "The decoder's temperature: 0 takes the likeliest events, 1 follows the model."
 _temperature = click.option(
     "--temperature",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,15 @@ MOST_VARIATIONS = 15
 """A picture holds them and the original."""
 
 
+def _check_key(context: click.Context, option: click.Parameter, key: str | None) -> str | None:
+    """Refuse, before any work, a key that there is not."""
+    if key is not None:
+        from melodyconstraints.workflows.knobs import pitch_classes_of
+
+        pitch_classes_of(key)
+    return key
+
+
 change_options = option_group(
     "change",
     dict,
@@ -84,6 +93,7 @@ change_options = option_group(
 @click.option(
     "--key",
     metavar="SCALE",
+    callback=_check_key,
     help="First move the melody into this key, such as A-minor: its tonic becomes the key's, "
     "each degree that of the scale. Alone it is enough.",
 )
@@ -132,10 +142,9 @@ def command(
     distance" the mean squared shift of the latent point, in units of the posterior's standard
     deviation.
     """  # noqa: D301 (click wants the character)
-    if key is not None and source.scale is None and source.actor_folder is None:
-        source = replace(source, scale=key)
     source.check()
-    source.require_rules("give --key,")
+    if key is None:
+        source.require_rules("give --key,")
     target = _target(output, change["variations"])
     beside = export.beside(target.midi, target.picture)
     written = [*target.midi, target.picture, *beside]
@@ -146,20 +155,14 @@ def command(
         context.exit(1)
     ((_, found),) = melodies
 
-    from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.rules.rewards import rewards_of
-    from melodyconstraints.workflows.editing import in_key, key_of
+    from melodyconstraints.workflows.editing import key_of
 
-    actor = source.require()
-    melody = found.melody if key is None else in_key(found.melody, key)
+    actor = source.transforming(key)
     talk().print(
         f"it is in {key_of(found.melody)}" + ("" if key is None else f", moved to {key}"),
         highlight=False,
     )
-    transformed = _transform(actor, melody, change)
-    if key is not None:  # which moved the whole melody before
-        before = rewards_of(actor.rules, Melodies.stack([found.melody]))[0]
-        transformed = [replace(one, before=before) for one in transformed]
+    transformed = _transform(actor, found.melody, key, change)
     rows = [_row(path, one, actor) for path, one in zip(target.results, transformed, strict=True)]
     results = _results(found, transformed, actor, target, rows)
     write_results(
@@ -182,7 +185,7 @@ def command(
 
 
 def _transform(
-    actor: MelodyActor, melody: Melody, change: Mapping[str, Any]
+    actor: MelodyActor, melody: Melody, key: str | None, change: Mapping[str, Any]
 ) -> list[Transformation]:
     """Transform, with a bar on stderr from the first round of a search on."""
     from melodyconstraints.workflows.transform import transform
@@ -196,7 +199,7 @@ def _transform(
         bar.update(bar.tasks[0].id, completed=done)
 
     try:
-        return transform(actor, melody, **change, callback=show)
+        return transform(actor, melody, key=key, **change, callback=show)
     finally:
         if bar.tasks:
             bar.stop()

@@ -38,7 +38,7 @@ from melodyconstraints.latent.pair import (
 )
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch, signed
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.storage.arguments import check_amount, check_seed
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_amount, check_seed
 from melodyconstraints.storage.schema import Count
 
 KIND = "image-actor"
@@ -106,7 +106,7 @@ class ImageActor(ActorCritic):
         y: Tensor | None = None,
         *,
         search: GradientSearch | LangevinSearch | None = None,
-        seed: int = 0,
+        seed: int = DEFAULT_SEED,
     ) -> Tensor:
         """Move points ``(B, Z)`` towards labels ``(B, Y)``; returns ``(B, Z)``.
 
@@ -130,7 +130,9 @@ class ImageActor(ActorCritic):
         critic = signed(self.critic) if self.names and self.actor is None else self.critic
         return search(critic, z, y, sigma_bar=self.model.sigma_bar, generator=generator)
 
-    def generate(self, y: Tensor | None = None, *, n: int | None = None, seed: int = 0) -> Tensor:
+    def generate(
+        self, y: Tensor | None = None, *, n: int | None = None, seed: int = DEFAULT_SEED
+    ) -> Tensor:
         """Images ``(B, C, H, W)`` in [0, 1] with labels ``(B, Y)``, or ``n`` without labels.
 
         Raises:

@@ -38,7 +38,7 @@ from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.latent.pair import ModelReference, find_model, model_reference
 from melodyconstraints.latent.protocols import CriticFunction, Search
 from melodyconstraints.latent.search import LangevinSearch
-from melodyconstraints.storage.arguments import check_amount, check_seed
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_amount, check_seed
 from melodyconstraints.storage.artifacts import halved, load_artifact, save_artifact
 from melodyconstraints.storage.schema import Size, Widths
 from melodyconstraints.vae.state import TrainingState
@@ -53,7 +53,9 @@ SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2,
 """Search of :func:`generate_from_caption`, until p(caption | z), of all words, is 0.9."""
 REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
 """The same with a critic of realism as a second head."""
-TRAINING = TrainingSettings(steps=600, batch_size=256, warmup_steps=100, ema_decay=0.99, seed=1)
+TRAINING = TrainingSettings(
+    steps=600, batch_size=256, warmup_steps=100, ema_decay=0.99, seed=DEFAULT_SEED
+)
 """Settings of :func:`train_captions`, short: an overfitted captioner misleads a search."""
 _PENALTY_POINTS = 48
 """Points of a batch at which the gradient penalty is taken: it costs more than the other loss."""
@@ -221,7 +223,7 @@ def generate_from_caption(
     caption: str,
     n: int,
     *,
-    seed: int = 0,
+    seed: int = DEFAULT_SEED,
     search: Search | None = None,
     realism: ImageActor | None = None,
 ) -> Tensor:

@@ -21,7 +21,7 @@ from melodyconstraints.melody.units import (
     STEPS_PER_QUARTER,
     VELOCITY,
 )
-from melodyconstraints.storage.arguments import check_fields, check_seed
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_fields, check_seed
 
 FLAT, SHAPED = VELOCITIES = ("flat", "shaped")
 STRAIGHT, MOST_SWING = 50.0, 75.0
@@ -55,7 +55,7 @@ class Performance:
 
     velocity: str = FLAT
     swing: float = STRAIGHT
-    seed: int = 1
+    seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -31,6 +31,8 @@ from melodyconstraints.storage.text import shown
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+DEFAULT_SEED = 1
+"""Seed of what is drawn where none is given, in Python and in the commands."""
 MOST_SEED = 2**63 - 1
 """Every generator starts from seeds up to it, and from those made of it by small sums."""
 _NAMES: dict[Any, tuple[str, str]] = {

@@ -19,6 +19,7 @@ from melodyconstraints.melody.units import (
     MIN_TEMPO,
     STEPS,
 )
+from melodyconstraints.storage.arguments import DEFAULT_SEED
 
 MOST_MELODIES = 64
 MOST_RULES = 16
@@ -62,7 +63,7 @@ class GenerateRequest(Body):
 
     rules: Wishes = []
     n: int = Field(8, ge=1, le=MOST_MELODIES)
-    seed: Seed = 1
+    seed: Seed = DEFAULT_SEED
     temperature: float | None = Field(None, ge=0, le=2)
     form: Form | None = Field(None, description="which bars repeat which; none: as they come")
 
@@ -83,7 +84,7 @@ class TransformRequest(Body):
     strength: float = Field(1.0, ge=0, le=2)
     keep_bars: Bars = []
     variations: int = Field(1, ge=1, le=8)
-    seed: Seed = 1
+    seed: Seed = DEFAULT_SEED
 
 
 class ScoreRequest(Body):
@@ -127,7 +128,7 @@ class ExportRequest(Body):
         le=MOST_SWING,
         description="percent of a beat for its first eighth: 50 (or 0) is straight, 75 dotted",
     )
-    seed: Seed = Field(1, description="of the chance in shaped velocities")
+    seed: Seed = Field(DEFAULT_SEED, description="of the chance in shaped velocities")
     tempo: Tempo = DEFAULT_TEMPO
     program: int = Field(0, ge=0, le=127)
     key: str | None = Field(None, max_length=4)
@@ -161,7 +162,7 @@ class State(Body):
     title: Text
     kind: Text = "generate"
     parent: int | None = Field(None, ge=0)
-    seed: Seed = 1
+    seed: Seed = DEFAULT_SEED
     tempo: Tempo = DEFAULT_TEMPO
     wishes: Wishes = []
     form: Form | None = None

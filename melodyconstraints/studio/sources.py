@@ -27,6 +27,7 @@ from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.conditional import ConditionalActor
 from melodyconstraints.workflows.knobs import Knobs, is_turned_alone, scale_rules
 from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
+from melodyconstraints.workflows.transform import OF_TONIC
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
@@ -140,7 +141,7 @@ def transforming_source(
 ) -> tuple[MelodyActor, list[Rule]]:
     """An actor for wishes, trained for them or with knobs, and rules in the order of the wishes.
 
-    As in ``mc transform``, of a scale the notes alone are asked for where no actor was trained.
+    Where no actor was trained, of a scale is asked what :data:`.OF_TONIC` says.
     """
     trained = _trained(
         actor_folder(models.model, wishes, None, settings), models, wishes, settings
@@ -230,9 +231,9 @@ def _knobs_at(
 
 
 def _of_notes(wish: Wish, rule: Rule) -> Rule:
-    """A rule about the notes alone where it is of a scale, under the same name."""
+    """What a transformation asks of a rule of a scale, under the same name; others as they are."""
     name, _, argument = wish.spec.partition(":")
     scale = argument if name == "scale" else wish.spec
     if parse_scale(scale) is None:
         return rule
-    return replace(scale_rules(scale, tonic=False)[0], name=rule.name)
+    return replace(scale_rules(scale, tonic=OF_TONIC)[0], name=rule.name)

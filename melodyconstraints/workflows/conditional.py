@@ -37,11 +37,11 @@ from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
-from melodyconstraints.melody.vae.sampling import DEFAULT_SEED, Sampling
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import DEFAULT_SEED, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.knobs import Knobs, moved_first, scale_rules

@@ -17,7 +17,7 @@ from melodyconstraints.latent.matching import Matched
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
+from melodyconstraints.storage.arguments import DEFAULT_SEED
 from melodyconstraints.storage.text import counted
 from melodyconstraints.workflows.seeds import derived_generator
 

@@ -20,7 +20,7 @@ from melodyconstraints.melody.midi.playing import (
     play_pieces,
 )
 from melodyconstraints.melody.midi.ports import Port, open_input, open_output
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import DEFAULT_SEED, checked
 from melodyconstraints.storage.machine import signals_interrupt
 from melodyconstraints.storage.text import printable, shown
 from melodyconstraints.workflows.read_melodies import midi_files
@@ -45,7 +45,7 @@ def play(
     tempo: float | None = None,
     program: int | None = None,
     channel: int | None = None,
-    seed: int = 1,
+    seed: int = DEFAULT_SEED,
     announce: Callable[[str], object] = lambda line: None,
 ) -> None:
     """Play until the end or Ctrl-C; SIGTERM counts as that, and no note is left hanging.

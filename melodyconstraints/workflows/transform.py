@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import EllipsisType
@@ -31,15 +31,28 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.units import BARS
 from melodyconstraints.melody.vae.inversion import invert
+from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
-from melodyconstraints.melody.vae.sampling import DEFAULT_SEED
+from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
-from melodyconstraints.storage.arguments import check_seed, checked
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore, with_repeats
+from melodyconstraints.workflows.conditional import load_knobs, searching
+from melodyconstraints.workflows.editing import (
+    in_key,
+    in_scale,
+    keep,
+    repeats_of,
+    restore,
+    with_repeats,
+)
 from melodyconstraints.workflows.seeds import derived_generator
 
+OF_TONIC = False
+"""Whether a transformation to a scale asks for its tonic too, or its notes alone, which are most
+often reached without a search. A key moves the tonic, and the rule ``scale:D-dorian`` searches for
+it."""
 TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
 """Purposes of the draws of a transformation."""
 BANK_CRITIC, BANK_STEPS, BANK_BATCH, BANK_RATE = (512, 512), 500, 256, 5e-4
@@ -72,8 +85,8 @@ class Transformation:
     """A melody, and its relation to the original.
 
     Args:
-        original, melody: before and after.
-        before, after: ``(R,)`` rewards.
+        original, melody: before and after the search; both in the key, if one was given.
+        before, after: ``(R,)`` rewards of the melody as it was given, and as it came out.
         distance: mean over dimensions of the squared shift over the posterior's scale.
         decoded: melodies that were decoded in the search.
         asked: ``(R,)`` whether a rule's weight is not 0; all if not given.
@@ -100,16 +113,20 @@ class Transformation:
 
 @checked
 def transform(
-    actor: MelodyActor,
+    source: MelodyActor | MelodyVAE,
     melody: Melody,
     *,
+    scale: str | Collection[int] | None = None,
+    density: int | str | None = None,
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    key: str | Collection[int] | None = None,
     strength: float = 1.0,
     keep_bars: Collection[int] = (),
     variations: int = 1,
     seed: int = DEFAULT_SEED,
     callback: Callable[[int, int], None] | None = None,
 ) -> list[Transformation]:
-    """Move a melody to where it satisfies the actor's rules, as near to the original as possible.
+    """Move a melody to where it satisfies rules, as near to the original as possible.
 
     A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
     moving notes to the nearest of the scale is enough, but for what kept bars hold, and the actor
@@ -117,8 +134,12 @@ def transform(
     so, where they can.
 
     Args:
-        actor: its rules, its critic and, of knobs, which have no critic, its shift. The critic of
-            an actor that transposes knows no keys: one learns them from the model's bank instead.
+        source: a model, of which :func:`transforming` makes an actor, or an actor: used are its
+            rules, its critic and, of knobs, which have no critic, its shift. The critic of an
+            actor that transposes knows no keys: one learns them from the model's bank instead.
+        scale, density, rules: with a model, what is asked for; see :func:`transforming`.
+        key: key such as ``A-minor`` that the melody is first moved into by :func:`.in_key`; with a
+            model it is the scale too, where none is given.
         strength: share of the way to the point that was found: 0 is the model's reconstruction,
             1 the point itself, more goes beyond.
         keep_bars: bars from 1 to 16 that stay note for note.
@@ -127,10 +148,73 @@ def transform(
         callback: called with the rounds of search that are done, and with the most there can be.
 
     Raises:
-        UsageError: a bar outside 1 to 16, a negative strength, no variation, or an actor without
-            rules.
+        UsageError: a bar outside 1 to 16, a negative strength, no variation, no rules, no such
+            scale, key or rule, or a scale, a density or rules beside an actor.
     """
+    actor = _actor_of(source, scale, density, rules, key)
     _check(actor, strength, keep_bars, variations, seed)
+    options = (strength, keep_bars, variations, seed, callback)
+    if key is None:
+        return _transformed(actor, melody, *options)
+    transformed = _transformed(actor, in_key(melody, key), *options)
+    before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
+    return [replace(one, before=before) for one in transformed]
+
+
+def transforming(
+    model: MelodyVAE,
+    scale: str | Collection[int] | None = None,
+    density: int | str | None = None,
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    key: str | Collection[int] | None = None,
+) -> MelodyActor:
+    """Make the actor that moves melodies without a training, to a scale, a density and rules.
+
+    Args:
+        scale: as in :meth:`.knobs.Knobs.at`, and its notes alone: see :data:`OF_TONIC`.
+        density: at least so many notes in 16 bars, or a range such as ``40..60``.
+        rules: as :func:`.find_rules` takes them.
+        key: the scale, where none is given.
+
+    Raises:
+        UsageError: nothing is asked for, or no such scale or rule.
+    """
+    scale, found = key if scale is None else scale, find_rules(rules)
+    if scale is not None:
+        return load_knobs(model=model).at(scale, density, *found, tonic=OF_TONIC)
+    if density is None and not found:
+        raise UsageError("with a model, a transformation needs a scale, key, density or rules")
+    return searching(model, [*found, *([] if density is None else [f"density:{density}"])])
+
+
+def _actor_of(
+    source: MelodyActor | MelodyVAE,
+    scale: str | Collection[int] | None,
+    density: int | str | None,
+    rules: Iterable[str | Rule | Callable[..., Any]],
+    key: str | Collection[int] | None,
+) -> MelodyActor:
+    """The actor that was given, or the model's for what is asked for."""
+    if not isinstance(source, MelodyActor):
+        return transforming(source, scale, density, rules, key)
+    if scale is not None or density is not None or list(rules):
+        raise UsageError(
+            "scale, density and rules go with a model; an actor has rules of its own, so leave "
+            "them out or give the actor's model"
+        )
+    return source
+
+
+def _transformed(
+    actor: MelodyActor,
+    melody: Melody,
+    strength: float,
+    keep_bars: Collection[int],
+    variations: int,
+    seed: int,
+    callback: Callable[[int, int], None] | None,
+) -> list[Transformation]:
+    """The melody as :func:`transform` moves it, in whatever key it is."""
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
     unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
     if len(set(keep_bars)) == BARS:
@@ -140,7 +224,7 @@ def transform(
         at_once = _without_search(actor, unchanged, keep_bars)
         if at_once is not None:
             return [at_once]
-    if of_bank and not unchanged.satisfied:
+    if of_bank and (variations > 1 or not unchanged.satisfied):
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)

@@ -32,6 +32,12 @@ def test_json_is_the_evaluation_in_python(evaluate, tiny_actor_folder):
     assert json.loads(result.stdout) == json.loads(json.dumps(expected.as_dict()))
 
 
+def test_the_seed_is_that_of_python_by_default(evaluate, tiny_actor_folder):
+    expected = evaluate_actor(load_actor(tiny_actor_folder), 2)
+    found = json.loads(evaluate("-n", 2, "--json").stdout)
+    assert found == json.loads(json.dumps(expected.as_dict()))
+
+
 def test_the_table_shows_prior_and_actor_rule_by_rule(evaluate, table, tiny_actor_folder):
     result = evaluate("-n", 20, "--seed", 3)
     assert result.exit_code == 0

@@ -98,6 +98,19 @@ def test_every_note_of_every_file_is_in_the_manifest(generate, tiny_actor_folder
         assert entry["satisfied"] == (min(entry["rewards"].values()) == 1)
 
 
+def test_seeds_are_those_of_python_by_default(
+    generate, generate_for, tiny_model_folder, tiny_actor_folder, tmp_path
+):
+    generate_for("-n", 2, "-o", "prior")
+    generate("-n", 2, "-o", "actor")
+    for folder, expected in (
+        ("prior", draw(load_model(tiny_model_folder), 2)),
+        ("actor", load_actor(tiny_actor_folder).generate(2)),
+    ):
+        for path, melody in zip(sorted((tmp_path / folder).glob("*.mid")), expected, strict=True):
+            assert read_melody(path).melody == melody
+
+
 def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folder, tmp_path):
     generate("-n", 1, "--tempo", 96, "--program", 40, "--temperature", 0.25, "--seed", 7)
     manifest = manifest_of(tmp_path / "out")

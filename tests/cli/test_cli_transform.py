@@ -14,6 +14,7 @@ from melodyconstraints.cli import transform as module
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
+from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.sound import pluck_melody, wav_bytes
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rules
@@ -235,6 +236,40 @@ def test_a_melody_is_moved_into_a_key(mc, song, table, tmp_path):
     assert table(result.stdout)[1][4] == f"{math.floor(before * 1000) / 1000:.3f} -> 1"
 
 
+def written(melody, path, **options) -> bytes:
+    """Bytes of a melody's file, played as the song is."""
+    write_melody(melody, path, name="out", program=41, tempo=90, **options)
+    return path.read_bytes()
+
+
+def test_a_scale_of_the_command_is_that_of_python(mc, song, tmp_path):
+    assert mc("transform", "song.mid", "--scale", "D-dorian", "-o", "out.mid").exit_code == 0
+    tune = read_melody(song).melody
+    (found,) = transform_workflow.transform(load_model(), tune, scale="D-dorian")
+    assert found.melody != tune
+    expected = written(found.melody, tmp_path / "python.mid", key="C")
+    assert (tmp_path / "out.mid").read_bytes() == expected
+
+
+def test_a_key_of_the_command_is_that_of_python(mc, song, tmp_path):
+    result = mc("transform", "song.mid", "--key", "A-minor", "-o", "out.mid", "--json")
+    tune = read_melody(song).melody
+    (found,) = transform_workflow.transform(load_model(), tune, key="A-minor")
+    expected = written(found.melody, tmp_path / "python.mid", key="Am")
+    assert (tmp_path / "out.mid").read_bytes() == expected
+    (row,) = json.loads(result.stdout)["melodies"]
+    assert list(row["rewards_before"].values()) == found.before.tolist()
+    assert (row["notes_kept"], row["notes_in"]) == (1, len(found.original))
+
+
+def test_seeds_are_the_same_by_default(transform_hard, song, tiny_actor_folder, tmp_path):
+    transform_hard("song.mid", "-o", "out.mid")
+    actor, tune = load_actor(tiny_actor_folder), read_melody(song).melody
+    (found,) = transform_workflow.transform(actor, tune)
+    expected = written(found.melody, tmp_path / "python.mid", key="C")
+    assert (tmp_path / "out.mid").read_bytes() == expected
+
+
 def test_notes_of_kept_bars_that_no_search_changes_are_named_at_once(mc, song, tmp_path):
     scale = ("--scale", "C-major")
     result = mc("transform", "song.mid", *scale, "--keep-bars", "9", "-o", "out.mid")
@@ -350,6 +385,7 @@ def test_a_file_without_a_melody_writes_nothing(transform, make_midi, tmp_path):
         (["--strength", "much"], "'much' is not a valid float"),
         (["--variations", "0"], "0 is not in the range 1<=x<=15"),
         (["--variations", "16"], "16 is not in the range 1<=x<=15"),
+        (["--key", "A-monir"], "no scale is called 'A-monir'; the nearest are A-minor"),
         (["--rule", "cmajor"], "give either --actor, or rules by --rule and --density"),
         (["-o", "out.wav"], "out.wav must end in .mid"),
         (["-o", "."], "File '.' is a directory"),

@@ -30,7 +30,7 @@ from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
-from melodyconstraints.studio.sources import actor_folder, find_source
+from melodyconstraints.studio.sources import actor_folder, find_source, transforming_source
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.check_rule import check_rule
 from melodyconstraints.workflows.generate import generate
@@ -200,6 +200,16 @@ def test_a_transformation_is_a_job_whose_events_end_with_its_result(
     after = melody_of(end["result"]["melodies"][0]["notes"])
     assert (after.bars[2] == melody_of(TUNE).bars[2]).all()
     assert client.get("/jobs").json()["jobs"][0]["state"] == "done"
+
+
+def test_a_transformation_to_a_scale_asks_what_python_does(settings, wishes):
+    model = StaffGenerator(StaffConfig(layers=1, flow_layers=2))
+    asked = [Wish(**wish) for wish in wishes("scale:D-dorian", "A-minor", "density:64")]
+    actor, rules = transforming_source(Models(model, Knobs(model)), asked, settings)
+    assert [rule.name for rule in rules] == ["scale:D-dorian", "A-minor", "density:64"]
+    for rule, scale in zip(rules, ("D-dorian", "A-minor"), strict=False):
+        assert rule.spec == transform.transforming(model, scale).rules[0].spec
+    assert [rule.spec for rule in actor.rules] == [rule.spec for rule in rules]
 
 
 def test_a_rule_of_weight_0_does_not_count_in_a_transformation(client, post, wishes):

@@ -12,6 +12,8 @@ from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.events import HOLD, Melodies, Melody
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.cache import CACHE
@@ -19,9 +21,10 @@ from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
-from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore
+from melodyconstraints.workflows.editing import in_key, in_scale, keep, repeats_of, restore
+from melodyconstraints.workflows.knobs import scale_rules
 from melodyconstraints.workflows.train_actor import train_actor
-from melodyconstraints.workflows.transform import Transformation, transform
+from melodyconstraints.workflows.transform import Transformation, transform, transforming
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -348,6 +351,50 @@ def test_no_reward_becomes_smaller(some_melodies):
         assert (found.events == original.events).sum() > (changed.events == original.events).sum()
 
 
+# What a model is asked for
+
+
+@pytest.fixture(scope="module")
+def staff_model():
+    """An untrained staff generator, which writes in any scale."""
+    torch.manual_seed(0)
+    return StaffGenerator(StaffConfig(layers=1, flow_layers=2)).eval()
+
+
+def test_of_a_scale_a_model_is_asked_for_the_notes_alone(staff_model):
+    (notes,) = scale_rules("D-dorian", tonic=False)
+    actor = transforming(staff_model, "D-dorian", "40..60", ["final-note:A"])
+    assert actor.names == [notes.name, "final-note:A", "density:40..60"]
+    assert actor.rules[0].tonic == 2
+    assert transforming(staff_model, rules=["scale:D-dorian"]).names == ["scale:D-dorian"]
+    assert transforming(staff_model, density=96, rules="cmajor").names == ["cmajor", "density:96"]
+
+
+def test_a_key_is_the_scale_where_none_is_given(staff_model):
+    assert transforming(staff_model, key="A-minor").key == "Am"
+    assert transforming(staff_model, "D-dorian", key="A-minor").tonic == 2
+
+
+def test_a_model_takes_a_melody_to_a_scale_as_the_actor_made_of_it_does(staff_model, tune):
+    (found,) = transform(staff_model, tune, scale="D-dorian")
+    (expected,) = transform(transforming(staff_model, "D-dorian"), tune)
+    assert found.melody == expected.melody == in_scale(tune, [2, 4, 5, 7, 9, 11, 0])
+    assert found.satisfied
+
+
+def test_a_melody_is_first_moved_into_a_key(staff_model, tune):
+    (found,) = transform(staff_model, tune, key="A-minor")
+    assert found.melody == found.original == in_key(tune, "A-minor") != tune
+    rules = transforming(staff_model, key="A-minor").rules
+    assert found.before.tolist() == reward(rules, tune).tolist() != [1]
+    assert (found.after.tolist(), found.decoded) == ([1], 0)
+
+
+def test_an_actor_moves_a_melody_into_a_key_before_it_satisfies_its_own_rules(actor_for, tune):
+    (found,) = transform(actor_for("density:64"), tune, key="C-major")
+    assert found.melody == in_key(tune, "C-major") != tune
+
+
 # What cannot be meant
 
 
@@ -371,6 +418,17 @@ def test_wrong_options_are_refused(actor_for, tune, options, message):
 def test_an_actor_without_rules_is_refused(actor_for, tune):
     with pytest.raises(UsageError, match="needs an actor with rules; train one with rules"):
         transform(replace(actor_for(never), rules=[]), tune)
+
+
+@pytest.mark.parametrize("asked", [{"scale": "C-major"}, {"density": 9}, {"rules": ["cmajor"]}])
+def test_an_actor_is_asked_for_its_own_rules_alone(actor_for, tune, asked):
+    with pytest.raises(UsageError, match="scale, density and rules go with a model; an actor has"):
+        transform(actor_for(never), tune, **asked)
+
+
+def test_a_model_that_is_asked_for_nothing_is_refused(tiny_model, tune):
+    with pytest.raises(UsageError, match="a transformation needs a scale, key, density or rules"):
+        transform(tiny_model, tune)
 
 
 @pytest.fixture
@@ -452,6 +510,13 @@ def test_a_melody_that_satisfies_knobs_needs_no_bank(knobs, monkeypatch):
     assert found.melody == dorian
 
 
+def test_variations_of_a_melody_that_satisfies_knobs_are_searched_for(knobs):
+    dorian = Melody.from_notes([(4 * beat, 4, (62, 65, 69, 71)[beat % 4]) for beat in range(64)])
+    first, second = transform(knobs, dorian, variations=2)
+    assert (first.melody, first.decoded) == (dorian, 0)
+    assert second.decoded > 0
+
+
 # What the search around a melody does
 
 
@@ -528,6 +593,27 @@ def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, mo
     assert targets == [expected]
     search.run()
     assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
+
+
+def test_the_projection_of_the_best_is_tried(neighbourhood, monkeypatch):
+    search, tried, projected = neighbourhood(bars=()), [], []
+    plain_try, project = search._try, search.project
+
+    def watched(points):
+        tried.append(points)
+        return plain_try(points)
+
+    def projecting(candidate):
+        assert candidate is search.best
+        projected.append((len(tried), project(candidate)))
+        return projected[-1][1]
+
+    monkeypatch.setattr(search, "_try", watched)
+    monkeypatch.setattr(search, "project", projecting)
+    search.run()
+    assert len(projected) == module.MOST_ROUNDS - module.PURE_ROUNDS
+    for number, point in projected:
+        assert (tried[number] == point).all(1).any()
 
 
 def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):

@@ -14,14 +14,13 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.form import AUTO, form_of
-from melodyconstraints.storage.arguments import check_fields, check_seed
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_fields, check_seed
 
 COLDEST = 1e-30
 """Temperatures below take the likeliest category: logits over them may be more than a float32."""
 
 
 DEFAULT_TEMPERATURE = 0.5
-DEFAULT_SEED = 1
 
 
 class SamplingOptions(TypedDict, total=False):

@@ -16,6 +16,7 @@ from melodyconstraints.images.checkpoint import load_classifier, load_model
 from melodyconstraints.images.classifier import ImageClassifier
 from melodyconstraints.images.grids import draw_grid
 from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.storage.arguments import DEFAULT_SEED
 from melodyconstraints.vae.state import TrainingState
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.image_data import tensors
@@ -54,7 +55,7 @@ class Demo:
         seed: seed of the trainings and of the generated images.
     """
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    def __init__(self, folder: Path, seed: int = DEFAULT_SEED) -> None:
         torch.set_num_threads(1)  # networks this small are slower on several
         self.folder, self.seed, self.rounds = folder, seed, ROUNDS
         self.data = read_images("digits")

@@ -17,6 +17,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.images.actor import ImageActor, prior_points
 from melodyconstraints.images.grids import draw_critic_maps, draw_grid, draw_posterior_scales
 from melodyconstraints.images.model import ImageVAE, as_pixels
+from melodyconstraints.storage.arguments import DEFAULT_SEED
 from melodyconstraints.workflows.images.image_data import check_names, tensors
 from melodyconstraints.workflows.images.transform import transform, transform_points
 
@@ -86,7 +87,7 @@ class Figures:
         actors = [*self.labelled.values(), *([self.realism] if self.realism else [])]
         return [*self.models.values(), *(actor.model for actor in actors)]
 
-    def draw(self, data: LabelledImages, output: Path, *, seed: int = 1) -> list[Path]:
+    def draw(self, data: LabelledImages, output: Path, *, seed: int = DEFAULT_SEED) -> list[Path]:
         """Draw all figures into a folder; returns the pictures' paths.
 
         Args:
@@ -156,7 +157,7 @@ def draw_samples(
     path: Path,
     *,
     count: int = 10,
-    seed: int = 1,
+    seed: int = DEFAULT_SEED,
 ) -> None:
     """Draw data, each model's reconstructions and prior samples, an actor's samples (Figure 2).
 
@@ -178,7 +179,9 @@ def draw_samples(
     draw_grid(rows, path, row_names=names)
 
 
-def draw_realism_maps(critics: ImageActor, images: Tensor, path: Path, *, seed: int = 1) -> None:
+def draw_realism_maps(
+    critics: ImageActor, images: Tensor, path: Path, *, seed: int = DEFAULT_SEED
+) -> None:
     """Draw the realism critic around a prior sample and around a held-out image (Figure 3)."""
     held_out = critics.model.encode(images[:1]).mean[0]
     points = {
@@ -189,7 +192,7 @@ def draw_realism_maps(critics: ImageActor, images: Tensor, path: Path, *, seed: 
 
 
 def draw_conditional(
-    actor: ImageActor, path: Path, *, count: int = 8, seed: int = 1, title: str = ""
+    actor: ImageActor, path: Path, *, count: int = 8, seed: int = DEFAULT_SEED, title: str = ""
 ) -> None:
     """Draw a row for each prior sample, a column for each label set (Figures 4, 7, 8, 14, 15)."""
     names, labels = columns(actor.names, exclusive=actor.exclusive)
@@ -221,7 +224,7 @@ def draw_transformations(
 
 
 def draw_search(
-    actor: ImageActor, labels: Tensor, path: Path, *, seed: int = 1, title: str = ""
+    actor: ImageActor, labels: Tensor, path: Path, *, seed: int = DEFAULT_SEED, title: str = ""
 ) -> None:
     """Draw stages of a search from prior samples to labels ``(B, Y)`` of data (Figure 9)."""
     z = prior_points(actor.model, len(labels), seed)

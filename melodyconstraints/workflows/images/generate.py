@@ -15,7 +15,7 @@ from melodyconstraints.images.actor import ImageActor, load_actor
 from melodyconstraints.images.captions import generate_from_caption, load_captioner
 from melodyconstraints.images.grids import draw_grid, save_images
 from melodyconstraints.images.model import MOST_AT_ONCE
-from melodyconstraints.storage.arguments import check_amount
+from melodyconstraints.storage.arguments import DEFAULT_SEED, check_amount
 from melodyconstraints.workflows.images.labels import (
     check_label_options,
     find_attributes,
@@ -77,7 +77,7 @@ class GeneratedImages:
 
 
 def generate(
-    actor: ImageActor, label_sets: Sequence[LabelSet], n: int, *, seed: int = 1
+    actor: ImageActor, label_sets: Sequence[LabelSet], n: int, *, seed: int = DEFAULT_SEED
 ) -> GeneratedImages:
     """Generate ``n`` images for each label set; see :func:`label_sets_of`.
 
@@ -95,7 +95,7 @@ def generate(
 
 
 def generate_captioned(
-    folder: Path, caption: str, n: int, *, realism: Path | None = None, seed: int = 1
+    folder: Path, caption: str, n: int, *, realism: Path | None = None, seed: int = DEFAULT_SEED
 ) -> GeneratedImages:
     """Generate ``n`` images of a caption.
 
