@@ -27,7 +27,7 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.staff import training as staff_training
 from melodyconstraints.melody.vae.staff.calibrating import calibrate
 from melodyconstraints.storage.places import DATA
-from melodyconstraints.workflows import transform
+from melodyconstraints.workflows import neighbourhood, transform
 from melodyconstraints.workflows.train_actor import train_actor
 
 _ANY_TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -138,10 +138,12 @@ def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
         "NEIGHBOURS": 4,
         "CRITIC_STEPS": 2,
         "BANK_STEPS": 20,
-        "invert": partial(transform.invert, steps=2),
+        "invert": partial(neighbourhood.invert, steps=2),
     }
     for name, value in short.items():
-        monkeypatch.setattr(transform, name, value)
+        for module in (transform, neighbourhood):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
 
 
 def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.4) -> Melodies:

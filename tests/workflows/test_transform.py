@@ -17,6 +17,7 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.cache import CACHE
+from melodyconstraints.workflows import neighbourhood as search_module
 from melodyconstraints.workflows import transform as module
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
@@ -77,14 +78,14 @@ def reward(rules, melody: Melody) -> np.ndarray:
 def test_bars_that_equal_one_another_go_on_doing_so(actor_for, monkeypatch):
     """AABB of whole notes, of which each first half may be changed."""
     tune = Melody.from_notes([(16 * bar, 16, 60 + 4 * (bar // 2 % 2)) for bar in range(16)])
-    decoded, plain = [], module.with_repeats
+    decoded, plain = [], search_module.with_repeats
 
     def watch(*arguments):
         decoded.append(plain(*arguments))
         return decoded[-1]
 
-    monkeypatch.setattr(module, "with_repeats", watch)
-    monkeypatch.setattr(module, "MOST_ROUNDS", module.ROUNDS)
+    monkeypatch.setattr(search_module, "with_repeats", watch)
+    monkeypatch.setattr(search_module, "MOST_ROUNDS", search_module.ROUNDS)
     transform(actor_for(never), tune)
     assert decoded
     for melodies in decoded:
@@ -145,11 +146,11 @@ def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
     actor.model.sigma_bar.copy_(torch.linspace(0.1, 0.8, 8))
     shifts = torch.tensor([3.0, -1.0, 0, 0, 0, 0, 0, 2.0])
 
-    def found(search, shifted=None) -> module._Candidate:
+    def found(search, shifted=None) -> search_module.Candidate:
         point = search.start + actor.model.sigma_bar * shifts
-        return module._Candidate((True, 1.0, 0.0), point, tune)
+        return search_module.Candidate((True, 1.0, 0.0), point, tune)
 
-    monkeypatch.setattr(module._Neighbourhood, "run", found)
+    monkeypatch.setattr(search_module.Neighbourhood, "run", found)
     (one,) = transform(actor, tune, strength=strength)
     assert one.distance == pytest.approx(strength**2 * 14 / 8, rel=1e-4)
 
@@ -187,13 +188,13 @@ def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_recipe):
 def test_a_rule_that_is_never_satisfied_ends_with_the_best_found(actor_for, tune, monkeypatch):
     actor = actor_for(never)
     seen = []
-    tried = module._Neighbourhood._try
+    tried = search_module.Neighbourhood._try
 
     def remember(search, points):
         seen.extend(never(melody) for melody in search.decode(points))
         return tried(search, points)
 
-    monkeypatch.setattr(module._Neighbourhood, "_try", remember)
+    monkeypatch.setattr(search_module.Neighbourhood, "_try", remember)
     (found,) = transform(actor, tune)
     assert not found.satisfied
     assert found.after.tolist() == [max(seen)]
@@ -206,14 +207,16 @@ def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, 
     # of the tiny model's melodies all have so many notes
     actor = actor_for("density:100")
     seen = []
-    decode = module._Neighbourhood.decode
+    decode = search_module.Neighbourhood.decode
 
     def remember(search, points):
         seen.extend(melodies := decode(search, points))
         return melodies
 
-    monkeypatch.setattr(module._Neighbourhood, "decode", remember)
-    monkeypatch.setattr(module._Neighbourhood, "restored", lambda _, candidate: candidate.melody)
+    monkeypatch.setattr(search_module.Neighbourhood, "decode", remember)
+    monkeypatch.setattr(
+        search_module.Neighbourhood, "restored", lambda _, candidate: candidate.melody
+    )
     (found,) = transform(actor, tune)
     counted = [Transformation(tune, one, found.before, found.after, 0, 0) for one in seen]
     assert all(len(one) >= 100 for one in seen)
@@ -472,14 +475,15 @@ def test_where_only_kept_bars_hold_other_notes_there_is_no_search(knobs, tune, m
 def test_knobs_learn_a_critic_from_the_bank_and_the_actors_own_point_is_tried(
     knobs, tune, monkeypatch
 ):
-    tried, whole = [], module._Neighbourhood._try
+    tried, whole = [], search_module.Neighbourhood._try
 
     def watch(search, points):
         tried.append((search, points))
         return whole(search, points)
 
-    monkeypatch.setattr(module._Neighbourhood, "_try", watch)
-    monkeypatch.setattr(module, "in_scale", lambda melody, _: melody)  # which would be enough
+    monkeypatch.setattr(search_module.Neighbourhood, "_try", watch)
+    for one in (module, search_module):
+        monkeypatch.setattr(one, "in_scale", lambda melody, _: melody)  # which would be enough
     (found,) = transform(knobs, tune)
     search, first = tried[0]
     assert search.actor.heads == (tuple(knobs.names),)
@@ -528,7 +532,7 @@ def neighbourhood(actor_for, tune):
     def make(rule=never, bars=range(1, 17)):
         actor = actor_for(rule)
         start = module.invert(actor.model, [tune])
-        return module._Neighbourhood(
+        return search_module.Neighbourhood(
             *(actor, tune, start, frozenset(bars)),
             *(torch.Generator().manual_seed(0), reported.append),
         )
@@ -586,13 +590,13 @@ def test_what_is_found_is_projected_back_to_the_original(neighbourhood, tune, mo
         targets.extend(melodies)
         return plain(model, melodies, **options)
 
-    monkeypatch.setattr(module, "invert", recording)
+    monkeypatch.setattr(search_module, "invert", recording)
     candidate = search._try(search.around(search.start, 1.0))
     expected = restore(tune, candidate.melody, search.actor.rules, repeats_of(tune))
     assert torch.equal(search.project(candidate), plain(search.actor.model, [expected]))
     assert targets == [expected]
     search.run()
-    assert len(targets) == 1 + module.MOST_ROUNDS - module.PURE_ROUNDS
+    assert len(targets) == 1 + search_module.MOST_ROUNDS - search_module.PURE_ROUNDS
 
 
 def test_the_projection_of_the_best_is_tried(neighbourhood, monkeypatch):
@@ -611,14 +615,14 @@ def test_the_projection_of_the_best_is_tried(neighbourhood, monkeypatch):
     monkeypatch.setattr(search, "_try", watched)
     monkeypatch.setattr(search, "project", projecting)
     search.run()
-    assert len(projected) == module.MOST_ROUNDS - module.PURE_ROUNDS
+    assert len(projected) == search_module.MOST_ROUNDS - search_module.PURE_ROUNDS
     for number, point in projected:
         assert (tried[number] == point).all(1).any()
 
 
 def test_the_critic_is_taught_the_neighbourhood(neighbourhood, monkeypatch):
     search = neighbourhood(bars=())
-    monkeypatch.setattr(module, "CRITIC_STEPS", 60)
+    monkeypatch.setattr(search_module, "CRITIC_STEPS", 60)
     search.run()
     points = search.constraint.points
     targets = search.constraint.measured
