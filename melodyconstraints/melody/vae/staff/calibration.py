@@ -3,9 +3,9 @@
 A generator that has learned from true bars before, and is asked for likely notes, errs where its
 own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.
 Such shares can be counted: melodies are drawn, each share's distance from that of the training
-melodies is added to its logit, and so on for six rounds (:func:`.calibrating.calibrate`). It is
-iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized iterative
-scaling for log-linear models", Annals of Mathematical Statistics 1972).
+melodies is added to its logit, and so on for six rounds (:func:`.measure_calibration.calibrate`).
+It is iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized
+iterative scaling for log-linear models", Annals of Mathematical Statistics 1972).
 
 Shapes: ``B`` melodies, ``N`` bars, ``V`` = 72 tokens.
 """

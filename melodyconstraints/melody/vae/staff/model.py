@@ -73,7 +73,6 @@ from melodyconstraints.melody.vae.staff.bars import (
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import Bars, Drawn, Known
-from melodyconstraints.melody.vae.staff.drawing import calibrated
 from melodyconstraints.melody.vae.staff.notation import (
     REACH,
     SCALE,
@@ -89,6 +88,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
+from melodyconstraints.melody.vae.staff.prepared_decoder import calibrated
 from melodyconstraints.melody.vae.staff.ranks import (
     RAREST,
     between,

@@ -31,8 +31,8 @@ from melodyconstraints.melody.vae.staff.bars import (
 )
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
-from melodyconstraints.melody.vae.staff.drawing import Drawing
 from melodyconstraints.melody.vae.staff.notation import SCALE
+from melodyconstraints.melody.vae.staff.prepared_decoder import PreparedDecoder
 
 _LIKELIEST = Sampling(temperature=0.0)
 
@@ -56,7 +56,7 @@ class Player:
         form: Form | None = None,
     ) -> None:
         self._bars, self._sampling, self._form = bars, sampling, form
-        self._draw = Drawing(bars.decoder, calibration)
+        self._decoder = PreparedDecoder(bars.decoder, calibration)
         self._noise = None if noise is None else noise.unbind(1)
         self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
         self._whole = Whole(*self._copied(whole))
@@ -74,7 +74,7 @@ class Player:
         given = given._replace(conditions=bar.condition)
         above, begun = lines_above(copied.start), self._begun()
         choose = partial(self._choose, higher(begun, -above).unbind(1))
-        tokens = higher(self._draw(self._bars.raw(bar.code), given, choose), above)
+        tokens = higher(self._decoder(self._bars.raw(bar.code), given, choose), above)
         tokens[:, : begun.shape[1]] = begun
         if self._played:
             fresh = (copied.source == FRESH)[:, None]

@@ -1,4 +1,4 @@
-"""Measures what :class:`.calibration.Calibration` adds: shares of drawn and of training melodies.
+"""Measurement of :class:`.calibration.Calibration`: shares of drawn and of training melodies.
 
 Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps.
 """
@@ -21,7 +21,6 @@ from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of, on_first_line
 from melodyconstraints.melody.vae.staff.calibration import KINDS, SPELLS, WIDEST, spell_of
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
-from melodyconstraints.melody.vae.staff.drawing import Heard
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
@@ -33,6 +32,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import given_all
+from melodyconstraints.melody.vae.staff.prepared_decoder import BarState
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.vae.staff.model import StaffGenerator
@@ -137,20 +137,20 @@ def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
     tokens = torch.from_numpy(staff.tokens)
     whole = Whole.of(torch.empty(0), staff.degrees, staff.modes)
     given = given_all(bars, torch.empty(len(tokens), BARS, 0), whole, tokens)
-    heard, fresh = Heard(given), (bars.sources == FRESH).flatten()
+    so_far, fresh = BarState(given), (bars.sources == FRESH).flatten()
     intervals, recalled = np.zeros((2 * SCALE, 2, 2 * WIDEST + 1)), np.zeros((2, 3, 2))
     for step, token in enumerate(on_first_line(tokens.reshape(-1, STEPS_PER_BAR)).unbind(1)):
-        counts, is_note = fresh & (heard.last != ANY), token < TOKEN_HOLD
-        last, note = (part[counts & is_note] for part in (heard.last, token))
+        counts, is_note = fresh & (so_far.last != ANY), token < TOKEN_HOLD
+        last, note = (part[counts & is_note] for part in (so_far.last, token))
         rows = degree_of(last, given.of_signature[counts & is_note])
         lines = (note % LINES - last % LINES).clamp(-WIDEST, WIDEST) + WIDEST
         columns = note // LINES * (2 * WIDEST + 1) + lines
         intervals += _counted(2 * (2 * WIDEST + 1) * rows + columns, intervals.shape)
         counts &= (given.recalled[:, 0] != ANY) & (given.new | is_note)
         same = (token == given.recalled[:, step])[counts]
-        kind = given.new[counts].long() * 3 + heard.agreement[counts]
+        kind = given.new[counts].long() * 3 + so_far.agreement[counts]
         recalled += _counted(2 * kind + same, recalled.shape)
-        heard.update(step, token)
+        so_far.update(step, token)
     return intervals, recalled
 
 
