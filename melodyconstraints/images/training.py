@@ -167,12 +167,12 @@ def train_image_vae(
         evaluate=evaluate if len(watched) else None,
         callback=callback,
     )
-    settle(model, images)
+    set_latent_statistics(model, images)
     return model.eval(), state
 
 
 @torch.no_grad()
-def settle(model: ImageVAE, images: Tensor) -> None:
+def set_latent_statistics(model: ImageVAE, images: Tensor) -> None:
     """Set a model's statistics of the latent space from ``(N, C, H, W)`` training images.
 
     For a VAE these are ``sigma_bar``; for an autoencoder ``code_mean`` and ``code_scale``, which

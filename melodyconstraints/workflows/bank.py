@@ -210,7 +210,7 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     """The bank without encodings that decode to near-copies of training melodies, or quote any.
 
     Near-copies and quotations: see :mod:`melodyconstraints.melody.metrics.copies`; an encoding is
-    judged by what the bank has decoded it to and by its likeliest events.
+    compared by what the bank has decoded it to and by its likeliest events.
 
     Args:
         training: ``(B, 256)``.

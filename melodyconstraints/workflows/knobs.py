@@ -85,7 +85,7 @@ class Request(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to ``(B, Z)``."""
-        return self.generator.asked(z, self.ranges)
+        return self.generator.moved_to(z, self.ranges)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def matched(
     return stored[chosen if len(chosen) else order[: len(sources)]]
 
 
-def told_apart(
+def classifier_aucs(
     held_out: StoredMelodies, training: StoredMelodies, samples: Melodies
 ) -> tuple[float, float] | None:
     """AUC of classifiers that tell samples, and training melodies, from held-out ones.

@@ -222,7 +222,7 @@ def test_what_is_asked_for_is_far_more_frequent_than_in_the_prior(knobs, prior, 
 
 def test_the_asked_attribute_moves_and_what_depends_on_nothing_stays(knobs):
     model, z = knobs.model, torch.randn(5, knobs.model.latent_dim)
-    moved = model.asked(z, {"notes": (90.0, 100.0)})
+    moved = model.moved_to(z, {"notes": (90.0, 100.0)})
     before, after = model.parts(z), model.parts(moved)
     assert torch.equal(before.bars, after.bars)
     assert torch.equal(before.key, after.key)
@@ -232,7 +232,7 @@ def test_the_asked_attribute_moves_and_what_depends_on_nothing_stays(knobs):
     table = model.scores.quantiles[number]
     values = np.interp(ranks.numpy(), np.linspace(0, 1, len(table)), table.numpy())
     assert ((values > 89) & (values < 101)).all()
-    assert torch.equal(model.asked(z, {}), z)
+    assert torch.equal(model.moved_to(z, {}), z)
 
 
 def test_in_a_scale_the_mode_is_the_scales(knobs):

@@ -348,7 +348,7 @@ def test_no_reward_becomes_smaller(some_melodies):
         assert (found.events == original.events).sum() > (changed.events == original.events).sum()
 
 
-# What cannot be meant
+# What is refused
 
 
 @pytest.mark.parametrize(

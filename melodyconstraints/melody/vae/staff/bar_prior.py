@@ -274,7 +274,7 @@ class BarPrior(nn.Module):
     def _of_bars(
         self, codes: Tensor, starts: Tensor, ends: Tensor, back: Tensor, degrees: Tensor
     ) -> Tensor:
-        """``(..., U)`` what later bars hear of ``(...)`` bars; see :class:`Bars`.
+        """``(..., U)`` input of later bars from ``(...)`` bars; see :class:`Bars`.
 
         Args:
             back: ``(...)`` bars back to the one that each repeats, 0 if it is fresh.

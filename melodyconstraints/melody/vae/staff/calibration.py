@@ -36,21 +36,22 @@ SO_FAR, LAST, NEITHER = 0, 1, 2
 """Whether a bar equals the one that it recalls so far, in its last note, or in neither."""
 
 
-_SPELLS = (1, STEPS_PER_QUARTER, STEPS_PER_BAR)
-SPELLS = 1 + len(_SPELLS)
-"""Values of :func:`spell_of`."""
+_LEAST_SILENCES = (1, STEPS_PER_QUARTER, STEPS_PER_BAR)
+"""Fewest silent steps of each class after the first."""
+SILENCE_CLASSES = 1 + len(_LEAST_SILENCES)
+"""Number of values of :func:`silence_class`."""
 
 
-def spell_of(silence: Tensor) -> Tensor:
+def silence_class(silence: Tensor) -> Tensor:
     """``(N,)`` in [0, 3]: something sounds, silence of less than a beat, than a bar, of a bar.
 
     Args:
         silence: ``(N,)`` steps in which nothing has sounded.
 
-    >>> spell_of(torch.tensor([0, 1, 3, 4, 15, 16])).tolist()
+    >>> silence_class(torch.tensor([0, 1, 3, 4, 15, 16])).tolist()
     [0, 1, 1, 2, 2, 3]
     """
-    return torch.stack([silence >= steps for steps in _SPELLS]).sum(0)
+    return torch.stack([silence >= steps for steps in _LEAST_SILENCES]).sum(0)
 
 
 class Calibration(nn.Module):
@@ -70,8 +71,8 @@ class Calibration(nn.Module):
         rhythm: of a rhythm that an earlier bar has.
         silence: of no first line: a bar without a note.
         kinds: ``(4, 16, 3)`` of a note, ``HOLD`` and ``REST``, by how long nothing has sounded,
-            see :func:`spell_of`, and by the step of the bar. They decide nothing where the rhythm
-            is given.
+            see :func:`silence_class`, and by the step of the bar. They decide nothing where the
+            rhythm is given.
     """
 
     intervals: Tensor
@@ -92,7 +93,7 @@ class Calibration(nn.Module):
         self.register_buffer("sources", torch.zeros(BARS, BARS))
         self.register_buffer("rhythm", torch.zeros(()))
         self.register_buffer("silence", torch.zeros(()))
-        self.register_buffer("kinds", torch.zeros(SPELLS, STEPS_PER_BAR, KINDS))
+        self.register_buffer("kinds", torch.zeros(SILENCE_CLASSES, STEPS_PER_BAR, KINDS))
 
     def of_source(self, log_probabilities: Tensor, bar: int) -> Tensor:
         """``(B, 1 + bar)`` of being fresh, of repeating bar 0, 1, ..."""

@@ -19,7 +19,12 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of, on_first_line
-from melodyconstraints.melody.vae.staff.calibration import KINDS, SPELLS, WIDEST, spell_of
+from melodyconstraints.melody.vae.staff.calibration import (
+    KINDS,
+    SILENCE_CLASSES,
+    WIDEST,
+    silence_class,
+)
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
@@ -159,12 +164,12 @@ def _kinds(staff: Staff, bars: Bars) -> Numbers:
     tokens = torch.from_numpy(staff.tokens)
     fresh = bars.sources == FRESH
     silence = torch.zeros(len(tokens), dtype=torch.int64)
-    kinds = np.zeros((SPELLS, STEPS_PER_BAR, KINDS))
+    kinds = np.zeros((SILENCE_CLASSES, STEPS_PER_BAR, KINDS))
     for step, token in enumerate(tokens.unbind(1)):
         number, place = divmod(step, STEPS_PER_BAR)
         counts = fresh[:, number] & (bars.rhythms[:, number] == FRESH)
-        pairs = spell_of(silence[counts]) * KINDS + kinds_of(token[counts])
-        kinds[:, place] += _counted(pairs, (SPELLS, KINDS))
+        pairs = silence_class(silence[counts]) * KINDS + kinds_of(token[counts])
+        kinds[:, place] += _counted(pairs, (SILENCE_CLASSES, KINDS))
         silence = torch.where(token == TOKEN_REST, silence + 1, 0)
     return kinds
 

@@ -308,7 +308,7 @@ class StaffGenerator(MelodyVAE):
         events = read(staff, scale)
         return torch.from_numpy(events[: len(z)].astype(np.int64)).to(z.device)
 
-    def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
+    def moved_to(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
         """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.
 
         Args:

@@ -19,7 +19,7 @@ from melodyconstraints.melody.vae.staff.bars import (
     degree_columns,
     not_in_rhythm,
 )
-from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, spell_of
+from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, silence_class
 from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     TOKEN_HOLD,
@@ -113,7 +113,7 @@ class PreparedDecoder:
             scores = of_state[:, gates:] + of_scores
             logits = scores[:, :TOKENS] + scores.gather(-1, columns)
             logits += self._of_interval.index_select(0, signature + so_far.last)
-            logits += of_kind.index_select(0, spell_of(so_far.silence))
+            logits += of_kind.index_select(0, silence_class(so_far.silence))
             logits.scatter_add_(-1, of_recalled, terms.gather(-1, so_far.agreement[:, None]))
             token = choose(step, logits)
             so_far.update(step, token)
@@ -142,6 +142,6 @@ def calibrated(calibration: Calibration, given: Given, bars: Tensor) -> Tensor:
     for step, tokens in enumerate(bars.unbind(1)):
         of_recalled = calibration.of_recalled(given.recalled[:, step], given.new, so_far.agreement)
         of_interval = calibration.of_interval(so_far.last, given.of_signature)
-        terms.append(of_recalled + of_interval + of_kinds[step, spell_of(so_far.silence)])
+        terms.append(of_recalled + of_interval + of_kinds[step, silence_class(so_far.silence)])
         so_far.update(step, tokens)
     return torch.stack(terms, 1)
