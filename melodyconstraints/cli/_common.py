@@ -11,10 +11,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from melodyconstraints.latent.progress import OwnConsole, progress_bar, talk
-
-__all__ = ["progress_bar", "talk"]
-
+from melodyconstraints.latent.progress import OwnConsole
+from melodyconstraints.latent.progress import progress_bar as progress_bar
+from melodyconstraints.latent.progress import talk as talk
 from melodyconstraints.storage.arguments import check_seed
 from melodyconstraints.storage.text import json_text
 
