@@ -1,4 +1,4 @@
-"""Captions from labels, by a grammar that has another caption for other labels.
+"""Captions from labels, by a grammar: other labels have other captions.
 
 Captions of attributes::
 

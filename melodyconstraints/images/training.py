@@ -23,7 +23,7 @@ from melodyconstraints.vae.state import Metrics, TrainingState
 from melodyconstraints.vae.training import SEED_STRIDE, Objective, TrainingSettings, train
 
 _MIRRORS = 1 << 40
-"""Added to seeds: the choice of mirrored images is independent of the training loop's noise."""
+"""Offset of the seed of mirrored images, independent of the training loop's noise."""
 WATCHED = 512
 """Held-out images that are measured during the training: enough for a curve."""
 

@@ -50,7 +50,7 @@ def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path
 
 
 def _measured(lines: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Without those that are NaN throughout."""
+    """The lines that have a value other than NaN."""
     return {label: values for label, values in lines.items() if any(v == v for v in values)}
 
 

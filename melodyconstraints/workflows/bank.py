@@ -55,7 +55,7 @@ _POINTS, _EVENTS, _ENCODINGS, _RECONSTRUCTIONS = range(70_001, 70_005)
 """Seeds that :mod:`.seeds` does not derive: no actor is measured on a bank's points."""
 
 Progress = Callable[[int, int], object]
-"""Told how many melodies are decoded, and of how many."""
+"""Callback with the number of melodies decoded and in all."""
 
 _CARD = """# Bank
 

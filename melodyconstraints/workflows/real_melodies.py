@@ -91,7 +91,7 @@ def classifier_aucs(
 
 
 def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
-    """Those that satisfy all rules as they are or transposed, in the nearest key in which they do.
+    """Melodies that satisfy all rules as they are or transposed, in the nearest such key.
 
     A rule that does not depend on the key is satisfied in all keys or in none.
     """

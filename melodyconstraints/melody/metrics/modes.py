@@ -39,12 +39,12 @@ key is known from their files, see ``benchmarks/modes.py``. One profile for all 
 melodies right than one for each, since what else sets the modes of the store apart is their style.
 """
 PROFILES = np.zeros((len(MODES), 12))
-"""``(7, 12)`` the same by semitones above the tonic, in the order of :data:`MODES`."""
+"""``(7, 12)`` profiles by semitones above the tonic, in the order of :data:`MODES`."""
 for _row, _steps in zip(PROFILES, MODES.values(), strict=True):
     _row[list(_steps)] = DEGREES
 
 STABILITY = PROFILES.sum(axis=0) / (PROFILES > 0).sum(axis=0)
-"""``(12,)`` the same for a scale of any form: mean over the modes that have the semitone."""
+"""``(12,)`` profile of a scale of any form: mean over the modes that have the semitone."""
 
 _FOREIGN = 0.003
 """Share that the profile of a mode leaves for each pitch class; notes outside the mode occur."""

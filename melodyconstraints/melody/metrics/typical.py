@@ -24,7 +24,7 @@ from melodyconstraints.melody.notes import Mask, Numbers
 from melodyconstraints.melody.units import STEPS, STEPS_PER_QUARTER
 
 OCTAVE = 12
-"""Semitones."""
+"""Semitones of an octave."""
 
 
 def repeated_pitches(melodies: Melodies) -> Numbers:

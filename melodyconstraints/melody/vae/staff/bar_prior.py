@@ -37,7 +37,7 @@ from melodyconstraints.melody.vae.staff.layers import Block, Line, NextStart, Po
 from melodyconstraints.melody.vae.staff.notation import REACH, SCALE, SILENT, Ints
 
 _NEAR = (1, 2, 4, 8)
-"""So many bars back the flow sees codes as they are."""
+"""Bars back at which the flow sees codes as they are."""
 _DROPOUT = 0.1
 
 
@@ -270,11 +270,11 @@ class BarPrior(nn.Module):
         return source, torch.where(source == FRESH, rhythm, FRESH)
 
     def _narrowed(self, log_probabilities: Tensor) -> Tensor:
-        """Those of first lines, nearer to the likeliest where the spread is below 1."""
+        """Log-probabilities of first lines, sharpened where the spread is below 1."""
         return (log_probabilities / self.spread).log_softmax(-1)
 
     def _of_whole(self, whole: Whole) -> Tensor:
-        """``(B, U)``."""
+        """``(B, U)`` input from the conditions of all bars."""
         of_scale = self.degree(whole.degrees) + self.mode(whole.modes)
         return self.attributes(whole.attributes) + of_scale
 

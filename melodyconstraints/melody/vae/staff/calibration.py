@@ -96,12 +96,12 @@ class Calibration(nn.Module):
         self.register_buffer("kinds", torch.zeros(SILENCE_CLASSES, STEPS_PER_BAR, KINDS))
 
     def of_source(self, log_probabilities: Tensor, bar: int) -> Tensor:
-        """``(B, 1 + bar)`` of being fresh, of repeating bar 0, 1, ..."""
+        """``(B, 1 + bar)`` log-probabilities of being fresh, of repeating bar 0, 1, ..."""
         terms = self.sources[bar, :bar].flip(0)
         return (log_probabilities + F.pad(terms, (1, 0))).log_softmax(-1)
 
     def of_rhythm(self, log_probabilities: Tensor) -> Tensor:
-        """``(B, 1 + n)`` of a new rhythm, of that of bar 0, 1, ..."""
+        """``(B, 1 + n)`` log-probabilities of a new rhythm, of that of bar 0, 1, ..."""
         terms = F.pad(self.rhythm.expand(log_probabilities.shape[-1] - 1), (1, 0))
         return (log_probabilities + terms).log_softmax(-1)
 
@@ -113,7 +113,7 @@ class Calibration(nn.Module):
         recalled: Tensor,
         new: Tensor,
     ) -> Tensor:
-        """``(B, 36)`` of the first line, SILENT last.
+        """``(B, 36)`` log-probabilities of the first line, SILENT last.
 
         Args:
             end: ``(B,)`` line of the last note before.
@@ -130,7 +130,7 @@ class Calibration(nn.Module):
         return (log_probabilities + torch.cat([terms, silence], 1)).log_softmax(-1)
 
     def of_interval(self, last: Tensor, degrees: Tensor) -> Tensor:
-        """``(..., V)`` of the next token after the ``(...)`` last note of a bar, if any.
+        """``(..., V)`` terms of the next token after the ``(...)`` last note of a bar, if any.
 
         Args:
             degrees: ``(...)`` those of the lines from which the notes are counted.
@@ -143,12 +143,12 @@ class Calibration(nn.Module):
         return F.pad(torch.where(last[..., None] == ANY, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
 
     def of_kinds(self) -> Tensor:
-        """``(16, 4, V)`` of the token of each step, by how long nothing has sounded."""
+        """``(16, 4, V)`` terms of the token of each step, by how long nothing has sounded."""
         of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(self.kinds.device)
         return self.kinds[..., of_tokens].transpose(0, 1)
 
     def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
-        """``(N, V)`` of the next token of bars.
+        """``(N, V)`` terms of the next token of bars.
 
         Args:
             recalled: ``(N,)`` token that the recalled bar has there, or :data:`.bars.ANY`.

@@ -47,10 +47,10 @@ Numbers = NDArray[np.float64]
 ROUNDS, DRAWN = 6, 2048
 """Times that melodies are drawn, and how many at most."""
 _RATE, _TOKENS_RATE = 0.7, 1.0
-"""How far a term follows a difference of logits; of tokens further, for the code of their bar
-decides most of them."""
+"""Share by which a term follows a difference of logits; larger for tokens, for the code of their
+bar decides most of them."""
 _FEW = 3.0
-"""Added to counts, so that a term does not follow what is hardly ever seen."""
+"""Number added to counts, so that a term does not follow what is hardly ever seen."""
 _LARGEST = 3.0
 """Largest absolute value of a term."""
 
@@ -135,7 +135,7 @@ def _count(model: StaffGenerator, events: Events) -> Counts:
 
 
 def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
-    """Intervals, and recalled tokens, of fresh bars.
+    """Counts of intervals, and of recalled tokens, in fresh bars.
 
     Of the tokens those after the first note: notes where the rhythm is given, else all.
     """
@@ -160,7 +160,7 @@ def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
 
 
 def _kinds(staff: Staff, bars: Bars) -> Numbers:
-    """Of fresh bars of a new rhythm."""
+    """Counts of token kinds in fresh bars of a new rhythm."""
     tokens = torch.from_numpy(staff.tokens)
     fresh = bars.sources == FRESH
     silence = torch.zeros(len(tokens), dtype=torch.int64)
@@ -184,7 +184,7 @@ def _first_intervals(staff: Staff, bars: Bars, later: Tensor) -> Numbers:
 
 
 def _recalled_starts(bars: Bars, fresh: Tensor) -> Numbers:
-    """By whether the rhythm is a new one."""
+    """Counts of first lines, recalled or not, by whether the rhythm is a new one."""
     number = recalled_bar(bars.rhythms, torch.arange(BARS))
     counts = fresh & (number >= 0) & (bars.starts != SILENT)
     same = bars.starts == bars.starts.gather(1, number.clamp(min=0))

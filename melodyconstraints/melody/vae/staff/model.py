@@ -352,7 +352,7 @@ def _last_equal(equal: Tensor) -> Tensor:
 
 
 def _moved(probabilities: Tensor, lines: Tensor) -> Tensor:
-    """``(N, S, V)`` of tokens, as of those ``(N,)`` lines higher."""
+    """``(N, S, V)`` probabilities of tokens, moved to those ``(N,)`` lines higher."""
     every = torch.arange(probabilities.shape[-1], device=lines.device).expand(len(lines), -1)
     index = higher(every, lines)[:, None].expand_as(probabilities)
     return torch.zeros_like(probabilities).scatter_add(-1, index, probabilities)
@@ -381,7 +381,7 @@ class StaffPosterior(Posterior):
     def sample(
         self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
     ) -> Tensor:
-        """``(B, Z)``; see :meth:`melodyconstraints.vae.posterior.Posterior.sample`."""
+        """Sample ``(B, Z)``; see :meth:`melodyconstraints.vae.posterior.Posterior.sample`."""
         if noise is None:
             noise = torch.randn(self.mean.shape, generator=generator)
         return self.draw(noise)

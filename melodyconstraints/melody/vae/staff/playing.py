@@ -85,7 +85,7 @@ class Player:
         return Played(code, first_line(likeliest), last_line(likeliest))
 
     def _copied(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
-        """For the likeliest notes, and once more for drawn ones."""
+        """Tensors repeated for likeliest and drawn notes."""
         return (torch.cat([part] * self._copies) for part in parts)
 
     def _begun(self) -> Tensor:
@@ -131,7 +131,7 @@ def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> G
 
 
 def given_all(bars: Bars, conditions: Tensor, whole: Whole, tokens: Tensor) -> Given:
-    """The same of all bars, side by side, after true notes.
+    """Decoder inputs of all bars, side by side, after true notes.
 
     Args:
         conditions: ``(B, K, H)``.
