@@ -146,8 +146,6 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
 
     Satisfaction, too, over lambda_dist.
     """
-    from melodyconstraints.latent.curves import plot_tradeoff
-
     model = load_model("bundled")
     held_out = Melodies(read_store(store, "test").events[::37][:count])
     rows, points = [], []
@@ -174,7 +172,41 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
         rows,
         ", ".join(rules),
     )
-    plot_tradeoff(points, picture)
+    _plot_tradeoff(points, picture)
+
+
+def _plot_tradeoff(points: Sequence[tuple[float, float, float, float, float]], path: Path) -> None:
+    """Reward and satisfaction against latent distance and against realism.
+
+    Args:
+        points: lambda_dist, mean reward, share satisfied, z_MSE and overlapping area with held-out
+            melodies, one for each actor of a sweep.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    by_distance, by_realism = figure.subplots(1, 2)
+    for axes, place in ((by_distance, 3), (by_realism, 4)):
+        where = [point[place] for point in points]
+        for column, label in ((1, "mean reward"), (2, "share satisfied")):
+            values = [point[column] for point in points]
+            axes.plot(where, values, marker="o", ms=4, lw=1.3, label=label)
+        for point, x in zip(points, where, strict=True):
+            axes.annotate(
+                f"{point[0]:g}",
+                (x, point[2]),
+                textcoords="offset points",
+                xytext=(0, -12),
+                ha="center",
+                fontsize=8,
+            )
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False)
+    by_distance.set_title("each point an actor, with its lambda_dist", fontsize=10, loc="left")
+    by_distance.set_xlabel("z_MSE", fontsize=8)
+    by_realism.set_xlabel("overlapping area with held-out melodies", fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 @main.command()

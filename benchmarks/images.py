@@ -21,7 +21,7 @@ from melodyconstraints.images.actor import default_search, load_actor, prior_poi
 from melodyconstraints.images.captions import generate_from_caption, load_captioner
 from melodyconstraints.images.checkpoint import load_classifier
 from melodyconstraints.images.classifier import ImageClassifier
-from melodyconstraints.images.grammar import attributes_of
+from melodyconstraints.images.grammar import describe
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.search import signed
 from melodyconstraints.workflows.images.image_data import tensors
@@ -69,11 +69,12 @@ def langevin(data: Path, folder: Path, classifier: Path, count: int) -> None:
     print_table(["gradient", "time", "accepted", "labels right", "a sample accepted"], rows)
 
 
-CAPTIONS = (
-    "a smiling young woman with blond hair",
-    "a smiling young man with black hair",
-    "an older man with facial hair, wearing eyeglasses",
+CAPTIONED = (
+    {"Smiling", "Young", "Blond_Hair"},
+    {"Smiling", "Young", "Male", "Black_Hair"},
+    {"Male", "Facial_Hair", "Eyeglasses"},
 )
+"""Attributes that hold in each caption; the others do not."""
 
 
 @main.command()
@@ -90,8 +91,9 @@ def captions(folder: Path, realism: Path, classifier: Path, count: int) -> None:
     judge, actor = load_classifier(classifier), load_actor(realism, model=model)
     names = judge.config.names
     rows = []
-    for caption in CAPTIONS:
-        wanted = torch.tensor([attributes_of(caption, names)]).float()
+    for held in CAPTIONED:
+        wanted = torch.tensor([[float(name in held) for name in names]])
+        caption = describe(names, wanted[0].tolist())
         for told, beside in (("from the prior", None), ("with realism", actor)):
             images = generate_from_caption(
                 model, captioner, caption, count, seed=301, realism=beside

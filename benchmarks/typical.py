@@ -25,9 +25,9 @@ from melodyconstraints.melody.metrics.typical import (
     TYPICAL,
     commonest_pitch_class,
     highest_pitch,
-    is_typical,
     lowest_pitch,
     repeated_pitches,
+    typicality,
     wide_leaps,
 )
 from melodyconstraints.rules.rewards import satisfies_all
@@ -49,7 +49,7 @@ LOW_C, HIGH_C = 48, 84
 DRONE = 0.5
 """Share of a drone's intervals, at least, that repeat the pitch."""
 MEASURES = {
-    "typical": is_typical,
+    "typical": lambda melodies: typicality(melodies) >= 1,
     "drones": lambda melodies: repeated_pitches(melodies) > DRONE,
     "commonest pitch class": commonest_pitch_class,
     "above an octave": wide_leaps,

@@ -3,7 +3,7 @@
 ::
 
     MelodyConstraintsError            1   anything below
-    ├── UsageError (ValueError)       2   an argument that cannot be meant: unknown rule, n < 1
+    ├── UsageError (ValueError)       2   an argument outside its range, or against another
     ├── MidiError                     1   a MIDI file that cannot be read or holds no melody
     ├── StoreError                    1   a melody store that is missing, unfinished or foreign
     ├── ImageDataError                1   image data that are missing, truncated or foreign
@@ -31,7 +31,7 @@ class MelodyConstraintsError(Exception):
 
 
 class UsageError(MelodyConstraintsError, ValueError):
-    """An argument that cannot be meant."""
+    """An argument that is outside its range or contradicts another."""
 
     exit_code = 2
 

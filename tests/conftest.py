@@ -25,7 +25,7 @@ from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.staff import training as staff_training
-from melodyconstraints.melody.vae.staff.calibrating import calibrate
+from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import neighbourhood, transform
 from melodyconstraints.workflows.train_actor import train_actor

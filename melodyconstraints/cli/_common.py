@@ -11,10 +11,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from melodyconstraints.latent.progress import OwnConsole, progress_bar, talk
-
-__all__ = ["progress_bar", "talk"]
-
+from melodyconstraints.latent.progress import OwnConsole
+from melodyconstraints.latent.progress import progress_bar as progress_bar
+from melodyconstraints.latent.progress import talk as talk
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed
 from melodyconstraints.storage.text import json_text
 
@@ -208,11 +207,11 @@ sampling_options = option_group(
     dict,
     {"seed": seed_option, "temperature": _temperature, "form": form_option, **_truncation},
 )
-"""How melodies are drawn, handed over as ``sampling``, keywords of ``Sampling``."""
+"""Sampling options, handed over as ``sampling``, keywords of ``Sampling``."""
 measuring_options = option_group(
     "sampling", dict, {"temperature": _temperature, "seed": seed_option}
 )
-"""The same without truncation."""
+"""Sampling options without truncation and form."""
 likeliest_options = option_group(
     "sampling",
     dict,
@@ -227,7 +226,7 @@ likeliest_options = option_group(
         "seed": seed_option,
     },
 )
-"""The same where the likeliest events are taken by default."""
+"""Sampling options that take the likeliest events by default."""
 _UNBOUNDED = 1_000_000
 """Columns of a terminal in which no table is cramped."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

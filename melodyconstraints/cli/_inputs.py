@@ -44,7 +44,7 @@ choice_options = option_group(
         "polyphony": polyphony_option,
     },
 )
-"""Which 16 bars of a file, handed over as ``choice``, keywords of ``read_melody``."""
+"""Options of which 16 bars of a file, handed over as ``choice``, keywords of ``read_melody``."""
 
 
 class BarsType(click.ParamType[frozenset[int]]):

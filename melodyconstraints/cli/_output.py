@@ -15,7 +15,7 @@ from melodyconstraints.storage.text import json_text
 MIDI_SUFFIXES = {".mid", ".midi"}
 """Suffixes of MIDI files that are written."""
 _NO_FOLDERS = {*MIDI_SUFFIXES, ".musicxml", ".dawproject"}
-"""How no new folder's name ends: a file was meant."""
+"""Endings that no new folder's name has: a file was meant."""
 MANIFEST = "manifest.json"
 PICTURE = "melodies.png"
 PICTURES = "melodies*.png"
@@ -62,7 +62,7 @@ def _files(entry: dict[str, Any]) -> list[str]:
 
 
 def earlier_files(written: Iterable[Path], overwrite: bool) -> list[Path]:
-    """Those of the files to be written that are there already and may be replaced.
+    """Find the files to be written that are there already and may be replaced.
 
     Files that cannot be written are refused, before any work.
     """

@@ -126,7 +126,7 @@ def command(
 def _by_row(
     output: Path, columns: Sequence[Melodies], actors: Sequence[MelodyActor]
 ) -> Iterator[tuple[Path, Melody, MelodyActor | None]]:
-    """Row by row the files, their melodies and whose they are."""
+    """Paths, melodies and actors, row by row."""
     words = ["prior", *(f"actor-{number}" for number in range(1, len(columns)))]
     rows = list(zip(*columns, strict=True))
     for path, row in zip(numbered(output, "melody", len(rows)), rows, strict=True):

@@ -71,7 +71,7 @@ def program() -> None:
 
 
 _NEW_OBJECTS = 500_000
-"""After so many new objects garbage is looked for; as Python has it, after 700."""
+"""New objects after which garbage is looked for; as Python has it, 700."""
 
 
 def _leave(codes: Sequence[int]) -> None:

@@ -46,7 +46,7 @@ _REMEDY = "train it again with: mc images train-actor"
 Method = Literal["actor", "gradient", "langevin"]
 METHODS = get_args(Method)
 _NOISE = 1 << 40
-"""Added to the seed of a search's noise: with the plain seed it would equal the prior's points."""
+"""Offset of the seed of a search's noise, which would equal the prior's points without it."""
 REALISM_WEIGHT = 0.1
 """Weight of the realism critic in a search; an attribute's is 1 (the paper, Figure 5)."""
 LABEL_THRESHOLD, REALISM_THRESHOLD = 0.9, 0.5

@@ -74,7 +74,7 @@ others are ours, see ``docs/images.md``.
 
 ``digits`` learns more slowly and starts closer to the identity, which is enough for classes and
 keeps their images diverse. Ten attributes at once need the other presets, whose learning rate must
-not fall far: without a price on distance the actor leaves the data faster than a slow critic
+not fall far: without a distance penalty the actor leaves the data faster than a slow critic
 learns.
 """
 SEARCH_ROUNDS, SEARCH_CRITIC_STEPS = 400, 8

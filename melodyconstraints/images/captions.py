@@ -52,7 +52,7 @@ _REMEDY = "give that model, or train the captioner again"
 SEARCH = LangevinSearch(steps=300, step_size=0.1, noise=2e-3, prior_weight=1e-2, thresholds=0.9)
 """Search of :func:`generate_from_caption`, until p(caption | z), of all words, is 0.9."""
 REALISTIC_SEARCH = replace(SEARCH, weights=(1.0, 0.3), thresholds=(0.9, 0.5))
-"""The same with a critic of realism as a second head."""
+"""Search of captions with a critic of realism as a second head."""
 TRAINING = TrainingSettings(
     steps=600, batch_size=256, warmup_steps=100, ema_decay=0.99, seed=DEFAULT_SEED
 )

@@ -1,4 +1,4 @@
-"""Captions from labels, by a grammar from which the labels can be read again.
+"""Captions from labels, by a grammar: other labels have other captions.
 
 Captions of attributes::
 
@@ -69,11 +69,6 @@ PHRASES: dict[str, Phrase] = {
 _DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = {str(digit): word for digit, word in enumerate(_DIGIT_WORDS)}
 
-_CAPTION = re.compile(
-    r"an? (?P<subject>.*?)(?: with (?P<features>.*?))?(?:,? wearing (?P<worn>.*))?"
-)
-_SEPARATOR = re.compile(r", | and ")
-
 
 def describe(names: Sequence[str], labels: Iterable[float], *, exclusive: bool = False) -> str:
     """Labels of one image as a caption; see the module's text for the grammar.
@@ -114,39 +109,6 @@ def describe(names: Sequence[str], labels: Iterable[float], *, exclusive: bool =
     return _caption(dict(zip(names, held, strict=True)))
 
 
-def attributes_of(
-    caption: str, names: Sequence[str], *, exclusive: bool = False
-) -> tuple[bool, ...]:
-    """The ``Y`` labels from which :func:`describe` makes a caption.
-
-    Args:
-        names: ``Y`` names of attributes or classes.
-        exclusive: whether they are classes.
-
-    Raises:
-        UsageError: the grammar makes no such caption for these names, or, of names such as
-            ``Black`` beside ``Black_Hair``, one that cannot be read in one way.
-
-    Example:
-        >>> attributes_of("a young man wearing a hat", ["Wearing_Hat", "Bald", "Male", "Young"])
-        (True, False, True, True)
-        >>> attributes_of("the digit seven", ["6", "7"], exclusive=True)
-        (False, True)
-    """
-    if exclusive:
-        labels = tuple(_class_caption(name) == caption for name in names)
-        fits = sum(labels) == 1
-    else:
-        labels = _labels(caption, names)
-        fits = describe(names, labels) == caption
-    if not fits:
-        like = describe(names, [place == 0 for place in range(len(names))], exclusive=exclusive)
-        raise UsageError(
-            f"{caption!r} is no caption of {', '.join(names)}; write it like {like!r}"
-        )
-    return labels
-
-
 def phrase_of(name: str) -> Phrase:
     """The row of an attribute in the table; without a row, a feature with its name.
 
@@ -178,22 +140,6 @@ def _caption(said: dict[str, bool]) -> str:
     if words["wearing"]:
         caption += f"{',' * bool(features)} wearing {_listed(words['wearing'])}"
     return caption
-
-
-def _labels(caption: str, names: Sequence[str]) -> tuple[bool, ...]:
-    """The labels that a caption mentions; arbitrary if the grammar does not make it."""
-    parts = _CAPTION.fullmatch(caption)
-    subject, features, worn = parts.groups(default="") if parts else ("", "", "")
-    *adjectives, noun = subject.split(" ")
-    items = _SEPARATOR.split(features)
-    mentioned = {
-        "noun": {noun},
-        "adjective": set(adjectives),
-        "hair": {item.removesuffix(" hair") for item in items},
-        "with": set(items),
-        "wearing": set(_SEPARATOR.split(worn)),
-    }
-    return tuple(phrase.holds in mentioned[phrase.kind] for phrase in map(phrase_of, names))
 
 
 def _class_caption(name: str) -> str:

@@ -23,7 +23,7 @@ from melodyconstraints.vae.state import Metrics, TrainingState
 from melodyconstraints.vae.training import SEED_STRIDE, Objective, TrainingSettings, train
 
 _MIRRORS = 1 << 40
-"""Added to seeds: the choice of mirrored images is independent of the training loop's noise."""
+"""Offset of the seed of mirrored images, independent of the training loop's noise."""
 WATCHED = 512
 """Held-out images that are measured during the training: enough for a curve."""
 
@@ -167,12 +167,12 @@ def train_image_vae(
         evaluate=evaluate if len(watched) else None,
         callback=callback,
     )
-    settle(model, images)
+    set_latent_statistics(model, images)
     return model.eval(), state
 
 
 @torch.no_grad()
-def settle(model: ImageVAE, images: Tensor) -> None:
+def set_latent_statistics(model: ImageVAE, images: Tensor) -> None:
     """Set a model's statistics of the latent space from ``(N, C, H, W)`` training images.
 
     For a VAE these are ``sigma_bar``; for an autoencoder ``code_mean`` and ``code_scale``, which

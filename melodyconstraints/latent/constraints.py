@@ -260,10 +260,10 @@ class AttributeConstraint:
         self.weights = _weights(weights, self.names)
 
     def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
-        """Nothing: unlabelled points teach nothing."""
+        """Take in nothing: unlabelled points teach nothing."""
 
     def evaluate(self, points: Tensor, y: Tensor | None) -> None:
-        """Only the critic can tell."""
+        """Return None: only the critic can tell."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings at random; the target is whether an attribute is as wanted."""
@@ -309,7 +309,7 @@ class RealismConstraint:
             self.y = _newest(self.y, y, self.replay_size)
 
     def evaluate(self, points: Tensor, y: Tensor | None) -> None:
-        """Only the critic can tell."""
+        """Return None: only the critic can tell."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings in the first half; negatives in the second."""

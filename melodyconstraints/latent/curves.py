@@ -50,7 +50,7 @@ def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path
 
 
 def _measured(lines: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Without those that are NaN throughout."""
+    """The lines that have a value other than NaN."""
     return {label: values for label, values in lines.items() if any(v == v for v in values)}
 
 
@@ -77,34 +77,6 @@ def plot_learning_curves(
         if all(0 <= point[name] <= 1 for point in curves for name in measured):
             axes.set_ylim(0, 1)
         _finish(axes, title, "step")
-    figure.savefig(path, dpi=110)
-
-
-def plot_tradeoff(points: Sequence[tuple[float, float, float, float, float]], path: Path) -> None:
-    """Reward and satisfaction against latent distance and against realism.
-
-    Args:
-        points: lambda_dist, mean reward, share satisfied, z_MSE and overlapping area with held-out
-            melodies, one for each actor of a sweep.
-    """
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
-    by_distance, by_realism = figure.subplots(1, 2)
-    for axes, place in ((by_distance, 3), (by_realism, 4)):
-        where = [point[place] for point in points]
-        for column, label in ((1, "mean reward"), (2, "share satisfied")):
-            values = [point[column] for point in points]
-            axes.plot(where, values, marker="o", ms=4, lw=1.3, label=label)
-        for point, x in zip(points, where, strict=True):
-            axes.annotate(
-                f"{point[0]:g}",
-                (x, point[2]),
-                textcoords="offset points",
-                xytext=(0, -12),
-                ha="center",
-                fontsize=8,
-            )
-    _finish(by_distance, "each point an actor, with its lambda_dist", "z_MSE")
-    _finish(by_realism, "", "overlapping area with held-out melodies")
     figure.savefig(path, dpi=110)
 
 

@@ -33,15 +33,15 @@ from melodyconstraints.latent.satisfaction import SATISFIED
 _LEAST = 1e-2
 """Rewards below it count as it, so that their logarithms are finite."""
 _SPREADS = torch.tensor([1.0, 0.5, 0.2])
-"""b, one as often as another; 1 draws a block anew."""
+"""Scales b of a mutation, equally likely; 1 draws a block anew."""
 _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _RIDGE = 300.0
 """Ridge penalty of the regression: as if so many points had been decoded that tell nothing."""
 _MOST_CANDIDATES = 16_384
-"""Held at once; of very many members there are fewer candidates for each offspring."""
+"""Most candidates held at once; of very many members there are fewer for each offspring."""
 _MOST_BLOCKS = 8
-"""Changed at once; one more for half of the offspring, two more for a quarter, and so on."""
+"""Most blocks changed in one offspring; one in half of them, two in a quarter, and so on."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 1.0, 4, 40
 """Draws for preferred samples once enough are satisfied, at most: so many for each draw until
 then, and from so many to so many for each that is wanted."""
@@ -65,7 +65,7 @@ class Population(NamedTuple):
     drawn: int
 
     def of(self, rows: Tensor) -> Population:
-        """Those of some members, in their order; as many were drawn."""
+        """The given members as a population, in their order; as many were drawn."""
         return self._replace(
             points=self.points[rows],
             samples=[self.samples[row] for row in rows.tolist()],

@@ -14,7 +14,7 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 _CLOSED = -1e3
 """Logit of a closed gate: its sigmoid is 0."""
 _EXPECTED = 8.0
-"""Logit of an expected reward: one that a search is content with, and that may be unlearned."""
+"""Logit of an expected reward: one at which a search stops, and that may be unlearned."""
 
 
 class ConditionInput(nn.Module):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
 
 _LOG_SECONDS = 30.0
-"""Between two lines of progress in a log file."""
+"""Seconds between two lines of progress in a log file."""
 
 
 class OwnConsole(Console):
@@ -41,14 +41,14 @@ class OwnConsole(Console):
 
 
 def talk() -> Console:
-    """Where talk and progress go: stderr; lines are broken on a terminal only."""
+    """Console of talk and progress: stderr; lines are broken on a terminal only."""
     console = OwnConsole(stderr=True, highlight=False, markup=False)
     console.soft_wrap = not console.is_terminal
     return console
 
 
 class SpeedColumn(ProgressColumn):
-    """How many a second; what an earlier run had done (the field ``resumed``) does not count."""
+    """Speed a second; what an earlier run had done (the field ``resumed``) does not count."""
 
     def render(self, task: Task) -> Text:
         """``3,912/s``."""
@@ -80,7 +80,7 @@ class Bar(Progress):
             self._logger.start()
 
     def stop(self) -> None:
-        """End it, in a log with a last line."""
+        """End the bar, in a log with a last line."""
         if self._stopped is not None and self._logger is not None:
             self._stopped.set()
             self._logger.join()

@@ -5,4 +5,4 @@ from __future__ import annotations
 SATISFIED = 1 - 1e-6
 """A reward of at least this is satisfied."""
 PREDICTED_SATISFIED = 0.5
-"""A critic's value of at least this predicts it, where no reward can be measured."""
+"""A critic's value of at least this predicts satisfaction, where no reward can be measured."""

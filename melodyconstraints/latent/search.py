@@ -64,7 +64,7 @@ class GradientSearch:
         going = torch.ones(len(z), 1, dtype=torch.bool, device=z.device)
         for _ in range(self.steps):
             logits = critic(moved, y)
-            going = going & ~reached(logits, self.thresholds, self.weights)
+            going = going & ~predicted_satisfied(logits, self.thresholds, self.weights)
             if not going.any():
                 break
             loss = satisfaction_loss(logits, self.weights)
@@ -118,7 +118,7 @@ class LangevinSearch:
         for _ in range(self.steps):
             moved.requires_grad_(True)
             logits = critic(moved, y)
-            going = going & ~reached(logits, self.thresholds, self.weights)
+            going = going & ~predicted_satisfied(logits, self.thresholds, self.weights)
             if not going.any():
                 break
             loss = satisfaction_loss(logits, self.weights)
@@ -158,12 +158,12 @@ def signed(critic: CriticFunction) -> CriticFunction:
     return of_wanted
 
 
-def reached(
+def predicted_satisfied(
     logits: Tensor,
     thresholds: float | Sequence[float] | Tensor | None,
     weights: Sequence[float] = (),
 ) -> Tensor:
-    """``(B, 1)`` true where all heads of ``(B, R)`` logits have reached their thresholds.
+    """``(B, 1)`` true where no head of ``(B, R)`` logits is below its threshold.
 
     Args:
         thresholds: one for all, ``R`` of them, or ``(B, R)`` or ``(B, 1)``.

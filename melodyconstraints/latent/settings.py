@@ -1,4 +1,4 @@
-"""Recipes of actor-critic trainings: the default, and the paper's."""
+"""Settings of actor-critic trainings: the default, and the paper's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEAST = {
 
 @dataclass(frozen=True)
 class ActorCriticSettings:
-    """Recipe of a training.
+    """Settings of a training.
 
     Args:
         actor_hidden, critic_hidden: units of each ReLU layer.

@@ -62,12 +62,12 @@ class Chord:
 
     @property
     def symbol(self) -> str:
-        """As musicians write it: ``F#m7``."""
+        """Symbol as musicians write it: ``F#m7``."""
         return f"{self.step}{['', '#', 'b'][self.alter]}{self.quality}"
 
     @property
     def pitch_classes(self) -> frozenset[int]:
-        """Its tones; 0 is C."""
+        """Pitch classes of the tones; 0 is C."""
         root = NATURALS[self.step] + self.alter
         return frozenset((root + tone) % 12 for tone in QUALITIES[self.quality].tones)
 

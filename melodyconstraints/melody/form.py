@@ -17,7 +17,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
 FRESH = -1
-"""In place of the number of an earlier bar: the bar repeats none."""
+"""Number in place of that of an earlier bar: the bar repeats none."""
 AUTO, NONE = "auto", "none"
 
 

@@ -42,7 +42,7 @@ _FIRST_NOTE_CLASS = 2
 def to_pretty_midi(
     melody: Melody, *, tempo: float = DEFAULT_TEMPO, program: int = 0
 ) -> pretty_midi.PrettyMIDI:
-    """One instrument, 4/4, at ``tempo`` quarters a minute in [10, 1000]."""
+    """``PrettyMIDI`` of one instrument in 4/4, at ``tempo`` quarters a minute in [10, 1000]."""
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=check_tempo(tempo))

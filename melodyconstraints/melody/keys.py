@@ -83,7 +83,7 @@ def sharps_for(events: Events) -> int:
 
 
 def spell(pitch: int, sharps: int) -> Spelling:
-    """How a MIDI pitch is written in a key signature, with few accidentals.
+    """Spelling of a MIDI pitch in a key signature, with few accidentals.
 
     >>> spell(60, 0), spell(70, 0), spell(60, 7)
     (Spelling(step='C', alter=0, octave=4), Spelling(step='B', alter=-1, octave=4),

@@ -28,9 +28,9 @@ _DOTS_PER_INCH = 128
 _STEP_PIXELS = 3
 """Whole pixels a sixteenth: the gaps between notes fall on pixels and stay."""
 _GAP_STEPS, _SHORTEST_GAP_STEPS = 2 / _STEP_PIXELS, 1 / _STEP_PIXELS
-"""Behind a note, and behind one of a single sixteenth, which would be a dot else."""
+"""Gap behind a note, in steps, and behind one of a single sixteenth, which would be a dot else."""
 _MARGIN_PIXELS = (40, 26, 12, 31)
-"""Left, below, right and above a roll."""
+"""Margins left, below, right and above a roll."""
 _ROLL_PIXELS = (_MARGIN_PIXELS[0] + STEPS * _STEP_PIXELS + _MARGIN_PIXELS[2], 218)
 ROLLS_PER_PICTURE = 16
 

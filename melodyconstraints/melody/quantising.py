@@ -62,7 +62,7 @@ POLYPHONY: dict[str, OneVoice] = {"skyline": skyline, "onset": highest_onsets}
 
 
 def check_polyphony(polyphony: str) -> str:
-    """The name of a rule itself.
+    """Return the name of a rule if there is such a rule.
 
     Raises:
         UsageError: neither ``skyline`` nor ``onset``.
@@ -85,7 +85,7 @@ def by_rule(onset: bool, starts: Ints, ends: Ints, pitches: Ints, steps: int) ->
 
 
 def _int64(values: Ints) -> NDArray[np.int64]:
-    """One type for the compiled functions, which are made anew for every other."""
+    """Array of one type: the compiled functions are made anew for every other."""
     return np.ascontiguousarray(values, np.int64)
 
 

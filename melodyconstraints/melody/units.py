@@ -24,7 +24,7 @@ TICKS_PER_QUARTER = 480
 """Resolution of the MIDI files that we write."""
 
 DEFAULT_TEMPO = 120.0
-"""Quarter notes a minute."""
+"""Quarter notes a minute where no tempo is given."""
 MIN_TEMPO, MAX_TEMPO = 10.0, 1000.0
 
 VELOCITY = 96
@@ -46,7 +46,7 @@ def steps_to_ticks(steps: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> in
 
 
 def check_tempo(tempo: float) -> float:
-    """The tempo itself.
+    """Return the tempo if it is within its range.
 
     Raises:
         UsageError: outside [10, 1000] quarters a minute.

@@ -27,7 +27,7 @@ _lock = threading.Lock()
 _inside = 0
 """Threads and nested calls that run users' code now; the first sets, the last restores."""
 _surroundings: AbstractContextManager[None]
-"""Entered by the first of them."""
+"""Context that the first of them enters, and the last leaves."""
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 """Signals that may end a command as Ctrl-C does; Windows has no SIGHUP."""
 _limit: float | None = None

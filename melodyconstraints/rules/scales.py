@@ -123,7 +123,7 @@ class Scale:
 
     @property
     def from_tonic(self) -> tuple[int, ...]:
-        """The same upwards from the tonic."""
+        """Pitch classes of the scale, upwards from the tonic."""
         return tuple((self.tonic + step) % 12 for step in SCALES[self.name])
 
     @property

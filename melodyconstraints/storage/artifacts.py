@@ -350,7 +350,7 @@ def claimed(folder: Path, kind: str, *, overwrite: bool, size: int) -> Iterator[
 
 
 def _open(path: Path) -> BufferedReader:
-    """A file, but no device and no pipe, which have no end."""
+    """Open a file, but no device and no pipe, which have no end."""
     if not path.is_file():
         raise OSError(f"{path} is no file")
     return path.open("rb")

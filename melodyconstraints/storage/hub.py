@@ -173,7 +173,7 @@ def _parts(folder: Path | str) -> _Parts | None:
 
 @contextmanager
 def _in_one_line(name: str) -> Iterator[None]:
-    """The Hub's errors, and those of the network, in one line each."""
+    """Turn the Hub's errors, and those of the network, into one line each."""
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:

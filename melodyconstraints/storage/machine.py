@@ -14,7 +14,7 @@ _UNLIMITED = 1_000_000
 _VERSION_1 = "cpu.cfs_quota_us", "cpu.cfs_period_us"
 """Files of control groups of version 1."""
 _SPINS = {"GOMP_SPINCOUNT": "200", "KMP_BLOCKTIME": "1"}
-"""How long a thread that waits for others spins before it sleeps, by OpenMP's library."""
+"""Spinning of a thread that waits for others, before it sleeps, by OpenMP's library."""
 
 
 def processors() -> int:

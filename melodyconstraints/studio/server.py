@@ -18,7 +18,7 @@ from melodyconstraints.studio.places import LOOPBACK, Settings
 from melodyconstraints.studio.security import TOKEN
 
 _LOADING_DELAY_SECONDS = 3.0
-"""After which the models load even if no page has asked: the page is to be painted first."""
+"""Seconds after which models load even if no page has asked: the page is painted first."""
 _FEWEST_TOKEN_CHARACTERS = 16
 
 

@@ -32,7 +32,7 @@ from melodyconstraints.workflows.transform import OF_TONIC
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
 DRAWS = 100
-"""The same of a search, at most: some seconds for all that a page shows."""
+"""Most melodies drawn by a search for each wanted: some seconds for all that a page shows."""
 FIRST_BATCH = 32
 """Melodies that a search changes at first."""
 START, LEAST_START = 5, 16

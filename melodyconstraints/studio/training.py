@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.vae.model import MelodyVAE
 
 MOST_SECONDS = 1800.0
-"""After which a training keeps its best actor and ends."""
+"""Seconds after which a training keeps its best actor and ends."""
 _GRACE_SECONDS = 60.0
-"""From a wish to end to the end by force."""
+"""Seconds from a wish to end to the end by force."""
 _POLL_SECONDS = 0.2
 _FIRST_ROUND = 2
 """Reports at the end of the first round: one is made before the training."""

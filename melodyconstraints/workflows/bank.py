@@ -55,7 +55,7 @@ _POINTS, _EVENTS, _ENCODINGS, _RECONSTRUCTIONS = range(70_001, 70_005)
 """Seeds that :mod:`.seeds` does not derive: no actor is measured on a bank's points."""
 
 Progress = Callable[[int, int], object]
-"""Told how many melodies are decoded, and of how many."""
+"""Callback with the number of melodies decoded and in all."""
 
 _CARD = """# Bank
 
@@ -210,7 +210,7 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     """The bank without encodings that decode to near-copies of training melodies, or quote any.
 
     Near-copies and quotations: see :mod:`melodyconstraints.melody.metrics.copies`; an encoding is
-    judged by what the bank has decoded it to and by its likeliest events.
+    compared by what the bank has decoded it to and by its likeliest events.
 
     Args:
         training: ``(B, 256)``.

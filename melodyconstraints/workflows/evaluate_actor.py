@@ -286,7 +286,7 @@ def _example_likeness(
 def _moved(
     actor: MelodyActor, points: tuple[Tensor, Tensor], melodies: tuple[Melodies, Melodies]
 ) -> Moved:
-    """From the first of each to the second."""
+    """Shift and surviving notes between two sets."""
     (z, other), (before, after) = points, melodies
     notes = before.events
     if actor.pitch_classes is not None:

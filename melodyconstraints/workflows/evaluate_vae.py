@@ -33,7 +33,7 @@ from melodyconstraints.melody.vae.reconstruction import (
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.generate import generate
-from melodyconstraints.workflows.real_melodies import matched, read_split, told_apart
+from melodyconstraints.workflows.real_melodies import classifier_aucs, matched, read_split
 from melodyconstraints.workflows.seeds import check_count, derived_seed
 from melodyconstraints.workflows.train_vae import choose
 
@@ -108,7 +108,7 @@ class Quality:
         structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, of
             ``held_out``, ``samples`` and ``training`` melodies; of the last two also their
             ``similarity_error`` and the ``auc`` of a classifier, see
-            :func:`.real_melodies.told_apart`, where there are tunes enough for one.
+            :func:`.real_melodies.classifier_aucs`, where there are tunes enough for one.
         novelty, held_out_novelty: of the samples and of the held-out melodies.
         held_out, decoded, samples: the melodies themselves, and what came back of the first.
     """
@@ -212,7 +212,7 @@ def evaluate_model(
     known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
     features = _features(held_out.melodies, samples, known)
     say("training classifiers that tell them apart: half a minute for 1,024 melodies")
-    areas = told_apart(tunes, training, samples)
+    areas = classifier_aucs(tunes, training, samples)
     built = _structures(held_out.melodies, {"samples": samples, "training": known}, areas)
     say(f"looking for copies of {len(training):,} training melodies")
     originals = Originals(training.events)

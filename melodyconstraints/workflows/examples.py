@@ -94,7 +94,7 @@ def _read(examples: Examples, announce: Callable[[str], object] | None) -> Melod
 
 
 def learned_from(melodies: Melodies) -> Melodies:
-    """Those of ``B`` examples that a training learns from; the same ones in any order.
+    """Examples, of ``B``, that a training learns from; the same ones in any order.
 
     One in five, by its digest, is held out if there are ten or more.
     """
@@ -105,7 +105,7 @@ def learned_from(melodies: Melodies) -> Melodies:
 
 
 def held_out(melodies: Melodies, learned: Collection[str], kind: str) -> Melodies:
-    """Those of ``B`` examples whose digests are not among those learned from.
+    """Examples, of ``B``, whose digests are not among those learned from.
 
     Raises:
         UsageError: fewer than two, so that nothing can be compared.

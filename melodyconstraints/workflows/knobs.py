@@ -35,7 +35,7 @@ from melodyconstraints.workflows.examples import Examples, matched
 from melodyconstraints.workflows.search import SearchActor, search_actor
 
 _STEPS_PER_SEMITONE = 7 / 12
-"""Scale steps."""
+"""Scale steps to a semitone."""
 _START = 64
 """Melodies drawn at first where knobs do not settle every rule: often as many satisfy them as are
 wanted, and one draw takes less time than two."""
@@ -73,7 +73,7 @@ KNOBS = {
     "off-beat": Knob("off_beats", 0.5, 1, is_share=True),
     "rests": Knob("rests", 1, 1, is_share=True),
 }
-"""By the name of the rule."""
+"""Knobs by the name of the rule."""
 
 
 class Request(nn.Module):
@@ -85,7 +85,7 @@ class Request(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """``(B, Z)`` to ``(B, Z)``."""
-        return self.generator.asked(z, self.ranges)
+        return self.generator.moved_to(z, self.ranges)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Knobs:
 
 
 def closing_on(tonic: int | None) -> Preference:
-    """Prefers typical melodies; with a tonic, those first whose last note closes best on it."""
+    """Preference for typical melodies; with a tonic, those first whose last note closes best."""
     if tonic is None:
         return typicality
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch, which playing a file has no need to wait for
 
 Item = TypeVar("Item")
 _LOOK_SECONDS = 0.2
-"""Between two looks for Ctrl-C while no clock arrives; Windows tells of it no sooner."""
+"""Seconds between two checks for Ctrl-C while no clock arrives; Windows tells no sooner."""
 
 
 @checked

@@ -63,7 +63,7 @@ def matched(
     return stored[chosen if len(chosen) else order[: len(sources)]]
 
 
-def told_apart(
+def classifier_aucs(
     held_out: StoredMelodies, training: StoredMelodies, samples: Melodies
 ) -> tuple[float, float] | None:
     """AUC of classifiers that tell samples, and training melodies, from held-out ones.
@@ -91,7 +91,7 @@ def told_apart(
 
 
 def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
-    """Those that satisfy all rules as they are or transposed, in the nearest key in which they do.
+    """Melodies that satisfy all rules as they are or transposed, in the nearest such key.
 
     A rule that does not depend on the key is satisfied in all keys or in none.
     """

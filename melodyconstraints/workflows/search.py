@@ -44,7 +44,7 @@ from melodyconstraints.workflows.seeds import (
 )
 
 SPARE = 4
-"""Points are evolved for so many melodies more than are wanted, or a quarter more: the hardest are
+"""Fewest melodies beyond those wanted for which points are evolved, or a quarter: the hardest are
 left out."""
 _BELOW_1 = 1 - 1e-6
 _HOPELESS_SHARE = 0.1
@@ -63,7 +63,7 @@ class SearchStopped(DrawingStopped):
 
 @dataclass(kw_only=True, repr=False)
 class SearchActor(MelodyActor):
-    """Finds melodies for rules by a search of rewards, where an actor has learned to.
+    """Actor that finds melodies for rules by searching with their rewards.
 
     Of melodies that satisfy every rule it prefers typical ones: once enough satisfy every rule,
     the search goes on for a while from those that are not typical.
@@ -114,7 +114,7 @@ class SearchActor(MelodyActor):
         return result.melodies, result.drawn
 
     def save(self, folder: Path | str) -> None:
-        """Refused: a search has learned nothing.
+        """Refuse: a search has learned nothing.
 
         Raises:
             UsageError: always.

@@ -114,7 +114,7 @@ def test_named_attributes_change_and_others_stay(transform, actors, pictures, tm
     assert [row["file"] for row in told["images"]] == pictures
     for row, (*_, male) in zip(told["images"], before, strict=True):
         assert row["labels"] == ["Smiling", *(["Male"] if male else [])]
-        assert row["reached"]
+        assert row["predicted_satisfied"]
         assert row["latent_distance"] > 0
         assert row["pixel_distance"] > 0
     assert (tmp_path / "out.png").read_bytes().startswith(PNG)
@@ -188,7 +188,7 @@ def test_a_network_is_not_judged_by_the_critic_that_taught_it(transform, table):
     all_labels = ("--set", "smiling", "--unset", "wearing hat,male", "--overwrite")
     result = transform("network", *all_labels, "--json")
     assert result.exit_code == 0
-    assert {row["reached"] for row in json.loads(result.stdout)["images"]} == {None}
+    assert {row["predicted_satisfied"] for row in json.loads(result.stdout)["images"]} == {None}
     _, *rows = table(transform("network", *all_labels).stdout)
     assert [row[2] for row in rows] == ["-", "-"]
 
@@ -207,7 +207,7 @@ def test_a_network_is_not_judged_by_the_critic_that_taught_it(transform, table):
         ("classes", [], "give one --label, got 0; known are Smiling, Wearing_Hat, Male"),
         ("classes", ["--label", "Smiling,Male"], "give one --label, got 2"),
         ("classes", ["--label", "pale"], "unknown label 'pale'; known are Smiling, Wearing_Hat"),
-        ("langevin", ["--set", "male", "--distance", 1], "distance is for the method gradient"),
+        ("langevin", ["--set", "male", "--distance", 1], "a distance weight is for the method"),
         ("gradient", ["--set", "male", "-o", "out.jpg"], "out.jpg must end in .png"),
         ("gradient", ["--set", "male", "-o", "ann.png"], "ann.png exists; pass --overwrite"),
         ("gradient", ["--set", "male", "-o", "ann.png", "--overwrite"], "ann.png is an input; "),

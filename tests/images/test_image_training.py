@@ -17,7 +17,7 @@ from melodyconstraints.images.training import (
     ImageObjective,
     log_likelihood,
     measure_elbo,
-    settle,
+    set_latent_statistics,
     squared_error,
     train_image_vae,
 )
@@ -190,7 +190,7 @@ def test_the_measure_draws_from_the_posterior_by_its_seed(images):
 def test_the_scale_of_a_vae_is_the_mean_over_its_images(images):
     model = model_with(0.1)
     before = model.encode(images)
-    settle(model, images)
+    set_latent_statistics(model, images)
     assert torch.allclose(model.sigma_bar, before.scale.mean(0))
     assert torch.equal(model.encode(images).mean, before.mean)
 
@@ -202,7 +202,7 @@ def test_the_scale_of_a_vae_is_the_mean_and_no_other_mean():
         encode=lambda images: Posterior(torch.zeros(2, 2), scale),
         sigma_bar=torch.ones(2),
     )
-    settle(stub, torch.zeros(2, 1, 1, 1))
+    set_latent_statistics(stub, torch.zeros(2, 1, 1, 1))
     torch.testing.assert_close(stub.sigma_bar, torch.tensor([0.5, 0.3]))
 
 
@@ -210,7 +210,7 @@ def test_codes_of_an_autoencoder_have_mean_0_and_deviation_1(images):
     model = model_with(0.0)
     before = model.decode(model.encode(images).mean)
     for some in (images[:9], images, images):  # measured anew, and a last time in vain
-        settle(model, some)
+        set_latent_statistics(model, some)
         codes = model.encode(some).mean
         assert torch.allclose(codes.mean(0), torch.zeros(3), atol=1e-4)
         assert torch.allclose(codes.std(0), torch.ones(3), atol=1e-4)
@@ -222,7 +222,7 @@ def test_a_code_that_never_changes_stays_finite(images):
     model = model_with(0.0)
     with torch.no_grad():
         model.head.weight[1] = 0
-    settle(model, images)
+    set_latent_statistics(model, images)
     codes = model.encode(images).mean
     assert codes[:, 1].abs().max() < 1
     assert torch.isfinite(model.decode(torch.randn(5, 3))).all()

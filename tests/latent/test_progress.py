@@ -52,6 +52,7 @@ def test_a_log_gets_lines_of_progress_though_nothing_new_is_told(
     lines_of_a_log, capsys, transient
 ):
     with progress_bar("rounds", transient=transient) as bar:
+        bar.get_time = lambda: 7.0  # a clock that stands still
         task = bar.add_task("first", total=100)
         bar.update(task, completed=2)
         lines = lines_of_a_log(3)

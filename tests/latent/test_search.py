@@ -12,7 +12,7 @@ from melodyconstraints.latent.losses import (
     shell_penalty,
 )
 from melodyconstraints.latent.networks import Critic
-from melodyconstraints.latent.search import GradientSearch, LangevinSearch, reached
+from melodyconstraints.latent.search import GradientSearch, LangevinSearch, predicted_satisfied
 
 SIGMA_BAR = torch.tensor([0.5, 1.0])
 START = torch.tensor([[0.3, -0.4], [1.0, 2.0], [-2.0, 0.5]])
@@ -33,7 +33,7 @@ def hills(z, y=None):
     return torch.stack([2 - (z - to_one).square().sum(-1), 1 - (z - to_two).norm(dim=-1)], -1)
 
 
-# What counts as reached
+# What counts as predicted satisfied
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_all_heads_must_reach_their_thresholds(thresholds, expected):
     logits = torch.tensor(
         [[logit(0.6), logit(0.5)], [logit(0.95), logit(0.25)], [logit(0.1), logit(0.99)]]
     )
-    assert reached(logits, thresholds).tolist() == [[value] for value in expected]
+    assert predicted_satisfied(logits, thresholds).tolist() == [[value] for value in expected]
 
 
 def test_nobody_waits_for_a_head_without_a_weight():
     logits = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])
-    assert reached(logits, 0.5, (1.0, 0.0)).tolist() == [[True], [False]]
-    assert reached(logits, (0.5, 0.5), (0.3, 2.0)).tolist() == [[False], [False]]
+    assert predicted_satisfied(logits, 0.5, (1.0, 0.0)).tolist() == [[True], [False]]
+    assert predicted_satisfied(logits, (0.5, 0.5), (0.3, 2.0)).tolist() == [[False], [False]]
     z = torch.tensor([[3.0, -3.0]])
     for search in (
         GradientSearch(5, thresholds=0.9, weights=(1.0, 0.0)),

@@ -2,7 +2,12 @@
 
 import torch
 
-from melodyconstraints.latent.search import GradientSearch, LangevinSearch, reached, signed
+from melodyconstraints.latent.search import (
+    GradientSearch,
+    LangevinSearch,
+    predicted_satisfied,
+    signed,
+)
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [-1.0, 0.5, -4.0]])
 
@@ -46,5 +51,5 @@ def test_searches_go_to_the_presence_or_to_the_absence_as_asked():
             signed(coordinates), z, y, sigma_bar=torch.ones(2), generator=torch.Generator()
         )
         assert (found.sign() == 2 * y - 1).all()
-        assert reached(signed(coordinates)(found, y), 0.9).all()
-        assert not reached(found, 0.9).any()
+        assert predicted_satisfied(signed(coordinates)(found, y), 0.9).all()
+        assert not predicted_satisfied(found, 0.9).any()

@@ -115,11 +115,11 @@ def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
 def test_a_classifier_tells_samples_and_training_melodies_apart(tiny_model, store, monkeypatch):
     seen = []
 
-    def told_apart(held_out, training, samples):
+    def classifier_aucs(held_out, training, samples):
         seen.extend([len(held_out), len(training), len(samples)])
         return 0.9, 0.6
 
-    monkeypatch.setattr(evaluate_vae, "told_apart", told_apart)
+    monkeypatch.setattr(evaluate_vae, "classifier_aucs", classifier_aucs)
     flat = evaluate_model(tiny_model, store, N).as_dict()
     assert seen == [16, 30, N]  # of all held-out tunes, not of those chosen
     assert [one.get("auc") for one in flat["structure"].values()] == [None, 0.9, 0.6]

@@ -8,10 +8,10 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics import classifier
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.real_melodies import (
+    classifier_aucs,
     matched,
     one_of_each_tune,
     satisfying,
-    told_apart,
 )
 
 
@@ -51,7 +51,7 @@ def test_classifiers_see_one_melody_a_tune_and_matched_collections(monkeypatch):
         return len(seen) / 10
 
     monkeypatch.setattr(classifier, "auc", auc)
-    assert told_apart(held_out, training, samples) == pytest.approx((0.3, 0.4))
+    assert classifier_aucs(held_out, training, samples) == pytest.approx((0.3, 0.4))
     for real, others, _ in seen:
         assert (len(real), len(others)) == (25, 75)
         assert len({number % 15 if number < 30 else number for number in real}) == 25
@@ -64,7 +64,7 @@ def test_classifiers_see_one_melody_a_tune_and_matched_collections(monkeypatch):
 
 def test_too_few_tunes_train_no_classifier():
     few = stored("a" * 40, [*range(19), *range(19), 0, 1])
-    assert told_apart(few, few, few.melodies) is None
+    assert classifier_aucs(few, few, few.melodies) is None
 
 
 def scale(*pitches) -> Melody:

@@ -398,7 +398,7 @@ def test_an_actor_moves_a_melody_into_a_key_before_it_satisfies_its_own_rules(ac
     assert found.melody == in_key(tune, "C-major") != tune
 
 
-# What cannot be meant
+# What is refused
 
 
 @pytest.mark.parametrize(

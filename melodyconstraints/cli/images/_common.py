@@ -157,7 +157,7 @@ _DATA = {"data": data_argument, "attributes": attributes_option}
 data_options = option_group("choice", DataChoice, _DATA)
 """DATA and ``--attributes``, handed over as ``choice``."""
 sized_data_options = option_group("choice", DataChoice, {**_DATA, "edge": edge_option})
-"""The same with ``--pixels``."""
+"""DATA, ``--attributes`` and ``--pixels``, handed over as ``choice``."""
 
 
 def show_rounds(bar: Progress, task: TaskID) -> Callable[[RoundRecord], None]:

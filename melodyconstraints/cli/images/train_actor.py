@@ -84,7 +84,7 @@ _OPTIONS = {
     "distance": click.option(
         "--distance",
         type=click.FloatRange(0),
-        help="lambda_dist, an actor's price on moving a point.  [default: the preset's]",
+        help="lambda_dist, an actor's distance weight.  [default: the preset's]",
     ),
     "rounds": click.option(
         "--rounds", type=click.IntRange(1), help="Rounds of training.  [default: the preset's]"

@@ -47,8 +47,7 @@ search_options = option_group(
             "--distance",
             "distance_weight",
             type=click.FloatRange(0),
-            help="lambda_dist, a search's price on moving away; of --method gradient.  "
-            "[default: 0]",
+            help="lambda_dist, a search's distance weight; of --method gradient.  [default: 0]",
         ),
         "steps": click.option(
             "--steps",
@@ -113,7 +112,7 @@ def command(
         print_json({"model": actor.model.fingerprint, "method": actor.method, "images": rows})
     else:
         _print(rows)
-    if actor.actor is None and not any(row["reached"] for row in rows):
+    if actor.actor is None and not any(row["predicted_satisfied"] for row in rows):
         advice = ("a lower --distance or " if search["distance_weight"] else "") + "more --steps"
         click.echo(
             f"Error: the critics predict none of the pictures satisfied; try {advice}", err=True
@@ -128,7 +127,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
             [
                 printable(row["file"]),
                 printable(", ".join(row["labels"]) or "none"),
-                {True: "yes", False: "no", None: "-"}[row["reached"]],
+                {True: "yes", False: "no", None: "-"}[row["predicted_satisfied"]],
                 f"{row['pixel_distance']:.3f}",
                 f"{row['latent_distance']:.2f}",
             ]

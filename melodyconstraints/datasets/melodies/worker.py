@@ -38,7 +38,7 @@ _MAX_DEATHS = 2
 _MAX_DEATHS_OUTSIDE_ITEMS = 3
 """Deaths of workers on one task, at no item to give up, after which the run fails."""
 _MAX_KILLS = 8
-"""The same of both for deaths that look like kills from outside, by a user or for memory."""
+"""Most deaths, of either kind, that look like kills from outside, by a user or for memory."""
 _KILLED_FROM_OUTSIDE = {-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM)}
 """Exit codes of processes that did not end themselves."""
 _ITEMS_PER_TASK = 2**32

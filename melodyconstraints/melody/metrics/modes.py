@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
@@ -39,12 +39,12 @@ key is known from their files, see ``benchmarks/modes.py``. One profile for all 
 melodies right than one for each, since what else sets the modes of the store apart is their style.
 """
 PROFILES = np.zeros((len(MODES), 12))
-"""``(7, 12)`` the same by semitones above the tonic, in the order of :data:`MODES`."""
+"""``(7, 12)`` profiles by semitones above the tonic, in the order of :data:`MODES`."""
 for _row, _steps in zip(PROFILES, MODES.values(), strict=True):
     _row[list(_steps)] = DEGREES
 
 STABILITY = PROFILES.sum(axis=0) / (PROFILES > 0).sum(axis=0)
-"""``(12,)`` the same for a scale of any form: mean over the modes that have the semitone."""
+"""``(12,)`` profile of a scale of any form: mean over the modes that have the semitone."""
 
 _FOREIGN = 0.003
 """Share that the profile of a mode leaves for each pitch class; notes outside the mode occur."""
@@ -85,6 +85,7 @@ def tonic_lags(melodies: Melodies, scale: Sequence[int]) -> Numbers:
     Args:
         scale: pitch classes in [0, 11], the tonic first.
 
+    >>> from melodyconstraints.melody.events import Melody
     >>> rests_on_g = Melody.from_notes([(0, 4, 60), (4, 4, 64), (8, 16, 67)])
     >>> tonic_lags(Melodies.stack([rests_on_g]), [0, 2, 4, 5, 7, 9, 11]).round(2)
     array([0.32])
@@ -108,6 +109,12 @@ def find_modes(melodies: Melodies) -> list[tuple[int, str] | None]:
 
     The greatest sum over pitch classes of weight times log profile, see :func:`tonal_weights` and
     :data:`PROFILES`: a melody is a sample of notes of its mode.
+
+    >>> from melodyconstraints.melody.events import Melody
+    >>> pitches = [62, 64, 65, 67, 69, 71, 72, 69, 65, 64, 62]
+    >>> dorian = Melody.from_notes([(8 * n, 8, pitch) for n, pitch in enumerate(pitches)])
+    >>> find_modes(Melodies.stack([dorian]))
+    [(2, 'dorian')]
     """
     logs = np.log((PROFILES + _FOREIGN) / (1 + 12 * _FOREIGN))
     keys = np.stack([np.roll(row, tonic) for row in logs for tonic in range(12)])
@@ -119,15 +126,3 @@ def find_modes(melodies: Melodies) -> list[tuple[int, str] | None]:
         (key % 12, names[key // 12]) if sounds else None
         for key, sounds in zip(best, melodies.note_counts > 0, strict=True)
     ]
-
-
-def find_mode(melody: Melody) -> tuple[int, str] | None:
-    """Tonic, 0 is C, and mode of a melody; None for silence.
-
-    >>> dorian = Melody.from_notes(
-    ...     [(8 * n, 8, p) for n, p in enumerate([62, 64, 65, 67, 69, 71, 72, 69, 65, 64, 62])]
-    ... )
-    >>> find_mode(dorian)
-    (2, 'dorian')
-    """
-    return find_modes(Melodies.stack([melody]))[0]

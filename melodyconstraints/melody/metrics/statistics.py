@@ -27,9 +27,9 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER
 Numbers = NDArray[np.float64]
 
 WIDEST_INTERVAL = 12
-"""Semitones; wider ones count as an octave."""
+"""Semitones of the widest interval; wider ones count as an octave."""
 LONGEST_LENGTH = 16
-"""Steps; longer notes count as a whole note."""
+"""Steps of the longest note; longer ones count as a whole note."""
 _MAJOR = [0, 2, 4, 5, 7, 9, 11]
 _SCALES = np.array([[(pitch - root) % 12 in _MAJOR for pitch in range(12)] for root in range(12)])
 """``(12, 12)`` major scales; the natural minor scales are the same sets of pitch classes."""
@@ -99,7 +99,7 @@ def groove_consistency(melodies: Melodies) -> Numbers:
 
 
 def repeated_bars(melodies: Melodies) -> Numbers:
-    """``(B,)`` of the bars in which a note starts, those that equal an earlier bar.
+    """``(B,)`` share of bars that equal an earlier one, of those in which a note starts.
 
     Equal event for event: pitches, places, holds and rests. MusPy has nothing like it.
     """
@@ -107,7 +107,7 @@ def repeated_bars(melodies: Melodies) -> Numbers:
 
 
 def share_of_repeats(melodies: Melodies, bars: NDArray[np.uint8]) -> Numbers:
-    """``(B,)`` of the bars in which a note starts, those whose row equals an earlier bar's.
+    """``(B,)`` share of bars whose row equals an earlier one's, of those in which a note starts.
 
     Args:
         bars: ``(B, 16, 16)`` what bars are compared by, such as their events.
@@ -158,7 +158,7 @@ PITCH_CLASS_FEATURES = frozenset(
         scale_consistency,
     )
 )
-"""Those that follow from the pitch classes of the notes, and change with a scale."""
+"""Features that follow from the pitch classes of the notes, and change with a scale."""
 
 
 def _histogram(values: NDArray[Any], mask: NDArray[np.bool_], bins: int) -> Numbers:

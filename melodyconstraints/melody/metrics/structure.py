@@ -33,7 +33,7 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 COMMON = 0.02
 """Least share of a melody's notes that a common pitch class has."""
 LARGEST_STEP, LEAST_LEAP = 2, 5
-"""Semitones."""
+"""Semitones of the largest step and of the least leap."""
 
 
 def bar_similarities(melodies: Melodies) -> Numbers:
@@ -59,7 +59,7 @@ def similarity_error(reference: Melodies, others: Melodies) -> float:
 
 
 def repeated_rhythms(melodies: Melodies) -> Numbers:
-    """``(B,)`` of the bars in which a note starts, those with the rhythm of an earlier bar.
+    """``(B,)`` share of bars with the rhythm of an earlier one, of those in which a note starts.
 
     As :func:`.repeated_bars` with all pitches taken for one: places, holds and rests are equal.
     """
@@ -86,7 +86,7 @@ def one_bar_entropy(melodies: Melodies) -> Numbers:
 
 
 def four_bar_entropy(melodies: Melodies) -> Numbers:
-    """``(B,)`` H4: the same of four bars in a row, at each of the 13 places."""
+    """``(B,)`` H4: mean entropy of the pitch classes of four bars in a row, at all 13 places."""
     return _entropy_of_windows(melodies, 4)
 
 

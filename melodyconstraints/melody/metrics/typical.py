@@ -7,7 +7,7 @@ among melodies that satisfy every rule, those within them. Shapes: ``B`` melodie
 >>> from melodyconstraints.melody.events import Melodies, Melody
 >>> scale = Melody.from_notes([(4 * i, 4, 60 + pitch) for i, pitch in enumerate([0, 2, 4, 5, 7])])
 >>> drone = Melody.from_notes([(4 * i, 4, 60) for i in range(64)])
->>> is_typical(Melodies.stack([scale, drone]))
+>>> typicality(Melodies.stack([scale, drone])) >= 1
 array([ True, False])
 """
 
@@ -24,7 +24,7 @@ from melodyconstraints.melody.notes import Mask, Numbers
 from melodyconstraints.melody.units import STEPS, STEPS_PER_QUARTER
 
 OCTAVE = 12
-"""Semitones."""
+"""Semitones of an octave."""
 
 
 def repeated_pitches(melodies: Melodies) -> Numbers:
@@ -106,11 +106,6 @@ def typicality(melodies: Melodies) -> Numbers:
     """
     excess = np.mean([row.excess(melodies) for row in TYPICAL], axis=0)
     return np.where(melodies.note_counts > 0, 1 - excess, 0.0)
-
-
-def is_typical(melodies: Melodies) -> Mask:
-    """``(B,)`` whether melodies are within every bound of :data:`TYPICAL`."""
-    return typicality(melodies) >= 1
 
 
 def closing(melodies: Melodies, tonic: int) -> Numbers:

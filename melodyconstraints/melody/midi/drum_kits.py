@@ -35,7 +35,7 @@ _XG_PART_MODE = re.compile(rb"\x43[\x10-\x1f]\x4c\x08([\x00-\x0f])\x07([\x00-\x0
 
 
 class DrumKits:
-    """When which settings of which channels are drums.
+    """Settings under which channels play drums, and from when on.
 
     Args:
         exclusives: (tick, bytes) of the file's system exclusive events, in the order of the file;

@@ -41,7 +41,7 @@ def name_rank(part: Part) -> int:
 
 
 def unlikeness(part: Part, ticks_per_quarter: int) -> tuple[bool, bool, float]:
-    """Whether it is a bass, whether it has chords, and how low it is; the least is the melody."""
+    """Rank of a part: is it a bass, has it chords, how low is it; the least is the melody."""
     median = float(np.median(part.pitches))
     return median < LOWEST_MEDIAN, has_chords(part, ticks_per_quarter), -median
 

@@ -37,7 +37,7 @@ def signatures_by_tick(signatures: Iterable[tuple[int, int, int]]) -> dict[int, 
 
 
 def on_bar_lines(changes: Mapping[int, Signature], ticks_per_quarter: int) -> dict[int, Signature]:
-    """The same changes, each on the bar line from which it is less than half a step off.
+    """Changes of metre, each on the bar line from which it is less than half a step off.
 
     Nor is it ever more than an eighth of a bar off. Of several on one line the last holds.
 
@@ -144,7 +144,7 @@ class Metre:
         return self._find(bar, "first_bar").signature
 
     def signatures(self, bars: int) -> list[Signature]:
-        """Those of the first ``bars`` bars, each once, in order of appearance."""
+        """Signatures of the first ``bars`` bars, each once, in order of appearance."""
         return list(dict.fromkeys(s.signature for s in self._stretches if s.first_bar <= bars))
 
     @cached_property

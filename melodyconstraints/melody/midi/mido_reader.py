@@ -38,7 +38,7 @@ from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi
 from melodyconstraints.melody.units import DEFAULT_TEMPO
 
 MAX_BYTES = 8 * 1024 * 1024
-"""A million notes; mido needs some 20 seconds for that, and a file must not stop a folder."""
+"""Largest file, a million notes: mido needs some 20 seconds, and it must not stop a folder."""
 _MAX_TICK = 2**31 - 1
 _SOUNDING = -1
 _MAX_DENOMINATOR = 2**30
@@ -139,7 +139,7 @@ class _File:
                 self.events.exclusives.append((now, bytes(message.data)))
 
     def ticks_per_quarter(self, division: bytes) -> int:
-        """From the header's two bytes; in time in frames, a quarter lasts as the tempo says."""
+        """Ticks a quarter, from the header's two bytes; in time in frames, by the tempo."""
         frames, ticks_per_frame = struct.unpack(">bB", division)
         ticks = int.from_bytes(division, "big")
         if frames < 0:

@@ -131,7 +131,7 @@ class Events:
         return ParsedMidi(ticks_per_quarter, tempo_maps, tuple(parts))
 
     def _voices(self, ticks_per_quarter: int, is_independent: bool) -> Iterator[Voice]:
-        """Those of each track, in order.
+        """Voices of each track, in order.
 
         Whether a channel plays drums may be said in another track, but for independent ones.
         """

@@ -124,7 +124,7 @@ def read_piece(path: Path | str) -> Piece:
 
 
 def _piece(data: bytes, title: str) -> Piece:
-    """From the bytes of a file."""
+    """Piece from the bytes of a file."""
     if not data.startswith(b"MThd") or len(data) < 14:
         raise MidiError("not a MIDI file that can be parsed: no header at its start")
     ticks_per_quarter = int.from_bytes(data[12:14], "big")

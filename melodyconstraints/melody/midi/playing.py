@@ -29,11 +29,11 @@ from melodyconstraints.melody.midi.pieces import (
 from melodyconstraints.melody.midi.ports import Port
 
 _SPIN_SECONDS = 0.001
-"""Before a deadline, in which the time is read over and over; a sleep may last too long by it."""
+"""Seconds of busy waiting before a deadline; a sleep may last too long by them."""
 _LEAD_SECONDS = 0.05
-"""Before the first message of a piece that no other leads to."""
+"""Seconds before the first message of a piece that no other leads to."""
 _SWITCH_SECONDS = 0.0005
-"""For which another Python thread, such as one that draws melodies, keeps the player waiting."""
+"""Longest seconds another Python thread, such as one that draws melodies, runs at a time."""
 _PRIORITY = 1
 """The lowest of the real-time priorities, any of which goes before all usual processes."""
 _SUSTAIN, _PEDAL_DOWN = 64, 64

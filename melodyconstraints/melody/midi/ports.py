@@ -27,7 +27,7 @@ _FALLBACKS = ("PIPEWIRE", "JACK_MIDI")
 _POLL_SECONDS = 0.0005
 """Pause between two looks for input: what a clock's pulse may come late by."""
 _DRAIN_SECONDS = 0.05
-"""In which a system such as JACK takes the last messages over, before the port is closed."""
+"""Seconds before a port is closed, in which a system such as JACK takes the last messages."""
 REMEDY = "start or connect an instrument, or make a port with --virtual (not on Windows)"
 _SYSTEMS = "that needs ALSA's sequencer, PipeWire or JACK on Linux, and Windows has none"
 

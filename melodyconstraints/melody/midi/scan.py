@@ -102,11 +102,13 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
     sounding = np.zeros((16, 128), np.int64)
     notes, banks = np.zeros(16, np.int64), np.zeros(16, np.int64)
     tick, at = _number(data, at, end)
-    running = 0
+    running = 0  # the status that an event without one has
     while at < end and tick <= _MAX_TICK:
+        # the status: the event's own, or the running one
         status, start = running, at
         if data[at] >= 0x80:
             status, at = int(data[at]), at + 1
+        # where the event's data lie: from `at`, `size` bytes
         if status in (0xF0, 0xF7, 0xFF):
             kind = data[at] if status == 0xFF and at < end else 0
             if status == 0xF7:
@@ -120,15 +122,16 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
             size = 2 if status in _SYSTEM_2 else status in _SYSTEM_1 or start == at
         else:
             break  # nothing that a file may hold
-        if at + size > end or kind == 0x2F:
+        if at + size > end or kind == 0x2F:  # cut off, or the end of the track
             break
+        # what is kept of the event, and what symusic is to read in its place
         if status == 0xFF:
             count = _add_meta(data, at, size, kind, track, tick, rows, count)
         elif status == 0xF0 and 0 < size <= LONGEST_EXCLUSIVE:
             count = _add(rows, count, _EXCLUSIVE, track, tick, (at, size, 0))
         elif status < 0xF0:
             if status & 0xF0 == 0xC0:
-                if start < at:
+                if start < at:  # it has a status of its own
                     data[start] = 0xD0 | status & 0x0F
                 values = status & 0x0F, data[at], banks[status & 0x0F]
                 count = _add(rows, count, _PROGRAM, track, tick, values)
@@ -136,8 +139,10 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
                 banks[status & 0x0F] = data[at + 1]
             elif status < 0xA0:
                 _pair(status, data[at] & 0x7F, data[at + 1], sounding, notes)
+        # on to the next event
         delta, at = _number(data, at + size, end)
         tick += delta
+    # the channels with notes
     for channel in range(16):
         if notes[channel]:
             count = _add(rows, count, _VOICE, track, 0, (channel, notes[channel], 0))

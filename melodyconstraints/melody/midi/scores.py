@@ -38,7 +38,7 @@ from melodyconstraints.melody.units import (
 )
 
 MAX_BARS = 10_000
-"""Five hours at 120 quarters a minute; a wild tick beyond that would only eat memory."""
+"""Most bars, five hours at 120 quarters a minute; a wild tick beyond would only eat memory."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Score:
     recovered: str = ""
 
     def timeline(self, part: Part) -> Timeline:
-        """That of a part."""
+        """Timeline of a part."""
         return self.timelines[part.pattern]
 
     def part_events(self, part: Part, segment: Segment, polyphony: str = "skyline") -> Events:
@@ -192,7 +192,7 @@ def read_score(source: Path | bytes) -> Score:
 
 
 def _read(data: bytes) -> tuple[ParsedMidi, str]:
-    """By symusic, or where that fails or finds no notes by mido, with what was wrong."""
+    """Parse with symusic, or with mido where that fails or finds no notes; and what was wrong."""
     first, wrong = None, "symusic found no notes"
     try:
         first = read_with_symusic(data)

@@ -34,7 +34,7 @@ from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, steps_to_
 from melodyconstraints.storage.arguments import checked
 
 FEWEST_NOTES = 8
-"""In the 16 bars of a track whose name counts: a lead that only comes in once is no melody."""
+"""Fewest notes of 16 bars whose track's name counts: a lead that comes in once is no melody."""
 _NEEDED = f"{BARS} bars of melody need 4/4 or 2/2"
 _MOST_LISTED = 24
 

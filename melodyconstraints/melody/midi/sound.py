@@ -33,9 +33,10 @@ from melodyconstraints.storage.files import write_atomically
 SOUNDFONT = "MELODYCONSTRAINTS_SOUNDFONT"
 _PROGRAM = "fluidsynth"
 _OPTIONS = ["-n", "-i", "-q", "-g", "1", "-r", str(SAMPLE_RATE), "-O", "s16", "-T", "wav"]
-"""No MIDI input, no shell, few words, five times the usual gain: there is one voice."""
+"""Options of fluidsynth: no MIDI input, no shell, few words, and, for one voice, five times the
+usual gain."""
 _DITHER = 2
-"""Largest sample of its silence."""
+"""Largest sample of fluidsynth's silence."""
 _FOLDERS = (
     "/usr/share/sounds/sf2",
     "/usr/share/sounds/sf3",

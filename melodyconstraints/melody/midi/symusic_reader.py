@@ -12,7 +12,7 @@ from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi
 from melodyconstraints.melody.midi.scan import scan
 
 _PADDING = b"\0" * 4
-"""symusic reads past the end of some malformed files; zeros behind them keep it in bounds."""
+"""Zeros behind a file, which keep symusic in bounds: it reads past the end of malformed ones."""
 
 
 def read_with_symusic(data: bytes) -> ParsedMidi:

@@ -62,7 +62,7 @@ class WindowSettings:
         max_windows: most windows of one file; of more, as many are taken at even distances.
 
     Raises:
-        UsageError: a value that no melody can meet.
+        UsageError: a value outside its range.
     """
 
     polyphony: str = "skyline"

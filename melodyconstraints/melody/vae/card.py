@@ -20,7 +20,7 @@ def model_card(
     measured: Mapping[str, Mapping[str, float]],
     notes: str = "",
 ) -> str:
-    """Markdown.
+    """Markdown that describes a model: its data, settings and measured quality.
 
     Args:
         kind: of model, such as "staff generator".

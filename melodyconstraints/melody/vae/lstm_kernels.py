@@ -32,11 +32,11 @@ from melodyconstraints.melody.jit import jit
 Array = NDArray[Any]
 
 vectorised = partial(jit, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
-"""Products and sums may be rounded once instead of twice; what is not finite is kept."""
+"""Decorator: products and sums may be rounded once, not twice; what is not finite is kept."""
 
 _ONE, _TWO = np.float32(1), np.float32(2)
 _FARTHEST = np.float32(87)
-"""Beyond it an exponential, or one over it, is no ordinary float32."""
+"""Largest argument of an exponential: beyond it this, or one over it, is no ordinary float32."""
 _PER_LOG_TWO = np.float32(1.4426950408889634)
 _LOG_TWO = np.float32(0.693359375)
 _LOG_TWO_REST = np.float32(-2.12194440e-4)
@@ -89,13 +89,13 @@ def tanh(x: np.float32) -> np.float32:
 
 @vectorised
 def from_bfloat16(bits: np.uint16) -> np.float32:
-    """A bfloat16 is the upper half of a float32."""
+    """Float32 of a bfloat16, which is its upper half."""
     return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
 
 
 @vectorised
 def to_bfloat16(x: np.float32) -> np.uint16:
-    """The nearest, of two the even one."""
+    """Nearest bfloat16, of two the even one."""
     bits = np.float32(x).view(np.uint32)
     odd = np.uint32(bits >> np.uint32(16)) & np.uint32(1)
     nearest = np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)

@@ -25,7 +25,7 @@ from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
 _FIRST_RAW_SCALE = -2.0
-"""Before the softplus: posterior scales start at 0.13."""
+"""First raw posterior scale, before the softplus: scales start at 0.13."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from melodyconstraints.melody.form import AUTO, form_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_fields, check_seed
 
 COLDEST = 1e-30
-"""Temperatures below take the likeliest category: logits over them may be more than a float32."""
+"""Lowest temperature of a draw; below it the likeliest category is taken, as a logit over it may
+be more than a float32."""
 
 
 DEFAULT_TEMPERATURE = 0.5

@@ -39,7 +39,7 @@ from melodyconstraints.vae.state import TrainingState
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
 
 MAX_TRANSPOSITION = 6
-"""Semitones; with the octave's other half below, every key is reached."""
+"""Most semitones of a transposition; with the octave's other half below, to every key."""
 PATH_SAMPLE = 8_192
 """Melodies whose bar codes give the principal components, and whose posteriors sigma_bar."""
 

@@ -63,7 +63,7 @@ class GeneratedImages:
 
     @property
     def labels(self) -> list[list[str]]:
-        """Of each image, the labels that should hold."""
+        """Labels that should hold for each image."""
         pairs = zip(self.label_sets, self.images, strict=True)
         return [list(label_set.present) for label_set, images in pairs for _ in images]
 

@@ -28,7 +28,7 @@ from melodyconstraints.images.distances import pixel_distance
 from melodyconstraints.images.grids import draw_grid
 from melodyconstraints.images.model import as_pixels
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
-from melodyconstraints.latent.search import GradientSearch, reached, signed
+from melodyconstraints.latent.search import GradientSearch, predicted_satisfied, signed
 from melodyconstraints.storage.text import printable
 from melodyconstraints.workflows.images.labels import (
     check_label_options,
@@ -111,14 +111,13 @@ def transform_points(
         if distance_weight is not None:
             if not isinstance(search, GradientSearch):
                 raise UsageError(
-                    "a price on distance is for the method gradient, this actor's is "
+                    "a distance weight is for the method gradient, this actor's is "
                     f"{actor.method}; leave it out"
                 )
             search = replace(search, distance_weight=distance_weight)
     elif (steps, distance_weight) != (None, None):
         raise UsageError(
-            "steps and a price on distance are for a search, this actor is a network; "
-            "leave them out"
+            "steps and a distance weight are for a search, this actor is a network; leave them out"
         )
     end = actor.shift(start, y, search=search)
     before, after = (actor.model.decode(points) for points in (start, end))
@@ -129,9 +128,9 @@ def transform_points(
 def _predict_satisfied(actor: ImageActor, points: Tensor, y: Tensor) -> Tensor:
     """``(B,)`` whether the critics predict it satisfied; a search has thresholds of its own."""
     if actor.actor is not None:
-        return reached(actor.critic(points, y), PREDICTED_SATISFIED)[:, 0]
+        return predicted_satisfied(actor.critic(points, y), PREDICTED_SATISFIED)[:, 0]
     thresholds = default_search(actor.method, len(actor.names)).thresholds
-    return reached(signed(actor.critic)(points, y), thresholds)[:, 0]
+    return predicted_satisfied(signed(actor.critic)(points, y), thresholds)[:, 0]
 
 
 def wanted_labels(
@@ -228,8 +227,9 @@ def transform_pictures(
             :func:`transform`.
 
     Returns:
-        JSON values for each file. ``reached`` is whether the critics predict all labels satisfied;
-        None for a network, whose critic was trained to tell its points from those of images.
+        JSON values for each file. ``predicted_satisfied`` is whether the critics predict that of
+        all labels; None for a network, whose critic was trained to tell its points from those of
+        images.
     """
     shape = actor.model.config.trunk.shape
     images = torch.stack([read_picture(path, shape, **reading) for path in files])
@@ -248,7 +248,7 @@ def transform_pictures(
             "labels": [
                 name for name, holds in zip(actor.names, wanted[row], strict=True) if holds
             ],
-            "reached": satisfied[row] if actor.actor is None else None,
+            "predicted_satisfied": satisfied[row] if actor.actor is None else None,
             "pixel_distance": pixels[row],
             "latent_distance": latent[row],
         }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import types
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from melodyconstraints.datasets.melodies import workers as workers_module
+from melodyconstraints.datasets.melodies.worker import _ITEMS_PER_TASK, Worker
 from melodyconstraints.datasets.melodies.workers import Fault, Limits, run_tasks, supervise
 from melodyconstraints.errors import UsageError, WorkerError
 
@@ -360,9 +362,27 @@ def test_what_a_worker_holds_before_its_first_item_does_not_count(deeds):
     assert list(supervise(deeds.act, [[("eat", 1, 0.2)]], jobs=1, limits=limits)) == [["full"]]
 
 
-def test_the_time_counts_for_each_item_of_each_task_anew(deeds):
-    results = supervise(deeds.act, [[("nap", 0.05)]] * 40, jobs=1, limits=Limits(seconds=1.0))
-    assert list(results) == [[None]] * 40
+def test_the_time_counts_for_each_item_of_each_task_anew(deeds, tmp_path, monkeypatch):
+    """Two looks at each of eight items count 0.4 s; then it goes on, and later ones count none."""
+    looks, faults, enforce = Counter(), set(), Worker.enforce_limits
+
+    def look(worker, seconds, limits):
+        position = worker._position.value
+        looks[position] += 1
+        enforce(worker, 0.4 if looks[position] <= 2 else 0.0, limits)
+        faults.add(worker.fault)
+        if looks[position] == 2:
+            (tmp_path / str(position)).touch()
+
+    monkeypatch.setattr(Worker, "enforce_limits", look)
+    monkeypatch.setattr(Worker, "_spent", lambda worker, seconds: seconds)
+    tasks = [
+        [("expect", str(tmp_path / str(number * _ITEMS_PER_TASK + item))) for item in range(2)]
+        for number in range(4)
+    ]
+    results = supervise(deeds.act, tasks, jobs=1, limits=Limits(seconds=1.0))
+    assert list(results) == [["there", "there"]] * 4
+    assert faults == {None}  # nor is there a second attempt
 
 
 def test_time_that_the_watcher_was_stopped_does_not_count(deeds, tmp_path, monkeypatch):

@@ -120,11 +120,11 @@ def test_realism_alone_transforms_nothing(trained, other_bars, other):
 
 @pytest.mark.parametrize("options", [{"steps": 5}, {"distance_weight": 0.1}], ids=str)
 def test_a_network_takes_no_options_of_a_search(trained, other_bars, other, options):
-    message = "steps and a price on distance are for a search, this actor is a network"
+    message = "steps and a distance weight are for a search, this actor is a network"
     with pytest.raises(UsageError, match=message):
         transform(trained("actor"), other_bars.images, other, **options)
 
 
-def test_langevin_steps_have_no_price_on_distance(trained, other_bars, other):
-    with pytest.raises(UsageError, match="a price on distance is for the method gradient"):
+def test_langevin_steps_have_no_distance_weight(trained, other_bars, other):
+    with pytest.raises(UsageError, match="a distance weight is for the method gradient"):
         transform(trained("langevin"), other_bars.images, other, distance_weight=0.1)

@@ -8,7 +8,6 @@ from melodyconstraints.melody.metrics.modes import (
     MODES,
     PROFILES,
     STABILITY,
-    find_mode,
     find_modes,
     sounding_times,
     tonal_weights,
@@ -37,16 +36,17 @@ def test_the_modes_are_the_white_keys_from_each_of_them_on():
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("tonic", [0, 5, 11])
 def test_a_tune_in_a_mode_is_named(mode, tonic):
-    assert find_mode(tune(mode, tonic)) == (tonic, mode)
+    assert find_modes(Melodies.stack([tune(mode, tonic)])) == [(tonic, mode)]
 
 
 def test_on_the_same_white_keys_the_ends_of_phrases_tell():
     even = [*[60, 62, 64, 65, 67, 69, 71] * 4, 64]
-    ending = {
-        last: find_mode(Melody.from_notes([(8 * n, 8, p) for n, p in enumerate([*even, last])]))
+    tunes = [
+        Melody.from_notes([(8 * n, 8, p) for n, p in enumerate([*even, last])])
         for last in (60, 62, 69)
-    }
-    assert ending == {60: (0, "ionian"), 62: (2, "dorian"), 69: (9, "aeolian")}
+    ]
+    named = [(0, "ionian"), (2, "dorian"), (9, "aeolian")]
+    assert find_modes(Melodies.stack(tunes)) == named
 
 
 def test_a_batch_is_named_like_its_melodies_and_silence_has_no_mode():

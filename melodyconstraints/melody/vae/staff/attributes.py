@@ -45,7 +45,7 @@ _RAREST = 0.002
 
 
 def attributes(staff: Staff) -> Numbers:
-    """``(B, G)``, in the order of :data:`NAMES`."""
+    """``(B, G)`` attributes of melodies, in the order of :data:`NAMES`."""
     tokens = staff.tokens
     notes, bars = tokens < TOKEN_HOLD, tokens.reshape(-1, BARS, STEPS_PER_BAR)
     lines = np.where(notes, tokens % LINES - REACH, 0)

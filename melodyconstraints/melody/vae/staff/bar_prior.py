@@ -37,7 +37,7 @@ from melodyconstraints.melody.vae.staff.layers import Block, Line, NextStart, Po
 from melodyconstraints.melody.vae.staff.notation import REACH, SCALE, SILENT, Ints
 
 _NEAR = (1, 2, 4, 8)
-"""So many bars back the flow sees codes as they are."""
+"""Bars back at which the flow sees codes as they are."""
 _DROPOUT = 0.1
 
 
@@ -195,42 +195,49 @@ class BarPrior(nn.Module):
             The bars, and the conditions ``(B, K, H)`` of their decoder.
         """
         rows = torch.arange(len(whole.modes), device=whole.modes.device)
-        of_whole, degrees = self._of_whole(whole), whole.degrees
+        of_whole, degrees = self._of_whole(whole), whole.degrees  # (B, U), (B,)
         of_signature = (degrees + whole.modes) % SCALE
-        nothing = of_whole.new_zeros(len(rows), self.bar.in_features)
-        caches: list[list[Tensor]] = [[] for _ in self.blocks]
-        states: list[Tensor] = []
+        nothing = of_whole.new_zeros(len(rows), self.bar.in_features)  # (B, C)
+        # of each bar so far:
+        caches: list[list[Tensor]] = [[] for _ in self.blocks]  # keys and values of each block
+        states: list[Tensor] = []  # (B, U)
         written: list[Next] = []
         heard: list[Played] = []
-        ends = [torch.full_like(degrees, REACH)]
-        roots: list[Tensor] = []
-        x = self.start.expand(len(rows), -1)
+        ends = [torch.full_like(degrees, REACH)]  # (B,) line of the last note; one more than bars
+        roots: list[Tensor] = []  # (B,) first bar with its rhythm
+        x = self.start.expand(len(rows), -1)  # (B, U) input: what the bar before was like
         for bar in range(BARS):
-            x = (x + self.number[bar] + of_whole)[:, None]
+            # the transformer: what the bars before say of this one
+            x = (x + self.number[bar] + of_whole)[:, None]  # (B, 1, U)
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
             states.append(self.norm(x)[:, 0])
-            codes = [one.code for one in heard]
-            source, rhythm = self._choose(decide, states, codes, roots, calibration)
-            of_rhythm = _picked(torch.stack([*codes, nothing], 1), rhythm[:, None])[:, 0]
-            state = states[-1] + self.of_rhythm(of_rhythm)
+            # the bar that it repeats, or whose rhythm it has
+            codes = [one.code for one in heard]  # (B, C) each
+            source, rhythm = self._choose(decide, states, codes, roots, calibration)  # (B,) each
+            of_rhythm = _picked(torch.stack([*codes, nothing], 1), rhythm[:, None])[:, 0]  # (B, C)
+            state = states[-1] + self.of_rhythm(of_rhythm)  # (B, U)
+            # the line on which it starts
             starts = calibration.of_start(
                 self.next_start(state, ends[-1], degrees),
                 *(ends[-1], of_signature, _recalled_start(heard, rhythm), rhythm == FRESH),
             )
-            start = decide(START, bar, self._narrowed(starts))
+            start = decide(START, bar, self._narrowed(starts))  # (B,), from (B, 36)
             start = _repeated(start, [one.start for one in written], source, rows)
+            # the code that says how it goes on, by the flow under all this
             near = [codes[bar - back] if bar >= back else nothing for back in _NEAR]
             state = state + self.lines["next"](start, degrees)
-            condition = torch.cat([state, *near, of_rhythm], -1)
-            code = decide.code(bar, self.flow, condition, self.spread)
+            condition = torch.cat([state, *near, of_rhythm], -1)  # (B, H)
+            code = decide.code(bar, self.flow, condition, self.spread)  # (B, C)
             code = _repeated(code, [one.code for one in written], source, rows)
+            # its notes, and what the next bar is told of them
             written.append(Next(code, start, condition, source, rhythm))
             heard.append(play(written[-1]))
             ends.append(torch.where(heard[-1].last == SILENT, ends[-1], heard[-1].last))
             roots.append(root(bar, torch.where(source == FRESH, rhythm, source), roots))
-            back = torch.where(source == FRESH, 0, bar - source)
+            back = torch.where(source == FRESH, 0, bar - source)  # (B,)
             x = self._of_bars(heard[-1].code, heard[-1].first, ends[-1], back, degrees)
+        # all bars side by side: (B, K, ...)
         every = Next(*(torch.stack(part, 1) for part in zip(*written, strict=True)))
         played = Played(*(torch.stack(part, 1) for part in zip(*heard, strict=True)))
         bars = Bars(
@@ -263,18 +270,18 @@ class BarPrior(nn.Module):
         return source, torch.where(source == FRESH, rhythm, FRESH)
 
     def _narrowed(self, log_probabilities: Tensor) -> Tensor:
-        """Those of first lines, nearer to the likeliest where the spread is below 1."""
+        """Log-probabilities of first lines, sharpened where the spread is below 1."""
         return (log_probabilities / self.spread).log_softmax(-1)
 
     def _of_whole(self, whole: Whole) -> Tensor:
-        """``(B, U)``."""
+        """``(B, U)`` input from the conditions of all bars."""
         of_scale = self.degree(whole.degrees) + self.mode(whole.modes)
         return self.attributes(whole.attributes) + of_scale
 
     def _of_bars(
         self, codes: Tensor, starts: Tensor, ends: Tensor, back: Tensor, degrees: Tensor
     ) -> Tensor:
-        """``(..., U)`` what later bars hear of ``(...)`` bars; see :class:`Bars`.
+        """``(..., U)`` input of later bars from ``(...)`` bars; see :class:`Bars`.
 
         Args:
             back: ``(...)`` bars back to the one that each repeats, 0 if it is fresh.

@@ -35,12 +35,12 @@ from melodyconstraints.melody.vae.staff.notation import (
 from melodyconstraints.vae.posterior import Posterior
 
 ANY = -1
-"""In place of a kind of token, of a token, of a note: whichever."""
+"""Number in place of a kind of token, of a token, of a note: whichever."""
 NEVER = -1e9
 
 
 class Given(NamedTuple):
-    """On what the decoder of a bar is conditioned.
+    """Conditions of the decoder of bars.
 
     Args:
         conditions: ``(N, H)`` of the bars before.

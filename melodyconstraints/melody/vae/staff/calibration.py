@@ -3,9 +3,9 @@
 A generator that has learned from true bars before, and is asked for likely notes, errs where its
 own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.
 Such shares can be counted: melodies are drawn, each share's distance from that of the training
-melodies is added to its logit, and so on for six rounds (:func:`.calibrating.calibrate`). It is
-iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized iterative
-scaling for log-linear models", Annals of Mathematical Statistics 1972).
+melodies is added to its logit, and so on for six rounds (:func:`.measure_calibration.calibrate`).
+It is iterative scaling of the generator's distribution (Darroch and Ratcliff, "Generalized
+iterative scaling for log-linear models", Annals of Mathematical Statistics 1972).
 
 Shapes: ``B`` melodies, ``N`` bars, ``V`` = 72 tokens.
 """
@@ -36,21 +36,22 @@ SO_FAR, LAST, NEITHER = 0, 1, 2
 """Whether a bar equals the one that it recalls so far, in its last note, or in neither."""
 
 
-_SPELLS = (1, STEPS_PER_QUARTER, STEPS_PER_BAR)
-SPELLS = 1 + len(_SPELLS)
-"""Values of :func:`spell_of`."""
+_LEAST_SILENCES = (1, STEPS_PER_QUARTER, STEPS_PER_BAR)
+"""Fewest silent steps of each class after the first."""
+SILENCE_CLASSES = 1 + len(_LEAST_SILENCES)
+"""Number of values of :func:`silence_class`."""
 
 
-def spell_of(silence: Tensor) -> Tensor:
+def silence_class(silence: Tensor) -> Tensor:
     """``(N,)`` in [0, 3]: something sounds, silence of less than a beat, than a bar, of a bar.
 
     Args:
         silence: ``(N,)`` steps in which nothing has sounded.
 
-    >>> spell_of(torch.tensor([0, 1, 3, 4, 15, 16])).tolist()
+    >>> silence_class(torch.tensor([0, 1, 3, 4, 15, 16])).tolist()
     [0, 1, 1, 2, 2, 3]
     """
-    return torch.stack([silence >= steps for steps in _SPELLS]).sum(0)
+    return torch.stack([silence >= steps for steps in _LEAST_SILENCES]).sum(0)
 
 
 class Calibration(nn.Module):
@@ -70,8 +71,8 @@ class Calibration(nn.Module):
         rhythm: of a rhythm that an earlier bar has.
         silence: of no first line: a bar without a note.
         kinds: ``(4, 16, 3)`` of a note, ``HOLD`` and ``REST``, by how long nothing has sounded,
-            see :func:`spell_of`, and by the step of the bar. They decide nothing where the rhythm
-            is given.
+            see :func:`silence_class`, and by the step of the bar. They decide nothing where the
+            rhythm is given.
     """
 
     intervals: Tensor
@@ -92,15 +93,15 @@ class Calibration(nn.Module):
         self.register_buffer("sources", torch.zeros(BARS, BARS))
         self.register_buffer("rhythm", torch.zeros(()))
         self.register_buffer("silence", torch.zeros(()))
-        self.register_buffer("kinds", torch.zeros(SPELLS, STEPS_PER_BAR, KINDS))
+        self.register_buffer("kinds", torch.zeros(SILENCE_CLASSES, STEPS_PER_BAR, KINDS))
 
     def of_source(self, log_probabilities: Tensor, bar: int) -> Tensor:
-        """``(B, 1 + bar)`` of being fresh, of repeating bar 0, 1, ..."""
+        """``(B, 1 + bar)`` log-probabilities of being fresh, of repeating bar 0, 1, ..."""
         terms = self.sources[bar, :bar].flip(0)
         return (log_probabilities + F.pad(terms, (1, 0))).log_softmax(-1)
 
     def of_rhythm(self, log_probabilities: Tensor) -> Tensor:
-        """``(B, 1 + n)`` of a new rhythm, of that of bar 0, 1, ..."""
+        """``(B, 1 + n)`` log-probabilities of a new rhythm, of that of bar 0, 1, ..."""
         terms = F.pad(self.rhythm.expand(log_probabilities.shape[-1] - 1), (1, 0))
         return (log_probabilities + terms).log_softmax(-1)
 
@@ -112,7 +113,7 @@ class Calibration(nn.Module):
         recalled: Tensor,
         new: Tensor,
     ) -> Tensor:
-        """``(B, 36)`` of the first line, SILENT last.
+        """``(B, 36)`` log-probabilities of the first line, SILENT last.
 
         Args:
             end: ``(B,)`` line of the last note before.
@@ -129,7 +130,7 @@ class Calibration(nn.Module):
         return (log_probabilities + torch.cat([terms, silence], 1)).log_softmax(-1)
 
     def of_interval(self, last: Tensor, degrees: Tensor) -> Tensor:
-        """``(..., V)`` of the next token after the ``(...)`` last note of a bar, if any.
+        """``(..., V)`` terms of the next token after the ``(...)`` last note of a bar, if any.
 
         Args:
             degrees: ``(...)`` those of the lines from which the notes are counted.
@@ -142,12 +143,12 @@ class Calibration(nn.Module):
         return F.pad(torch.where(last[..., None] == ANY, 0.0, terms), (0, TOKENS - TOKEN_HOLD))
 
     def of_kinds(self) -> Tensor:
-        """``(16, 4, V)`` of the token of each step, by how long nothing has sounded."""
+        """``(16, 4, V)`` terms of the token of each step, by how long nothing has sounded."""
         of_tokens = torch.from_numpy(kinds(np.arange(TOKENS))).to(self.kinds.device)
         return self.kinds[..., of_tokens].transpose(0, 1)
 
     def of_recalled(self, recalled: Tensor, new: Tensor, agreement: Tensor) -> Tensor:
-        """``(N, V)`` of the next token of bars.
+        """``(N, V)`` terms of the next token of bars.
 
         Args:
             recalled: ``(N,)`` token that the recalled bar has there, or :data:`.bars.ANY`.

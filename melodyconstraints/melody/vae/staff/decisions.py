@@ -64,7 +64,7 @@ class Decisions(ABC):
 
     @abstractmethod
     def code(self, bar: int, flow: ConditionalFlow, condition: Tensor, spread: float) -> Tensor:
-        """``(B, C)`` of a bar, if fresh, under ``(B, H)``.
+        """``(B, C)`` code of a bar, if fresh, under ``(B, H)``.
 
         Args:
             spread: factor on the flow's noise.
@@ -84,7 +84,7 @@ class Drawn(Decisions):
         self._noise, self._ranks, self._form = noise, ranks, form
 
     def __call__(self, what: int, bar: int, log_probabilities: Tensor) -> Tensor:
-        """The one among whose share of [0, 1] the rank lies."""
+        """The decision in whose share of [0, 1] the rank lies."""
         if what == SOURCE and self._form is not None:
             return (self._form[bar] - FRESH).expand(len(log_probabilities))
         cumulative = log_probabilities.exp().cumsum(-1)
@@ -93,7 +93,7 @@ class Drawn(Decisions):
         return (cumulative <= ranks).sum(-1).clamp(max=last)
 
     def code(self, bar: int, flow: ConditionalFlow, condition: Tensor, spread: float) -> Tensor:
-        """That which the flow makes of the noise."""
+        """Bar code from the flow's noise."""
         return flow(spread * self._noise[:, bar], condition)
 
 
@@ -113,19 +113,19 @@ class Known(Decisions):
 
     @property
     def noise(self) -> Tensor:
-        """``(B, K, C)``, zeros for repeats."""
+        """``(B, K, C)`` noise of the flow, zeros for repeats."""
         return torch.where(self._fresh[..., None], torch.stack(self._noise, 1), 0.0)
 
     @property
     def bounds(self) -> Tensor:
-        """``(B, K, 3, 2)`` between which the ranks lie; 0 and 1 for the last two of a repeat."""
+        """``(B, K, 3, 2)`` bounds of the ranks; 0 and 1 for the last two of a repeat."""
         bounds = torch.stack(self._bounds, 1).unflatten(1, (BARS, -1))
         device = bounds.device
         counts = self._fresh[..., None] | (torch.arange(3, device=device) == SOURCE)
         return torch.where(counts[..., None], bounds, torch.tensor([0.0, 1.0], device=device))
 
     def __call__(self, what: int, bar: int, log_probabilities: Tensor) -> Tensor:
-        """That of the bars."""
+        """The decision of the known bars."""
         chosen = self._chosen[:, bar, what]
         probabilities = log_probabilities.exp()
         upper = probabilities.cumsum(-1).gather(-1, chosen[:, None])
@@ -134,14 +134,14 @@ class Known(Decisions):
         return chosen
 
     def code(self, bar: int, flow: ConditionalFlow, condition: Tensor, spread: float) -> Tensor:
-        """That of the bars."""
+        """The code of the known bars."""
         code = self._codes[:, bar]
         self._noise.append(flow.inverse(code, condition)[0] / spread)
         return code
 
 
 def root(bar: int, earlier: Tensor, roots: list[Tensor]) -> Tensor:
-    """``(B,)`` of bar number ``bar``: that of the ``earlier`` one, or its own if that is FRESH.
+    """``(B,)`` root of bar ``bar``: that of the ``earlier`` one, or its own number if FRESH.
 
     Args:
         roots: of the bars before.

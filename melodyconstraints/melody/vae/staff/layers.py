@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class Pointer(nn.Module):
-    """Which of the bars before is meant, or none of them."""
+    """Choice of one of the bars before, or of none of them."""
 
     def __init__(self, units: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Pointer(nn.Module):
         Args:
             states: ``(B, N, U)`` before each of N bars.
             played: ``(B, M, 2 U)`` of M bars: the state after each, and what it is like.
-            allowed: ``(B, N, M)`` or ``(N, M)`` whether a bar may be meant.
+            allowed: ``(B, N, M)`` or ``(N, M)`` whether a bar may be chosen.
             first: number of the first of the N bars.
         """
         count, device = played.shape[1], states.device
@@ -100,14 +100,14 @@ class Line(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
 
     def forward(self, lines: Tensor, degrees: Tensor) -> Tensor:
-        """``(..., U)`` of ``(...)`` lines, where the place has these degrees."""
+        """``(..., U)`` embeddings of ``(...)`` lines, where the place has these degrees."""
         of_degrees = self.degrees((lines - REACH + degrees) % SCALE)
         silent = (lines == SILENT)[..., None]
         return self.heights(lines) + torch.where(silent, 0.0, of_degrees)
 
 
 class NextStart(nn.Module):
-    """Where the next bar starts: an interval from the last note, a line and a degree at once."""
+    """Line on which the next bar starts: its interval, height and degree at once."""
 
     def __init__(self, units: int) -> None:
         super().__init__()

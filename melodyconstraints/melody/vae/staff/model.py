@@ -73,7 +73,6 @@ from melodyconstraints.melody.vae.staff.bars import (
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import Bars, Drawn, Known
-from melodyconstraints.melody.vae.staff.drawing import calibrated
 from melodyconstraints.melody.vae.staff.notation import (
     REACH,
     SCALE,
@@ -89,6 +88,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
+from melodyconstraints.melody.vae.staff.prepared_decoder import calibrated
 from melodyconstraints.melody.vae.staff.ranks import (
     RAREST,
     between,
@@ -308,7 +308,7 @@ class StaffGenerator(MelodyVAE):
         events = read(staff, scale)
         return torch.from_numpy(events[: len(z)].astype(np.int64)).to(z.device)
 
-    def asked(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
+    def moved_to(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
         """``(B, Z)`` points moved to where attributes lie in ranges, as likely as in the prior.
 
         Args:
@@ -352,7 +352,7 @@ def _last_equal(equal: Tensor) -> Tensor:
 
 
 def _moved(probabilities: Tensor, lines: Tensor) -> Tensor:
-    """``(N, S, V)`` of tokens, as of those ``(N,)`` lines higher."""
+    """``(N, S, V)`` probabilities of tokens, moved to those ``(N,)`` lines higher."""
     every = torch.arange(probabilities.shape[-1], device=lines.device).expand(len(lines), -1)
     index = higher(every, lines)[:, None].expand_as(probabilities)
     return torch.zeros_like(probabilities).scatter_add(-1, index, probabilities)
@@ -381,7 +381,7 @@ class StaffPosterior(Posterior):
     def sample(
         self, generator: torch.Generator | None = None, *, noise: Tensor | None = None
     ) -> Tensor:
-        """``(B, Z)``; see :meth:`melodyconstraints.vae.posterior.Posterior.sample`."""
+        """Sample ``(B, Z)``; see :meth:`melodyconstraints.vae.posterior.Posterior.sample`."""
         if noise is None:
             noise = torch.randn(self.mean.shape, generator=generator)
         return self.draw(noise)

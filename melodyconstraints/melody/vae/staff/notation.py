@@ -37,7 +37,7 @@ LINES = 2 * REACH + 1
 TOKEN_HOLD, TOKEN_REST = 2 * LINES, 2 * LINES + 1
 TOKENS = 2 * LINES + 2
 SILENT = LINES
-"""In place of the line of a bar's first note, where it has none."""
+"""Number in place of the line of a bar's first note, where it has none."""
 TOKEN_START = TOKENS
 """Start token: a decoder's input in place of the token before a bar's first one."""
 SCALE = 7

@@ -31,8 +31,8 @@ from melodyconstraints.melody.vae.staff.bars import (
 )
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
-from melodyconstraints.melody.vae.staff.drawing import Drawing
 from melodyconstraints.melody.vae.staff.notation import SCALE
+from melodyconstraints.melody.vae.staff.prepared_decoder import PreparedDecoder
 
 _LIKELIEST = Sampling(temperature=0.0)
 
@@ -56,7 +56,7 @@ class Player:
         form: Form | None = None,
     ) -> None:
         self._bars, self._sampling, self._form = bars, sampling, form
-        self._draw = Drawing(bars.decoder, calibration)
+        self._decoder = PreparedDecoder(bars.decoder, calibration)
         self._noise = None if noise is None else noise.unbind(1)
         self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
         self._whole = Whole(*self._copied(whole))
@@ -74,7 +74,7 @@ class Player:
         given = given._replace(conditions=bar.condition)
         above, begun = lines_above(copied.start), self._begun()
         choose = partial(self._choose, higher(begun, -above).unbind(1))
-        tokens = higher(self._draw(self._bars.raw(bar.code), given, choose), above)
+        tokens = higher(self._decoder(self._bars.raw(bar.code), given, choose), above)
         tokens[:, : begun.shape[1]] = begun
         if self._played:
             fresh = (copied.source == FRESH)[:, None]
@@ -85,7 +85,7 @@ class Player:
         return Played(code, first_line(likeliest), last_line(likeliest))
 
     def _copied(self, parts: Iterable[Tensor]) -> Iterator[Tensor]:
-        """For the likeliest notes, and once more for drawn ones."""
+        """Tensors repeated for likeliest and drawn notes."""
         return (torch.cat([part] * self._copies) for part in parts)
 
     def _begun(self) -> Tensor:
@@ -131,7 +131,7 @@ def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> G
 
 
 def given_all(bars: Bars, conditions: Tensor, whole: Whole, tokens: Tensor) -> Given:
-    """The same of all bars, side by side, after true notes.
+    """Decoder inputs of all bars, side by side, after true notes.
 
     Args:
         conditions: ``(B, K, H)``.

@@ -32,9 +32,9 @@ from melodyconstraints.melody.vae.staff.bars import (
     Given,
     on_first_line,
 )
-from melodyconstraints.melody.vae.staff.calibrating import calibrate
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import Bars
+from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.melody.vae.staff.model import (
     BRIGHTNESS,
     FIFTHS,

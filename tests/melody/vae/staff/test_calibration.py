@@ -7,7 +7,6 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.form import FRESH
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bars import ANY, Given, degree_of
-from melodyconstraints.melody.vae.staff.calibrating import calibrate, count
 from melodyconstraints.melody.vae.staff.calibration import (
     LAST,
     NEITHER,
@@ -16,7 +15,7 @@ from melodyconstraints.melody.vae.staff.calibration import (
     Calibration,
 )
 from melodyconstraints.melody.vae.staff.decisions import recalled_bar
-from melodyconstraints.melody.vae.staff.drawing import Heard, calibrated
+from melodyconstraints.melody.vae.staff.measure_calibration import calibrate, count
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
@@ -24,6 +23,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_REST,
     to_staff,
 )
+from melodyconstraints.melody.vae.staff.prepared_decoder import BarState, calibrated
 
 UNIFORM = torch.zeros(1, 36).log_softmax(-1)
 
@@ -99,7 +99,7 @@ def test_kinds_are_weighed_by_step_and_by_how_long_nothing_has_sounded():
     assert not terms[[1, 2, 3, 4, 6]].any()
 
 
-def test_what_is_heard_of_a_bar_is_its_last_note_and_whether_it_recalls():
+def test_the_state_of_a_bar_is_its_last_note_and_whether_it_recalls():
     bar = [17, TOKEN_HOLD, 19, TOKEN_HOLD, 21, 20]
     of_recalled = [17, TOKEN_HOLD, 18, TOKEN_HOLD, 21, TOKEN_REST]
     given = Given(
@@ -107,10 +107,10 @@ def test_what_is_heard_of_a_bar_is_its_last_note_and_whether_it_recalls():
         *(torch.full((1, 6), ANY), torch.tensor([of_recalled])),
         torch.zeros(1, dtype=torch.long),
     )
-    heard, told = Heard(given), []
+    so_far, told = BarState(given), []
     for step, token in enumerate(bar):
-        told.append((heard.last.item(), heard.agreement.item()))
-        heard.update(step, torch.tensor([token]))
+        told.append((so_far.last.item(), so_far.agreement.item()))
+        so_far.update(step, torch.tensor([token]))
     assert told == [
         *((ANY, SO_FAR), (17, SO_FAR), (17, SO_FAR), (19, NEITHER), (19, NEITHER), (21, LAST)),
     ]

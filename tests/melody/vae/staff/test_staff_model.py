@@ -20,7 +20,6 @@ from melodyconstraints.melody.vae.staff.bars import ANY, Given
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import Drawn, Known
-from melodyconstraints.melody.vae.staff.drawing import Drawing, calibrated
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
 from melodyconstraints.melody.vae.staff.layers import NextStart
 from melodyconstraints.melody.vae.staff.model import ATTRIBUTES
@@ -34,6 +33,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player
+from melodyconstraints.melody.vae.staff.prepared_decoder import PreparedDecoder, calibrated
 
 LIKELIEST = Sampling(temperature=0.0)
 
@@ -151,7 +151,7 @@ def test_logits_of_drawn_notes_are_those_of_true_ones(generator):
         return torch.where(torch.arange(6) < 4, logits.argmax(-1), logits.topk(2).indices[:, 1])
 
     with torch.no_grad():
-        bars = Drawing(generator.bars.decoder, generator.calibration)(codes, given, choose)
+        bars = PreparedDecoder(generator.bars.decoder, generator.calibration)(codes, given, choose)
         given = given._replace(conditions=conditions.repeat(2, 1))
         logits = generator.bars.decoder(codes.repeat(2, 1), bars, given)
         logits = logits + calibrated(generator.calibration, given, bars)

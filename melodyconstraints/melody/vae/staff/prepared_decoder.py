@@ -19,7 +19,7 @@ from melodyconstraints.melody.vae.staff.bars import (
     degree_columns,
     not_in_rhythm,
 )
-from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, spell_of
+from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, silence_class
 from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     TOKEN_HOLD,
@@ -32,8 +32,8 @@ Choose = Callable[[int, Tensor], Tensor]
 """Function that chooses ``(N,)`` tokens of a step from ``(N, V)`` logits."""
 
 
-class Heard:
-    """State of bars that are being drawn: what has been heard so far.
+class BarState:
+    """State of bars whose first tokens are known, step by step.
 
     Attributes:
         last: ``(N,)`` last note, or :data:`.bars.ANY` where there is none yet.
@@ -59,8 +59,8 @@ class Heard:
         self.agreement = self._ever_other + self._last_other  # SO_FAR, LAST, NEITHER: 0, 1, 2
 
 
-class Drawing:
-    """Draws bars; see :class:`.bars.StaffBarDecoder`, whose logits it takes step by step.
+class PreparedDecoder:
+    """Decoder that draws bars, by the logits of a :class:`.bars.StaffBarDecoder` step by step.
 
     A state's share of the next gates and of this step's scores is one product.
     """
@@ -102,7 +102,7 @@ class Drawing:
         signature = given.of_signature * self._notes - ANY
         token = torch.full((len(state),), TOKEN_START, device=codes.device)
         of_state = F.linear(state, self._of_state, self._state_bias)
-        heard, drawn = Heard(given), []
+        so_far, drawn = BarState(given), []
         parts = (part.unbind(1) for part in (of_steps, recalled, of_agreement))
         steps = (*parts, self._of_kinds)
         for step, (of_step, of_recalled, terms, of_kind) in enumerate(zip(*steps, strict=True)):
@@ -112,11 +112,11 @@ class Drawing:
             of_state = F.linear(state, self._of_state, self._state_bias)
             scores = of_state[:, gates:] + of_scores
             logits = scores[:, :TOKENS] + scores.gather(-1, columns)
-            logits += self._of_interval.index_select(0, signature + heard.last)
-            logits += of_kind.index_select(0, spell_of(heard.silence))
-            logits.scatter_add_(-1, of_recalled, terms.gather(-1, heard.agreement[:, None]))
+            logits += self._of_interval.index_select(0, signature + so_far.last)
+            logits += of_kind.index_select(0, silence_class(so_far.silence))
+            logits.scatter_add_(-1, of_recalled, terms.gather(-1, so_far.agreement[:, None]))
             token = choose(step, logits)
-            heard.update(step, token)
+            so_far.update(step, token)
             drawn.append(token)
         return torch.stack(drawn, 1)
 
@@ -138,10 +138,10 @@ def _advanced(new: Tensor, old: Tensor, state: Tensor) -> Tensor:
 
 def calibrated(calibration: Calibration, given: Given, bars: Tensor) -> Tensor:
     """``(N, S, V)`` terms of the logits of the true ``bars`` ``(N, S)``."""
-    heard, terms, of_kinds = Heard(given), [], calibration.of_kinds()
+    so_far, terms, of_kinds = BarState(given), [], calibration.of_kinds()
     for step, tokens in enumerate(bars.unbind(1)):
-        of_recalled = calibration.of_recalled(given.recalled[:, step], given.new, heard.agreement)
-        of_interval = calibration.of_interval(heard.last, given.of_signature)
-        terms.append(of_recalled + of_interval + of_kinds[step, spell_of(heard.silence)])
-        heard.update(step, tokens)
+        of_recalled = calibration.of_recalled(given.recalled[:, step], given.new, so_far.agreement)
+        of_interval = calibration.of_interval(so_far.last, given.of_signature)
+        terms.append(of_recalled + of_interval + of_kinds[step, silence_class(so_far.silence)])
+        so_far.update(step, tokens)
     return torch.stack(terms, 1)

@@ -1,4 +1,4 @@
-"""Measures what :class:`.calibration.Calibration` adds: shares of drawn and of training melodies.
+"""Measurement of :class:`.calibration.Calibration`: shares of drawn and of training melodies.
 
 Shapes: ``B`` melodies, ``T`` = 256 steps, ``K`` = 16 bars of ``S`` = 16 steps.
 """
@@ -19,9 +19,13 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import Whole
 from melodyconstraints.melody.vae.staff.bars import ANY, degree_of, kinds_of, on_first_line
-from melodyconstraints.melody.vae.staff.calibration import KINDS, SPELLS, WIDEST, spell_of
+from melodyconstraints.melody.vae.staff.calibration import (
+    KINDS,
+    SILENCE_CLASSES,
+    WIDEST,
+    silence_class,
+)
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
-from melodyconstraints.melody.vae.staff.drawing import Heard
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
@@ -33,6 +37,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import given_all
+from melodyconstraints.melody.vae.staff.prepared_decoder import BarState
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.vae.staff.model import StaffGenerator
@@ -42,10 +47,10 @@ Numbers = NDArray[np.float64]
 ROUNDS, DRAWN = 6, 2048
 """Times that melodies are drawn, and how many at most."""
 _RATE, _TOKENS_RATE = 0.7, 1.0
-"""How far a term follows a difference of logits; of tokens further, for the code of their bar
-decides most of them."""
+"""Share by which a term follows a difference of logits; larger for tokens, for the code of their
+bar decides most of them."""
 _FEW = 3.0
-"""Added to counts, so that a term does not follow what is hardly ever seen."""
+"""Number added to counts, so that a term does not follow what is hardly ever seen."""
 _LARGEST = 3.0
 """Largest absolute value of a term."""
 
@@ -130,41 +135,41 @@ def _count(model: StaffGenerator, events: Events) -> Counts:
 
 
 def _intervals_and_recalls(staff: Staff, bars: Bars) -> tuple[Numbers, Numbers]:
-    """Intervals, and recalled tokens, of fresh bars.
+    """Counts of intervals, and of recalled tokens, in fresh bars.
 
     Of the tokens those after the first note: notes where the rhythm is given, else all.
     """
     tokens = torch.from_numpy(staff.tokens)
     whole = Whole.of(torch.empty(0), staff.degrees, staff.modes)
     given = given_all(bars, torch.empty(len(tokens), BARS, 0), whole, tokens)
-    heard, fresh = Heard(given), (bars.sources == FRESH).flatten()
+    so_far, fresh = BarState(given), (bars.sources == FRESH).flatten()
     intervals, recalled = np.zeros((2 * SCALE, 2, 2 * WIDEST + 1)), np.zeros((2, 3, 2))
     for step, token in enumerate(on_first_line(tokens.reshape(-1, STEPS_PER_BAR)).unbind(1)):
-        counts, is_note = fresh & (heard.last != ANY), token < TOKEN_HOLD
-        last, note = (part[counts & is_note] for part in (heard.last, token))
+        counts, is_note = fresh & (so_far.last != ANY), token < TOKEN_HOLD
+        last, note = (part[counts & is_note] for part in (so_far.last, token))
         rows = degree_of(last, given.of_signature[counts & is_note])
         lines = (note % LINES - last % LINES).clamp(-WIDEST, WIDEST) + WIDEST
         columns = note // LINES * (2 * WIDEST + 1) + lines
         intervals += _counted(2 * (2 * WIDEST + 1) * rows + columns, intervals.shape)
         counts &= (given.recalled[:, 0] != ANY) & (given.new | is_note)
         same = (token == given.recalled[:, step])[counts]
-        kind = given.new[counts].long() * 3 + heard.agreement[counts]
+        kind = given.new[counts].long() * 3 + so_far.agreement[counts]
         recalled += _counted(2 * kind + same, recalled.shape)
-        heard.update(step, token)
+        so_far.update(step, token)
     return intervals, recalled
 
 
 def _kinds(staff: Staff, bars: Bars) -> Numbers:
-    """Of fresh bars of a new rhythm."""
+    """Counts of token kinds in fresh bars of a new rhythm."""
     tokens = torch.from_numpy(staff.tokens)
     fresh = bars.sources == FRESH
     silence = torch.zeros(len(tokens), dtype=torch.int64)
-    kinds = np.zeros((SPELLS, STEPS_PER_BAR, KINDS))
+    kinds = np.zeros((SILENCE_CLASSES, STEPS_PER_BAR, KINDS))
     for step, token in enumerate(tokens.unbind(1)):
         number, place = divmod(step, STEPS_PER_BAR)
         counts = fresh[:, number] & (bars.rhythms[:, number] == FRESH)
-        pairs = spell_of(silence[counts]) * KINDS + kinds_of(token[counts])
-        kinds[:, place] += _counted(pairs, (SPELLS, KINDS))
+        pairs = silence_class(silence[counts]) * KINDS + kinds_of(token[counts])
+        kinds[:, place] += _counted(pairs, (SILENCE_CLASSES, KINDS))
         silence = torch.where(token == TOKEN_REST, silence + 1, 0)
     return kinds
 
@@ -179,7 +184,7 @@ def _first_intervals(staff: Staff, bars: Bars, later: Tensor) -> Numbers:
 
 
 def _recalled_starts(bars: Bars, fresh: Tensor) -> Numbers:
-    """By whether the rhythm is a new one."""
+    """Counts of first lines, recalled or not, by whether the rhythm is a new one."""
     number = recalled_bar(bars.rhythms, torch.arange(BARS))
     counts = fresh & (number >= 0) & (bars.starts != SILENT)
     same = bars.starts == bars.starts.gather(1, number.clamp(min=0))
