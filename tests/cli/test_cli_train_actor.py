@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from melodyconstraints.cli.train_actor import slug
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
@@ -189,7 +190,7 @@ def test_a_rule_that_is_never_satisfied_is_told_with_the_best_that_was_found(tra
     assert result.exit_code == 1
     reward = actor.records[-1].rewards[0]
     assert f"Error: none of {actor.decoded} melodies satisfied every rule" in result.stderr
-    assert f"in the last round: cmajor {reward:.3g} (satisfied by 0%). " in result.stderr
+    assert f"in the last round: cmajor {reward_text(reward)} (satisfied by 0%). " in result.stderr
     assert "mc rules check RULE" in result.stderr
     assert "0% of its melodies satisfy every rule; a search without an actor" in result.stderr
     assert "may find more: mc generate --rule cmajor\n" in result.stderr
@@ -225,7 +226,7 @@ def test_the_knobs_take_no_rules(train, tmp_path):
 def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
     result = train("--rule", "cmajor", "-o", "mine")
     record = load_actor(tmp_path / "mine").records[-1]
-    assert f"all satisfied 0%: cmajor {record.rewards[0]:.3f}" in result.stderr
+    assert f"all satisfied 0%: cmajor {reward_text(record.rewards[0])}" in result.stderr
     assert "3/3 rounds" in result.stderr
 
 
