@@ -30,7 +30,7 @@ from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
-from melodyconstraints.studio.sources import actor_folder, find_source
+from melodyconstraints.studio.sources import actor_folder, find_source, rewarded
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.check_rule import check_rule
 from melodyconstraints.workflows.generate import generate
@@ -98,8 +98,17 @@ def test_bars_that_a_rule_forbids_to_keep_are_refused(post, wishes):
 
 
 def test_a_score_is_the_rules_own_reward(post, wishes):
-    found = post("/score", {"melodies": [TUNE, []], "rules": wishes("cmajor", "density:10")})
-    assert [one["rewards"] for one in found["melodies"]] == [[0.6, 0.5], [0.0, 0.0]]
+    rules = wishes("cmajor", "density:10", "density:5")
+    found = post("/score", {"melodies": [TUNE, []], "rules": rules})["melodies"]
+    assert [one["rewards"] for one in found] == [[0.6, 0.5, 1.0], [0.0, 0.0, 0.0]]
+    assert [one["satisfied_rules"] for one in found] == [[False, False, True], [False] * 3]
+    assert [one["satisfied"] for one in found] == [False, False]
+
+
+def test_whether_a_rule_is_satisfied_is_told_from_its_reward_before_it_is_rounded(some_melodies):
+    (found,) = rewarded(some_melodies[:1], np.array([[1 - 1.2e-6, 1 - 0.8e-6]]))
+    assert found["rewards"] == [0.999999, 0.999999]
+    assert found["satisfied_rules"] == [False, True]
 
 
 def test_an_interpolation_ends_where_the_reconstructions_are(post):
@@ -308,6 +317,13 @@ def test_the_history_survives_and_its_states_can_be_changed(client, post, settin
     ]
     assert again.get("/history/2").json()["parent"] == 1
     assert "no state 7" in again.get("/history/7").json()["error"]
+
+
+def test_states_of_an_earlier_history_say_which_rules_are_satisfied(client, post):
+    state = {"title": "one", "melodies": [{"notes": TUNE, "rewards": [0.9996, 1.0]}]}
+    post("/history", state)
+    (melody,) = client.get("/history/1").json()["melodies"]
+    assert melody["satisfied_rules"] == [False, True]
 
 
 def test_python_rules_need_leave_and_are_known_by_their_text(
