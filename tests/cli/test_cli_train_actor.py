@@ -15,7 +15,12 @@ from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
-from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
+from melodyconstraints.workflows.train_actor import (
+    CURVES,
+    size_of_folder,
+    train_actor,
+    train_actor_folder,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 
@@ -92,6 +97,18 @@ def test_the_command_and_python_train_alike_without_options(train, train_in_pyth
     actor, same = load_actor(tmp_path / "mine"), train_in_python(["density:252"])
     assert bytes_of(actor.actor) == bytes_of(same.actor)
     assert bytes_of(actor.critic) == bytes_of(same.critic)
+
+
+def test_python_writes_the_folder_that_the_command_writes(train, tiny_model_folder, tmp_path):
+    train("--rule", "cmajor", "--density", 252, "--seed", 3, "-o", "mine")
+    model, rules = load_model(tiny_model_folder), ["cmajor", "density:252"]
+    train_actor_folder(model, rules, tmp_path / "same", seed=3)
+    mine, same = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("mine", "same")
+    )
+    assert {"model.safetensors", "config.json", CURVES} < mine.keys()
+    assert mine == same
 
 
 def test_weights_are_those_of_the_rules_in_their_order(train, train_in_python, tmp_path):

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from melodyconstraints.errors import ArtifactError, StoreError, UsageError
+from melodyconstraints.errors import ArtifactError, RuleError, StoreError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
-from melodyconstraints.rules import find_rule
+from melodyconstraints.rules import Rule, find_rule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
@@ -231,6 +231,8 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
 
     def report(event):
         reports.append(event)
+        if len(reports) == 1:  # before the training, and before it holds its folder
+            return
         with pytest.raises(StoreError, match="another process is at work in"):
             start(print, bool)
 
@@ -242,6 +244,27 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     how = "an actor trained for this, cut short: the best of 8"
     assert post("/generate", {"rules": body, "n": 1})["how"] == how
     assert post("/generate", {"rules": body[:1], "n": 1})["how"] == "no training"
+    assert (folder / "training-curves.png").is_file()
+
+
+def test_a_training_whose_rule_fails_late_keeps_its_best_actor(
+    post, models, settings, tiny_recipe, monkeypatch
+):
+    asked, reports = TrainRequest(rules=[Wish(spec="density:252")]), []
+
+    def late(melodies):
+        if len(reports) == 3:
+            raise ValueError("too late")
+        return find_rule("density:252")(melodies)
+
+    broken = Rule("density:252", late, batched=True)
+    monkeypatch.setattr(training, "find_wishes", lambda *_: [broken])
+    folder = actor_folder(models.model, asked.rules, None, settings)
+    arguments = (models.model, asked, folder, settings, reports.append, bool)
+    with pytest.raises(RuleError, match=r"too late.*; the best actor of the rounds"):
+        training.train(*arguments, recipe=tiny_recipe)
+    how = post("/generate", {"rules": [{"spec": "density:252"}], "n": 1})["how"]
+    assert how == "an actor trained for this, cut short: the best of 8"
 
 
 @pytest.mark.usefixtures("full_disk")
