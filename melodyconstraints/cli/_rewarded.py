@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import click
 from melodyconstraints.cli._actors import ActorSource
 from melodyconstraints.cli._common import talk
 from melodyconstraints.cli._midi_results import MidiResult
+from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import reward_text as reward_text  # for others too
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ class Drawer:
         ``satisfied`` says whether it satisfies every rule whose weight is not 0; it is left out
         without rules, and where one of them is missing.
         """
-        from melodyconstraints.latent.satisfaction import SATISFIED
         from melodyconstraints.rules.rewards import rewards_of
 
         actor = self.actor
@@ -102,7 +102,8 @@ class Drawer:
         results, (key, chords) = [], self._signature
         for melody, entry in zip(melodies, entries, strict=True):
             path = output / entry["file"]
-            rewards = ", ".join(f"{name} {one:.3g}" for name, one in entry["rewards"].items())
+            pairs = entry["rewards"].items()
+            rewards = ", ".join(f"{name} {reward_text(reward)}" for name, reward in pairs)
             title = f"{path.stem}: {entry['notes']} notes" + (f"; {rewards}" if rewards else "")
             results.append(MidiResult(melody, path, title, key=key, chords=chords, **played))
         return results
@@ -121,8 +122,6 @@ def say_satisfied(
         allow_none: whether that is no error.
         more: what is said where only some satisfy every rule.
     """
-    from melodyconstraints.latent.satisfaction import SATISFIED
-
     satisfied = [entry["satisfied"] for entry in entries if "satisfied" in entry]
     if not satisfied:
         return True
@@ -139,14 +138,3 @@ def say_satisfied(
         text += f", and none satisfies {', '.join(map(printable, never))}"
     click.echo(f"Error: {text}: {remedy}; --allow-none makes this no error", err=True)
     return False
-
-
-def reward_text(reward: float) -> str:
-    """Three decimals, cut off, so that only what is satisfied reads as 1.
-
-    >>> reward_text(0.99996), reward_text(1.0)
-    ('0.999', '1')
-    """
-    from melodyconstraints.latent.satisfaction import SATISFIED
-
-    return "1" if reward >= SATISFIED else f"{math.floor(reward * 1000) / 1000:.3f}"

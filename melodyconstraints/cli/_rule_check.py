@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._common import print_json, print_table
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.rules.learnability import (
     DECODED_IN_TRAINING,
     Distribution,
@@ -73,13 +74,12 @@ def _as_dict(report: RuleReport) -> dict[str, Any]:
 
 
 def _row(name: str, spread: Distribution) -> list[str]:
-    quantiles = [f"{value:.2f}" for value in spread.quantiles]
     return [
         name,
         f"{spread.n:,}",
-        f"{spread.mean:.3f}",
+        reward_text(spread.mean),
         f"{spread.satisfied:.1%}",
-        *quantiles,
+        *map(reward_text, spread.quantiles),
         spread.spark,
     ]
 

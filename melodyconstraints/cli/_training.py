@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def length_options(default: str) -> Callable[[Command], Command]:
-    """A decorator that adds ``--time-budget`` and ``--steps``; see :func:`budget`.
+    """A decorator that adds ``--time-budget`` and ``--steps``.
 
     Args:
-        default: time budget if neither is given, such as ``30m``.
+        default: time budget if neither is given, such as ``30m``; for the help alone.
     """
 
     def decorate(command: Command) -> Command:
@@ -46,13 +46,6 @@ def length_choices(default: str) -> dict[str, Decorator]:
             "--steps", type=click.IntRange(1), help="Train for so many steps instead."
         ),
     }
-
-
-def budget(time_budget: float | None, steps: int | None, default: str) -> float | None:
-    """Time budget in seconds: as given, the default if ``steps`` is not given either, or None."""
-    if time_budget is None and steps is None:
-        return Duration().convert(default, None, None)
-    return time_budget
 
 
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

@@ -32,6 +32,7 @@ from melodyconstraints.cli._output import (
     earlier_run,
     overwrite_option,
 )
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -172,15 +173,18 @@ def _result(
     playback: dict[str, Any],
 ) -> MidiResult:
     """MIDI file and picture of a melody, to be written."""
-    rewards = "".join(f"; {name} {value:.3g}" for name, value in entry["rewards"].items())
+    pairs = entry["rewards"].items()
+    rewards = "".join(f"; {name} {reward_text(reward)}" for name, reward in pairs)
     title = f"{path.stem}: {entry['notes']} notes{rewards}"
     implied: dict[str, Any] = {"key": actor.key, "chords": actor.chords} if actor else {}
     return MidiResult(melody, path, title, **playback, **implied)
 
 
 def _print(entries: Sequence[dict[str, Any]]) -> None:
-    rewards = [[f"{value:.3f}" for value in entry["rewards"].values()] for entry in entries]
     print_table(
         ["file", "notes", *entries[0]["rewards"]],
-        [[e["file"], str(e["notes"]), *own] for e, own in zip(entries, rewards, strict=True)],
+        [
+            [entry["file"], str(entry["notes"]), *map(reward_text, entry["rewards"].values())]
+            for entry in entries
+        ],
     )

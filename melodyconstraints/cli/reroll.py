@@ -35,7 +35,8 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.cli._rewarded import Drawer, reward_text, say_satisfied
+from melodyconstraints.cli._rewarded import Drawer, say_satisfied
+from melodyconstraints.latent.satisfaction import reward_text
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies, Melody

@@ -21,6 +21,7 @@ from melodyconstraints.cli._inputs import (
     melodies_of,
     say_what_was_taken,
 )
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.storage.text import printable, shortened
 
 
@@ -72,7 +73,7 @@ def command(
                     shortened(printable(row["track"])),
                     f"{row['first_bar']}-{row['last_bar']} of {row['bars']}",
                     str(row["notes"]),
-                    *(f"{value:.3f}" for value in row["rewards"].values()),
+                    *map(reward_text, row["rewards"].values()),
                 ]
                 for row in rows
             ],

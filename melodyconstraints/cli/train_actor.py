@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,7 +15,6 @@ from melodyconstraints.cli._common import (
     form_option,
     json_option,
     model_option,
-    progress_bar,
     require_rules,
     rule_options,
     seed_option,
@@ -24,10 +23,6 @@ from melodyconstraints.cli._common import (
 from melodyconstraints.cli._training import print_actor
 from melodyconstraints.storage.files import check_writable
 
-if TYPE_CHECKING:
-    from melodyconstraints.latent.pair import RoundRecord
-
-CURVES = "training-curves.png"
 _LONGEST_NAME = 100
 """Characters of a folder's name by default; file systems take 255 bytes."""
 
@@ -112,7 +107,8 @@ def command(
     if knobs:
         if specs or like is not None:
             raise click.UsageError("--knobs takes no rules: it is for any scale and density")
-        _train_knobs(model_folder, output or Path("actors") / "knobs", seed, overwrite, as_json)
+        folder = output or Path("actors") / "knobs"
+        _train_knobs(model_folder, folder, as_json, seed=seed, overwrite=overwrite)
         return
     if like is None:
         require_rules(specs)
@@ -123,8 +119,8 @@ def command(
         model_folder,
         specs,
         folder,
-        overwrite,
         as_json,
+        overwrite=overwrite,
         weights=weights or None,
         form=form or AUTO,
         seed=seed,
@@ -137,40 +133,25 @@ def command(
 
 
 def _train(
-    model_folder: Path | None,
-    specs: list[str],
-    folder: Path,
-    overwrite: bool,
-    as_json: bool,
-    **options: Any,
+    model_folder: Path | None, specs: list[str], folder: Path, as_json: bool, **options: Any
 ) -> str | None:
     """Train with a bar and write the folder; what the actor falls short of, if anything."""
     check_writable(folder)
 
     from melodyconstraints.errors import MelodyConstraintsError
-    from melodyconstraints.latent.curves import plot_actor_critic
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.storage.artifacts import claimed
-    from melodyconstraints.workflows.actor import KIND
     from melodyconstraints.workflows.search import FEW
-    from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
+    from melodyconstraints.workflows.train_actor import train_actor_folder
 
-    model, failed = load_model(model_folder), None
-    size = size_of_folder(model, len(specs), **options)
-    with claimed(folder, KIND, overwrite=overwrite, size=size):
-        try:
-            actor = train_actor(model, specs, progress=True, **options)
-        except MelodyConstraintsError as error:
-            if error.actor is None:
-                raise
-            failed, actor = error, error.actor
-        actor.save(folder)
-        plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
+    model = load_model(model_folder)
+    try:
+        actor = train_actor_folder(model, specs, folder, progress=True, **options)
+    except MelodyConstraintsError as error:
+        if as_json and error.actor is not None:
+            print_actor(folder, model.fingerprint, error.actor, rules=error.actor.names)
+        raise
     if as_json:
         print_actor(folder, model.fingerprint, actor, rules=actor.names)
-    if failed:
-        failed.args = (f"{failed}; the best actor of the rounds before is kept in {folder}",)
-        raise failed
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
     if actor.rules and actor.best < FEW:
         asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
@@ -181,33 +162,13 @@ def _train(
     return actor.shortcoming
 
 
-def _train_knobs(
-    model_folder: Path | None, folder: Path, seed: int, overwrite: bool, as_json: bool
-) -> None:
-    """Train a conditional actor; ``MODEL_DIR/knobs`` is its home."""
+def _train_knobs(model_folder: Path | None, folder: Path, as_json: bool, **options: Any) -> None:
+    """Train a conditional actor with a bar and write the folder."""
     from melodyconstraints.melody.vae.checkpoint import load_model
-    from melodyconstraints.storage.artifacts import claimed
-    from melodyconstraints.workflows.conditional import (
-        KIND,
-        SETTINGS,
-        ScaleAndDensity,
-        save_knobs,
-        size_of_folder,
-        train_knobs,
-    )
+    from melodyconstraints.workflows.conditional import ScaleAndDensity, train_knobs_folder
 
     model = load_model(model_folder)
-    claim = claimed(folder, KIND, overwrite=overwrite, size=size_of_folder(model))
-    with claim, progress_bar("rounds") as bar:
-        task = bar.add_task("decoding the prior", total=SETTINGS.rounds)
-
-        def show(record: RoundRecord) -> None:
-            scale, density = record.satisfied
-            text = f"satisfied: scale {scale:.0%}, density {density:.0%}"
-            bar.update(task, completed=record.round + 1, description=text)
-
-        knobs = train_knobs(model, seed=seed, callback=show)
-        save_knobs(knobs, folder)
+    knobs = train_knobs_folder(model, folder, progress=True, **options)
     if as_json:
         print_actor(folder, model.fingerprint, knobs, ScaleAndDensity.names)
     talk().print(f"actor in {folder}")

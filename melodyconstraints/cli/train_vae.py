@@ -18,7 +18,6 @@ from melodyconstraints.cli._common import (
 )
 from melodyconstraints.cli._training import (
     TrainingDisplay,
-    budget,
     device_option,
     length_options,
     precision_option,
@@ -29,7 +28,6 @@ from melodyconstraints.cli._training import (
 if TYPE_CHECKING:
     from melodyconstraints.vae.state import Metrics
 
-DEFAULT_TIME_BUDGET = "30m"
 PRESETS = ("staff", "small", "paper")
 
 
@@ -42,7 +40,7 @@ PRESETS = ("staff", "small", "paper")
     metavar="MODEL",
     help="Continue the training of a model: its folder, or a packaged one: staff, bundled.",
 )
-@length_options(DEFAULT_TIME_BUDGET)
+@length_options("30m")
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
@@ -111,7 +109,7 @@ def command(
         beta=beta,
         free_bits=free_bits,
         steps=steps,
-        time_budget_seconds=budget(time_budget, steps, DEFAULT_TIME_BUDGET),
+        time_budget_seconds=time_budget,
         batch_size=batch_size,
         learning_rate=learning_rate,
         precision=precision,

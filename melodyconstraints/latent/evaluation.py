@@ -24,7 +24,8 @@ class RewardStatistics:
 
     Args:
         mean: mean reward; its interval is Student's t.
-        satisfied: share of samples with a reward of at least 1 - 1e-6; its interval is Wilson's.
+        satisfied: share of samples with a reward of at least
+            :data:`~melodyconstraints.latent.satisfaction.SATISFIED`; its interval is Wilson's.
     """
 
     mean: float

@@ -25,6 +25,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from melodyconstraints.latent.satisfaction import reward_text
+
 if TYPE_CHECKING:
     from melodyconstraints.latent.pair import RoundRecord
 
@@ -141,7 +143,7 @@ def rounds_bar(
 
         def show(record: RoundRecord) -> None:
             pairs = zip(names, record.rewards, strict=False)
-            rewards = ", ".join(f"{name} {reward:.3f}" for name, reward in pairs)
+            rewards = ", ".join(f"{name} {reward_text(reward)}" for name, reward in pairs)
             text = f"all satisfied {record.all_satisfied:.0%}: {rewards}"
             bar.update(task, completed=record.round + 1, description=text)
             if callback:

@@ -6,10 +6,11 @@ A melody is a list of notes ``[onset, duration, pitch]``: onset and duration in 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import PITCHES, Melody
 from melodyconstraints.melody.performance import MOST_SWING, STRAIGHT
 from melodyconstraints.melody.units import (
@@ -153,7 +154,19 @@ class Rewarded(Body):
 
     notes: Notes
     rewards: list[float] = Field([], max_length=MOST_RULES)
-    satisfied: bool | None = None
+    satisfied_rules: list[bool] = Field(
+        [], max_length=MOST_RULES, description="whether it satisfies each rule"
+    )
+    satisfied: bool | None = Field(
+        None, description="whether it satisfies every rule whose weight is not 0"
+    )
+
+    @model_validator(mode="after")
+    def _of_an_earlier_history(self) -> Self:
+        """States that were written before have rewards alone."""
+        if len(self.satisfied_rules) < len(self.rewards):
+            self.satisfied_rules = [reward >= SATISFIED for reward in self.rewards]
+        return self
 
 
 class State(Body):

@@ -181,6 +181,7 @@ def rewarded(
         {
             "notes": notes_of(melody),
             "rewards": own.round(6).tolist(),
+            "satisfied_rules": (own >= SATISFIED).tolist(),
             "satisfied": bool((own[asked] >= SATISFIED).all()) if len(own) else None,
         }
         for melody, own in zip(melodies, rewards, strict=True)

@@ -86,7 +86,7 @@ def train(
     *,
     recipe: ActorCriticSettings | None = None,
 ) -> Answer:
-    """Train an actor for rules and save it; the best so far where it is stopped.
+    """Train an actor for rules and save it; the best so far where it is stopped or fails.
 
     Args:
         report: told every round: rewards, satisfied shares, seconds left by the rounds so far.
@@ -96,13 +96,11 @@ def train(
     Raises:
         UsageError: the disk has no room for the actor.
         StoreError: another studio trains it.
+        RuleError: a rule failed; after the first round the best actor is saved.
     """
-    from melodyconstraints.latent.pair import size_on_disk
     from melodyconstraints.latent.settings import PRESETS
     from melodyconstraints.melody.form import AUTO
-    from melodyconstraints.storage.artifacts import claimed
-    from melodyconstraints.workflows.actor import KIND
-    from melodyconstraints.workflows.train_actor import train_actor
+    from melodyconstraints.workflows.train_actor import train_actor_folder
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings)
@@ -115,18 +113,17 @@ def train(
         if stopped():
             raise KeyboardInterrupt
 
-    size = size_on_disk(model.latent_dim, recipe, [len(rules)])
-    with claimed(folder, KIND, overwrite=True, size=size):
-        report({"progress": 0.0, "rules": names})
-        actor = train_actor(
-            model,
-            rules,
-            settings=recipe,
-            weights=[wish.weight for wish in ordered],
-            form=asked.form or AUTO,
-            callback=callback,
-        )
-        actor.save(folder)
+    report({"progress": 0.0, "rules": names})
+    actor = train_actor_folder(
+        model,
+        rules,
+        folder,
+        overwrite=True,
+        settings=recipe,
+        weights=[wish.weight for wish in ordered],
+        form=asked.form or AUTO,
+        callback=callback,
+    )
     return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
 
 

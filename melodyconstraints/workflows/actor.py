@@ -25,6 +25,7 @@ from melodyconstraints.errors import (
 )
 from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
@@ -289,7 +290,7 @@ class MelodyActor(ActorCritic):
         if last and never and not self.best > 0:
             rewards = zip(self.head_names, last.rewards, last.satisfied, strict=True)
             nearest = ", ".join(
-                f"{name} {reward:.3g} (satisfied by {share:.0%})"
+                f"{name} {reward_text(reward)} (satisfied by {share:.0%})"
                 for name, reward, share in rewards
             )
             return (

@@ -11,7 +11,8 @@ counts of its pitch classes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -27,9 +28,11 @@ from melodyconstraints.latent.pair import (
     PairConfig,
     RoundRecord,
     load_pair,
+    model_reference,
     save_pair,
     size_on_disk,
 )
+from melodyconstraints.latent.progress import progress_bar
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -42,6 +45,7 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.arguments import DEFAULT_SEED, checked
+from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.knobs import Knobs, moved_first, scale_rules
@@ -228,24 +232,86 @@ def train_knobs(
     temperature: float = TRAINING_TEMPERATURE,
     seed: int = DEFAULT_SEED,
     callback: Callable[[RoundRecord], None] | None = None,
+    progress: bool = False,
 ) -> ConditionalActor:
-    """Train a conditional actor for any scale and density."""
+    """Train a conditional actor for any scale and density.
+
+    Args:
+        callback: called after every round.
+        progress: show a bar on stderr.
+    """
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
-    pair = train_actor_critic(
-        MelodySampler(model, sampling),
-        ScaleAndDensity(),
-        settings,
-        conditions=draw_conditions,
-        generator=derived_generator(TRAINING_POINTS, seed),
-        callback=callback,
-    )
+    with _shown(settings.rounds, callback) if progress else nullcontext(callback) as callback:
+        pair = train_actor_critic(
+            MelodySampler(model, sampling),
+            ScaleAndDensity(),
+            settings,
+            conditions=draw_conditions,
+            generator=derived_generator(TRAINING_POINTS, seed),
+            callback=callback,
+        )
     without_critic = {"critic": Critics([]), "heads": (), "weights": ()}
     return ConditionalActor(model=model, **(vars(pair) | without_critic))
 
 
-def size_of_folder(model: MelodyVAE) -> int:
+@contextmanager
+def _shown(
+    rounds: int, callback: Callable[[RoundRecord], None] | None
+) -> Iterator[Callable[[RoundRecord], None]]:
+    """A bar over the rounds of a training; yields what is to be called after every round."""
+    with progress_bar("rounds") as bar:
+        task = bar.add_task("decoding the prior", total=rounds)
+
+        def show(record: RoundRecord) -> None:
+            scale, density = record.satisfied
+            text = f"satisfied: scale {scale:.0%}, density {density:.0%}"
+            bar.update(task, completed=record.round + 1, description=text)
+            if callback:
+                callback(record)
+
+        yield show
+
+
+def train_knobs_folder(
+    model: MelodyVAE,
+    folder: Path | str,
+    settings: ActorCriticSettings = SETTINGS,
+    *,
+    temperature: float = TRAINING_TEMPERATURE,
+    seed: int = DEFAULT_SEED,
+    overwrite: bool = False,
+    callback: Callable[[RoundRecord], None] | None = None,
+    progress: bool = False,
+) -> ConditionalActor:
+    """Train a conditional actor and write its folder; see :func:`train_knobs`.
+
+    Args:
+        folder: that named :data:`FOLDER_OF_KNOBS` in the model's is where it is looked for.
+        overwrite: whether a conditional actor in the folder may be replaced.
+
+    Raises:
+        UsageError: a folder that must not be replaced, one that its disk has no room for, or a
+            model that was never saved.
+        StoreError: another training is at work in the folder.
+    """
+    model_reference(model, "actor")  # before the training: without one, nothing can be saved
+    folder, size = Path(folder), size_of_folder(model, settings)
+    with claimed(folder, KIND, overwrite=overwrite, size=size):
+        knobs = train_knobs(
+            model,
+            settings,
+            temperature=temperature,
+            seed=seed,
+            callback=callback,
+            progress=progress,
+        )
+        save_knobs(knobs, folder)
+    return knobs
+
+
+def size_of_folder(model: MelodyVAE, settings: ActorCriticSettings = SETTINGS) -> int:
     """Bytes that the folder of a model's conditional actor takes, at most."""
-    return size_on_disk(model.latent_dim, SETTINGS, [], half=True, condition_dim=CONDITION)
+    return size_on_disk(model.latent_dim, settings, [], half=True, condition_dim=CONDITION)
 
 
 def save_knobs(knobs: ConditionalActor, folder: Path | str, card: str = "") -> None:

@@ -257,12 +257,10 @@ def _structures(
 def _decoded(
     model: MelodyVAE, held_out: StoredMelodies, sampling: Sampling
 ) -> tuple[Decoded, Decoded]:
-    """Melodies decoded from posterior means at T 0, and from posterior samples as asked."""
+    """Melodies decoded from posterior means at T 0, and from posterior samples by a sampling."""
     generator = torch.Generator(model.device)
     generator.manual_seed(derived_seed(_POSTERIOR, sampling.seed))
-    sampled = encode_and_decode(
-        model, held_out.events, temperature=sampling.temperature, generator=generator
-    )
+    sampled = encode_and_decode(model, held_out.events, sampling, generator=generator)
     return encode_and_decode(model, held_out.events), sampled
 
 

@@ -46,7 +46,9 @@ from melodyconstraints.workflows.seeds import (
 SPARE = 4
 """Fewest melodies beyond those wanted for which points are evolved, or a quarter: the hardest are
 left out."""
-_BELOW_1 = 1 - 1e-6
+_LARGEST_NOISE = 1 - 1e-6
+"""Largest number that decides an event: a decoder takes numbers in [0, 1), and the normal
+distribution function of a large one, 5.5 say, is 1 in float32."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which a search without any progress ends."""
 FEW = 0.5
@@ -170,7 +172,7 @@ class SearchActor(MelodyActor):
             drawn = []
             for part in points.split(DECODE_BATCH):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
-                noise = torch.special.ndtr(events).clamp(max=_BELOW_1)
+                noise = torch.special.ndtr(events).clamp(max=_LARGEST_NOISE)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
                 if self.callback and not self.asked:
                     count = sum(map(len, drawn))

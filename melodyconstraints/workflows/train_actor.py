@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import compress
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from melodyconstraints.latent.constraints import (
     Encodings,
     RealismConstraint,
 )
-from melodyconstraints.latent.pair import RoundRecord, size_on_disk
+from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.satisfaction import SATISFIED
@@ -40,8 +41,9 @@ from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
+from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
-from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
@@ -52,10 +54,31 @@ from melodyconstraints.workflows.seeds import derived_generator, derived_seed, p
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
+CURVES = "training-curves.png"
+"""Picture of the training in an actor's folder."""
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED, _TRIED = 64, 256
 """Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
+
+
+class TrainingOptions(TypedDict, total=False):
+    """Keywords of :func:`train_actor`."""
+
+    preset: str
+    settings: ActorCriticSettings | None
+    method: str | None
+    weights: Sequence[float] | None
+    realism: bool | Encodings
+    like: Examples | None
+    unlike: Examples | None
+    bank: Bank | tuple[Tensor, Melodies] | None
+    temperature: float
+    form: str
+    seed: int
+    callback: Callable[[RoundRecord], None] | None
+    announce: Callable[[str], object] | None
+    progress: bool
 
 
 @checked
@@ -161,6 +184,55 @@ def train_actor(
     return MelodyActor(model=model, **(vars(pair) | learned))
 
 
+@checked
+def train_actor_folder(
+    model: MelodyVAE,
+    rules: Iterable[str | Rule | Callable[..., Any]],
+    folder: Path | str,
+    *,
+    overwrite: bool = False,
+    **options: Unpack[TrainingOptions],
+) -> MelodyActor:
+    """Train an actor and write its folder, with the curves of the training.
+
+    The folder is held from before the training on. An error that leaves a best actor so far leaves
+    it in the folder, and says so.
+
+    Args:
+        rules: see :func:`train_actor`; empty where there are ``like`` and ``unlike``.
+        overwrite: whether an actor in the folder may be replaced.
+        options: see :func:`train_actor`.
+
+    Raises:
+        UsageError: a folder that must not be replaced, one that its disk has no room for, or a
+            model that was never saved; and as :func:`train_actor`.
+        StoreError: another training is at work in the folder.
+        RuleError, TrainingError: as :func:`train_actor`.
+    """
+    model_reference(model, "actor")  # before the training: without one, nothing can be saved
+    found, folder = find_rules(rules), Path(folder)
+    size = size_of_folder(model, len(found), **options)
+    with claimed(folder, KIND, overwrite=overwrite, size=size):
+        try:
+            actor = train_actor(model, found, **options)
+        except MelodyConstraintsError as error:
+            if error.actor is not None:
+                _save(error.actor, folder)
+                kept = f"the best actor of the rounds before is kept in {folder}"
+                error.args = (f"{error}; {kept}",)
+            raise
+        _save(actor, folder)
+    return actor
+
+
+def _save(actor: MelodyActor, folder: Path) -> None:
+    """Save an actor with the curves of its training."""
+    from melodyconstraints.latent.curves import plot_actor_critic  # needs Matplotlib: slow to load
+
+    actor.save(folder)
+    plot_actor_critic(actor.records, actor.head_names, folder / CURVES)
+
+
 def _decoded(
     bank: Bank | tuple[Tensor, Melodies] | None,
     finish: Callable[[Melodies], Melodies] | None,
@@ -176,21 +248,25 @@ def size_of_folder(
     model: MelodyVAE,
     rules: int,
     *,
-    preset: str,
-    method: str | None,
-    realism: bool,
-    like: object | None,
+    preset: str = "default",
+    settings: ActorCriticSettings | None = None,
+    method: str | None = None,
+    realism: bool | Encodings = False,
+    like: object | None = None,
     **_: Any,
 ) -> int:
     """Bytes that the folder of an actor takes, at most; for keywords of :func:`train_actor`.
 
     Args:
         rules: how many there are.
+
+    Raises:
+        UsageError: unknown preset or method.
     """
-    learned = [1] * (bool(like) + realism)
+    settings, method = _check(preset, method, settings)
+    learned = [1] * ((like is not None) + (realism is not False))
     heads = [rules, *learned] if rules else learned
-    has_actor = method not in SEARCHES
-    return size_on_disk(model.latent_dim, PRESETS[preset], heads, has_actor=has_actor)
+    return size_on_disk(model.latent_dim, settings, heads, has_actor=method not in SEARCHES)
 
 
 def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:

@@ -64,6 +64,8 @@ PAPER_PRESET = "paper"
 LEARNING_RATE, BETA, PAPER_BETA = 1e-3, 0.3, 1.0
 EMA_DECAY = 0.999
 """EMA decay of the weights a step: an average over about the last thousand steps."""
+TIME_BUDGET_SECONDS = 30 * 60.0
+"""Length of a training where neither steps nor a time budget are given."""
 BATCH_SIZES = {"staff": 64, "small": 8, "paper": 8}
 
 
@@ -75,11 +77,11 @@ def settings_of(
     Args:
         beta: weight of the divergence; the preset's own if None.
         free_bits: divergence that costs nothing.
-        given: fields of :class:`melodyconstraints.vae.training.TrainingSettings`, steps or a time
-            budget among them; the preset's own where None.
+        given: fields of :class:`melodyconstraints.vae.training.TrainingSettings`; the preset's own
+            where None, and :data:`TIME_BUDGET_SECONDS` without steps or a time budget.
 
     Raises:
-        UsageError: an unknown preset, or a setting outside its range.
+        UsageError: an unknown preset, a setting outside its range, or steps and a time budget.
 
     >>> training, elbo = settings_of("paper", steps=1000)
     >>> training.learning_rate, elbo.beta
@@ -91,6 +93,8 @@ def settings_of(
         defaults = PAPER
     defaults = {"batch_size": BATCH_SIZES[preset]} | defaults
     own = {name: value for name, value in given.items() if value is not None}
+    if not own.keys() & {"steps", "time_budget_seconds"}:
+        own["time_budget_seconds"] = TIME_BUDGET_SECONDS
     training, free_nats = TrainingSettings(**(defaults | own)), free_bits * math.log(2)
     if preset != PAPER_PRESET:
         return training, ElboSettings(BETA if beta is None else beta, free_nats)

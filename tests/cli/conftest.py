@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.latent.progress import Bar
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.melody.midi.sound import SOUNDFONT
+from melodyconstraints.rules import find_rules
 from melodyconstraints.storage.cache import CACHE
+from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import load_bank
 
 
@@ -46,6 +49,15 @@ def table() -> Callable[[str], list[list[str]]]:
         return [line.split("\t") for line in text.splitlines() if "\t" in line]
 
     return read
+
+
+@pytest.fixture
+def almost_folder(tmp_path: Path, tiny_actor_folder: Path) -> Path:
+    """An actor one of whose rules, ``mine.py:almost``, gives every melody 0.9996."""
+    (tmp_path / "mine.py").write_text("def almost(melody):\n    return 0.9996\n")
+    rules = find_rules(["cmajor", str(tmp_path / "mine.py") + ":almost"])
+    replace(load_actor(tiny_actor_folder), rules=rules).save(tmp_path / "almost")
+    return tmp_path / "almost"
 
 
 @pytest.fixture

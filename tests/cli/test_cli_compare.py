@@ -5,6 +5,8 @@ import json
 import matplotlib.image
 import pytest
 
+from melodyconstraints.latent.satisfaction import reward_text
+from melodyconstraints.melody import plots
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
@@ -37,7 +39,7 @@ def test_a_row_of_files_and_rolls_is_written_for_each_point(
         assert read_melody(tmp_path / "out" / file).melody == melody
         rewards = {name: find_rule(name)(melody) for name in rows[0][2:]}
         assert entry == {"file": file, "notes": len(melody), "rewards": rewards}
-        rows.append([file, str(len(melody)), *(f"{one:.3f}" for one in rewards.values())])
+        rows.append([file, str(len(melody)), *map(reward_text, rewards.values())])
     assert table(result.stdout) == rows
     shape = matplotlib.image.imread(tmp_path / "out" / "melodies.png").shape
     assert shape[:2] == (2 * 218, 3 * 820)
@@ -50,6 +52,14 @@ def test_a_row_of_files_and_rolls_is_written_for_each_point(
         *files[:3],
         *("manifest.json", "melodies.png"),
     }
+
+
+def test_a_reward_just_below_one_does_not_read_as_one(mc, almost_folder, table, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "plot_melodies", lambda *_, **options: drawn.update(options))
+    result = mc("compare", "--actor", almost_folder, "--allow-code", "-o", "out")
+    assert [row[-1] for row in table(result.stdout)] == ["mine.py:almost", "0.999", "0.999"]
+    assert all(title.endswith("; mine.py:almost 0.999") for title in drawn["titles"])
 
 
 def test_an_actor_is_needed(mc):

@@ -368,6 +368,15 @@ def test_all_that_was_written_is_named(generate, tmp_path, monkeypatch):
     assert (tmp_path / "more" / "melodies-002.png").exists()
 
 
+def test_a_reward_just_below_one_does_not_read_as_one(mc, almost_folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        plots, "plot_melodies", lambda melodies, path, **options: drawn.extend(options["titles"])
+    )
+    mc("generate", "--actor", almost_folder, "--allow-code", *ANY, "-n", 2, "--plot")
+    assert [title.endswith(", mine.py:almost 0.999") for title in drawn] == [True] * 2
+
+
 def test_the_tonic_of_a_scale_is_marked_in_the_picture(generate_for, monkeypatch):
     drawn = []
     monkeypatch.setattr(

@@ -17,7 +17,7 @@ from melodyconstraints.images.actor_training import preset_settings
 from melodyconstraints.images.checkpoint import BUNDLED, load_classifier, load_model
 from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.workflows.images import train_classifier, train_vae
+from melodyconstraints.workflows.images import settings, train_classifier, train_vae
 
 TINY = ActorCriticSettings(
     actor_hidden=(8,),
@@ -119,6 +119,31 @@ def test_an_autoencoder_has_its_error_alone(train, table):
     result = train("--steps", 1, "--sigma-x", 0)
     assert result.exit_code == 0
     assert [row[0] for row in table(result.stdout)[1:]] == ["squared error, a pixel"]
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "defaults"),
+    [
+        ("train-vae", train_vae, settings.VAE),
+        ("train-classifier", train_classifier, settings.CLASSIFIER),
+    ],
+    ids=["vae", "classifier"],
+)
+def test_the_command_has_the_defaults_of_python_and_its_help_tells_them(
+    mc, monkeypatch, command, module, defaults
+):
+    asked = []
+
+    def stop(data, output, settings, **options):
+        asked.append(settings)
+        raise UsageError("enough")
+
+    monkeypatch.setattr(module, f"{command.replace('-', '_')}_folder", stop)
+    mc("images", command, "digits", "-o", "model")
+    assert asked == [settings.settings_of(None, defaults)]
+    told = " ".join(mc("images", command, "--help").stdout.split())
+    assert f"[default: {defaults.time_budget_seconds / 60:g}m]" in told
+    assert f"[default: 3e-4 for the paper's, else {defaults.learning_rate:g}]" in told
 
 
 def test_a_training_of_digits_takes_half_an_hour(mc, monkeypatch):

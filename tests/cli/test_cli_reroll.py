@@ -7,7 +7,6 @@ import mido
 import pytest
 
 from melodyconstraints.cli._inputs import BarsType
-from melodyconstraints.cli._rewarded import reward_text
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
@@ -296,7 +295,7 @@ def test_wrong_usage_is_told(reroll, options, message, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-# Bars and rewards as text
+# Bars as text
 
 
 @pytest.mark.parametrize(
@@ -313,10 +312,3 @@ def test_lists_of_bars_by_hand(text, bars):
 def test_other_lists_of_bars_are_refused(text):
     with pytest.raises(click.BadParameter, match="write bars from 1 to 16 such as 1-4,9"):
         BarsType().convert(text, None, None)
-
-
-def test_a_reward_just_below_one_does_not_read_as_one():
-    assert reward_text(1.0) == "1"
-    assert reward_text(1 - 1e-7) == "1"
-    assert reward_text(0.9999) == "0.999"
-    assert reward_text(0.62) == "0.620"

@@ -11,6 +11,7 @@ import torch
 from melodyconstraints.cli import rules as commands
 from melodyconstraints.cli._rule_check import show
 from melodyconstraints.datasets.melodies.store import read_store
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
@@ -97,8 +98,8 @@ def test_any_specification_may_be_checked(mc, tiny_model_folder, table):
     (_, row) = table(result.stdout)
     assert row[:2] == ["drawn by the model", "12"]
     rewards = find_rule("cmajor")(load_bank(load_model(tiny_model_folder), size=12).melodies)
-    assert row[2:4] == [f"{rewards.mean():.3f}", "0.0%"]
-    assert row[4] == f"{rewards.min():.2f}"
+    assert row[2:4] == [reward_text(rewards.mean()), "0.0%"]
+    assert row[4] == reward_text(rewards.min())
     assert "none of the model's own melodies satisfies it so far" in result.stdout
 
 
@@ -113,7 +114,7 @@ def test_the_data_is_judged_as_the_model_gives_it_back_or_as_it_is(
     (_, _, row) = table(told)
     assert row[:2] == ["of the store", "12"]
     truth = find_rule("density:250")(read_store(tiny_store, "train").melodies)
-    assert row[2] == f"{truth.mean():.3f}"
+    assert row[2] == reward_text(truth.mean())
 
 
 def test_json_says_the_same(check):

@@ -31,9 +31,15 @@ def test_the_table_has_a_row_a_file_and_a_column_a_rule(mc, table, songs):
     assert (result.exit_code, result.stderr) == (0, "")
     assert table(result.stdout) == [
         ["file", "track", "bars", "notes", "cmajor", "density:8"],
-        ["songs/a.mid", "Melody", "1-2 of 2", "6", "1.000", "0.750"],
+        ["songs/a.mid", "Melody", "1-2 of 2", "6", "1", "0.750"],
         ["songs/deep/b.mid", "Melody", "1-3 of 3", "4", "0.500", "0.500"],
     ]
+
+
+def test_a_reward_just_below_one_does_not_read_as_one(mc, table, songs, tmp_path):
+    (tmp_path / "mine.py").write_text("def almost(melody):\n    return 0.9996\n")
+    result = mc("score", "songs/a.mid", "--rule", "mine.py:almost")
+    assert table(result.stdout)[1][-1] == "0.999"
 
 
 def test_json_holds_the_same_numbers(mc, songs):
@@ -78,7 +84,7 @@ def test_of_a_longer_file_the_best_16_bars_are_scored_or_those_asked_for(
         assert result.exit_code == 0
         return table(result.stdout)[1][1:]
 
-    assert row() == ["Tune", "9-24 of 48", "16", "1.000"]
+    assert row() == ["Tune", "9-24 of 48", "16", "1"]
     assert row("--bar", 33) == ["Tune", "33-48 of 48", "16", "0.500"]
     assert row("--track", "bass")[:2] == ["Bass", "9-24 of 48"]
     assert row("--track", 2, "--polyphony", "onset")[0] == "Tune"

@@ -9,12 +9,18 @@ import pytest
 import torch
 
 from melodyconstraints.cli.train_actor import slug
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
-from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
+from melodyconstraints.workflows.train_actor import (
+    CURVES,
+    size_of_folder,
+    train_actor,
+    train_actor_folder,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 
@@ -91,6 +97,18 @@ def test_the_command_and_python_train_alike_without_options(train, train_in_pyth
     actor, same = load_actor(tmp_path / "mine"), train_in_python(["density:252"])
     assert bytes_of(actor.actor) == bytes_of(same.actor)
     assert bytes_of(actor.critic) == bytes_of(same.critic)
+
+
+def test_python_writes_the_folder_that_the_command_writes(train, tiny_model_folder, tmp_path):
+    train("--rule", "cmajor", "--density", 252, "--seed", 3, "-o", "mine")
+    model, rules = load_model(tiny_model_folder), ["cmajor", "density:252"]
+    train_actor_folder(model, rules, tmp_path / "same", seed=3)
+    mine, same = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("mine", "same")
+    )
+    assert {"model.safetensors", "config.json", CURVES} < mine.keys()
+    assert mine == same
 
 
 def test_weights_are_those_of_the_rules_in_their_order(train, train_in_python, tmp_path):
@@ -189,7 +207,7 @@ def test_a_rule_that_is_never_satisfied_is_told_with_the_best_that_was_found(tra
     assert result.exit_code == 1
     reward = actor.records[-1].rewards[0]
     assert f"Error: none of {actor.decoded} melodies satisfied every rule" in result.stderr
-    assert f"in the last round: cmajor {reward:.3g} (satisfied by 0%). " in result.stderr
+    assert f"in the last round: cmajor {reward_text(reward)} (satisfied by 0%). " in result.stderr
     assert "mc rules check RULE" in result.stderr
     assert "0% of its melodies satisfy every rule; a search without an actor" in result.stderr
     assert "may find more: mc generate --rule cmajor\n" in result.stderr
@@ -225,7 +243,7 @@ def test_the_knobs_take_no_rules(train, tmp_path):
 def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
     result = train("--rule", "cmajor", "-o", "mine")
     record = load_actor(tmp_path / "mine").records[-1]
-    assert f"all satisfied 0%: cmajor {record.rewards[0]:.3f}" in result.stderr
+    assert f"all satisfied 0%: cmajor {reward_text(record.rewards[0])}" in result.stderr
     assert "3/3 rounds" in result.stderr
 
 

@@ -110,6 +110,7 @@ def test_the_help_tells_the_presets_and_their_own_settings(mc):
         f"[default: {batches['staff']} for staff, {batches['small']} for small and paper]" in told
     )
     assert f"[default: 1 for paper, else {train_vae.BETA}]" in told
+    assert f"[default: {train_vae.TIME_BUDGET_SECONDS / 60:g}m]" in told
 
 
 def test_a_batch_that_the_processes_cannot_share_evenly_is_told(train, tmp_path, monkeypatch):

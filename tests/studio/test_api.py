@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from melodyconstraints.errors import ArtifactError, StoreError, UsageError
+from melodyconstraints.errors import ArtifactError, RuleError, StoreError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
-from melodyconstraints.rules import find_rule
+from melodyconstraints.rules import Rule, find_rule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio import code, jobs, training, uploads
@@ -30,7 +30,12 @@ from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.jobs import Jobs
 from melodyconstraints.studio.schemas import TrainRequest, Wish, melody_of, notes_of
-from melodyconstraints.studio.sources import actor_folder, find_source, transforming_source
+from melodyconstraints.studio.sources import (
+    actor_folder,
+    find_source,
+    rewarded,
+    transforming_source,
+)
 from melodyconstraints.workflows import transform
 from melodyconstraints.workflows.check_rule import check_rule
 from melodyconstraints.workflows.generate import generate
@@ -98,8 +103,17 @@ def test_bars_that_a_rule_forbids_to_keep_are_refused(post, wishes):
 
 
 def test_a_score_is_the_rules_own_reward(post, wishes):
-    found = post("/score", {"melodies": [TUNE, []], "rules": wishes("cmajor", "density:10")})
-    assert [one["rewards"] for one in found["melodies"]] == [[0.6, 0.5], [0.0, 0.0]]
+    rules = wishes("cmajor", "density:10", "density:5")
+    found = post("/score", {"melodies": [TUNE, []], "rules": rules})["melodies"]
+    assert [one["rewards"] for one in found] == [[0.6, 0.5, 1.0], [0.0, 0.0, 0.0]]
+    assert [one["satisfied_rules"] for one in found] == [[False, False, True], [False] * 3]
+    assert [one["satisfied"] for one in found] == [False, False]
+
+
+def test_whether_a_rule_is_satisfied_is_told_from_its_reward_before_it_is_rounded(some_melodies):
+    (found,) = rewarded(some_melodies[:1], np.array([[1 - 1.2e-6, 1 - 0.8e-6]]))
+    assert found["rewards"] == [0.999999, 0.999999]
+    assert found["satisfied_rules"] == [False, True]
 
 
 def test_an_interpolation_ends_where_the_reconstructions_are(post):
@@ -232,6 +246,8 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
 
     def report(event):
         reports.append(event)
+        if len(reports) == 1:  # before the training, and before it holds its folder
+            return
         with pytest.raises(StoreError, match="another process is at work in"):
             start(print, bool)
 
@@ -243,6 +259,27 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
     how = "an actor trained for this, cut short: the best of 8"
     assert post("/generate", {"rules": body, "n": 1})["how"] == how
     assert post("/generate", {"rules": body[:1], "n": 1})["how"] == "no training"
+    assert (folder / "training-curves.png").is_file()
+
+
+def test_a_training_whose_rule_fails_late_keeps_its_best_actor(
+    post, models, settings, tiny_recipe, monkeypatch
+):
+    asked, reports = TrainRequest(rules=[Wish(spec="density:252")]), []
+
+    def late(melodies):
+        if len(reports) == 3:
+            raise ValueError("too late")
+        return find_rule("density:252")(melodies)
+
+    broken = Rule("density:252", late, batched=True)
+    monkeypatch.setattr(training, "find_wishes", lambda *_: [broken])
+    folder = actor_folder(models.model, asked.rules, None, settings)
+    arguments = (models.model, asked, folder, settings, reports.append, bool)
+    with pytest.raises(RuleError, match=r"too late.*; the best actor of the rounds"):
+        training.train(*arguments, recipe=tiny_recipe)
+    how = post("/generate", {"rules": [{"spec": "density:252"}], "n": 1})["how"]
+    assert how == "an actor trained for this, cut short: the best of 8"
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -318,6 +355,13 @@ def test_the_history_survives_and_its_states_can_be_changed(client, post, settin
     ]
     assert again.get("/history/2").json()["parent"] == 1
     assert "no state 7" in again.get("/history/7").json()["error"]
+
+
+def test_states_of_an_earlier_history_say_which_rules_are_satisfied(client, post):
+    state = {"title": "one", "melodies": [{"notes": TUNE, "rewards": [0.9996, 1.0]}]}
+    post("/history", state)
+    (melody,) = client.get("/history/1").json()["melodies"]
+    assert melody["satisfied_rules"] == [False, True]
 
 
 def test_python_rules_need_leave_and_are_known_by_their_text(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import shutil
 import socket
 import threading
@@ -152,6 +153,23 @@ def test_by_keyboard_alone_a_melody_is_heard_drawn_kept_rerolled_and_comes_back(
     expect(page.locator(".tile")).to_have_count(8)
     expect(page.locator(STARS)).to_have_count(1)
     assert page.locator(".past").count() >= 3
+
+
+def test_what_the_server_does_not_call_satisfied_never_reads_as_one(page):
+    def almost(route):
+        response = route.fetch()
+        body = response.json()
+        for one in body["melodies"]:
+            count = len(body["rules"])
+            one.update(rewards=[0.9996] * count, satisfied_rules=[False] * count)
+        route.fulfill(response=response, json=body)
+
+    page.route("**/generate", almost)
+    answer(page, "/generate", lambda: page.select_option("#scale", "phrygian"))
+    expect(page.locator("#scale-badge")).to_have_text("0.99")
+    meter = page.locator(".tile[aria-pressed=true] .meter").first
+    expect(meter).to_have_attribute("title", re.compile(r"phrygian: 0\.999$"))
+    expect(page.locator(".tile[aria-pressed=true] .fill.satisfied")).to_have_count(0)
 
 
 def test_a_star_given_before_the_server_has_the_state_comes_back(page):

@@ -32,6 +32,7 @@ from melodyconstraints.workflows.conditional import (
     load_knobs,
     save_knobs,
     train_knobs,
+    train_knobs_folder,
 )
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
@@ -216,6 +217,30 @@ def test_a_training_is_a_function_of_its_seed(model, tiny_recipe):
     assert first.records == again.records == seen[:3]
     assert all(len(record.rewards) == 2 for record in seen)
     assert (first.model, first.settings) == (model, tiny_recipe)
+
+
+def test_a_training_into_a_folder_is_the_same_and_shows_its_bar(
+    model, tiny_recipe, tmp_path, capsys
+):
+    seen, folder = [], tmp_path / "knobs"
+    options = {"seed": 3, "callback": seen.append, "progress": True}
+    found = train_knobs_folder(model, folder, tiny_recipe, **options)
+    assert f"satisfied: scale {seen[-1].satisfied[0]:.0%}, den" in capsys.readouterr().err
+    same = train_knobs(model, tiny_recipe, seed=3)
+    assert found.records == same.records == seen
+    save_knobs(same, tmp_path / "same")
+    files = [{path.name: path.read_bytes() for path in one.iterdir()}
+             for one in (folder, tmp_path / "same")]  # fmt: skip
+    assert files[0] == files[1]
+    with pytest.raises(UsageError, match="already holds the knob-actor of an earlier run"):
+        train_knobs_folder(model, folder, tiny_recipe)
+    train_knobs_folder(model, folder, tiny_recipe, seed=4, overwrite=True)
+    assert not same_weights(load_knobs(folder, model=model).actor, same.actor.half().float())
+
+
+def test_a_training_into_a_folder_needs_a_model_with_one(tiny_model, tiny_recipe, tmp_path):
+    with pytest.raises(UsageError, match="the actor's model has no folder; save it first with"):
+        train_knobs_folder(tiny_model, tmp_path / "knobs", tiny_recipe, callback=pytest.fail)
 
 
 def test_a_training_leaves_the_model_alone(model, tiny_recipe):

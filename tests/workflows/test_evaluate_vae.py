@@ -68,9 +68,20 @@ def test_reconstruction_is_of_the_melodies_chosen_once_and_for_all(found, tiny_m
     assert found.accuracy == mean.accuracy()
     assert np.array_equal(found.decoded, mean.free)
     generator = torch.Generator().manual_seed(derived_seed("posterior points", SEED))
-    sampled = encode_and_decode(tiny_model, events, temperature=TEMPERATURE, generator=generator)
+    sampled = encode_and_decode(tiny_model, events, Sampling(TEMPERATURE), generator=generator)
     assert found.sampled == sampled.accuracy()
     assert found.sampled != found.accuracy
+
+
+def test_top_k_holds_for_posterior_samples_too(found, tiny_model, store):
+    events = chosen(store, "test")
+    options = {"temperature": TEMPERATURE, "seed": SEED}
+    generator = torch.Generator().manual_seed(derived_seed("posterior points", SEED))
+    likeliest = encode_and_decode(tiny_model, events, Sampling(0.0), generator=generator)
+    only_one = evaluate_model(tiny_model, store, N, top_k=1, **options)
+    assert only_one.sampled == likeliest.accuracy() != found.sampled
+    nearly_one = evaluate_model(tiny_model, store, N, top_p=1e-6, **options)
+    assert nearly_one.sampled == likeliest.accuracy()
 
 
 def test_every_collection_has_its_accuracy(found, tiny_model, store):

@@ -273,6 +273,13 @@ def test_what_is_given_goes_before_the_settings_of_a_preset():
     assert elbo.free_nats == pytest.approx(2 * 0.6931471805599453)
 
 
+def test_without_a_length_a_training_takes_half_an_hour():
+    training, _ = settings_of("small", time_budget_seconds=None)
+    assert (training.steps, training.time_budget_seconds) == (None, 1800)
+    with pytest.raises(UsageError, match="give either steps or a time budget"):
+        settings_of("small", steps=5, time_budget_seconds=5.0)
+
+
 def test_settings_of_no_preset_are_refused():
     with pytest.raises(UsageError, match=r"preset must be one of .*, got 'huge'"):
         settings_of("huge", steps=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,7 +16,8 @@ from melodyconstraints.cli._common import (
     option_group,
     seed_option_of,
 )
-from melodyconstraints.cli._training import budget, length_choices, precision_option
+from melodyconstraints.cli._training import length_choices, precision_option
+from melodyconstraints.workflows.images.settings import BATCH_SIZE, Defaults, settings_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -87,37 +89,22 @@ model_option = click.option(
 )
 
 
-def settings_options(time_budget: str, learning_rate: float, ema_decay: float) -> Decorator:
-    """Options of a training, handed over as ``settings_of``, a :data:`SettingsOf`.
+def settings_options(defaults: Defaults) -> Decorator:
+    """Options of a training, handed over as ``settings_of``, a :data:`SettingsOf`."""
 
-    Args:
-        time_budget, learning_rate: defaults of the options.
-        ema_decay: a setting that has no option; the paper's presets have other such settings.
-    """
-
-    def make(**given: Any) -> SettingsOf:
-        seconds = budget(given.pop("time_budget"), given["steps"], time_budget)
-        named = {name: value for name, value in given.items() if value is not None}
-
-        def settings_of(preset: str | None) -> TrainingSettings:
-            from melodyconstraints.images.config import PAPER_PRESETS
-            from melodyconstraints.vae.training import PAPER, TrainingSettings
-
-            own: dict[str, Any] = {"learning_rate": learning_rate, "ema_decay": ema_decay}
-            defaults = PAPER if preset in PAPER_PRESETS else own
-            return TrainingSettings(time_budget_seconds=seconds, **(defaults | named))
-
-        return settings_of
+    def make(time_budget: float | None, **given: Any) -> SettingsOf:
+        return partial(settings_of, defaults=defaults, time_budget_seconds=time_budget, **given)
 
     options: dict[str, Decorator] = {
-        **length_choices(time_budget),
+        **length_choices(f"{defaults.time_budget_seconds / 60:g}m"),
         "batch_size": click.option(
-            "--batch-size", type=click.IntRange(1), default=128, show_default=True
+            "--batch-size", type=click.IntRange(1), default=BATCH_SIZE, show_default=True
         ),
         "learning_rate": click.option(
             "--learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help=f"Adam's learning rate.  [default: 3e-4 for the paper's, else {learning_rate:g}]",
+            help="Adam's learning rate.  [default: 3e-4 for the paper's, else "
+            f"{defaults.learning_rate:g}]",
         ),
         "precision": precision_option,
         "seed": seed_option_of(0),

@@ -17,6 +17,7 @@ from melodyconstraints.cli.images._common import (
     sized_data_options,
 )
 from melodyconstraints.storage.text import printable
+from melodyconstraints.workflows.images.settings import CLASSIFIER
 
 if TYPE_CHECKING:
     from melodyconstraints.images.classifier import ClassifierMetrics
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     help="Size of its layers; paper is slow, and trained as in the appendix.  [default: small for "
     "classes, faces for attributes]",
 )
-@settings_options("10m", learning_rate=1e-3, ema_decay=0.99)
+@settings_options(CLASSIFIER)
 @device_option
 @overwrite_option
 @json_option

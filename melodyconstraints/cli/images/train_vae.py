@@ -28,6 +28,7 @@ from melodyconstraints.cli.images._common import (
     sized_data_options,
 )
 from melodyconstraints.images.config import COLOUR_PRESET, GREY_PRESET, PRESETS
+from melodyconstraints.workflows.images.settings import VAE
 
 if TYPE_CHECKING:
     from melodyconstraints.vae.state import Metrics
@@ -59,7 +60,7 @@ MEASURES = {
     "worse samples of the prior. "
     "0: an autoencoder.",
 )
-@settings_options("30m", learning_rate=5e-4, ema_decay=0.999)
+@settings_options(VAE)
 @resume_option
 @device_option
 @json_option

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from melodyconstraints.melody.events import Events, canonical_events
 from melodyconstraints.melody.metrics.agreement import onset_f1, onset_recall
 from melodyconstraints.melody.vae.model import MelodyVAE, event_batches
+from melodyconstraints.melody.vae.sampler import LIKELIEST
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
 
@@ -119,23 +120,24 @@ def measure_reconstruction(model: MelodyVAE, events: Events) -> Reconstruction:
 def encode_and_decode(
     model: MelodyVAE,
     events: Events,
+    sampling: Sampling = LIKELIEST,
     *,
-    temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Decoded:
     """Encode and decode.
 
     Args:
         events: ``(B, 256)`` melodies.
-        temperature: of ``free``; 0 takes the likeliest events. ``forced`` is always the likeliest.
+        sampling: of ``free``; the likeliest events if not given, as ``forced`` always is.
         generator: on the model's device; decode a point drawn from each posterior, not its mean.
+            It draws the events as well, in place of the sampling's seed.
     """
     forced, free, posteriors = [], [], []
     for batch in event_batches(events, model.device):
         posterior = model.encode(batch)
         z = posterior.mean if generator is None else posterior.sample(generator)
         forced.append(model.logits(z, batch).argmax(-1).cpu().numpy())
-        drawn = model.decode(z, Sampling(temperature), generator=generator)
+        drawn = model.decode(z, sampling, generator=generator)
         free.append(drawn.cpu().numpy())
         posteriors.append(posterior)
     return Decoded(

@@ -10,6 +10,7 @@ from melodyconstraints.datasets.images.image_folder import read_captions, with_c
 from melodyconstraints.datasets.images.labelled_images import ImageData, LabelledImages
 from melodyconstraints.images.captions import (
     KIND,
+    TRAINING,
     CaptionConfig,
     CaptionModel,
     save_captioner,
@@ -50,7 +51,7 @@ def train_captions_folder(
     data: ImageData,
     model: ImageVAE,
     output: Path,
-    settings: TrainingSettings,
+    settings: TrainingSettings = TRAINING,
     *,
     table: Path | None = None,
     overwrite: bool = False,

@@ -23,6 +23,7 @@ from melodyconstraints.vae.state import Metrics, TrainingState
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import may_be_mirrored, shape_of, tensors
+from melodyconstraints.workflows.images.settings import CLASSIFIER, settings_of
 
 SIZES: dict[str, tuple[tuple[int, ...], int]] = {
     "small": ((32, 64, 128, 128), 128),
@@ -43,7 +44,7 @@ WATCHED = 1000
 def train_classifier_folder(
     data: ImageData,
     output: Path,
-    settings: TrainingSettings,
+    settings: TrainingSettings | None = None,
     *,
     size: str | None = None,
     overwrite: bool = False,
@@ -53,6 +54,7 @@ def train_classifier_folder(
     """Train a classifier and write its folder with its card.
 
     Args:
+        settings: those of :func:`.settings.settings_of` if not given.
         size: a key of :data:`SIZES`; if not given, ``small`` for classes, ``faces`` for
             attributes.
 
@@ -66,6 +68,7 @@ def train_classifier_folder(
     """
     size = size or ("small" if data.train.exclusive else "faces")
     check_choice("size", size, SIZES)
+    settings = settings or settings_of(size, CLASSIFIER)
     check_device(device)
     config = classifier_config(data.train, size)
     held_out, labels = tensors(data.test)

@@ -26,6 +26,7 @@ from melodyconstraints.vae.state import Metrics, TrainingState
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import may_be_mirrored, shape_of, tensors
+from melodyconstraints.workflows.images.settings import VAE, settings_of
 
 PANELS = {"held-out images: squared error a pixel": ("mse",), "nats an image": ("ll", "elbo")}
 """Panels of the learning curves: the title of each, and the metrics that it shows."""
@@ -34,7 +35,7 @@ PANELS = {"held-out images: squared error a pixel": ("mse",), "nats an image": (
 def train_vae_folder(
     data: ImageData,
     output: Path,
-    settings: TrainingSettings,
+    settings: TrainingSettings | None = None,
     *,
     preset: str | None = None,
     sigma_x: float = 0.1,
@@ -45,6 +46,7 @@ def train_vae_folder(
     """Train a preset and write the model folder with its card.
 
     Args:
+        settings: those of :func:`.settings.settings_of` if not given.
         preset: a key of :data:`~melodyconstraints.images.config.PRESETS`; if not given, ``digits``
             for grey images, ``small`` for those in colour.
         sigma_x: standard deviation of a pixel; 0 for an autoencoder.
@@ -60,6 +62,7 @@ def train_vae_folder(
     shape = shape_of(data.train)
     preset = preset or (GREY_PRESET if shape[0] == 1 else COLOUR_PRESET)
     check_choice("preset", preset, PRESETS)
+    settings = settings or settings_of(preset, VAE)
     config = PRESETS[preset].config(shape, sigma_x)
     images, held_out = tensors(data.train)[0], tensors(data.test)[0]
     draw = partial(plot_learning_curves, path=output / CURVES, panels=PANELS)

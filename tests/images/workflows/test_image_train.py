@@ -266,6 +266,33 @@ def test_to_watch_a_classifier_changes_nothing(data, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("module", "core", "train", "seconds", "rate", "decay"),
+    [
+        (train_vae, "train_image_vae", train_vae_folder, 1800, 5e-4, 0.999),
+        (train_classifier, "train_classifier", train_classifier_folder, 600, 1e-3, 0.99),
+    ],
+    ids=["vae", "classifier"],
+)
+def test_without_settings_a_training_is_that_of_the_command(
+    large, tmp_path, monkeypatch, module, core, train, seconds, rate, decay
+):
+    asked = []
+
+    def stop(*given, **options):
+        asked.extend(one for one in given if isinstance(one, TrainingSettings))
+        raise UsageError("enough")
+
+    monkeypatch.setattr(module, core, stop)
+    with pytest.raises(UsageError, match="enough"):
+        train(large, tmp_path / "out")
+    assert asked == [
+        TrainingSettings(
+            time_budget_seconds=seconds, batch_size=128, learning_rate=rate, ema_decay=decay
+        )
+    ]
+
+
+@pytest.mark.parametrize(
     ("module", "core", "folder_of", "expected"),
     [
         (

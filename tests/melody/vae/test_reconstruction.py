@@ -46,7 +46,7 @@ class Copier:
 
     def decode(self, z, sampling, *, generator):
         assert z is self.points
-        self.decoding = sampling.temperature, generator
+        self.decoding = sampling, generator
         return self.decoded(self.events)
 
 
@@ -161,14 +161,15 @@ def test_accuracy_by_hand_over_all_melodies_and_over_some():
     )
 
 
-def test_the_posterior_mean_is_decoded_greedily_and_a_sample_at_the_temperature(some_melodies):
+def test_the_posterior_mean_is_decoded_greedily_and_a_sample_by_the_sampling(some_melodies):
     model = Copier()
     encode_and_decode(model, some_melodies.events)
-    assert model.decoding == (0.0, None)
+    assert model.decoding == (Sampling(0.0), None)
     assert model.points[:, 1].tolist() == [0] * 12
     generator = torch.Generator().manual_seed(1)
-    decoded = encode_and_decode(model, some_melodies.events, temperature=0.7, generator=generator)
-    assert model.decoding == (0.7, generator)
+    sampling = Sampling(0.7, top_k=3, top_p=0.9, form="AABA", scale=(0, 2, 4))
+    decoded = encode_and_decode(model, some_melodies.events, sampling, generator=generator)
+    assert model.decoding == (sampling, generator)
     again = torch.randn(12, 2, generator=torch.Generator().manual_seed(1))
     assert torch.equal(model.points, decoded.posterior.mean + decoded.posterior.scale * again)
 
@@ -177,9 +178,7 @@ def test_melodies_decoded_from_a_sample_are_those_of_the_model(tiny_model, some_
     def drawn() -> torch.Generator:
         return torch.Generator().manual_seed(2)
 
-    decoded = encode_and_decode(
-        tiny_model, some_melodies.events, temperature=0.9, generator=drawn()
-    )
+    decoded = encode_and_decode(tiny_model, some_melodies.events, Sampling(0.9), generator=drawn())
     batch, generator = torch.from_numpy(some_melodies.events.astype(np.int64)), drawn()
     with torch.no_grad():
         z = tiny_model.encode(batch).sample(generator)

@@ -1,6 +1,6 @@
 // The candidates as small rolls: click to hear, star to keep, drag out.
 
-import { $, h } from "./dom.js";
+import { $, h, rewardText } from "./dom.js";
 import { makeDraggable } from "./out.js";
 import { smallRoll } from "./roll.js";
 import { amend, store } from "./store.js";
@@ -57,7 +57,7 @@ export function waiting(count) {
 }
 
 function tile(state, melody, index) {
-  const meters = state.rules.map((name, i) => meter(name, melody.rewards[i]));
+  const meters = state.rules.map((name, i) => meter(name, melody.rewards[i], melody.satisfied_rules?.[i]));
   const count = `${melody.notes.length} notes`;
   const verdict = melody.satisfied === null || melody.satisfied === undefined ? "" : melody.satisfied ? ", satisfies every rule" : "";
   const button = h("button", { type: "button", class: "tile", "aria-label": `Melody ${index + 1}, ${count}${verdict}`,
@@ -69,9 +69,8 @@ function tile(state, melody, index) {
     h("button", { type: "button", class: "star", "aria-label": `Keep melody ${index + 1}`, onclick: () => toggleStar(index) }, "☆"));
 }
 
-function meter(name, reward) {
-  const satisfied = reward >= 1 - 1e-6;
+function meter(name, reward, satisfied) {
   const fill = h("span", { class: satisfied ? "fill satisfied" : "fill" });
   fill.style.inlineSize = `${Math.round(reward * 100)}%`;
-  return h("span", { class: "meter", title: `${name}: ${reward.toFixed(3)}` }, fill);
+  return h("span", { class: "meter", title: `${name}: ${rewardText(reward, satisfied, 3)}` }, fill);
 }

@@ -22,6 +22,10 @@ function fill(element, attributes, children) {
   return element;
 }
 
+// A reward of [0, 1] as text; only one that is satisfied reads as 1.
+export const rewardText = (reward, satisfied, digits) =>
+  (satisfied ? 1 : Math.min(reward, 1 - 10 ** -digits)).toFixed(digits);
+
 let toastTimer;
 
 // A line at the foot of the page, read out by screen readers.

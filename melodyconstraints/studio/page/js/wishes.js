@@ -1,7 +1,7 @@
 // What is wished for: a scale and a density as knobs, and rules of the library with weights.
 
 import { get, post } from "./api.js";
-import { $, debounce, h } from "./dom.js";
+import { $, debounce, h, rewardText } from "./dom.js";
 
 const TONICS = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
 const BLACK = [1, 3, 6, 8, 10];
@@ -81,13 +81,13 @@ export function add(spec, name) {
 
 // How far the melody that is shown satisfies each rule, by the rules' places.
 export function showRewards(rules, melody) {
-  const rewards = new Map(rules.map((name, i) => [name, melody.rewards[i]]));
   for (const badge of document.querySelectorAll("[data-reward]")) {
-    const reward = rewards.get(badge.dataset.reward);
-    const satisfied = reward >= 1 - 1e-6;
+    const place = rules.lastIndexOf(badge.dataset.reward);
+    const reward = melody.rewards[place];
+    const satisfied = Boolean(melody.satisfied_rules?.[place]);
     badge.hidden = reward === undefined;
     badge.className = satisfied ? "badge satisfied" : "badge";
-    badge.textContent = reward === undefined ? "" : satisfied ? "✓ satisfied" : reward.toFixed(2);
+    badge.textContent = reward === undefined ? "" : satisfied ? "✓ satisfied" : rewardText(reward, false, 2);
   }
 }
 
