@@ -12,8 +12,7 @@ import click
 from melodyconstraints.cli._actors import ActorSource
 from melodyconstraints.cli._common import talk
 from melodyconstraints.cli._midi_results import MidiResult
-from melodyconstraints.latent.satisfaction import SATISFIED
-from melodyconstraints.latent.satisfaction import reward_text as reward_text  # for others too
+from melodyconstraints.latent.satisfaction import SATISFIED, reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:

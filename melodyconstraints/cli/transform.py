@@ -38,7 +38,7 @@ from melodyconstraints.cli._output import (
     earlier_files,
     overwrite_option,
 )
-from melodyconstraints.cli._rewarded import reward_text
+from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:

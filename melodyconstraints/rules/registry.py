@@ -7,17 +7,18 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from itertools import chain, count
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
-from melodyconstraints.errors import RuleNotFoundError, UsageError
+from melodyconstraints.errors import MelodyConstraintsError, RuleNotFoundError, UsageError
 from melodyconstraints.rules.combine import greatest_rule, mean_rule, negated_rule
-from melodyconstraints.rules.definition import Rule, rule
+from melodyconstraints.rules.definition import MissingRule, Rule, rule
 from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.library import NOTHING, STANDALONE, LibraryRule
-from melodyconstraints.rules.loading import load_rule_file
+from melodyconstraints.rules.loading import load_rule_file, name_of, places_of
 from melodyconstraints.rules.scales import english_scale, parse_scale
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.storage.text import nearest, shown
+from melodyconstraints.storage.text import nearest, printable, shortened, shown
 
 ENTRY_POINTS = "melodyconstraints.rules"
 
@@ -191,3 +192,25 @@ def _installed(spec: str) -> Rule:
     loaded = load_isolated(installed[spec].load, what)
     own = loaded if isinstance(loaded, Rule) else rule(loaded)
     return replace(own, name=spec, spec=spec)
+
+
+def find_named(spec: str, files: Sequence[Path | str]) -> Rule:
+    """The rule of a specification, its file perhaps in a new place; a missing rule without any.
+
+    It is named by its specification, not by what the folder calls it.
+    """
+    name = printable(name_of(spec))
+    errors: dict[str, Exception] = {}
+    for place in places_of(spec, files):
+        try:
+            return replace(find_rule(place), name=name)
+        except (MelodyConstraintsError, OSError) as error:
+            errors[place] = error
+    own = errors.pop(spec)
+    if errors:  # the files that are given lack it as well
+        raise next(iter(errors.values()))
+    why = (
+        f"rewards of {shortened(name)} are missing: {own}; where its file has moved, give it with "
+        "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
+    )
+    return MissingRule(name, len, spec=spec, why=why)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melodyconstraints.errors import (
-    MelodyConstraintsError,
     RuleNotFoundError,
     TrainingError,
     UsageError,
@@ -33,14 +32,13 @@ from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
-from melodyconstraints.rules import Rule, find_rule, find_rules
+from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
-from melodyconstraints.rules.loading import code_only_where, name_of, places_of
-from melodyconstraints.rules.registry import distinct
+from melodyconstraints.rules.loading import code_only_where
+from melodyconstraints.rules.registry import distinct, find_named
 from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
-from melodyconstraints.storage.text import printable, shortened
 from melodyconstraints.workflows.actor_config import SEARCHES, ActorConfig, search_of
 from melodyconstraints.workflows.keys import transposing
 from melodyconstraints.workflows.seeds import (
@@ -377,7 +375,7 @@ def load_actor(
             return is_consented(path)
 
         with code_only_where(may_run):
-            found_rules = distinct(_find_named(rule.spec, rules_from) for rule in config.rules)
+            found_rules = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
     else:
         found_rules = find_rules(rules)
         if len(found_rules) != len(config.rules):
@@ -387,25 +385,3 @@ def load_actor(
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
     return MelodyActor(rules=found_rules, **own, **pair)
-
-
-def _find_named(spec: str, files: Sequence[Path | str]) -> Rule:
-    """The rule of a specification, its file perhaps in a new place; a missing rule without any.
-
-    It is named by its specification, not by what the folder calls it.
-    """
-    name = printable(name_of(spec))
-    errors: dict[str, Exception] = {}
-    for place in places_of(spec, files):
-        try:
-            return replace(find_rule(place), name=name)
-        except (MelodyConstraintsError, OSError) as error:
-            errors[place] = error
-    own = errors.pop(spec)
-    if errors:  # the files that are given lack it as well
-        raise next(iter(errors.values()))
-    why = (
-        f"rewards of {shortened(name)} are missing: {own}; where its file has moved, give it with "
-        "--rules-from FILE (in Python rules_from=[...], or rules=[...] for functions)"
-    )
-    return MissingRule(name, len, spec=spec, why=why)

@@ -25,9 +25,10 @@ from melodyconstraints.melody.vae.sampler import DrawingStopped, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rule, find_rules, rule
 from melodyconstraints.rules import rewards as rewards_module
+from melodyconstraints.rules.registry import find_named
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, _find_named, load_actor
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, load_actor
 from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
@@ -670,7 +671,7 @@ def test_as_many_rules_as_it_was_trained_for_must_be_given(tiny_actor_folder, mo
 
 
 def test_a_long_rule_that_is_not_there_is_told_in_short():
-    rule = _find_named("density:" + 5000 * "9", [])
+    rule = find_named("density:" + 5000 * "9", [])
     assert rule.why.startswith("rewards of density:999")
     assert len(rule.why) < 500
 
