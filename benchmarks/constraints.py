@@ -28,7 +28,6 @@ from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -46,6 +45,7 @@ from melodyconstraints.workflows.conditional import (
 )
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.knobs import Knobs
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
 

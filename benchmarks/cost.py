@@ -36,7 +36,6 @@ from melodyconstraints.latent import losses
 from melodyconstraints.latent.networks import build_networks
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS as MELODY_PRESETS
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -44,6 +43,7 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.training import Objective
 from melodyconstraints.workflows.images.train_classifier import SIZES
+from melodyconstraints.workflows.models import load_model
 
 BATCH = 16
 """A multiple of 16: decoders fill up to one."""

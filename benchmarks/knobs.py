@@ -37,12 +37,12 @@ from melodyconstraints.melody.metrics.structure import (
     two_commonest_pitch_classes,
 )
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.knobs import Knobs
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.real_melodies import satisfying
 from melodyconstraints.workflows.train_actor import train_actor
 

@@ -28,12 +28,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import START, VOCABULARY
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.training import ElboSettings, MelodyObjective
 from melodyconstraints.vae.precision import products, products_dtype
+from melodyconstraints.workflows.models import load_model
 
 CPU = torch.device("cpu")
 TRAINED, DECODED = (8, 64), (1, 16, 64, 256, 1024)

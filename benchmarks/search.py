@@ -15,10 +15,10 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.real_melodies import read_split
 
 USERS = Path(__file__).with_name("users_rules.py")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.midi.sound import write_wav
     from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.performance import Performance
-    from melodyconstraints.melody.vae.checkpoint import load_model, save_model
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
     from melodyconstraints.workflows.actor import MelodyActor, load_actor
     from melodyconstraints.workflows.bank import load_bank
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.models import load_model, save_model
     from melodyconstraints.workflows.play import play
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
     from melodyconstraints.workflows.reroll import reroll
@@ -71,7 +71,7 @@ _HOMES = {
     "load_actor": "workflows.actor",
     "load_bank": "workflows.bank",
     "load_knobs": "workflows.conditional",
-    "load_model": "melody.vae.checkpoint",
+    "load_model": "workflows.models",
     "negate": "rules",
     "play": "workflows.play",
     "read_melody": "melody.midi.selection",
@@ -80,7 +80,7 @@ _HOMES = {
     "reconstruct": "workflows.reconstruct",
     "reroll": "workflows.reroll",
     "rule": "rules",
-    "save_model": "melody.vae.checkpoint",
+    "save_model": "workflows.models",
     "train_actor": "workflows.train_actor",
     "transform": "workflows.transform",
     "vary": "workflows.reconstruct",

@@ -21,13 +21,13 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.config import MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.staff import training as staff_training
 from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.storage.places import DATA
 from melodyconstraints.workflows import neighbourhood, transform
+from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import train_actor
 
 _ANY_TIME = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

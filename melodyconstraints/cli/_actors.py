@@ -111,8 +111,8 @@ class ActorSource:
         if not self.specs and all(one is None for one in asked):
             return None
 
-        from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.conditional import load_knobs, searching
+        from melodyconstraints.workflows.models import load_model
 
         if self.actor_folder is not None:
             return self._read_actor(self.actor_folder)
@@ -128,15 +128,15 @@ class ActorSource:
         if self.actor_folder is not None:
             return self._read_actor(self.actor_folder)
 
-        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.models import load_model
         from melodyconstraints.workflows.transform import transforming
 
         model = load_model(self.model_folder)
         return transforming(model, self.scale, self.density, self.rules, key)
 
     def _read_actor(self, folder: Path) -> MelodyActor:
-        from melodyconstraints.melody.vae.checkpoint import load_model
         from melodyconstraints.workflows.actor import load_actor
+        from melodyconstraints.workflows.models import load_model
 
         return load_actor(
             folder,

@@ -32,7 +32,7 @@ class Drawer:
     @classmethod
     def of(cls, source: ActorSource) -> Drawer:
         """Load what the options ask for; stderr warns of rules that have no rewards."""
-        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.models import load_model
 
         actor = source.find()
         if actor is None:

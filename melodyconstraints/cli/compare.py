@@ -137,8 +137,8 @@ def _by_row(
 
 def _load(folders: Sequence[Path], model_folder: Path | None, **options: Any) -> list[MelodyActor]:
     """The actors, and their model once."""
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.actor import load_actor
+    from melodyconstraints.workflows.models import load_model
 
     model = None if model_folder is None else load_model(model_folder)
     actors: list[MelodyActor] = []

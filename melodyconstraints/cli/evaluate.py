@@ -174,8 +174,8 @@ def _evaluate_model(
     as_json: bool,
 ) -> None:
     from melodyconstraints.cli._evaluation_tables import print_quality
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.evaluate_vae import STAGES, evaluate_model, plot_quality
+    from melodyconstraints.workflows.models import load_model
 
     model = load_model() if model_folder is None else load_model(model_folder)
     with progress_bar("stages", transient=True) as bar:

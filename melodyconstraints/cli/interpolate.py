@@ -115,8 +115,8 @@ def command(
         say_what_was_taken(file, ends[-1])
     first, last = ends
 
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.models import load_model
 
     model = load_model(model_folder)
     melodies = interpolate(model, first.melody, last.melody, count, **sampling)

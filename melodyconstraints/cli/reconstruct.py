@@ -105,7 +105,7 @@ def command(
     melodies, failed = melodies_of(files, choice, tell=True)
     failed += unlisted
     if melodies:
-        from melodyconstraints.melody.vae.checkpoint import load_model
+        from melodyconstraints.workflows.models import load_model
 
         model = load_model(model_folder)
         decoded = _decode(model, [found for _, found in melodies], variations, sampling)

@@ -135,10 +135,10 @@ def check_rule(rule: str, model_folder: Path | None, data: Path | None, as_json:
     rule breaks the contract of rules or cannot be learned.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.cli import _rule_check
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.rules import find_rule
     from melodyconstraints.rules.isolation import time_limit
     from melodyconstraints.workflows.check_rule import check_rule
+    from melodyconstraints.workflows.models import load_model
 
     with time_limit(IMPORT_SECONDS):
         found_rule = find_rule(rule)

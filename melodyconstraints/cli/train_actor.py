@@ -139,7 +139,7 @@ def _train(
     check_writable(folder)
 
     from melodyconstraints.errors import MelodyConstraintsError
-    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.models import load_model
     from melodyconstraints.workflows.search import FEW
     from melodyconstraints.workflows.train_actor import train_actor_folder
 
@@ -164,8 +164,8 @@ def _train(
 
 def _train_knobs(model_folder: Path | None, folder: Path, as_json: bool, **options: Any) -> None:
     """Train a conditional actor with a bar and write the folder."""
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.conditional import ScaleAndDensity, train_knobs_folder
+    from melodyconstraints.workflows.models import load_model
 
     model = load_model(model_folder)
     knobs = train_knobs_folder(model, folder, progress=True, **options)

@@ -33,8 +33,8 @@ def _check(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]
     if faults:
         return {"passed": False, "error": f"the rule {faults[0]}"}
     begin(0)
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.check_rule import check_rule
+    from melodyconstraints.workflows.models import load_model
 
     try:
         rule = find_wish(*task)

@@ -39,9 +39,9 @@ def load_models() -> Models:
     """
     import torch
 
-    from melodyconstraints.melody.vae.checkpoint import load_model
     from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.generate import generate
+    from melodyconstraints.workflows.models import load_model
 
     torch.set_num_threads(1)
     model = load_model()

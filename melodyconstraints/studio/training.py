@@ -154,7 +154,7 @@ def _run(
     """Body of the process; it ends with the server, however that ends."""
     import torch
 
-    from melodyconstraints.melody.vae.checkpoint import load_model
+    from melodyconstraints.workflows.models import load_model
 
     end_with_parent()
     if hasattr(os, "nice"):

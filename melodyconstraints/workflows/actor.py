@@ -28,7 +28,6 @@ from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
@@ -41,6 +40,7 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.consents import consent, is_consented
 from melodyconstraints.workflows.actor_config import SEARCHES, ActorConfig, search_of
 from melodyconstraints.workflows.keys import transposing
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.seeds import (
     POINTS,
     check_count,

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Events, Melodies
-from melodyconstraints.melody.vae.checkpoint import home_of, load_model
 from melodyconstraints.melody.vae.encoding import sample_points
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
@@ -37,6 +36,7 @@ from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
 from melodyconstraints.storage.schema import Weight
+from melodyconstraints.workflows.models import home_of, load_model
 from melodyconstraints.workflows.seeds import check_count
 
 if TYPE_CHECKING:

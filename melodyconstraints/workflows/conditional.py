@@ -37,7 +37,6 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.units import STEPS
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, home_of, load_model
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -49,6 +48,7 @@ from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.knobs import Knobs, moved_first, scale_rules
+from melodyconstraints.workflows.models import BUNDLED, home_of, load_model
 from melodyconstraints.workflows.search import search_actor
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.train_actor import (

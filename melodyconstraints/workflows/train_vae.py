@@ -17,7 +17,6 @@ from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.latent.curves import plot_learning_curves
 from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.vae.card import model_card
-from melodyconstraints.melody.vae.checkpoint import KIND, load_model, model_of, save_model
 from melodyconstraints.melody.vae.config import PRESETS, MelodyVAEConfig
 from melodyconstraints.melody.vae.model import HierarchicalVAE, MelodyVAE
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
@@ -37,6 +36,7 @@ from melodyconstraints.vae.folders import (
 from melodyconstraints.vae.state import Metrics, TrainingState
 from melodyconstraints.vae.training import PAPER, TrainingSettings
 from melodyconstraints.workflows.bank import SIZE, write_bank
+from melodyconstraints.workflows.models import KIND, load_model, model_of, save_model
 
 if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies

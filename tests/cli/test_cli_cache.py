@@ -2,8 +2,8 @@
 
 import json
 
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.models import load_model
 
 
 def test_a_bank_that_was_decoded_is_kept_and_listed(mc, quick_recipe, tiny_model_folder):

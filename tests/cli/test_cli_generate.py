@@ -23,12 +23,6 @@ from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.sound import sample_count
-from melodyconstraints.melody.vae.checkpoint import (
-    DEFAULT_NAME,
-    PACKAGED,
-    load_model,
-    save_model,
-)
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import conditional as knobs_module
@@ -41,6 +35,12 @@ from melodyconstraints.workflows.conditional import (
     train_knobs,
 )
 from melodyconstraints.workflows.generate import generate as draw
+from melodyconstraints.workflows.models import (
+    DEFAULT_NAME,
+    PACKAGED,
+    load_model,
+    save_model,
+)
 from melodyconstraints.workflows.search import SearchActor, SearchStopped
 
 ANY = ("--allow-none",)

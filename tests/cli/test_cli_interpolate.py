@@ -7,8 +7,8 @@ import pytest
 
 from melodyconstraints.melody.metrics.agreement import agreement
 from melodyconstraints.melody.midi.selection import read_melody
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows.interpolate import interpolate as steps_between
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reconstruct import reconstruct
 
 

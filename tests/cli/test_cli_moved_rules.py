@@ -7,7 +7,7 @@ import pytest
 
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
+from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import train_actor
 
 pytestmark = pytest.mark.usefixtures("quick_recipe", "quick_search")

@@ -10,10 +10,10 @@ from melodyconstraints.cli._inputs import BarsType
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows import reroll as workflow
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.models import load_model
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
         for bar in range(8, 24) for beat in range(4)]  # fmt: skip

@@ -13,12 +13,12 @@ from melodyconstraints.cli._rule_check import show
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule, rule
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows import check_rule as workflow
 from melodyconstraints.workflows.bank import Bank, load_bank, write_bank
 from melodyconstraints.workflows.check_rule import check_rule
+from melodyconstraints.workflows.models import load_model
 
 SATISFIED = "satisfied  gives the same again for the same melodies\n"
 

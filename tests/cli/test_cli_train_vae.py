@@ -9,9 +9,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.workflows import train_vae
+from melodyconstraints.workflows.models import load_model
 
 MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
 

@@ -19,11 +19,11 @@ from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.networks import build_networks
 from melodyconstraints.latent.pair import RoundRecord
 from melodyconstraints.latent.settings import ActorCriticSettings
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.rules import find_rules
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS, _sha256
 from melodyconstraints.workflows import conditional
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.models import load_model, save_model
 
 SETTINGS = ActorCriticSettings(actor_hidden=(16,), critic_hidden=(16,), condition_units=4)
 TRUNK = TrunkConfig((1, 8, 8), "feed-forward", (6,))

@@ -15,9 +15,9 @@ from huggingface_hub import HfApi, constants
 import melodyconstraints as mc
 from melodyconstraints.cli.main import main
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.melody.vae.checkpoint import home_of
 from melodyconstraints.storage import hub
 from melodyconstraints.storage.artifacts import CARD, CONFIG, MANIFEST, WEIGHTS
+from melodyconstraints.workflows.models import home_of
 
 COMMIT = "a" * 40
 

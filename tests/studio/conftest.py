@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
+from melodyconstraints.workflows.models import load_model
 
 
 @pytest.fixture(scope="session")

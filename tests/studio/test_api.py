@@ -375,7 +375,7 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
     object.__setattr__(settings, "allow_code", True)
     for spec in ("code:../../etc/passwd", "code:0123456789abcdef"):
         assert "there is no rule" in post("/rules", {"rules": [spec]})["rules"][0]["error"]
-    monkeypatch.setattr("melodyconstraints.melody.vae.checkpoint.load_model", lambda: models.model)
+    monkeypatch.setattr("melodyconstraints.workflows.models.load_model", lambda: models.model)
     report = post("/rules/code", {"text": text})
     assert report["passed"]
     assert all(one["broken"] is None for one in report["contract"])

@@ -18,7 +18,6 @@ import uvicorn
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.performance import Performance
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.studio import app as app_module
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine
@@ -27,6 +26,7 @@ from melodyconstraints.studio.schemas import melody_of
 from melodyconstraints.studio.training import train
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.editing import keep
+from melodyconstraints.workflows.models import load_model
 
 axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="no axe-core: pip install '.[dev]'"

@@ -18,7 +18,6 @@ from torch import nn
 
 from melodyconstraints.cli import main as cli
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.training import ElboSettings, train_melody_vae
 from melodyconstraints.vae import checkpoints, distributed, training
@@ -26,6 +25,7 @@ from melodyconstraints.vae.distributed import Processes, processes
 from melodyconstraints.vae.state import TrainingState
 from melodyconstraints.vae.training import Objective, TrainingSettings, train
 from melodyconstraints.workflows import train_vae
+from melodyconstraints.workflows.models import load_model
 
 PATIENCE_SECONDS = 500
 """Never used up unless a process waits for the other for ever."""

@@ -20,7 +20,6 @@ from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.sampler import DrawingStopped, MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rule, find_rules, rule
@@ -32,6 +31,7 @@ from melodyconstraints.workflows.actor import SEARCH, MelodyActor, load_actor
 from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.seeds import EVENTS, POINTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform

@@ -10,7 +10,6 @@ import torch
 from melodyconstraints.datasets.melodies.store import StoredMelodies, read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
 from melodyconstraints.melody.metrics import copies
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, PACKAGED, load_model, save_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
@@ -27,6 +26,7 @@ from melodyconstraints.workflows.bank import (
     without_copies,
     write_bank,
 )
+from melodyconstraints.workflows.models import BUNDLED, PACKAGED, load_model, save_model
 from melodyconstraints.workflows.seeds import prior_points
 
 

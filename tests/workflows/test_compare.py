@@ -6,10 +6,10 @@ import pytest
 from torch import nn
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.compare import compare
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import train_actor
 
 

@@ -9,7 +9,6 @@ import torch
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, load_model, save_model
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -34,6 +33,7 @@ from melodyconstraints.workflows.conditional import (
     train_knobs,
     train_knobs_folder,
 )
+from melodyconstraints.workflows.models import BUNDLED, load_model, save_model
 from melodyconstraints.workflows.search import SearchActor
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 

@@ -9,11 +9,11 @@ from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.examples import digests, held_out, learned_from, read_examples
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import LIKE, train_actor
 
 

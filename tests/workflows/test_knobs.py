@@ -13,7 +13,6 @@ from melodyconstraints.melody.events import Melodies, Melody, transposed
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.metrics.typical import typicality
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.notation import (
@@ -33,6 +32,7 @@ from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS, closing_on, scale_read
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 

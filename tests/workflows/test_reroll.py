@@ -8,12 +8,12 @@ import melodyconstraints as mc
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.form import form_of
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import searching
 from melodyconstraints.workflows.editing import in_scale
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll
 

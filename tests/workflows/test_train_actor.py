@@ -6,11 +6,11 @@ from typing import get_type_hints
 import pytest
 
 from melodyconstraints.errors import RuleError, StoreError, UsageError
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.rules import rule
 from melodyconstraints.storage.cache import CACHE
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import (
     CURVES,
     TrainingOptions,

@@ -9,7 +9,6 @@ import torch
 
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.errors import ArtifactError, StoreError, UsageError
-from melodyconstraints.melody.vae.checkpoint import load_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
 from melodyconstraints.melody.vae.staff.config import STAFF_PRESETS, StaffConfig
@@ -19,6 +18,7 @@ from melodyconstraints.vae.distributed import Processes
 from melodyconstraints.vae.training import TrainingSettings
 from melodyconstraints.workflows import train_vae
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_vae import choose, settings_of, train_model
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.storage.schema import Depth, Size, Units
+
+
+class ModelConfig(Protocol):
+    """A dataclass of a melody model's sizes and choices, of whatever kind the model is."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,11 @@ from melodyconstraints.melody.events import Events
 from melodyconstraints.melody.form import form_of
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.bar_decoder import BarDecoder
-from melodyconstraints.melody.vae.config import MelodyVAEConfig
+from melodyconstraints.melody.vae.config import MelodyVAEConfig, ModelConfig
 from melodyconstraints.melody.vae.free_running import FreeRunning, filled
 from melodyconstraints.melody.vae.layers import EventInput, InitialState, final_states, lstm
 from melodyconstraints.melody.vae.lstm import LayerWeights, scan, scan_layers
 from melodyconstraints.melody.vae.sampling import Sampling
-from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.vae.posterior import Posterior
 from melodyconstraints.vae.precision import products
 
@@ -148,7 +147,7 @@ class MelodyVAE(nn.Module, ABC):
     no others can be undone. Where ``has_form`` is true, bars may be told to repeat others.
     """
 
-    config: MelodyVAEConfig | StaffConfig
+    config: ModelConfig
     sigma_bar: Tensor
     folder: str = ""
     fingerprint: str = ""

@@ -4,8 +4,8 @@ import numpy as np
 
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.metrics.statistics import pitch_range, repeated_bars
-from melodyconstraints.melody.vae.checkpoint import PACKAGED, STAFF_NAME, home_of, load_model
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.models import PACKAGED, STAFF_NAME, home_of, load_model
 from melodyconstraints.workflows.reconstruct import reconstruct
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from melodyconstraints.errors import ArtifactError
-from melodyconstraints.melody.vae.checkpoint import load_model, save_model
 from melodyconstraints.melody.vae.tables import wrong_table
+from melodyconstraints.workflows.models import load_model, save_model
 
 
 def test_tables_that_were_measured_make_sense(generator, tmp_path):

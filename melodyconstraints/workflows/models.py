@@ -23,7 +23,7 @@ from melodyconstraints.storage.text import nearest
 from melodyconstraints.vae.folders import check_device
 
 KIND = "melody-vae"
-BUNDLED = Path(__file__).parent / "bundled"
+BUNDLED = Path(__file__).parents[1] / "melody" / "vae" / "bundled"
 BUNDLED_NAME, STAFF_NAME = "bundled", "staff"
 PACKAGED = {BUNDLED_NAME: BUNDLED, STAFF_NAME: BUNDLED.with_name("bundled_staff")}
 """Models that come with the package, by what stands for their folders in commands and actors: the

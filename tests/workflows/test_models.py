@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from melodyconstraints.errors import ArtifactError, UsageError
-from melodyconstraints.melody.vae.checkpoint import BUNDLED, KIND, load_model, save_model
 from melodyconstraints.melody.vae.config import PRESETS
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.storage.artifacts import save_artifact
+from melodyconstraints.workflows.models import BUNDLED, KIND, load_model, save_model
 
 
 def test_a_model_comes_back_in_half_precision(tiny_model, tmp_path):
