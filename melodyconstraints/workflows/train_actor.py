@@ -10,8 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from itertools import compress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -47,9 +45,8 @@ from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
-from melodyconstraints.workflows.keys import transposing
-from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
+from melodyconstraints.workflows.training_draws import training_draws
 
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
@@ -138,46 +135,41 @@ def train_actor(
         TrainingError: a rule gives every melody the same reward.
     """
     settings, method = _check(preset, method, settings)
-    found, plain = _consented(rules), settings.plain
-    asked = list(compress(found, weights or [1] * len(found)))
-    scale = () if plain else scale_read(model, asked)
-    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()
-    events_seed = derived_seed(TRAINING_EVENTS, seed)
-    sampling = Sampling(temperature, seed=events_seed, form=form, scale=learned_in)
+    found = _consented(rules)
+    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
+    sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
+    draws = training_draws(model, found, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
             callback, announce = stack.enter_context(bar)
-        as_drawn = form == AUTO and not learned_in  # as the bank's melodies: no form, no scale
-        starts = bool(found and settings.bank and as_drawn)
+        starts = bool(found and settings.bank and draws.is_banks)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
-        own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
-        transposes = not (scale or plain) and has_keys(model, asked)
-        finish = transposing(found, own) if transposes else None
-        sampler = partial(MelodySampler, model, sampling, finish)
-        decoded = _decoded(bank, finish) if as_drawn else None
-        settled = asked if isinstance(learned_in, frozenset) else []
-        if settled and announce:
-            names = " and ".join(rule.name for rule in settled)
+        decoded = _decoded(bank, draws.finish) if draws.is_banks else None
+        if draws.settled and announce:
+            names = " and ".join(rule.name for rule in draws.settled)
             announce(f"melodies are written in the notes of {names}")
-        others = [rule for rule in found if rule not in settled]
+        others = [rule for rule in found if rule not in draws.settled]
         if others and settings.bank:
-            _announce(others, _some_melodies(sampler(), decoded), announce)
-        own_sampling = {"form": form, "scale": scale, "transposes": transposes}
+            already = "already, in some key" if draws.transposes else "already"
+            _announce(others, _some_melodies(draws.sampler(), decoded), announce, already)
+        own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
-            sampler(),
+            draws.sampler(),
             found,
             settings,
             constraints=constraints,
             weights=own,
             bank=decoded,
-            search=search_of(method, of_heads, plain=plain) if method in SEARCHES else None,
+            search=search_of(method, of_heads, plain=settings.plain)
+            if method in SEARCHES
+            else None,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
@@ -350,11 +342,17 @@ def _some_melodies(sampler: MelodySampler, decoded: tuple[Tensor, Melodies] | No
 
 
 def _announce(
-    rules: Sequence[Rule], melodies: Melodies, announce: Callable[[str], object] | None
+    rules: Sequence[Rule],
+    melodies: Melodies,
+    announce: Callable[[str], object] | None,
+    already: str,
 ) -> None:
     """Announce each slow rule with its share of the training's time, and those satisfied already.
 
     The second are a warning where nothing is to be called.
+
+    Args:
+        already: how it is told that they are.
     """
     for rule in rules:
         if announce:
@@ -364,7 +362,7 @@ def _announce(
         if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
             (announce or _warn)(
                 f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
-                "already: training for it changes nothing"
+                f"{already}: training for it changes nothing"
             )
 
 

@@ -1,0 +1,62 @@
+"""In which scale or keys a training draws melodies, and its actor afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.form import AUTO
+from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampler import MelodySampler
+from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.rules import Rule
+from melodyconstraints.workflows.keys import transposing
+from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
+
+
+@dataclass(frozen=True)
+class TrainingDraws:
+    """Way in which a training draws melodies.
+
+    Args:
+        scale: in which the actor draws; the training does too where nothing of it is learned.
+        settled: rules that hold in that scale, whatever is learned.
+        transposes: whether each melody is taken in the key that the rules reward most.
+    """
+
+    model: MelodyVAE
+    sampling: Sampling
+    scale: tuple[int, ...] | frozenset[int]
+    settled: Sequence[Rule]
+    transposes: bool
+    finish: Callable[[Melodies], Melodies] | None
+
+    @property
+    def is_banks(self) -> bool:
+        """Whether the melodies of a bank were drawn so: in no form and no scale."""
+        return self.sampling.form == AUTO and not self.sampling.scale
+
+    def sampler(self) -> MelodySampler:
+        """A sampler at the beginning of its draws."""
+        return MelodySampler(self.model, self.sampling, self.finish)
+
+
+def training_draws(
+    model: MelodyVAE,
+    rules: Sequence[Rule],
+    weights: Sequence[float],
+    sampling: Sampling,
+    *,
+    plain: bool,
+) -> TrainingDraws:
+    """How a training for rules draws: in their scale, or in the best of keys."""
+    asked = list(compress(rules, weights))
+    scale = () if plain else scale_read(model, asked)
+    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()
+    settled = asked if isinstance(learned_in, frozenset) else []
+    transposes = not (scale or plain) and has_keys(model, asked)
+    finish = transposing(rules, weights) if transposes else None
+    sampling = replace(sampling, scale=learned_in)
+    return TrainingDraws(model, sampling, scale, settled, transposes, finish)
