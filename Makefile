@@ -1,7 +1,7 @@
 # make demo   sets everything up, trains an actor for C major and 192 notes, writes MIDI and pictures
 # make test   sets everything up and runs every check
 # make docs   builds the site in build/docs
-# make gallery   finds the melodies of the rule gallery, for minutes, and writes them to docs/gallery.json
+# make gallery   trains an actor for each rule of the gallery, for an hour or two, and writes its melodies to docs/gallery.json
 # make dist   builds wheel and source distribution, and checks both
 # make package   installs the wheel in an environment of its own: sizes and seconds of docs/install.md
 # make benchmarks   runs the benchmarks that need no data, for hours, and keeps what they print in docs/measured
