@@ -264,6 +264,20 @@ def test_a_file_that_is_chosen_is_shown_and_blended_on_a_phone(page, tmp_path):
     expect(page.locator("#help")).to_be_visible()
 
 
+def test_a_transformation_stays_where_a_moved_knob_is_answered_late(page):
+    held = []
+    page.route("**/generate", lambda route: held.append(route), times=1)
+    page.click("[data-tonic='2']")
+    page.click("#tab-mine")
+    page.click("#transform")
+    expect(page.locator("#title")).to_contain_text("Transformed", timeout=3 * SECONDS)
+    expect(page.locator("#generate")).to_have_attribute("aria-busy", "true")
+    held[0].continue_()
+    expect(page.locator("#generate")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#title")).to_contain_text("Transformed")
+    expect(page.locator(".tile")).not_to_have_count(0)
+
+
 def test_a_file_that_is_dropped_is_transformed_and_compared(page, tmp_path):
     tune = [[step, 4, 60 + (step // 4) % 5] for step in range(0, 256, 4)]
     write_melody(melody_of(tune), tmp_path / "tune.mid")

@@ -652,14 +652,14 @@ def test_a_training_must_have_a_length(length):
         TrainingSettings(**length)
 
 
-@pytest.mark.parametrize("package", ["melody.vae", "images"])
-def test_models_whose_settings_have_older_names_are_read(package):
+@pytest.mark.parametrize("module", ["workflows.models", "images.checkpoint"])
+def test_models_whose_settings_have_older_names_are_read(module):
     """The bundled models say ``average`` and ``final_share`` in their settings."""
-    checkpoint = import_module(f"melodyconstraints.{package}.checkpoint")
-    config = json.loads((checkpoint.BUNDLED / "config.json").read_text(encoding="utf-8"))
+    models = import_module(f"melodyconstraints.{module}")
+    config = json.loads((models.BUNDLED / "config.json").read_text(encoding="utf-8"))
     settings = config["training"]["settings"]
     assert (settings["average"], settings["final_share"]) == (0.999, 0.02)
     assert not {"ema_decay", "final_learning_rate_fraction"} & settings.keys()
-    model = checkpoint.load_model(checkpoint.BUNDLED)
+    model = models.load_model(models.BUNDLED)
     assert model.fingerprint
     assert torch.isfinite(model.sigma_bar).all()

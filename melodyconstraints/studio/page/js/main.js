@@ -119,12 +119,15 @@ const describe = (rules) => [...(wishes.form() ? [wishes.form()] : []), ...rules
   .replaceAll("-", " ").replace(":", " "))].join(", ").slice(0, 180) || "The model's own";
 
 async function generate(seed, kind = "generate") {
+  const before = store.state;
   $("seed").value = seed;
   candidates.waiting(COUNT);
   try {
     const rules = wishes.wishes();
     const answer = await post("/generate", { rules, n: COUNT, seed, form: wishes.form() });
-    await showAnswer(answer, { title: describe(rules), kind });
+    // What has come meanwhile was asked for after the knob was moved, such as a transformation.
+    if (kind === "knobs" && store.state !== before) candidates.draw(store.state);
+    else await showAnswer(answer, { title: describe(rules), kind });
   } catch (error) {
     candidates.draw(store.state);
     throw error;
