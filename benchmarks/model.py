@@ -49,7 +49,7 @@ def main(folder: Path | None) -> None:
     click.echo(f"{torch.get_num_threads()} threads, {fastest_dtype()}")
     columns = ["melodies", "a training step, ms", "GFLOP", "floor, ms", "over the floor"]
     print_table(columns, map(training, TRAINED))
-    model = load_model(folder)
+    model = load_model(folder or "bundled")
     columns = ["melodies", "decoding, ms", "over the floor", "plain loop, ms", "over ours"]
     print_table(columns, [decoding(model, size) for size in DECODED], "decoding")
     click.echo(f"one melody from the command line: {best(one_melody, 3):.2f} s")
