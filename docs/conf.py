@@ -37,7 +37,7 @@ autodoc_member_order = "bysource"
 def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of a page to files of the package become links to the site's pages.
 
-    Model cards, notebooks and bridges have pages;
+    Model cards, notebooks and bridges have pages, and tables that a page includes need no link;
     ``[`name`](../melodyconstraints/room/module.py)`` leads to the documentation of the name.
     """
     for card, folder in CARDS.items():
@@ -45,6 +45,7 @@ def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
             f"../melodyconstraints/{folder}/README.md", f"generated/card-{card}.md"
         )
     source[0] = source[0].replace("](../bridges/README.md)", "](generated/bridges.md)")
+    source[0] = re.sub(r"^\[As measured\]\(measured/.*\)$", "", source[0], flags=re.MULTILINE)
     source[0] = re.sub(r"\]\(notebooks/([\w-]+)\.py\)", r"](generated/notebook-\1.md)", source[0])
     source[0] = re.sub(
         r"\[`([\w.]+)`\]\(\.\./(melodyconstraints/[\w/]+)\.py\)",

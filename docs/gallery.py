@@ -52,9 +52,10 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
         "On top two melodies of the packaged generator under no rule, below them the first two that "
         f"satisfy the rule, or come nearest, of an actor trained for it, with their rewards, as "
         f"`make gallery` wrote them down. It was trained for {ROUNDS} rounds; `mc train-actor "
-        f"--rule RULE` takes {PRESETS['default'].rounds}, to better ends. Where an actor seldom "
-        "satisfies its rule, ask `mc generate --rule RULE` for it, which searches without "
-        "training. A rule that names no source is of this project. [How rules are "
+        f"--rule RULE` takes {PRESETS['default'].rounds}, to better ends. `mc generate --rule "
+        "RULE` searches without training: of the two melodies that it found for each rule all "
+        "satisfy it but one for `beat-chords` and those for `rhythm`, which asks for one rhythm "
+        "in every bar. A rule that names no source is of this project. [How rules are "
         "written](../rules.md).",
     ]
     group = None
@@ -78,10 +79,13 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
 
 
 def _two(rewards: list[float]) -> str:
-    return " and ".join(f"{reward:.2f}" for reward in rewards)
+    from melodyconstraints.latent.satisfaction import reward_text
+
+    return " and ".join(map(reward_text, rewards))
 
 
 def _draw(free: dict[str, Any], one: dict[str, Any], path: Path) -> None:
+    from melodyconstraints.latent.satisfaction import reward_text
     from melodyconstraints.melody.plots import plot_melodies
     from melodyconstraints.studio.schemas import melody_of
 
@@ -89,7 +93,8 @@ def _draw(free: dict[str, Any], one: dict[str, Any], path: Path) -> None:
         return
     melodies = [melody_of(notes) for notes in (*free["melodies"], *one["melodies"])]
     told = ["under no rule", "under no rule", one["rule"], one["rule"]]
-    titles = [f"{name}: {reward:.2f}" for name, reward in zip(told, one["rewards"], strict=True)]
+    shown = zip(told, one["rewards"], strict=True)
+    titles = [f"{name}: {reward_text(reward)}" for name, reward in shown]
     plot_melodies(melodies, path, titles=titles)
 
 

@@ -98,7 +98,7 @@ class RewardConstraint:
         self.model, self.rewards, self.conditions = model, rewards, conditions
         self.replay_size, self.sharpness = replay_size, sharpness
         self.names = rewards.names
-        self.weights = _weights(weights, self.names)
+        self.weights = checked_weights(weights, self.names)
         self.satisfied = torch.zeros(len(self.names), device=model.sigma_bar.device)
         self.points = torch.empty(0, model.latent_dim, device=model.sigma_bar.device)
         self.decoded = 0
@@ -257,7 +257,7 @@ class AttributeConstraint:
                 )
         self.encodings, self.names, self.conditional = encodings, tuple(names), False
         self.wanted = torch.ones_like(labels[0]) if wanted is None else wanted
-        self.weights = _weights(weights, self.names)
+        self.weights = checked_weights(weights, self.names)
 
     def observe(self, shifted: Tensor, prior: Tensor, y: Tensor | None) -> None:
         """Take in nothing: unlabelled points teach nothing."""
@@ -298,7 +298,7 @@ class RealismConstraint:
     ) -> None:
         self.encodings, self.mislabelled = encodings, mislabelled
         self.replay_size = min(replay_size, _REALISM_REPLAY_SIZE)
-        self.weights = _weights([weight], self.names)
+        self.weights = checked_weights([weight], self.names)
         self.conditional = encodings.labels.shape[1] > 0
         self.shifted, self.y = encodings.means[:0], encodings.labels[:0]
 
@@ -352,7 +352,12 @@ def _are_shares(shares: Tensor) -> bool:
     return bool((shares >= 0).all() and 0 < shares.sum() < float("inf"))
 
 
-def _weights(weights: Sequence[float] | None, names: Sequence[str]) -> tuple[float, ...]:
+def checked_weights(weights: Sequence[float] | None, names: Sequence[str]) -> tuple[float, ...]:
+    """Weights of the heads of those names; 1 each if not given.
+
+    Raises:
+        UsageError: another number of them, or one below 0 or infinite.
+    """
     chosen = tuple(weights) if weights is not None else (1.0,) * len(names)
     if len(chosen) != len(names) or not all(0 <= weight < math.inf for weight in chosen):
         raise UsageError(

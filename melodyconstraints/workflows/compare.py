@@ -30,7 +30,7 @@ def compare(
     """``n`` melodies of the prior, and the same points as each actor moves them.
 
     What the decoder draws is the same too: melodies of one point differ by the actor alone, and by
-    the scale that it draws in, in which the prior is not read.
+    the scale or the key that it draws in, in which the prior is not read.
 
     Args:
         actors: at least one, all on one model.

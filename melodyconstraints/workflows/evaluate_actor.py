@@ -78,7 +78,8 @@ class Moved:
     Args:
         z_mse: mean square difference in posterior scales.
         surviving_notes: of the notes of the melodies decoded before, those that are in the ones
-            decoded after, pitch and step, by the same draws. Where rules have pitch classes, of
+            decoded after, pitch and step, by the same draws and before any is transposed into the
+            key that the rules reward most. Where rules have pitch classes, of
             the notes in them alone, which the rules do not ask to change.
     """
 
@@ -240,7 +241,9 @@ def evaluate_actor(
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
         prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
         all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
-        moved=_moved(actor, (z, shifted), (prior, actor.sampler(sampling).decode(shifted))),
+        moved=_moved(
+            actor, (z, shifted), (prior, prior_sampler(actor.model, sampling).decode(shifted))
+        ),
         unrelated=_moved(actor, (z, z.roll(1, 0)), (prior, prior[np.roll(np.arange(n), 1)])),
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),

@@ -54,7 +54,7 @@ def in_best_keys(
     shifts = np.repeat(KEY_SHIFTS, count)
     events, inside = transposed(np.tile(melodies.events, (keys, 1)), shifts)
     moved = finish(Melodies(events)) if finish else Melodies(events)
-    rewards = np.ones((keys * count, len(rules)))
+    rewards = np.ones((keys * count, len(rules)))  # of what is not asked: the same in every key
     for column, rule in enumerate(rules):
         if rule.is_own and (not weights or weights[column]):
             rewards[:, column] = rule(moved)
@@ -73,3 +73,10 @@ def transposing(
 ) -> Callable[[Melodies], Melodies]:
     """Function from melodies to them in the best of keys; see :func:`in_best_keys`."""
     return lambda melodies: in_best_keys(melodies, rules, weights, finish).melodies
+
+
+def asks_for_keys(rule: Rule, melodies: Melodies) -> bool:
+    """Whether a library's rule rewards some of the melodies otherwise a semitone higher."""
+    moved, inside = transposed(melodies.events, 1)
+    before, after = rule(melodies), rule(Melodies(moved))
+    return rule.is_own and bool((before != after)[inside].any())

@@ -92,6 +92,8 @@ def reroll(
     if isinstance(source, SearchActor):
         return source.draw_from(points, sampling, noise, kept, wanted=n)[1]
     if isinstance(source, MelodyActor):
+        if strength < 1:  # what is near the melody stays in its key
+            source = replace(source, transposes=False)
         return source.draw_from(points, sampling, noise, kept)[1]
     return kept(prior_sampler(model, sampling).decode(points))
 

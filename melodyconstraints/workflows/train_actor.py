@@ -21,6 +21,7 @@ from melodyconstraints.latent.constraints import (
     AttributeConstraint,
     Encodings,
     RealismConstraint,
+    checked_weights,
 )
 from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
@@ -45,6 +46,7 @@ from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
+from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
 from melodyconstraints.workflows.training_draws import training_draws
 
@@ -136,7 +138,7 @@ def train_actor(
     """
     settings, method = _check(preset, method, settings)
     found = _consented(rules)
-    own = tuple(weights) if weights is not None and found else (1.0,) * len(found)
+    own = checked_weights(weights if found else None, [rule.name for rule in found])
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     draws = training_draws(model, found, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
@@ -155,8 +157,8 @@ def train_actor(
             announce(f"melodies are written in the notes of {names}")
         others = [rule for rule in found if rule not in draws.settled]
         if others and settings.bank:
-            already = "already, in some key" if draws.transposes else "already"
-            _announce(others, _some_melodies(draws.sampler(), decoded), announce, already)
+            some = _some_melodies(draws.sampler(), decoded)
+            _announce(others, some, announce, transposes=draws.transposes)
         own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
@@ -345,14 +347,15 @@ def _announce(
     rules: Sequence[Rule],
     melodies: Melodies,
     announce: Callable[[str], object] | None,
-    already: str,
+    *,
+    transposes: bool,
 ) -> None:
     """Announce each slow rule with its share of the training's time, and those satisfied already.
 
     The second are a warning where nothing is to be called.
 
     Args:
-        already: how it is told that they are.
+        transposes: whether each melody is in the key that the rules reward most.
     """
     for rule in rules:
         if announce:
@@ -360,6 +363,8 @@ def _announce(
             if slow:
                 announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
         if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
+            in_keys = transposes and asks_for_keys(rule, melodies[:_TIMED])
+            already = "already, in some key" if in_keys else "already"
             (announce or _warn)(
                 f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
                 f"{already}: training for it changes nothing"

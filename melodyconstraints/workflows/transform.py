@@ -110,7 +110,8 @@ def transform(
     Args:
         source: a model, of which :func:`transforming` makes an actor, or an actor: used are its
             rules, its critic and, of knobs, which have no critic, its shift. The critic of an
-            actor that transposes knows no keys: one learns them from the model's bank instead.
+            actor that transposes knows no keys: unless it learned realism or likeness too, one
+            learns them from the model's bank instead.
         scale, density, rules: with a model, what is asked for; see :func:`transforming`.
         key: key such as ``A-minor`` that the melody is first moved into by :func:`.in_key`; with a
             model it is the scale too, where none is given.

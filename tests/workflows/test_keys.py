@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import find_rules, rule
 from melodyconstraints.workflows.actor import load_actor
@@ -115,6 +116,34 @@ def test_bars_that_are_kept_stay_in_their_key(model, tiny_recipe):
     melodies = reroll(actor, tune, 4, keep_bars={1, 2}, seed=3)
     assert all((one.bars[:2] == tune.bars[:2]).all() for one in melodies)
     assert (actor.rules[0](melodies) == 1).all()
+
+
+def test_notes_that_stay_are_counted_in_the_key_that_a_melody_is_drawn_in(model, tiny_recipe):
+    """Nothing is learned, so that no note is moved but by the key."""
+    with pytest.warns(UserWarning, match="already, in some key"):
+        actor = train_actor(model, ["final-note:C"], settings=tiny_recipe)
+    measured = evaluate_actor(actor, 8, seed=5)
+    assert (measured.moved.z_mse, measured.moved.surviving_notes) == (0, 1)
+
+
+def test_what_stays_near_a_melody_stays_in_its_key(model, tiny_recipe):
+    with pytest.warns(UserWarning, match="already"):
+        actor = train_actor(model, ["final-note:C"], settings=tiny_recipe)
+    tune = generate(model, 1, seed=9)[0]
+    near = {"strength": 0.0, "temperature": 0.0, "seed": 3}
+    assert reroll(actor, tune, 1, **near)[0] == reroll(model, tune, 1, **near)[0]
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 1, 1], [1, -1]])
+def test_each_rule_has_a_weight(model, tiny_recipe, weights):
+    with pytest.raises(UsageError, match="a weight of at least 0 for each of key:A-minor"):
+        train_actor(model, ["key:A-minor", "density:96"], settings=tiny_recipe, weights=weights)
+
+
+def test_a_rule_that_asks_for_no_key_is_not_told_of_one(model, tiny_recipe):
+    news = []
+    train_actor(model, ["density:1"], settings=tiny_recipe, announce=news.append)
+    assert [line for line in news if "density:1 already: training" in line]
 
 
 @pytest.mark.parametrize(
