@@ -12,7 +12,7 @@ from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.editing import keep
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
-from melodyconstraints.workflows.keys import in_best_keys
+from melodyconstraints.workflows.keys import asks_for_keys, in_best_keys
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -57,8 +57,11 @@ def test_a_users_function_is_not_asked_in_every_key():
         asked.append(melody)
         return float(melody.pitches[-1] % 12 == 0)
 
-    found = in_best_keys(ending_on(64), find_rules([ends_on_c, "final-note:D"]))
+    own, users = find_rules(["final-note:D", ends_on_c])
+    found = in_best_keys(ending_on(64), [users, own])
     assert found.shifts.tolist() == [-2]
+    assert asks_for_keys(own, ending_on(64))
+    assert not asks_for_keys(users, ending_on(64))
     assert not asked
 
 
