@@ -317,12 +317,14 @@ def users(names: Sequence[str], count: int, model_name: str) -> None:
                 name,
                 f"{prior.mean:.3f} ({prior.satisfied:.1%})",
                 f"{own.mean:.4f} ({own.satisfied:.1%})",
+                f"{measured.prior_typical.satisfied:.1%}, {measured.typical.satisfied:.1%}",
                 f"{measured.distinct:.1%}",
                 f"{measured.moved.z_mse:.1f}",
             ]
         )
         click.echo(rows[-1], err=True)
-    print_table(["rule", "prior", "actor", "distinct", "z_MSE"], rows)
+    columns = ["rule", "prior", "actor", "typical: prior, actor", "distinct", "z_MSE"]
+    print_table(columns, rows)
 
 
 @main.command()

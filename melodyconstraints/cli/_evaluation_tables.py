@@ -131,13 +131,12 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.prior_all_satisfied is not None:
         rows.append(["all its rules", "prior", "", "", f"{evaluation.prior_all_satisfied:.1%}"])
         rows.append(["", "actor", "", "", f"{evaluation.all_satisfied:.1%}"])
+    rows.append(["typical melodies", "prior", *_cells(evaluation.prior_typical)])
+    rows.append(["", "actor", *_cells(evaluation.typical)])
     title = f"n = {evaluation.n}, temperature {evaluation.temperature:g}"
-    if rows:
-        rows = [[*row, *[""] * (6 - len(row))] for row in rows]
-        columns = ["rule", "from", "mean", "95%", "satisfied", "95%"]
-        print_table(columns, rows, title, text_columns=2)
-    else:
-        click.echo(title)
+    rows = [[*row, *[""] * (6 - len(row))] for row in rows]
+    columns = ["rule", "from", "mean", "95%", "satisfied", "95%"]
+    print_table(columns, rows, title, text_columns=2)
     print_table(
         ["", "actor", "unrelated prior point"],
         [

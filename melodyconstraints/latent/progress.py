@@ -132,7 +132,7 @@ def rounds_bar(
     """A bar over the rounds of an actor-critic training, with the newest rewards.
 
     Args:
-        names: of the rewards, in the order of the records.
+        names: of the rewards, in the order of the records; read after every round.
         callback: called after every round as well.
 
     Yields:

@@ -52,6 +52,8 @@ from melodyconstraints.workflows.seeds import (
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
 """Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""
+TYPICAL = Rule("typical", typicality, batched=True, description="like nearly all real melodies")
+"""What an actor learns beside its rules, which say nothing of what they leave free."""
 KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
@@ -70,7 +72,8 @@ class MelodyActor(ActorCritic):
 
     Args:
         model: the melody model.
-        rules: those of the critic's first heads.
+        rules: those of the critic's first heads; beside them it may have learned what is typical,
+            see :attr:`rewards`.
         temperature, form, scale: the defaults for sampling; it was trained in this form, and in
             this scale unless that is a set beside other rules.
         method: one of :data:`.actor_config.METHODS`.
@@ -255,9 +258,15 @@ class MelodyActor(ActorCritic):
                 raise RuleNotFoundError(rule.why)
 
     @property
+    def rewards(self) -> list[Rule]:
+        """Rewards of the critic's first heads: the rules, and :data:`TYPICAL` if learned too."""
+        names = self.head_names[len(self.rules) :]
+        return [*self.rules, *([TYPICAL] if self.rules and TYPICAL.name in names else [])]
+
+    @property
     def learned(self) -> tuple[str, ...]:
-        """Names of the heads that stand for no rule: realism, likeness to examples."""
-        return self.head_names[len(self.rules) :]
+        """Names of the heads without rewards: realism, likeness to examples."""
+        return self.head_names[len(self.rewards) :]
 
     @property
     def pitch_classes(self) -> frozenset[int] | None:
@@ -291,8 +300,10 @@ class MelodyActor(ActorCritic):
                 f"{name} {reward_text(reward)} (satisfied by {share:.0%})"
                 for name, reward, share in rewards
             )
+            typical = " and was typical" if TYPICAL in self.rewards else ""
             return (
-                f"none of {self.decoded:,} melodies satisfied every rule; in the last round: "
+                f"none of {self.decoded:,} melodies satisfied every rule{typical}; in the last "
+                "round: "
                 f"{nearest}. "
                 "Do the rules contradict each other? Give fewer at a time, or grade a rule so "
                 "that a melody that comes closer has a higher reward: mc rules check RULE"
@@ -328,6 +339,9 @@ class MelodyActor(ActorCritic):
 
 def _card(actor: MelodyActor) -> str:
     names = "\n".join(f"- `{rule.name}`: {rule.description}" for rule in actor.rules)
+    names += "\n- typical: within the bounds of nearly all real melodies" * (
+        TYPICAL in actor.rewards
+    )
     names += "".join(f"\n- {name}, as a critic has learned it" for name in actor.learned)
     return (
         f"# Actor\n\nShifts latent points of the melody model `{actor.model.fingerprint[:12]}` "

@@ -31,6 +31,7 @@ from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
+from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
@@ -112,6 +113,8 @@ class Evaluation:
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
         prior, actor: statistics of each rule by its name.
+        prior_typical, typical: statistics of how typical they are; see
+            :mod:`melodyconstraints.melody.metrics.typical`.
         prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules;
             None for an actor without any.
         moved: by the actor.
@@ -122,7 +125,8 @@ class Evaluation:
         likeness: to held-out melodies, by feature; empty where none were given.
         n_satisfying: held-out melodies that satisfy the rules as they are or transposed; see
             :func:`.real_melodies.satisfying`.
-        structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, of
+        structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, and the
+            mean number of notes and the share of typical melodies, of
             ``held_out`` melodies that satisfy the rules, ``prior`` and ``actor``, the last two
             with their ``similarity_error``; empty where fewer than two do.
         examples: likeness to held-out examples; None where none were given.
@@ -132,6 +136,8 @@ class Evaluation:
     temperature: float
     prior: dict[str, RewardStatistics]
     actor: dict[str, RewardStatistics]
+    prior_typical: RewardStatistics
+    typical: RewardStatistics
     prior_all_satisfied: float | None
     all_satisfied: float | None
     moved: Moved
@@ -161,21 +167,12 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        rules = {
-            name: {
-                "prior_mean": self.prior[name].mean,
-                "prior_satisfied": self.prior[name].satisfied,
-                "mean": self.actor[name].mean,
-                "mean_interval": self.actor[name].mean_interval,
-                "satisfied": self.actor[name].satisfied,
-                "satisfied_interval": self.actor[name].satisfied_interval,
-            }
-            for name in self.actor
-        }
+        rules = {name: _both(self.prior[name], self.actor[name]) for name in self.actor}
         return {
             "n": self.n,
             "temperature": self.temperature,
             "rules": rules,
+            "typical": _both(self.prior_typical, self.typical),
             "all_satisfied": self.all_satisfied,
             "prior_all_satisfied": self.prior_all_satisfied,
             **asdict(self.moved),
@@ -188,6 +185,12 @@ class Evaluation:
             "structure": self.structure,
             "examples": self.examples and asdict(self.examples),
         }
+
+
+def _both(prior: RewardStatistics, actor: RewardStatistics) -> dict[str, Any]:
+    """Statistics of one reward as plain JSON values."""
+    of_prior = {"prior_mean": prior.mean, "prior_satisfied": prior.satisfied}
+    return of_prior | asdict(actor)
 
 
 @checked
@@ -239,6 +242,8 @@ def evaluate_actor(
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
+        prior_typical=reward_statistics(typicality(prior)),
+        typical=reward_statistics(typicality(drawn)),
         prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
         all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
         moved=_moved(
@@ -325,8 +330,11 @@ def _realism(
         likeness[name] = Likeness(areas["prior"], areas["actor"], name in touched, among)
     built = {}
     if chosen is not None:
-        built = {name: structure(melodies, chosen) for name, melodies in both.items()}
-        built = {"held_out": structure(chosen), **built}
+        built = {"held_out": structure(chosen)}
+        built |= {name: structure(melodies, chosen) for name, melodies in both.items()}
+        for name, melodies in {"held_out": chosen, **both}.items():
+            typical = float(np.mean(typicality(melodies) >= 1))
+            built[name] |= {"notes": float(melodies.note_counts.mean()), "typical": typical}
     return {"likeness": likeness, "n_satisfying": len(real), "structure": built}
 
 

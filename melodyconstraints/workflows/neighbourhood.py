@@ -89,7 +89,7 @@ class Neighbourhood:
         self.sampler = MelodySampler(self.actor.model, LIKELIEST)
         self.critic = copy.deepcopy(self.actor.critic)
         self.constraint = RewardConstraint(
-            self.sampler, Rewards(self.actor.rules), sharpness=SHARPNESS, replay_size=REPLAY_SIZE
+            self.sampler, Rewards(self.actor.rewards), sharpness=SHARPNESS, replay_size=REPLAY_SIZE
         )
         self.constraint.satisfied = torch.ones_like(self.constraint.satisfied)
         of_rules = Critics([cast(Critic, self.critic.critics[0])])
@@ -163,6 +163,14 @@ class Neighbourhood:
         noise = torch.randn(NEIGHBOURS, point.shape[1], generator=self.generator)
         return point + spread * self.actor.model.sigma_bar * noise.to(point.device)
 
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        """Weights of the heads: what is typical moves no melody of a user's."""
+        of_rules, of_others = len(self.actor.rules), len(self.actor.rewards)
+        weights = list(self.actor.weights)
+        weights[of_rules:of_others] = [0.0] * (of_others - of_rules)
+        return tuple(weights)
+
     def _way_back(self, point: Tensor) -> Tensor:
         """``(NEIGHBOURS / 2, Z)`` points between the original's and ``(1, Z)``."""
         shares = torch.linspace(*WAY_BACK, NEIGHBOURS // 2, device=point.device)[:, None]
@@ -175,7 +183,7 @@ class Neighbourhood:
         )
         search = GradientSearch(
             thresholds=thresholds.reshape(-1, 1).to(origin.device),
-            weights=self.actor.weights,
+            weights=self._weights,
             distance_weight=weights.flatten().to(origin.device),
             shell_weight=1.0,
             learning_rate=SEARCH_RATE,
@@ -187,12 +195,12 @@ class Neighbourhood:
         """Decode points, keep their rewards for the critic, and return the best so far."""
         melodies = self.decode(points)
         self.decoded += len(points)
-        rewards = rewards_of(self.actor.rules, melodies)
+        rewards = rewards_of(self.actor.rewards, melodies)
         measured = torch.from_numpy(rewards).float().to(points.device)
         self.constraint.keep(points, measured, None)
         shifts = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
         candidates = [] if self.best is None else [self.best]
-        of_asked = rewards[:, self.actor.is_asked]
+        of_asked = rewards[:, : len(self.actor.rules)][:, self.actor.is_asked]
         for row, melody in enumerate(melodies):
             satisfied = bool((of_asked[row] >= SATISFIED).all())
             kept = onset_recall(melody.events[None], self.original.events[None])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -39,10 +40,11 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
+from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
 from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
-from melodyconstraints.workflows.actor import KIND, MelodyActor
+from melodyconstraints.workflows.actor import KIND, TYPICAL, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
@@ -59,6 +61,9 @@ LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED, _TRIED = 64, 256
 """Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
+_COMPARED, _FEWEST, _SELDOM = 1024, 8, 0.1
+"""Melodies, at most, among which those that satisfy every rule are looked for; the fewest that
+tell something; and the share of typical ones among these below which the rules ask for others."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -109,7 +114,9 @@ def train_actor(
             such as ``cmajor``, alone nothing is left to learn; beside other rules it is learned
             too, and what is drawn is written in it. Without any scale each melody of a staff
             generator is taken in the key that the rules reward most, in training and afterwards.
-            The preset ``paper`` learns every rule, keys included.
+            Beside what is to be learned of rules, melodies are to be typical (:data:`.TYPICAL`),
+            unless those that satisfy the rules hardly ever are.
+            The preset ``paper`` learns every rule, keys included, and nothing beside.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
         method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
@@ -138,33 +145,39 @@ def train_actor(
     """
     settings, method = _check(preset, method, settings)
     found = _consented(rules)
-    own = checked_weights(weights if found else None, [rule.name for rule in found])
+    names = [rule.name for rule in found]
+    own: Sequence[float] = checked_weights(weights if found else None, names)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     draws = training_draws(model, found, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
         if progress:
-            bar = rounds_bar(settings.rounds, [rule.name for rule in found], callback)
+            bar = rounds_bar(settings.rounds, names, callback)
             callback, announce = stack.enter_context(bar)
         starts = bool(found and settings.bank and draws.is_banks)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
-        of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         decoded = _decoded(bank, draws.finish) if draws.is_banks else None
         if draws.settled and announce:
-            names = " and ".join(rule.name for rule in draws.settled)
-            announce(f"melodies are written in the notes of {names}")
+            of_set = " and ".join(rule.name for rule in draws.settled)
+            announce(f"melodies are written in the notes of {of_set}")
         others = [rule for rule in found if rule not in draws.settled]
+        is_typical = bool(others and any(own) and not settings.plain)
         if others and settings.bank:
             some = _some_melodies(draws.sampler(), decoded)
-            _announce(others, some, announce, transposes=draws.transposes)
+            unmet = _announce(others, some, announce, transposes=draws.transposes)
+            is_typical &= unmet and _may_be_typical(found, own, some, announce)
+        rewards = [*found, *([TYPICAL] if is_typical else [])]
+        names[:] = [rule.name for rule in rewards]
+        own = [*own, *([1.0] if is_typical else [])]
+        of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
             draws.sampler(),
-            found,
+            rewards,
             settings,
             constraints=constraints,
             weights=own,
@@ -259,7 +272,7 @@ def size_of_folder(
     """
     settings, method = _check(preset, method, settings)
     learned = [1] * ((like is not None) + (realism is not False))
-    heads = [rules, *learned] if rules else learned
+    heads = [rules + (not settings.plain), *learned] if rules else learned
     return size_on_disk(model.latent_dim, settings, heads, has_actor=method not in SEARCHES)
 
 
@@ -349,26 +362,56 @@ def _announce(
     announce: Callable[[str], object] | None,
     *,
     transposes: bool,
-) -> None:
+) -> bool:
     """Announce each slow rule with its share of the training's time, and those satisfied already.
 
     The second are a warning where nothing is to be called.
 
     Args:
         transposes: whether each melody is in the key that the rules reward most.
+
+    Returns:
+        Whether some melodies do not satisfy some rule.
     """
+    unmet = False
     for rule in rules:
         if announce:
             seconds, slow = cost_of_training(melodies_per_second(rule, melodies[:_TIMED]))
             if slow:
                 announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
-        if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
+        if not all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
+            unmet = True
+        else:
             in_keys = transposes and asks_for_keys(rule, melodies[:_TIMED])
             already = "already, in some key" if in_keys else "already"
             (announce or _warn)(
                 f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
                 f"{already}: training for it changes nothing"
             )
+    return unmet
+
+
+def _may_be_typical(
+    rules: Sequence[Rule],
+    weights: Sequence[float],
+    melodies: Melodies,
+    announce: Callable[[str], object] | None,
+) -> bool:
+    """Whether what is typical can be learned beside rules.
+
+    Melodies must differ in it; and of those that satisfy every rule of a weight some must be
+    typical, unless hardly any satisfies them.
+    """
+    some = melodies[:_COMPARED]
+    values = TYPICAL(some)
+    if values.min() == values.max():
+        return False
+    satisfied = satisfies_all(list(compress(rules, weights)), some)
+    if satisfied.sum() < _FEWEST or (values[satisfied] >= SATISFIED).mean() >= _SELDOM:
+        return True
+    if announce:
+        announce("melodies that satisfy the rules are seldom typical: that is not learned")
+    return False
 
 
 def _warn(text: str) -> None:

@@ -265,7 +265,7 @@ def _critic_of_bank(actor: MelodyActor, seed: int) -> dict[str, Any]:
     return {
         "critic": critics,
         "heads": (tuple(actor.names),),
-        "weights": actor.weights or (1.0,) * len(actor.rules),
+        "weights": actor.weights[: len(actor.rules)] or (1.0,) * len(actor.rules),
     }
 
 

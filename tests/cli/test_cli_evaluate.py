@@ -61,6 +61,8 @@ def test_the_table_shows_prior_and_actor_rule_by_rule(evaluate, table, tiny_acto
         ["", "actor", *cells(found.actor["density:252"])],
         ["all its rules", "prior", "", "", "0.0%", ""],
         ["", "actor", "", "", "0.0%", ""],
+        ["typical melodies", "prior", *cells(found.prior_typical)],
+        ["", "actor", *cells(found.typical)],
         ["", "actor", "unrelated prior point"],
         ["z_MSE", f"{found.moved.z_mse:.3f}", f"{found.unrelated.z_mse:.3f}"],
         [
@@ -84,7 +86,7 @@ def test_with_a_store_it_is_told_how_like_held_out_melodies_they_are(
     assert result.exit_code == 0
     held_out = Melodies(read_store(store, "test").events)
     found = evaluate_actor(load_actor(tiny_actor_folder), 20, held_out=held_out)
-    rows = table(result.stdout)[12:]
+    rows = table(result.stdout)[14:]
     columns = ["all: prior", "all: actor", "satisfying: prior", "satisfying: actor"]
     assert rows[0] == ["overlap with", *columns]
     assert rows[1:3] == [

@@ -14,6 +14,7 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.melody.metrics.structure import structure
+from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import MelodyActor
@@ -151,6 +152,7 @@ def test_the_dictionary_has_the_promised_names(actor):
         "n",
         "temperature",
         "rules",
+        "typical",
         "all_satisfied",
         "prior_all_satisfied",
         "z_mse",
@@ -234,9 +236,11 @@ def test_all_features_are_compared_with_real_melodies_that_satisfy_the_rules(act
         }
         assert found.likeness[name].satisfying == (None if name == "repeated_bars" else expected)
     assert found.likeness["scale_consistency"].satisfying is None  # it is 1 for all of these
-    assert found.structure["held_out"] == structure(chosen)
-    for name, melodies in drawn.items():
-        assert found.structure[name] == structure(melodies, chosen)
+    for name, melodies in {"held_out": chosen, **drawn}.items():
+        notes, typical = melodies.note_counts.mean(), (typicality(melodies) >= 1).mean()
+        beside = {"notes": notes, "typical": typical}
+        of_others = () if name == "held_out" else (chosen,)
+        assert found.structure[name] == structure(melodies, *of_others) | beside
     assert found.as_dict()["structure"] == found.structure
 
 

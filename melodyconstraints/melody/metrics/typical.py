@@ -27,6 +27,12 @@ OCTAVE = 12
 """Semitones of an octave."""
 
 
+def note_counts(melodies: Melodies) -> Numbers:
+    """``(B,)`` number of notes."""
+    counts: Numbers = melodies.note_counts.astype(float)
+    return counts
+
+
 def repeated_pitches(melodies: Melodies) -> Numbers:
     """``(B,)`` share of the intervals that repeat the pitch."""
     return _share_of_intervals(melodies, melodies.notes.intervals == 0)
@@ -88,6 +94,7 @@ class Bound(NamedTuple):
 
 
 TYPICAL = (
+    Bound(note_counts, 34, 0),
     Bound(repeated_pitches, 0.56, 1),
     Bound(commonest_pitch_class, 0.46, 1),
     Bound(longest_row, 10, STEPS),
@@ -102,10 +109,9 @@ TYPICAL = (
 def typicality(melodies: Melodies) -> Numbers:
     """``(B,)`` how near melodies are to typical ones, from 0 to 1, which is typical.
 
-    1 - the mean over :data:`TYPICAL` of the way from each bound to the worst. Silence has 0.
+    1 - the longest way from a bound of :data:`TYPICAL` towards the worst. Silence has 0.
     """
-    excess = np.mean([row.excess(melodies) for row in TYPICAL], axis=0)
-    return np.where(melodies.note_counts > 0, 1 - excess, 0.0)
+    return 1 - np.max([row.excess(melodies) for row in TYPICAL], axis=0)
 
 
 def closing(melodies: Melodies, tonic: int) -> Numbers:

@@ -10,6 +10,7 @@ from melodyconstraints.melody.metrics.typical import (
     highest_pitch,
     longest_row,
     lowest_pitch,
+    note_counts,
     repeated_pitches,
     typicality,
     wide_leaps,
@@ -27,6 +28,7 @@ def line(pitches):
 @pytest.mark.parametrize(
     ("feature", "values"),
     [
+        (note_counts, [4, 4, 1, 0]),
         (repeated_pitches, [0, 2 / 3, 0, 0]),
         (commonest_pitch_class, [2 / 4, 3 / 4, 1, 0]),
         (longest_row, [1, 3, 1, 0]),
@@ -56,6 +58,7 @@ def test_rows_end_with_their_melody():
         [*[48, 62] * 4, *TUNE[:56]],  # leaps of more than an octave
         [36, *TUNE[:60]],
         [91, *TUNE[:60]],
+        TUNE[:33],  # hardly a note
     ],
 )
 def test_what_few_real_melodies_do_is_not_typical(pitches):
@@ -66,7 +69,16 @@ def test_what_few_real_melodies_do_is_not_typical(pitches):
 def test_typicality_grows_towards_the_bounds():
     values = typicality(Melodies.stack([line([*TUNE[:k], *[60] * (64 - k)]) for k in range(65)]))
     assert (np.diff(values) >= 0).all()
-    assert values[-1] == 1 > values[0] > 0
+    assert values[-1] == 1 > values[0] == 0
+
+
+def test_typicality_is_that_of_the_worst_feature():
+    """Half of the 34 notes that 98% have at least, or two thirds of the pitches repeated."""
+    few, drone = line(TUNE[:17]), line([60, 60, 60, 62] * 16)
+    both = line([60, 60, 60, 62] * 4)
+    values = typicality(Melodies.stack([few, drone, both]))
+    of_drone = 1 - (0.75 - 0.46) / (1 - 0.46)
+    assert values == pytest.approx([0.5, of_drone, min(of_drone, 16 / 34)])
 
 
 def test_silence_and_nothing():
@@ -76,8 +88,7 @@ def test_silence_and_nothing():
 
 def test_the_excess_over_a_bound_is_a_share_of_the_way_to_the_worst():
     """56% of the intervals may repeat the pitch; a drone of two pitch classes has no more."""
-    row = TYPICAL[0]
-    assert row.feature is repeated_pitches
+    (row,) = (row for row in TYPICAL if row.feature is repeated_pitches)
     drone, half = line([60] * 64), line([60, 60, 60, 62])
     expected = [1, (2 / 3 - row.bound) / (1 - row.bound), 0]
     assert row.excess(Melodies.stack([drone, half, line(TUNE)])).tolist() == pytest.approx(

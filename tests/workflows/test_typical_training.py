@@ -1,0 +1,93 @@
+"""What is typical is learned beside rules, which say nothing of what they leave free."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from melodyconstraints.melody.events import Melodies, Melody
+from melodyconstraints.workflows.actor import TYPICAL, load_actor
+from melodyconstraints.workflows.models import load_model
+from melodyconstraints.workflows.neighbourhood import Neighbourhood
+from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
+from melodyconstraints.workflows.transform import transform
+
+TUNE = Melody.from_notes([(4 * i, 4, 60 + i % 8) for i in range(64)])
+FEW = Melody.from_notes([(4 * i, 4, 60 + i % 8) for i in range(10)])
+
+
+@pytest.fixture
+def model(tiny_model_folder):
+    """The saved tiny model."""
+    return load_model(tiny_model_folder)
+
+
+@pytest.fixture
+def train(model, tiny_recipe):
+    """Trains with a bank of 16 typical melodies of 64 notes and 16 of 10 notes."""
+    bank = torch.randn(32, 8), Melodies.stack([TUNE, FEW] * 16)
+
+    def run(*rules, settings=tiny_recipe, **options):
+        return train_actor(model, rules, settings=settings, bank=bank, **options)
+
+    return run
+
+
+def test_it_is_a_head_behind_the_rules(train, tmp_path):
+    actor = train("density:100", "cmajor", weights=[2, 3], method="actor")
+    assert actor.heads == (("density:100", "cmajor", "typical"),)
+    assert actor.weights == (2, 3, 1)
+    assert (actor.names, actor.learned) == (["density:100", "cmajor"], ())
+    assert actor.rewards == [*actor.rules, TYPICAL]
+    assert actor.is_asked.tolist() == [True, True]
+    assert [len(record.rewards) for record in actor.records] == [3, 3, 3]
+    actor.save(tmp_path / "a")
+    loaded = load_actor(tmp_path / "a")
+    assert (loaded.heads, loaded.names) == (actor.heads, actor.names)
+    assert loaded.rewards[-1] is TYPICAL
+    assert "- typical: within the bounds" in (tmp_path / "a" / "README.md").read_text("utf-8")
+
+
+def test_rules_that_ask_for_what_is_not_typical_are_learned_alone(train):
+    told = []
+    actor = train("density:5..20", "cmajor", weights=[1, 0], announce=told.append)
+    assert actor.heads == (("density:5..20", "cmajor"),)
+    assert actor.rewards == actor.rules
+    assert "melodies that satisfy the rules are seldom typical: that is not learned" in told
+
+
+def test_the_paper_has_rules_alone(train, tiny_recipe):
+    assert train("density:100", settings=replace(tiny_recipe, plain=True)).heads == (
+        ("density:100",),
+    )
+
+
+def test_where_no_rule_asks_for_anything_nothing_is_learned_beside(train):
+    assert train("density:100", weights=[0]).heads == (("density:100",),)
+    with pytest.warns(UserWarning, match="satisfy density:3 already"):
+        actor = train("density:3")
+    assert (actor.heads, len(actor.records)) == ((("density:3",),), 0)
+
+
+def test_no_room_is_taken_that_was_not_asked_for(train, model, tiny_recipe, tmp_path):
+    train("density:100").save(tmp_path / "a")
+    taken = sum(path.stat().st_size for path in (tmp_path / "a").iterdir())
+    assert taken <= size_of_folder(model, 1, settings=tiny_recipe)
+
+
+def test_none_satisfied_is_told_with_both(train):
+    actor = replace(train("density:100"), best=0.0)
+    actor.records = [replace(actor.records[0], all_satisfied=0.0)]
+    assert "satisfied every rule and was typical; in the last round: density:100" in (
+        actor.shortcoming or ""
+    )
+
+
+def test_a_users_melody_is_moved_by_rules_alone(train):
+    actor = train("density:252")
+    search = Neighbourhood(
+        actor, TUNE, torch.zeros(1, 8), frozenset(), torch.Generator(), lambda rounds: None
+    )
+    assert search._weights == (1, 0)
+    (found,) = transform(actor, TUNE, seed=1)
+    assert len(found.before) == len(found.after) == 1
