@@ -22,6 +22,7 @@ import torch
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import (
+    FEWEST_NOTES,
     TYPICAL,
     commonest_pitch_class,
     highest_pitch,
@@ -72,7 +73,7 @@ def print_bounds(store: str) -> None:
     _, tune, counts = np.unique(training.tunes, return_inverse=True, return_counts=True)
     weights = 1 / counts[tune] / len(counts)
     bounds = []
-    for row in TYPICAL:
+    for row in (*TYPICAL, FEWEST_NOTES):
         sign = 1 if row.worst > row.bound else -1
         values = sign * row.feature(training.melodies)
         order = values.argsort()

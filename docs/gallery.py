@@ -71,13 +71,18 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
             page += [
                 f"![Two melodies under no rule, two of an actor for {one['rule']}]({row.name}.png)",
                 f"Of {COUNT} melodies {one['before']:.1%} satisfy it under no rule, "
-                f"**{one['actor']:.1%} with an actor** trained for it. A search without training "
-                f"found rewards of {_two(one['search'])}. The two melodies of the actor have "
+                f"**{one['actor']:.1%} with an actor** trained for it{_typical(one)}. A search without training found rewards of "
+                f"{_two(one['search'])}. The two melodies of the actor have "
                 f"{' and '.join(str(len(melody)) for melody in one['melodies'])} notes; the first "
                 "of them sounds so:",
                 f'<audio controls preload="none" src="../_static/{row.name}.wav"></audio>',
             ]
     return "\n\n".join(page) + "\n"
+
+
+def _typical(one: dict[str, Any]) -> str:
+    """How many of the actor's melodies are typical, if it was trained when actors learned that."""
+    return f"; {one['typical']:.1%} of its melodies are typical" if "typical" in one else ""
 
 
 def _two(rewards: list[float]) -> str:
@@ -139,6 +144,7 @@ def _measure(model: MelodyVAE, spec: str, free: Melodies) -> dict[str, Any]:
     import melodyconstraints as mc
     from melodyconstraints.latent.satisfaction import SATISFIED
     from melodyconstraints.latent.settings import PRESETS
+    from melodyconstraints.melody.metrics.typical import full_typicality
     from melodyconstraints.studio.schemas import notes_of
 
     rule = mc.find_rule(spec)
@@ -154,6 +160,7 @@ def _measure(model: MelodyVAE, spec: str, free: Melodies) -> dict[str, Any]:
         "rule": spec,
         "before": round(float((before >= SATISFIED).mean()), 4),
         "actor": round(float(satisfied.mean()), 4),
+        "typical": round(float((full_typicality(melodies) >= 1).mean()), 4),
         "search": searched.round(4).tolist(),
         "rewards": [round(float(reward), 4) for reward in (*before[:2], *rewards[shown])],
         "melodies": [notes_of(melodies[int(place)]) for place in shown],

@@ -139,7 +139,7 @@ def _train(
     check_writable(folder)
 
     from melodyconstraints.errors import MelodyConstraintsError
-    from melodyconstraints.workflows.actor import TYPICAL
+    from melodyconstraints.workflows.actor import TYPICALITY
     from melodyconstraints.workflows.models import load_model
     from melodyconstraints.workflows.search import FEW
     from melodyconstraints.workflows.train_actor import train_actor_folder
@@ -156,7 +156,7 @@ def _train(
     talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
     if actor.rules and actor.best < FEW:
         asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
-        typical = " and are typical" if TYPICAL in actor.rewards else ""
+        typical = " and are typical" if TYPICALITY in actor.rewards else ""
         talk().print(
             f"{actor.best:.0%} of its melodies satisfy every rule{typical}; a search without an "
             f"actor may find more: mc generate {asked}"

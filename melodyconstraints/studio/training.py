@@ -89,7 +89,8 @@ def train(
     """Train an actor for rules and save it; the best so far where it is stopped or fails.
 
     Args:
-        report: told every round: rewards, satisfied shares, seconds left by the rounds so far.
+        report: told every round: rewards, satisfied shares, whether those satisfied are typical
+            melodies too, seconds left by the rounds so far.
         stopped: asked after every round.
         recipe: in place of the default settings.
 
@@ -100,6 +101,7 @@ def train(
     """
     from melodyconstraints.latent.settings import PRESETS
     from melodyconstraints.melody.form import AUTO
+    from melodyconstraints.workflows.actor import TYPICALITY
     from melodyconstraints.workflows.train_actor import train_actor_folder
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
@@ -109,7 +111,8 @@ def train(
 
     def callback(record: RoundRecord) -> None:
         ends.append(time.monotonic())
-        report({"rules": names, **_progress(ends, recipe.rounds), **_curves(record)})
+        typical = {"typical": len(record.rewards) > len(names)}  # no other head is learned here
+        report({"rules": names} | typical | _progress(ends, recipe.rounds) | _curves(record))
         if stopped():
             raise KeyboardInterrupt
 
@@ -124,7 +127,12 @@ def train(
         form=asked.form or AUTO,
         callback=callback,
     )
-    return {"best": actor.best, "rounds": len(actor.records), "shortcoming": actor.shortcoming}
+    return {
+        "best": actor.best,
+        "typical": TYPICALITY in actor.rewards,
+        "rounds": len(actor.records),
+        "shortcoming": actor.shortcoming,
+    }
 
 
 def _progress(ends: list[float], rounds: int) -> Answer:

@@ -27,7 +27,7 @@ from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
-from melodyconstraints.melody.metrics.typical import typicality
+from melodyconstraints.melody.metrics.typical import full_typicality, typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
@@ -52,8 +52,8 @@ from melodyconstraints.workflows.seeds import (
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
 """Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""
-TYPICAL = Rule("typical", typicality, batched=True, description="like nearly all real melodies")
-"""What an actor learns beside its rules, which say nothing of what they leave free."""
+TYPICALITY = Rule("typical melodies", full_typicality, batched=True)
+"""Reward that an actor learns beside its rules, which say nothing of what they leave free."""
 KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
@@ -97,11 +97,11 @@ class MelodyActor(ActorCritic):
     callback: Callable[[int, int], object] | None = None
 
     def __repr__(self) -> str:
-        names = ", ".join([*self.names, *self.learned]) or "no rule"
+        names = ", ".join([*(rule.name for rule in self.rewards), *self.learned]) or "no rule"
         return f"MelodyActor({names}; {self.method}, model {self.model.fingerprint[:12]})"
 
     def shift(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Move ``(B, Z)`` points to where the critic predicts every rule satisfied.
+        """Move ``(B, Z)`` points to where the critic predicts every head satisfied.
 
         Args:
             generator: source of a Langevin search's noise; that of seed 0 if not given.
@@ -259,9 +259,9 @@ class MelodyActor(ActorCritic):
 
     @property
     def rewards(self) -> list[Rule]:
-        """Rewards of the critic's first heads: the rules, and :data:`TYPICAL` if learned too."""
+        """Rewards of the critic's first heads: rules, and :data:`TYPICALITY` where learned."""
         names = self.head_names[len(self.rules) :]
-        return [*self.rules, *([TYPICAL] if self.rules and TYPICAL.name in names else [])]
+        return [*self.rules, *([TYPICALITY] if self.rules and TYPICALITY.name in names else [])]
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -300,13 +300,14 @@ class MelodyActor(ActorCritic):
                 f"{name} {reward_text(reward)} (satisfied by {share:.0%})"
                 for name, reward, share in rewards
             )
-            typical = " and was typical" if TYPICAL in self.rewards else ""
+            is_learned = TYPICALITY in self.rewards
+            typical = " and was typical" if is_learned else ""
+            other = " or ask for what few real melodies do" if is_learned else ""
             return (
                 f"none of {self.decoded:,} melodies satisfied every rule{typical}; in the last "
-                "round: "
-                f"{nearest}. "
-                "Do the rules contradict each other? Give fewer at a time, or grade a rule so "
-                "that a melody that comes closer has a higher reward: mc rules check RULE"
+                f"round: {nearest}. Do the rules contradict each other{other}? Give fewer at a "
+                "time, or grade a rule so that a melody that comes closer has a higher reward: "
+                "mc rules check RULE"
             )
         if self.interrupted:
             return f"stopped after round {len(self.records)}; the best actor so far is kept"
@@ -339,9 +340,8 @@ class MelodyActor(ActorCritic):
 
 def _card(actor: MelodyActor) -> str:
     names = "\n".join(f"- `{rule.name}`: {rule.description}" for rule in actor.rules)
-    names += "\n- typical: within the bounds of nearly all real melodies" * (
-        TYPICAL in actor.rewards
-    )
+    if TYPICALITY in actor.rewards:
+        names += f"\n- {TYPICALITY.name}: within bounds of nearly all real ones"
     names += "".join(f"\n- {name}, as a critic has learned it" for name in actor.learned)
     return (
         f"# Actor\n\nShifts latent points of the melody model `{actor.model.fingerprint[:12]}` "

@@ -31,7 +31,7 @@ from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
-from melodyconstraints.melody.metrics.typical import typicality
+from melodyconstraints.melody.metrics.typical import full_typicality
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
@@ -113,8 +113,7 @@ class Evaluation:
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
         prior, actor: statistics of each rule by its name.
-        prior_typical, typical: statistics of how typical they are; see
-            :mod:`melodyconstraints.melody.metrics.typical`.
+        prior_typical, typical: statistics of how typical they are; see :func:`.full_typicality`.
         prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules;
             None for an actor without any.
         moved: by the actor.
@@ -242,8 +241,8 @@ def evaluate_actor(
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
-        prior_typical=reward_statistics(typicality(prior)),
-        typical=reward_statistics(typicality(drawn)),
+        prior_typical=reward_statistics(full_typicality(prior)),
+        typical=reward_statistics(full_typicality(drawn)),
         prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
         all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
         moved=_moved(
@@ -333,7 +332,7 @@ def _realism(
         built = {"held_out": structure(chosen)}
         built |= {name: structure(melodies, chosen) for name, melodies in both.items()}
         for name, melodies in {"held_out": chosen, **both}.items():
-            typical = float(np.mean(typicality(melodies) >= 1))
+            typical = float(np.mean(full_typicality(melodies) >= 1))
             built[name] |= {"notes": float(melodies.note_counts.mean()), "typical": typical}
     return {"likeness": likeness, "n_satisfying": len(real), "structure": built}
 

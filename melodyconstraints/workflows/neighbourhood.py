@@ -165,7 +165,7 @@ class Neighbourhood:
 
     @property
     def _weights(self) -> tuple[float, ...]:
-        """Weights of the heads: what is typical moves no melody of a user's."""
+        """Weights of the heads: that a melody be typical, a user has not asked for."""
         of_rules, of_others = len(self.actor.rules), len(self.actor.rewards)
         weights = list(self.actor.weights)
         weights[of_rules:of_others] = [0.0] * (of_others - of_rules)

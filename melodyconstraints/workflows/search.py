@@ -52,7 +52,8 @@ distribution function of a large one, 5.5 say, is 1 in float32."""
 _HOPELESS_SHARE = 0.1
 """Share of all draws after which a search without any progress ends."""
 FEW = 0.5
-"""Share of an actor's melodies that satisfy every rule, below which a search is the better way."""
+"""Share of an actor's melodies that satisfy every rule, and are typical where it has learned that,
+below which a search is the better way."""
 
 
 class SearchStopped(DrawingStopped):

@@ -14,6 +14,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
     checked_weights,
 )
+from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
@@ -40,11 +42,11 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
-from melodyconstraints.rules.rewards import satisfies_all
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
 from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
-from melodyconstraints.workflows.actor import KIND, TYPICAL, MelodyActor
+from melodyconstraints.workflows.actor import KIND, TYPICALITY, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
@@ -61,9 +63,9 @@ LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED, _TRIED = 64, 256
 """Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
-_COMPARED, _FEWEST, _SELDOM = 1024, 8, 0.1
-"""Melodies, at most, among which those that satisfy every rule are looked for; the fewest that
-tell something; and the share of typical ones among these below which the rules ask for others."""
+_COMPARED, _NEAREST, _SELDOM = 1024, 16, 0.1
+"""Melodies, at most, of which those nearest to satisfying rules are looked at; how many, at least;
+and the share of typical ones among these below which the rules ask for others."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -114,8 +116,9 @@ def train_actor(
             such as ``cmajor``, alone nothing is left to learn; beside other rules it is learned
             too, and what is drawn is written in it. Without any scale each melody of a staff
             generator is taken in the key that the rules reward most, in training and afterwards.
-            Beside what is to be learned of rules, melodies are to be typical (:data:`.TYPICAL`),
-            unless those that satisfy the rules hardly ever are.
+            Beside its rules it learns that melodies be typical (:func:`.full_typicality`), with
+            the mean of their weights, unless those that satisfy a rule hardly ever are, or
+            examples are given.
             The preset ``paper`` learns every rule, keys included, and nothing beside.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
@@ -163,14 +166,16 @@ def train_actor(
             of_set = " and ".join(rule.name for rule in draws.settled)
             announce(f"melodies are written in the notes of {of_set}")
         others = [rule for rule in found if rule not in draws.settled]
-        is_typical = bool(others and any(own) and not settings.plain)
-        if others and settings.bank:
+        learns_typicality = False
+        if others and not settings.plain:
             some = _some_melodies(draws.sampler(), decoded)
-            unmet = _announce(others, some, announce, transposes=draws.transposes)
-            is_typical &= unmet and _may_be_typical(found, own, some, announce)
-        rewards = [*found, *([TYPICAL] if is_typical else [])]
+            _announce(others, some, announce, transposes=draws.transposes)
+            if not examples:  # which say themselves what is typical
+                learns_typicality = _may_be_typical(found, own, some, announce)
+        rewards = [*found, *([TYPICALITY] if learns_typicality else [])]
         names[:] = [rule.name for rule in rewards]
-        own = [*own, *([1.0] if is_typical else [])]
+        if learns_typicality:
+            own = [*own, sum(own) / np.count_nonzero(own)]
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
@@ -362,33 +367,26 @@ def _announce(
     announce: Callable[[str], object] | None,
     *,
     transposes: bool,
-) -> bool:
+) -> None:
     """Announce each slow rule with its share of the training's time, and those satisfied already.
 
     The second are a warning where nothing is to be called.
 
     Args:
         transposes: whether each melody is in the key that the rules reward most.
-
-    Returns:
-        Whether some melodies do not satisfy some rule.
     """
-    unmet = False
     for rule in rules:
         if announce:
             seconds, slow = cost_of_training(melodies_per_second(rule, melodies[:_TIMED]))
             if slow:
                 announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
-        if not all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
-            unmet = True
-        else:
+        if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
             in_keys = transposes and asks_for_keys(rule, melodies[:_TIMED])
             already = "already, in some key" if in_keys else "already"
             (announce or _warn)(
                 f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
                 f"{already}: training for it changes nothing"
             )
-    return unmet
 
 
 def _may_be_typical(
@@ -397,21 +395,31 @@ def _may_be_typical(
     melodies: Melodies,
     announce: Callable[[str], object] | None,
 ) -> bool:
-    """Whether what is typical can be learned beside rules.
+    """Whether typicality can be learned beside rules.
 
-    Melodies must differ in it; and of those that satisfy every rule of a weight some must be
-    typical, unless hardly any satisfies them.
+    Not where there is nothing to learn: all melodies are equally typical, or satisfy every rule
+    whose weight is not 0. And not where such a rule, or all of them, ask for what is not typical:
+    of the melodies that satisfy them, or of the nearest to it where few do, hardly any is.
     """
     some = melodies[:_COMPARED]
-    values = TYPICAL(some)
+    is_typical = (values := TYPICALITY(some)) >= SATISFIED
     if values.min() == values.max():
         return False
-    satisfied = satisfies_all(list(compress(rules, weights)), some)
-    if satisfied.sum() < _FEWEST or (values[satisfied] >= SATISFIED).mean() >= _SELDOM:
-        return True
-    if announce:
-        announce("melodies that satisfy the rules are seldom typical: that is not learned")
-    return False
+    asked = list(compress(weights, weights))
+    rewards = rewards_of(list(compress(rules, weights)), some)
+    if not asked or (rewards >= SATISFIED).all():
+        return False
+    scores = EvolutionSearch(weights=tuple(asked)).scores(torch.from_numpy(rewards)).numpy()
+    for score, satisfied in (
+        *zip(rewards.T, (rewards >= SATISFIED).T, strict=True),
+        (scores, (rewards >= SATISFIED).all(1)),
+    ):
+        nearest = np.argsort(-score, kind="stable")[: max(_NEAREST, satisfied.sum())]
+        if is_typical[nearest].mean() < _SELDOM:
+            if announce:
+                announce("typical melodies seldom satisfy the rules: they are not asked for")
+            return False
+    return True
 
 
 def _warn(text: str) -> None:

@@ -104,8 +104,8 @@ def transform(
 
     A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
     moving notes to the nearest of the scale is enough, but for what kept bars hold, and the actor
-    learned nothing beside its rules, there is no search. Bars that equal one another go on doing
-    so, where they can.
+    learned neither realism nor likeness, there is no search. Bars that equal one another go on
+    doing so, where they can.
 
     Args:
         source: a model, of which :func:`transforming` makes an actor, or an actor: used are its

@@ -14,7 +14,7 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.distances import compare
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.melody.metrics.structure import structure
-from melodyconstraints.melody.metrics.typical import typicality
+from melodyconstraints.melody.metrics.typical import full_typicality
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import MelodyActor
@@ -237,7 +237,7 @@ def test_all_features_are_compared_with_real_melodies_that_satisfy_the_rules(act
         assert found.likeness[name].satisfying == (None if name == "repeated_bars" else expected)
     assert found.likeness["scale_consistency"].satisfying is None  # it is 1 for all of these
     for name, melodies in {"held_out": chosen, **drawn}.items():
-        notes, typical = melodies.note_counts.mean(), (typicality(melodies) >= 1).mean()
+        notes, typical = melodies.note_counts.mean(), (full_typicality(melodies) >= 1).mean()
         beside = {"notes": notes, "typical": typical}
         of_others = () if name == "held_out" else (chosen,)
         assert found.structure[name] == structure(melodies, *of_others) | beside

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.workflows.actor import TYPICAL, load_actor
+from melodyconstraints.workflows.actor import TYPICALITY, load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.neighbourhood import Neighbourhood
 from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
@@ -35,17 +35,17 @@ def train(model, tiny_recipe):
 
 def test_it_is_a_head_behind_the_rules(train, tmp_path):
     actor = train("density:100", "cmajor", weights=[2, 3], method="actor")
-    assert actor.heads == (("density:100", "cmajor", "typical"),)
-    assert actor.weights == (2, 3, 1)
+    assert actor.heads == (("density:100", "cmajor", "typical melodies"),)
+    assert actor.weights == (2, 3, 2.5)
     assert (actor.names, actor.learned) == (["density:100", "cmajor"], ())
-    assert actor.rewards == [*actor.rules, TYPICAL]
+    assert actor.rewards == [*actor.rules, TYPICALITY]
     assert actor.is_asked.tolist() == [True, True]
     assert [len(record.rewards) for record in actor.records] == [3, 3, 3]
     actor.save(tmp_path / "a")
     loaded = load_actor(tmp_path / "a")
     assert (loaded.heads, loaded.names) == (actor.heads, actor.names)
-    assert loaded.rewards[-1] is TYPICAL
-    assert "- typical: within the bounds" in (tmp_path / "a" / "README.md").read_text("utf-8")
+    assert loaded.rewards[-1] is TYPICALITY
+    assert "- typical melodies: within bounds" in (tmp_path / "a" / "README.md").read_text("utf-8")
 
 
 def test_rules_that_ask_for_what_is_not_typical_are_learned_alone(train):
@@ -53,13 +53,33 @@ def test_rules_that_ask_for_what_is_not_typical_are_learned_alone(train):
     actor = train("density:5..20", "cmajor", weights=[1, 0], announce=told.append)
     assert actor.heads == (("density:5..20", "cmajor"),)
     assert actor.rewards == actor.rules
-    assert "melodies that satisfy the rules are seldom typical: that is not learned" in told
+    assert "typical melodies seldom satisfy the rules: they are not asked for" in told
 
 
 def test_the_paper_has_rules_alone(train, tiny_recipe):
     assert train("density:100", settings=replace(tiny_recipe, plain=True)).heads == (
         ("density:100",),
     )
+
+
+def test_rules_that_few_melodies_satisfy_are_judged_by_the_nearest(train):
+    """None of the bank has 3 notes; those of 10 are nearer, whatever is asked beside."""
+    assert train("density:1..3", "cmajor").heads == (("density:1..3", "cmajor"),)
+
+
+def test_examples_say_themselves_what_is_typical(train):
+    actor = train("density:100", like=Melodies.stack([FEW] * 9), unlike=Melodies.stack([TUNE] * 9))
+    assert actor.head_names == ("density:100", "like the examples")
+    assert actor.learned == ("like the examples",)
+
+
+def test_a_rule_of_weight_0_asks_for_nothing(train):
+    told = []
+    actor = train("density:3", "density:100", weights=[1, 0], announce=told.append)
+    assert actor.heads == (("density:3", "density:100"),)
+    assert "satisfy density:3 already" in told[0]
+    both = train("density:100", "density:5..20", weights=[4, 0])
+    assert (both.head_names[-1], both.weights) == ("typical melodies", (4, 0, 4))
 
 
 def test_where_no_rule_asks_for_anything_nothing_is_learned_beside(train):

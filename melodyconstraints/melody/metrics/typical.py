@@ -2,7 +2,8 @@
 
 Rules say nothing of what they leave free, and what satisfies them may be a drone, or leap about.
 :data:`TYPICAL` has one row a feature with the bounds of 98% of real melodies; a search prefers,
-among melodies that satisfy every rule, those within them. Shapes: ``B`` melodies.
+among melodies that satisfy every rule, those within them, and an actor learns to be beside its
+rules. Shapes: ``B`` melodies.
 
 >>> from melodyconstraints.melody.events import Melodies, Melody
 >>> scale = Melody.from_notes([(4 * i, 4, 60 + pitch) for i, pitch in enumerate([0, 2, 4, 5, 7])])
@@ -94,7 +95,6 @@ class Bound(NamedTuple):
 
 
 TYPICAL = (
-    Bound(note_counts, 34, 0),
     Bound(repeated_pitches, 0.56, 1),
     Bound(commonest_pitch_class, 0.46, 1),
     Bound(longest_row, 10, STEPS),
@@ -104,14 +104,28 @@ TYPICAL = (
 )
 """Bounds of 98% of the training melodies of the packaged generator, each tune weighing the same:
 ``python benchmarks/typical.py bounds STORE``."""
+FEWEST_NOTES = Bound(note_counts, 34, 0)
+"""The same of the number of notes."""
 
 
 def typicality(melodies: Melodies) -> Numbers:
     """``(B,)`` how near melodies are to typical ones, from 0 to 1, which is typical.
 
-    1 - the longest way from a bound of :data:`TYPICAL` towards the worst. Silence has 0.
+    1 - the mean over :data:`TYPICAL` of the way from each bound to the worst. Silence has 0.
     """
-    return 1 - np.max([row.excess(melodies) for row in TYPICAL], axis=0)
+    excess = np.mean([row.excess(melodies) for row in TYPICAL], axis=0)
+    return np.where(melodies.note_counts > 0, 1 - excess, 0.0)
+
+
+def full_typicality(melodies: Melodies) -> Numbers:
+    """``(B,)`` how near melodies are to typical ones that have as many notes as real ones.
+
+    1 - the longest way from a bound, of :data:`TYPICAL` and :data:`FEWEST_NOTES`, to the worst: 1
+    for nearly all real melodies. It is what an actor learns beside its rules, many of which few
+    notes satisfy most easily. A search may be for few notes, and prefers :func:`typicality`.
+    """
+    rows = (*TYPICAL, FEWEST_NOTES)
+    return 1 - np.max([row.excess(melodies) for row in rows], axis=0)
 
 
 def closing(melodies: Melodies, tonic: int) -> Numbers:

@@ -51,10 +51,9 @@ async function watch(started, onTrained) {
       if (event.all_satisfied === undefined) return;
       curve.push(event);
       drawCurve(curve);
-      $("train-text").textContent =
-        `${Math.round(event.all_satisfied * 100)}% satisfy every rule; ${time(event.seconds_left)} left`;
+      $("train-text").textContent = `${satisfied(event.all_satisfied, event)}; ${time(event.seconds_left)} left`;
     });
-    $("train-text").textContent = result.shortcoming ?? `Trained: ${Math.round(result.best * 100)}% satisfy every rule`;
+    $("train-text").textContent = result.shortcoming ?? `Trained: ${satisfied(result.best, result)}`;
     toast("Trained; these wishes are now drawn by their own actor");
     onTrained();
   } catch (error) {
@@ -64,6 +63,10 @@ async function watch(started, onTrained) {
     $("train-cancel").hidden = true;
     $("train").disabled = false;
   }
+}
+
+function satisfied(share, { typical }) {
+  return `${Math.round(share * 100)}% satisfy every rule${typical ? " and are typical" : ""}`;
 }
 
 function time(seconds) {
@@ -79,6 +82,6 @@ function drawCurve(curve) {
   $("curve").replaceChildren(
     svg("line", { class: "bar-line", x1: 0, x2: 280, y1: 78, y2: 78 }), svg("line", { class: "bar-line", x1: 0, x2: 280, y1: 4, y2: 4 }),
     ...lines, svg("polyline", { class: "curve-all", points: points((event) => event.all_satisfied) }));
-  $("curve").setAttribute("aria-label", `Share of melodies that satisfy every rule: ${Math.round(last.all_satisfied * 100)}%`);
+  $("curve").setAttribute("aria-label", satisfied(last.all_satisfied, last));
 }
 
