@@ -292,9 +292,7 @@ def draw_curves(folder: Path, picture: Path) -> None:
         for axes, values in zip(panels, means.T, strict=True):
             smooth = np.convolve(values, np.ones(width) / width, "valid")
             axes.plot(seconds, smooth, lw=1.3, label=f"preset {path.stem}")
-    titles = [f"mean reward, {rule}" for rule in BOTH] + [
-        "share that satisfies all that is learned"
-    ]
+    titles = [f"mean reward, {rule}" for rule in BOTH] + ["share that satisfies all of it"]
     for axes, title in zip(panels, titles, strict=True):
         axes.set(title=title, xlabel="seconds of processor time", xscale="log", ylim=(0, 1.02))
         axes.grid(alpha=0.3)

@@ -97,7 +97,8 @@ def command(
     mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
     mc train-actor --like reels/ --unlike hymns/ --density 96
 
-    Ctrl-C ends the training and keeps the best actor so far.
+    Beside RULES it learns that melodies be typical, where rules leave room for that. Ctrl-C ends
+    the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.form import AUTO
 

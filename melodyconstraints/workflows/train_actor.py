@@ -175,7 +175,7 @@ def train_actor(
         rewards = [*found, *([TYPICALITY] if learns_typicality else [])]
         names[:] = [rule.name for rule in rewards]
         if learns_typicality:
-            own = [*own, sum(own) / np.count_nonzero(own)]
+            own = [*own, sum(own) / sum(map(bool, own))]
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
