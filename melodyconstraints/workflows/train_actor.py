@@ -63,9 +63,10 @@ LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED, _TRIED = 64, 256
 """Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
-_COMPARED, _NEAREST, _SELDOM = 1024, 16, 0.1
+_COMPARED, _NEAREST, _SELDOM, _MOST = 1024, 16, 0.1, 0.5
 """Melodies, at most, of which those nearest to satisfying rules are looked at; how many, at least;
-and the share of typical ones among these below which the rules ask for others."""
+the share of typical ones among these below which the rules ask for others; and the share of
+melodies that satisfy every rule from which on little is to be learned."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -117,8 +118,8 @@ def train_actor(
             too, and what is drawn is written in it. Without any scale each melody of a staff
             generator is taken in the key that the rules reward most, in training and afterwards.
             Beside its rules it learns that melodies be typical (:func:`.full_typicality`), with
-            the mean of their weights, unless those that satisfy a rule hardly ever are, or
-            examples are given.
+            the mean of their weights, unless those that satisfy a rule hardly ever are, most
+            satisfy every rule already, or examples are given.
             The preset ``paper`` learns every rule, keys included, and nothing beside.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
@@ -397,9 +398,9 @@ def _may_be_typical(
 ) -> bool:
     """Whether typicality can be learned beside rules.
 
-    Not where there is nothing to learn: all melodies are equally typical, or satisfy every rule
-    whose weight is not 0. And not where such a rule, or all of them, ask for what is not typical:
-    of the melodies that satisfy them, or of the nearest to it where few do, hardly any is.
+    Not where there is little to learn: all melodies are equally typical, or most satisfy every
+    rule whose weight is not 0. And not where such a rule, or all of them, ask for what is not
+    typical: of the melodies that satisfy them, or of the nearest where few do, hardly any is.
     """
     some = melodies[:_COMPARED]
     is_typical = (values := TYPICALITY(some)) >= SATISFIED
@@ -407,7 +408,7 @@ def _may_be_typical(
         return False
     asked = list(compress(weights, weights))
     rewards = rewards_of(list(compress(rules, weights)), some)
-    if not asked or (rewards >= SATISFIED).all():
+    if not asked or (rewards >= SATISFIED).all(1).mean() >= _MOST:
         return False
     scores = EvolutionSearch(weights=tuple(asked)).scores(torch.from_numpy(rewards)).numpy()
     for score, satisfied in (

@@ -24,8 +24,8 @@ def model(tiny_model_folder):
 
 @pytest.fixture
 def train(model, tiny_recipe):
-    """Trains with a bank of 16 typical melodies of 64 notes and 16 of 10 notes."""
-    bank = torch.randn(32, 8), Melodies.stack([TUNE, FEW] * 16)
+    """Trains with a bank of 22 typical melodies of 64 notes and 18 of 10 notes."""
+    bank = torch.randn(40, 8), Melodies.stack([TUNE] * 22 + [FEW] * 18)
 
     def run(*rules, settings=tiny_recipe, **options):
         return train_actor(model, rules, settings=settings, bank=bank, **options)
@@ -65,6 +65,11 @@ def test_the_paper_has_rules_alone(train, tiny_recipe):
 def test_rules_that_few_melodies_satisfy_are_judged_by_the_nearest(train):
     """None of the bank has 3 notes; those of 10 are nearer, whatever is asked beside."""
     assert train("density:1..3", "cmajor").heads == (("density:1..3", "cmajor"),)
+
+
+def test_where_most_melodies_satisfy_the_rules_already_nothing_is_learned_beside(train):
+    """22 of 40 have 64 notes."""
+    assert train("density:64").heads == (("density:64",),)
 
 
 def test_examples_say_themselves_what_is_typical(train):
