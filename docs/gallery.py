@@ -73,8 +73,8 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
             page += [
                 f"![Two melodies under no rule, two of an actor for {one['rule']}]({row.name}.png)",
                 f"Of {COUNT} melodies {one['before']:.1%} satisfy it under no rule, "
-                f"**{one['actor']:.1%} with an actor** trained for it{_typical(one)}. A search without training found rewards of "
-                f"{_two(one['search'])}. The two melodies of the actor have "
+                f"**{one['actor']:.1%} with an actor** trained for it{_typical(one)}. A search "
+                f"without training found rewards of {_two(one['search'])}. The two melodies of the actor have "
                 f"{' and '.join(str(len(melody)) for melody in one['melodies'])} notes; the first "
                 "of them sounds so:",
                 f'<audio controls preload="none" src="../_static/{row.name}.wav"></audio>',

@@ -140,10 +140,10 @@ def _train(
     check_writable(folder)
 
     from melodyconstraints.errors import MelodyConstraintsError
-    from melodyconstraints.workflows.actor import TYPICALITY
     from melodyconstraints.workflows.models import load_model
     from melodyconstraints.workflows.search import FEW
     from melodyconstraints.workflows.train_actor import train_actor_folder
+    from melodyconstraints.workflows.typical_reward import TYPICALITY
 
     model = load_model(model_folder)
     try:

@@ -101,8 +101,8 @@ def train(
     """
     from melodyconstraints.latent.settings import PRESETS
     from melodyconstraints.melody.form import AUTO
-    from melodyconstraints.workflows.actor import TYPICALITY
     from melodyconstraints.workflows.train_actor import train_actor_folder
+    from melodyconstraints.workflows.typical_reward import TYPICALITY
 
     ordered = sorted(asked.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings)

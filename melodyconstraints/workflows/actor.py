@@ -27,7 +27,7 @@ from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
-from melodyconstraints.melody.metrics.typical import full_typicality, typicality
+from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
@@ -49,11 +49,10 @@ from melodyconstraints.workflows.seeds import (
     prior_points,
     prior_sampler,
 )
+from melodyconstraints.workflows.typical_reward import TYPICALITY
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
 """Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""
-TYPICALITY = Rule("typical melodies", full_typicality, batched=True)
-"""Reward that an actor learns beside its rules, which say nothing of what they leave free."""
 KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"

@@ -10,11 +10,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import compress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +23,6 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
     checked_weights,
 )
-from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
@@ -42,17 +39,17 @@ from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
-from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
 from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
-from melodyconstraints.workflows.actor import KIND, TYPICALITY, MelodyActor
+from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
 from melodyconstraints.workflows.training_draws import training_draws
+from melodyconstraints.workflows.typical_reward import TYPICALITY, is_worth_learning
 
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
@@ -63,10 +60,6 @@ LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 _TIMED, _TRIED = 64, 256
 """Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
-_COMPARED, _NEAREST, _SELDOM, _MOST = 1024, 16, 0.1, 0.5
-"""Melodies, at most, of which those nearest to satisfying rules are looked at; how many, at least;
-the share of typical ones among these below which the rules ask for others; and the share of
-melodies that satisfy every rule from which on little is to be learned."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -172,7 +165,7 @@ def train_actor(
             some = _some_melodies(draws.sampler(), decoded)
             _announce(others, some, announce, transposes=draws.transposes)
             if not examples:  # which say themselves what is typical
-                learns_typicality = _may_be_typical(found, own, some, announce)
+                learns_typicality = is_worth_learning(found, own, some, announce)
         rewards = [*found, *([TYPICALITY] if learns_typicality else [])]
         names[:] = [rule.name for rule in rewards]
         if learns_typicality:
@@ -388,39 +381,6 @@ def _announce(
                 f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
                 f"{already}: training for it changes nothing"
             )
-
-
-def _may_be_typical(
-    rules: Sequence[Rule],
-    weights: Sequence[float],
-    melodies: Melodies,
-    announce: Callable[[str], object] | None,
-) -> bool:
-    """Whether typicality can be learned beside rules.
-
-    Not where there is little to learn: all melodies are equally typical, or most satisfy every
-    rule whose weight is not 0. And not where such a rule, or all of them, ask for what is not
-    typical: of the melodies that satisfy them, or of the nearest where few do, hardly any is.
-    """
-    some = melodies[:_COMPARED]
-    is_typical = (values := TYPICALITY(some)) >= SATISFIED
-    if values.min() == values.max():
-        return False
-    asked = list(compress(weights, weights))
-    rewards = rewards_of(list(compress(rules, weights)), some)
-    if not asked or (rewards >= SATISFIED).all(1).mean() >= _MOST:
-        return False
-    scores = EvolutionSearch(weights=tuple(asked)).scores(torch.from_numpy(rewards)).numpy()
-    for score, satisfied in (
-        *zip(rewards.T, (rewards >= SATISFIED).T, strict=True),
-        (scores, (rewards >= SATISFIED).all(1)),
-    ):
-        nearest = np.argsort(-score, kind="stable")[: max(_NEAREST, satisfied.sum())]
-        if is_typical[nearest].mean() < _SELDOM:
-            if announce:
-                announce("typical melodies seldom satisfy the rules: they are not asked for")
-            return False
-    return True
 
 
 def _warn(text: str) -> None:

@@ -12,6 +12,8 @@ from melodyconstraints.cli.train_actor import slug
 from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
+from melodyconstraints.rules import Rule
+from melodyconstraints.workflows import train_actor as train_actor_module
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
 from melodyconstraints.workflows.models import load_model, save_model
@@ -21,6 +23,7 @@ from melodyconstraints.workflows.train_actor import (
     train_actor,
     train_actor_folder,
 )
+from melodyconstraints.workflows.typical_reward import TYPICALITY
 
 pytestmark = pytest.mark.usefixtures("quick_recipe")
 
@@ -403,6 +406,16 @@ def test_a_rule_that_fails_late_leaves_its_best_actor(train, tmp_path, fault, to
     actor = load_actor(tmp_path / "mine", rules=["cmajor"])
     assert len(actor.records) == 1
     assert actor.interrupted
+
+
+def test_few_that_satisfy_every_rule_and_are_typical_are_told_so(train, monkeypatch):
+    by_notes = Rule(TYPICALITY.name, lambda melodies: melodies.note_counts / 256, batched=True)
+    monkeypatch.setattr(train_actor_module, "TYPICALITY", by_notes)
+    monkeypatch.setattr(train_actor_module, "is_worth_learning", lambda *_: True)
+    result = train("--rule", "density:252", "-o", "mine")
+    told = result.stderr.replace("\n", " ")
+    assert "0% of its melodies satisfy every rule and are typical; a search without an" in told
+    assert "typical melodies" in json.loads(train("--rule", "cmajor", "--json").stdout)["rewards"]
 
 
 def test_a_rule_that_fails_at_once_leaves_nothing(train, tmp_path):

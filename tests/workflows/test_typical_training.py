@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.workflows.actor import TYPICALITY, load_actor
+from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.neighbourhood import Neighbourhood
 from melodyconstraints.workflows.train_actor import size_of_folder, train_actor
 from melodyconstraints.workflows.transform import transform
+from melodyconstraints.workflows.typical_reward import TYPICALITY
 
 TUNE = Melody.from_notes([(4 * i, 4, 60 + i % 8) for i in range(64)])
 FEW = Melody.from_notes([(4 * i, 4, 60 + i % 8) for i in range(10)])
@@ -103,9 +104,9 @@ def test_no_room_is_taken_that_was_not_asked_for(train, model, tiny_recipe, tmp_
 def test_none_satisfied_is_told_with_both(train):
     actor = replace(train("density:100"), best=0.0)
     actor.records = [replace(actor.records[0], all_satisfied=0.0)]
-    assert "satisfied every rule and was typical; in the last round: density:100" in (
-        actor.shortcoming or ""
-    )
+    told = actor.shortcoming or ""
+    assert "satisfied every rule and was typical; in the last round: density:100" in told
+    assert "contradict each other or ask for what few real melodies do?" in told
 
 
 def test_a_users_melody_is_moved_by_rules_alone(train):
