@@ -82,11 +82,15 @@ class Verdict:
     text: str
 
 
-def assess(prior: Distribution) -> Verdict:
-    """Whether a rule can be learned, by its rewards of a model's own melodies."""
+def assess(prior: Distribution, melodies: str = "the model's own melodies") -> Verdict:
+    """Whether a rule can be learned, by its rewards of a model's melodies.
+
+    Args:
+        melodies: what these are called in the text.
+    """
     least, most = prior.quantiles[0], prior.quantiles[-1]
     share = f"{prior.satisfied:.1%}"
-    untrained = f"{share} of the model's own melodies satisfy it so far, before any training"
+    untrained = f"{share} of {melodies} satisfy it so far, before any training"
     if prior.satisfied == 1:
         return Verdict("satisfied", True, "every melody satisfies it already: nothing to learn")
     if prior.values == 1:
@@ -100,14 +104,14 @@ def assess(prior: Distribution) -> Verdict:
         return Verdict(
             "rare step",
             True,
-            f"hard to learn: only {share} of the model's own melodies satisfy it, and all "
+            f"hard to learn: only {share} of {melodies} satisfy it, and all "
             f"others have the reward {least:.3g}; give more for coming closer",
         )
     if prior.satisfied == 0:
         return Verdict(
             "never",
             True,
-            "can be learned, though none of the model's own melodies satisfies it so far (best "
+            f"can be learned, though none of {melodies} satisfies it so far (best "
             f"{most:.3g}): the rewards are graded, which gives a training its direction",
         )
     if prior.satisfied >= _USUAL:

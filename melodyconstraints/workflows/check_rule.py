@@ -3,7 +3,7 @@
 >>> import melodyconstraints as mc
 >>> report = mc.check_rule(mc.load_model(), "cmajor")
 >>> report.passed, list(report.distributions)
-(True, ['drawn by the model', 'of its data'])
+(True, ['drawn by the model', 'drawn in its scale', 'of its data'])
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from melodyconstraints.errors import RuleError, StoreError
 from melodyconstraints.latent.progress import progress_bar, talk
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import (
     CONTRACT,
@@ -30,14 +31,23 @@ from melodyconstraints.rules.contract import (
 from melodyconstraints.rules.isolation import OutOfTime, time_limit
 from melodyconstraints.rules.learnability import Distribution, Verdict, assess
 from melodyconstraints.rules.registry import Wanted
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import DEFAULT_SEED, checked
 from melodyconstraints.workflows.bank import Bank, load_bank
+from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.train_vae import choose
+from melodyconstraints.workflows.training_draws import training_draws
+from melodyconstraints.workflows.typical_reward import reason_against
 
 PATIENCE = 10.0
 """Seconds after which a call of a rule is ended."""
-OWN = "drawn by the model"
-"""Name of the melodies by which a rule is assessed."""
+OWN, IN_SCALE, IN_KEYS = "drawn by the model", "drawn in its scale", "in the best of keys"
+"""Names of the melodies by which a rule is assessed: the second and the third where a training
+for the rule draws such, in place of those of the model's bank."""
+_TOLD = {
+    OWN: "the model's own melodies",
+    IN_SCALE: "melodies drawn in its scale",
+    IN_KEYS: "the model's own melodies, each in the best of keys,",
+}
 _STORED = 2_048
 """Melodies of a store that are rewarded, at most."""
 _CHECKED = 256
@@ -63,6 +73,8 @@ class RuleReport:
             that satisfies the contract.
         verdict: whether the rule can be learned.
         speed: melodies a second.
+        against_typical: why an actor for the rule alone does not learn beside it that melodies
+            be typical; None if it does, or the rule cannot be learned.
     """
 
     rule: Rule
@@ -70,6 +82,7 @@ class RuleReport:
     distributions: dict[str, Distribution] = field(default_factory=dict)
     verdict: Verdict | None = None
     speed: float | None = None
+    against_typical: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -109,7 +122,9 @@ def check_rule(
     speed, findings = _try(found, bank.melodies, clock, say)
     if any(one.broken for one in findings):
         return RuleReport(found, findings)
-    melodies = {OWN: bank.melodies, **_training_data(bank, stored)}
+    melodies = {OWN: bank.melodies, **_as_trained(model, found, bank)}
+    assessed = list(melodies)[-1]
+    melodies |= _training_data(bank, stored)
     each = max(int(_SECONDS_OF_REWARDS * speed / len(melodies)), _FEWEST)
     some = {name: Melodies(choose(one.events, each)) for name, one in melodies.items()}
     count = sum(map(len, some.values()))
@@ -118,7 +133,23 @@ def check_rule(
     rewards = {name: _rewards(found, one, max(int(speed), 1)) for name, one in some.items()}
     speed = count / max(clock() - start, 1e-9)
     distributions = {name: Distribution.of(own) for name, own in rewards.items()}
-    return RuleReport(found, findings, distributions, assess(distributions[OWN]), speed)
+    verdict = assess(distributions[assessed], _TOLD[assessed])
+    against = None
+    if verdict.learnable:
+        of_rule = rewards[assessed][:, None]
+        against = reason_against(lambda few: of_rule[: len(few)], [1.0], some[assessed])
+    return RuleReport(found, findings, distributions, verdict, speed, against)
+
+
+def _as_trained(model: MelodyVAE, rule: Rule, bank: Bank) -> dict[str, Melodies]:
+    """Melodies as a training for a rule draws them, by their name, where not as the bank's."""
+    sampling = Sampling(bank.temperature, seed=DEFAULT_SEED)
+    draws = training_draws(model, [rule], [1.0], sampling, plain=False)
+    if not draws.is_banks:
+        return {IN_SCALE: draws.some()}
+    if draws.finish and asks_for_keys(rule, bank.melodies[:_CHECKED]):
+        return {IN_KEYS: draws.finish(bank.melodies)}
+    return {}
 
 
 def _bank_with_bar(model: MelodyVAE) -> Bank:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -33,12 +34,12 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_files
+from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
 from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
@@ -47,9 +48,9 @@ from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_o
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.keys import asks_for_keys
-from melodyconstraints.workflows.seeds import derived_generator, derived_seed, prior_points
+from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.training_draws import training_draws
-from melodyconstraints.workflows.typical_reward import TYPICALITY, is_worth_learning
+from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_against
 
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
@@ -58,8 +59,8 @@ CURVES = "training-curves.png"
 """Picture of the training in an actor's folder."""
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
-_TIMED, _TRIED = 64, 256
-"""Melodies on which a rule is timed, and that are drawn to see whether all satisfy it already."""
+_TIMED = 64
+"""Melodies on which a rule is timed."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -162,10 +163,13 @@ def train_actor(
         others = [rule for rule in found if rule not in draws.settled]
         learns_typicality = False
         if others and not settings.plain:
-            some = _some_melodies(draws.sampler(), decoded)
+            some = draws.some() if decoded is None else decoded[1]
             _announce(others, some, announce, transposes=draws.transposes)
             if not examples:  # which say themselves what is typical
-                learns_typicality = is_worth_learning(found, own, some, announce)
+                against = reason_against(partial(rewards_of, found), own, some)
+                learns_typicality = against is None
+                if against and announce:
+                    announce(f"melodies are not asked to be typical: {against}")
         rewards = [*found, *([TYPICALITY] if learns_typicality else [])]
         names[:] = [rule.name for rule in rewards]
         if learns_typicality:
@@ -346,13 +350,6 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
             error.actor = MelodyActor(**(vars(error.actor) | own))
             error.add_note("The best actor so far is the attribute `actor` of this error.")
         raise
-
-
-def _some_melodies(sampler: MelodySampler, decoded: tuple[Tensor, Melodies] | None) -> Melodies:
-    """Melodies of the prior as the training draws them: those of a bank, if any."""
-    if decoded is not None:
-        return decoded[1]
-    return sampler.decode(prior_points(sampler.model, _TRIED, sampler.sampling.seed))
 
 
 def _announce(

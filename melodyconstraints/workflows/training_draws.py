@@ -14,6 +14,10 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.keys import transposing
 from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
+from melodyconstraints.workflows.seeds import prior_points
+
+_SOME = 256
+"""Melodies drawn to see how rules reward them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class TrainingDraws:
     def sampler(self) -> MelodySampler:
         """A sampler at the beginning of its draws."""
         return MelodySampler(self.model, self.sampling, self.finish)
+
+    def some(self) -> Melodies:
+        """Melodies of the prior, drawn so: enough to see how rules reward them."""
+        return self.sampler().decode(prior_points(self.model, _SOME, self.sampling.seed))
 
 
 def training_draws(

@@ -15,8 +15,8 @@ from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import full_typicality
+from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.rules import Rule
-from melodyconstraints.rules.rewards import rewards_of
 
 TYPICALITY = Rule("typical melodies", full_typicality, batched=True)
 """The reward; no rule of a user's can have its name."""
@@ -29,38 +29,33 @@ _MOST = 0.5
 """Share of melodies that satisfy every rule from which on little is to be learned."""
 
 
-def is_worth_learning(
-    rules: Sequence[Rule],
-    weights: Sequence[float],
-    melodies: Melodies,
-    announce: Callable[[str], object] | None,
-) -> bool:
-    """Whether an actor for rules is to learn :data:`TYPICALITY` beside them.
+def reason_against(
+    rewards_of: Callable[[Melodies], Numbers], weights: Sequence[float], melodies: Melodies
+) -> str | None:
+    """Why an actor for rules does not learn :data:`TYPICALITY` beside them; None where it does.
 
     Not where there is little to learn: all melodies are equally typical, or most satisfy every
     rule whose weight is not 0. And not where such a rule, or all of them, ask for what is not
     typical: of the melodies that satisfy them, or of the nearest where few do, hardly any is.
 
     Args:
-        weights: of the rules.
-        melodies: drawn from the model.
-        announce: called where rules ask for what is not typical.
+        rewards_of: melodies to ``(B, R)`` rewards; called once, or not at all.
+        weights: of the ``R`` rules.
+        melodies: drawn from the model; of the first thousand it is seen.
     """
     some = melodies[:_COMPARED]
     values = TYPICALITY(some)
     if values.min() == values.max():
-        return False
+        return "all melodies drawn are equally typical"
     asked = tuple(compress(weights, weights))
-    rewards = rewards_of(list(compress(rules, weights)), some)
+    rewards = rewards_of(some)[:, np.array(weights) > 0]
     satisfied = rewards >= SATISFIED
     if not asked or satisfied.all(1).mean() >= _MOST:
-        return False
+        return "most melodies drawn satisfy what is asked already"
     scores = EvolutionSearch(weights=asked).scores(torch.from_numpy(rewards)).numpy()
     of_each = zip((*rewards.T, scores), (*satisfied.T, satisfied.all(1)), strict=True)
     for score, hits in of_each:
         nearest = np.argsort(-score, kind="stable")[: max(_NEAREST, hits.sum())]
         if (values[nearest] >= SATISFIED).mean() < _SELDOM:
-            if announce:
-                announce("typical melodies seldom satisfy the rules: they are not asked for")
-            return False
-    return True
+            return "typical melodies seldom satisfy what is asked"
+    return None

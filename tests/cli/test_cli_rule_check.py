@@ -127,6 +127,10 @@ def test_json_says_the_same(check):
     assert told["rewards"]["drawn by the model"]["n"] == 12
     assert told["verdict"]["learnable"]
     assert told["melodies_per_second"] > 0
+    assert told["learns_typical"] is False
+    plain = check("def notes(melody):\n    return len(melody) / 256\n").stdout
+    reason = "does not learn that melodies be typical, too: all melodies drawn are equally typical"
+    assert reason in plain
 
 
 @pytest.mark.parametrize(

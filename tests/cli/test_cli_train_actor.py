@@ -411,7 +411,7 @@ def test_a_rule_that_fails_late_leaves_its_best_actor(train, tmp_path, fault, to
 def test_few_that_satisfy_every_rule_and_are_typical_are_told_so(train, monkeypatch):
     by_notes = Rule(TYPICALITY.name, lambda melodies: melodies.note_counts / 256, batched=True)
     monkeypatch.setattr(train_actor_module, "TYPICALITY", by_notes)
-    monkeypatch.setattr(train_actor_module, "is_worth_learning", lambda *_: True)
+    monkeypatch.setattr(train_actor_module, "reason_against", lambda *_: None)
     result = train("--rule", "density:252", "-o", "mine")
     told = result.stderr.replace("\n", " ")
     assert "0% of its melodies satisfy every rule and are typical; a search without an" in told

@@ -53,3 +53,44 @@ def test_a_broken_contract_has_no_verdict(monkeypatch, tiny_model, some_melodies
     report = mc.check_rule(tiny_model, lambda melody: 2)
     assert not report.passed
     assert (report.verdict, report.speed, report.distributions) == (None, None, {})
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    """The packaged generator, whose melodies come in any key."""
+    return mc.load_model()
+
+
+@pytest.mark.parametrize(
+    ("spec", "drawn", "kind"),
+    [
+        ("final-note:C", "in the best of keys", "satisfied"),  # in some key each ends on C
+        ("pitch-classes:0,4", "drawn in its scale", "satisfied"),
+        ("scale:D-dorian", "drawn in its scale", "easy"),
+        ("steps:60%", None, "good"),  # the same in every key
+    ],
+)
+def test_a_rule_is_assessed_by_melodies_as_its_training_draws_them(packaged, spec, drawn, kind):
+    report = check_rule(packaged, spec)
+    as_trained = [drawn] if drawn else []
+    assert list(report.distributions) == ["drawn by the model", *as_trained, "of its data"]
+    assert report.verdict.kind == kind
+    assessed = report.distributions[drawn or "drawn by the model"]
+    assert (assessed.satisfied == 1) == (kind == "satisfied")
+
+
+@pytest.mark.parametrize(
+    ("spec", "against"),
+    [
+        ("steps:60%", None),
+        ("density:4..12", "typical melodies seldom satisfy what is asked"),
+        ("scale:D-dorian", "most melodies drawn satisfy what is asked already"),
+    ],
+)
+def test_whether_an_actor_learns_what_is_typical_beside_a_rule(packaged, spec, against):
+    assert check_rule(packaged, spec).against_typical == against
+
+
+def test_of_a_rule_that_cannot_be_learned_no_reason_is_told(packaged):
+    report = check_rule(packaged, lambda melody: 0.5)
+    assert (report.passed, report.against_typical) == (False, None)

@@ -54,7 +54,7 @@ def test_rules_that_ask_for_what_is_not_typical_are_learned_alone(train):
     actor = train("density:5..20", "cmajor", weights=[1, 0], announce=told.append)
     assert actor.heads == (("density:5..20", "cmajor"),)
     assert actor.rewards == actor.rules
-    assert "typical melodies seldom satisfy the rules: they are not asked for" in told
+    assert told[-1].endswith("be typical: typical melodies seldom satisfy what is asked")
 
 
 def test_the_paper_has_rules_alone(train, tiny_recipe):
