@@ -52,9 +52,9 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
         "On top two melodies of the packaged generator under no rule, below them the first two that "
         f"satisfy the rule, or come nearest, of an actor trained for it, with their rewards, as "
         f"`make gallery` wrote them down. It was trained for {ROUNDS} rounds; `mc train-actor "
-        f"--rule RULE` takes {PRESETS['default'].rounds}, to better ends. Where it is told how many "
-        "melodies are typical, it learned that too; other actors were trained for the rule alone, "
-        "before actors learned it. `mc generate --rule "
+        f"--rule RULE` takes {PRESETS['default'].rounds}, to better ends. It learned that melodies be "
+        "[typical](../constraints.md#what-an-actor-learns-beside-its-rules) too, if nothing else is "
+        f"told; under no rule {free['typical']:.1%} are. `mc generate --rule "
         "RULE` searches without training: of the two melodies that it found for each rule all "
         "satisfy it but one for `beat-chords` and those for `rhythm`, which asks for one rhythm "
         "in every bar. A rule that names no source is of this project. [How rules are "
@@ -83,8 +83,9 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
 
 
 def _typical(one: dict[str, Any]) -> str:
-    """How many of the actor's melodies are typical, if it was trained when actors learned that."""
-    return f"; {one['typical']:.1%} of its melodies are typical" if "typical" in one else ""
+    """How many of the actor's melodies are typical, and whether it was to learn that."""
+    learned = "" if one["learned"] else ", which it did not learn"
+    return f"; {one['typical']:.1%} of its melodies are typical{learned}"
 
 
 def _two(rewards: list[float]) -> str:
@@ -127,7 +128,8 @@ def make_gallery() -> None:
 
     model = mc.load_model()
     free = mc.generate(model, COUNT, seed=SEED)
-    found = _read() or {"under no rule": {"melodies": [notes_of(one) for one in free[:2]]}}
+    melodies = [notes_of(one) for one in free[:2]]
+    found = _read() or {"under no rule": {"typical": _typical_share(free), "melodies": melodies}}
     with TemporaryDirectory() as folder, chdir(folder):
         mc.write_melody(free[0], "tune.mid")  # of which the rule of novelty is
         for row in library():
@@ -146,8 +148,8 @@ def _measure(model: MelodyVAE, spec: str, free: Melodies) -> dict[str, Any]:
     import melodyconstraints as mc
     from melodyconstraints.latent.satisfaction import SATISFIED
     from melodyconstraints.latent.settings import PRESETS
-    from melodyconstraints.melody.metrics.typical import full_typicality
     from melodyconstraints.studio.schemas import notes_of
+    from melodyconstraints.workflows.typical_reward import TYPICALITY
 
     rule = mc.find_rule(spec)
     before = rule(free)
@@ -162,11 +164,18 @@ def _measure(model: MelodyVAE, spec: str, free: Melodies) -> dict[str, Any]:
         "rule": spec,
         "before": round(float((before >= SATISFIED).mean()), 4),
         "actor": round(float(satisfied.mean()), 4),
-        "typical": round(float((full_typicality(melodies) >= 1).mean()), 4),
+        "typical": _typical_share(melodies),
+        "learned": TYPICALITY in actor.rewards,
         "search": searched.round(4).tolist(),
         "rewards": [round(float(reward), 4) for reward in (*before[:2], *rewards[shown])],
         "melodies": [notes_of(melodies[int(place)]) for place in shown],
     }
+
+
+def _typical_share(melodies: Melodies) -> float:
+    from melodyconstraints.melody.metrics.typical import full_typicality
+
+    return round(float((full_typicality(melodies) >= 1).mean()), 4)
 
 
 def _read() -> dict[str, Any]:

@@ -53,7 +53,8 @@ _LONGEST_NAME = 100
 @click.option(
     "--knobs",
     is_flag=True,
-    help="Train for any scale and density instead of RULES, as the bundled model's; slow.",
+    help="Train for any scale and density instead of RULES; slow. The packaged generator has such "
+    "knobs untrained.",
 )
 @click.option("-o", "--output", type=FOLDER, help="Actor folder to make.  [default: actors/RULES]")
 @click.option(

@@ -239,7 +239,11 @@ def train_knobs(
     Args:
         callback: called after every round.
         progress: show a bar on stderr.
+
+    Raises:
+        UsageError: a staff generator, which has such knobs itself.
     """
+    _check_has_none(model)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
     with _shown(settings.rounds, callback) if progress else nullcontext(callback) as callback:
         pair = train_actor_critic(
@@ -290,10 +294,11 @@ def train_knobs_folder(
         overwrite: whether a conditional actor in the folder may be replaced.
 
     Raises:
-        UsageError: a folder that must not be replaced, one that its disk has no room for, or a
-            model that was never saved.
+        UsageError: a folder that must not be replaced, one that its disk has no room for, a model
+            that was never saved, or a staff generator, which has such knobs itself.
         StoreError: another training is at work in the folder.
     """
+    _check_has_none(model)
     model_reference(model, "actor")  # before the training: without one, nothing can be saved
     folder, size = Path(folder), size_of_folder(model, settings)
     with claimed(folder, KIND, overwrite=overwrite, size=size):
@@ -307,6 +312,14 @@ def train_knobs_folder(
         )
         save_knobs(knobs, folder)
     return knobs
+
+
+def _check_has_none(model: MelodyVAE) -> None:
+    if isinstance(model, StaffGenerator):
+        raise UsageError(
+            "a staff generator needs no training for any scale and density: "
+            "mc generate --scale D-dorian --density 96; for knobs of another model, name it"
+        )
 
 
 def size_of_folder(model: MelodyVAE, settings: ActorCriticSettings = SETTINGS) -> int:

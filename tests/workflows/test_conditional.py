@@ -243,6 +243,15 @@ def test_a_training_into_a_folder_needs_a_model_with_one(tiny_model, tiny_recipe
         train_knobs_folder(tiny_model, tmp_path / "knobs", tiny_recipe, callback=pytest.fail)
 
 
+def test_a_staff_generator_has_knobs_untrained(tiny_recipe, tmp_path):
+    model, told = load_model(), "a staff generator needs no training for any scale and density"
+    with pytest.raises(UsageError, match=told):
+        train_knobs(model, tiny_recipe, callback=pytest.fail)
+    with pytest.raises(UsageError, match=told):
+        train_knobs_folder(model, tmp_path / "knobs", tiny_recipe)
+    assert not (tmp_path / "knobs").exists()
+
+
 def test_a_training_leaves_the_model_alone(model, tiny_recipe):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     train_knobs(model, tiny_recipe)
