@@ -51,6 +51,7 @@ from melodyconstraints.workflows.train_actor import train_actor
 
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")
+DOCS = Path(__file__).parents[1] / "docs"
 EVALUATION_SEED = 301
 SEARCH_ROUNDS = 60
 """Of the trainings whose rounds each take a search of 100 or 200 steps."""
@@ -140,7 +141,7 @@ def best_of(
 @click.option("--rule", "rules", multiple=True, default=["cmajor"])
 @click.option("-n", "count", default=512)
 @click.option("--rounds", default=PRESETS["default"].rounds)
-@click.option("--picture", type=click.Path(path_type=Path), default=Path("tradeoff.png"))
+@click.option("--picture", type=click.Path(path_type=Path), default=DOCS / "tradeoff.png")
 def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture: Path) -> None:
     """Reward against latent distance and realism.
 

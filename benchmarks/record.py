@@ -34,7 +34,7 @@ RECORDS = {
     "constraints-knobs": "python benchmarks/constraints.py knobs",
     "constraints-methods": "python benchmarks/constraints.py methods",
     "constraints-presets": "python benchmarks/constraints.py presets",
-    "constraints-tradeoff": "python benchmarks/constraints.py tradeoff STORE --picture docs/tradeoff.png",
+    "constraints-tradeoff": "python benchmarks/constraints.py tradeoff STORE",
     "constraints-transform": "python benchmarks/constraints.py transform STORE -n 20",
     "constraints-users": "python benchmarks/constraints.py users",
     "cost": "python benchmarks/cost.py",
