@@ -277,6 +277,9 @@ def _history(history: History) -> APIRouter:
 
 
 def _checked_spec(spec: str, settings: Settings) -> Answer:
+    if len(spec) > schemas.LONGEST_SPEC:
+        said = f"a rule has at most {schemas.LONGEST_SPEC} characters here, this one {len(spec)}"
+        return {"spec": spec, "error": said}
     try:
         rule = find_wish(spec, settings)
     except MelodyConstraintsError as error:

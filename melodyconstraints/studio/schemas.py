@@ -25,6 +25,7 @@ from melodyconstraints.storage.arguments import DEFAULT_SEED
 MOST_MELODIES = 64
 MOST_RULES = 16
 MOST_SEED = 2**31 - 1
+LONGEST_SPEC = 200
 LONGEST_CODE = 20_000
 """Characters of a rule in Python."""
 
@@ -34,7 +35,7 @@ Note = tuple[
     Annotated[int, Field(ge=0, lt=PITCHES)],
 ]
 Notes = Annotated[list[Note], Field(max_length=STEPS, examples=[[[0, 4, 60], [4, 4, 64]]])]
-Spec = Annotated[str, Field(min_length=1, max_length=200, examples=["scale:D-dorian"])]
+Spec = Annotated[str, Field(min_length=1, max_length=LONGEST_SPEC, examples=["scale:D-dorian"])]
 Bars = Annotated[list[Annotated[int, Field(ge=1, le=BARS)]], Field(max_length=BARS)]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Tempo = Annotated[float, Field(ge=MIN_TEMPO, le=MAX_TEMPO)]
@@ -96,9 +97,9 @@ class ScoreRequest(Body):
 
 
 class RulesRequest(Body):
-    """Specifications of rules to be checked."""
+    """Specifications of rules to be checked, each for itself, however long."""
 
-    rules: list[Spec] = Field(max_length=MOST_RULES)
+    rules: list[str] = Field(max_length=MOST_RULES, examples=[["scale:D-dorian"]])
 
 
 class ReconstructRequest(Body):

@@ -124,6 +124,13 @@ def test_an_interpolation_ends_where_the_reconstructions_are(post):
         assert end == post("/reconstruct", {"melody": notes})["melodies"][0]
 
 
+def test_of_specifications_each_is_checked_for_itself(post):
+    long, empty, good = post("/rules", {"rules": ["x" * 201, "", "cmajor"]})["rules"]
+    assert long["error"] == "a rule has at most 200 characters here, this one 201"
+    assert "there is no rule" in empty["error"]
+    assert "error" not in good
+
+
 def test_rules_are_listed_and_checked(client, post):
     listed = client.get("/rules").json()
     names = {row["name"] for row in listed["rules"]}
