@@ -20,6 +20,13 @@ def test_it_has_every_rule_of_the_library():
     assert set(GALLERY) == {"under no rule", *(row.name for row in library())}
 
 
+@pytest.mark.parametrize("name", GALLERY)
+def test_it_tells_how_many_melodies_are_typical_and_whether_that_was_learned(name):
+    assert 0 < GALLERY[name]["typical"] < 1
+    if name != "under no rule":
+        assert GALLERY[name]["learned"] in (True, False)
+
+
 @pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
 def test_rewards_are_the_melodies_own(row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
