@@ -34,6 +34,8 @@ from melodyconstraints.rules.registry import Wanted
 from melodyconstraints.storage.arguments import DEFAULT_SEED, checked
 from melodyconstraints.workflows.bank import Bank, load_bank
 from melodyconstraints.workflows.keys import asks_for_keys
+from melodyconstraints.workflows.seeds import derived_seed
+from melodyconstraints.workflows.train_actor import TRAINING_EVENTS, TRAINING_TEMPERATURE
 from melodyconstraints.workflows.train_vae import choose
 from melodyconstraints.workflows.training_draws import training_draws
 from melodyconstraints.workflows.typical_reward import reason_against
@@ -143,7 +145,8 @@ def check_rule(
 
 def _as_trained(model: MelodyVAE, rule: Rule, bank: Bank) -> dict[str, Melodies]:
     """Melodies as a training for a rule draws them, by their name, where not as the bank's."""
-    sampling = Sampling(bank.temperature, seed=DEFAULT_SEED)
+    seed = derived_seed(TRAINING_EVENTS, DEFAULT_SEED)
+    sampling = Sampling(TRAINING_TEMPERATURE, seed=seed)
     draws = training_draws(model, [rule], [1.0], sampling, plain=False)
     if not draws.is_banks:
         return {IN_SCALE: draws.some()}
