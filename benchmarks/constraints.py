@@ -308,12 +308,13 @@ USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes"
 @click.argument("names", nargs=-1, type=click.Choice(USERS_RULES))
 @click.option("-n", "count", default=1024)
 @click.option("--model", "model_name", default="staff", show_default=True)
-def users(names: Sequence[str], count: int, model_name: str) -> None:
+@click.option("--seed", default=1, show_default=True, help="Of the trainings.")
+def users(names: Sequence[str], count: int, model_name: str, seed: int) -> None:
     """Five users' rules at default settings."""
     model = load_model(model_name)
     rows = []
     for name in names or USERS_RULES:
-        actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=1)
+        actor = train_actor(model, [f"{USERS}:{name}"], bank=bank_of(model), seed=seed)
         measured = evaluate_actor(actor, count, seed=EVALUATION_SEED)
         (prior,), (own,) = measured.prior.values(), measured.actor.values()
         rows.append(
