@@ -49,7 +49,7 @@ from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
-from melodyconstraints.workflows.training_draws import training_draws
+from melodyconstraints.workflows.training_draws import TrainingDraws, training_draws
 from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_against
 
 TRAINING_TEMPERATURE = 1.0
@@ -157,24 +157,13 @@ def train_actor(
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         decoded = _decoded(bank, draws.finish) if draws.is_banks else None
-        if draws.settled and announce:
-            of_set = " and ".join(rule.name for rule in draws.settled)
-            announce(f"melodies are written in the notes of {of_set}")
-        others = [rule for rule in found if rule not in draws.settled]
-        learns_typicality = False
-        if others and not settings.plain:
-            some = draws.some() if decoded is None else decoded[1]
-            _announce(others, some, announce, transposes=draws.transposes)
-            if not examples:  # which say themselves what is typical
-                against = reason_against(partial(rewards_of, found), own, some)
-                learns_typicality = against is None
-                if against and announce:
-                    announce(f"melodies are not asked to be typical: {against}")
-        rewards = [*found, *([TYPICALITY] if learns_typicality else [])]
-        names[:] = [rule.name for rule in rewards]
-        if learns_typicality:
+        rewards = list(found)
+        if _learns_typicality(found, own, draws, decoded, announce, settings, examples):
+            rewards.append(TYPICALITY)
             own = [*own, sum(own) / sum(map(bool, own))]
+        names[:] = [rule.name for rule in rewards]
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
+        search = search_of(method, of_heads, plain=settings.plain) if method in SEARCHES else None
         own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
         learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
         stack.enter_context(_actor_kept({"model": model, **learned}))
@@ -185,9 +174,7 @@ def train_actor(
             constraints=constraints,
             weights=own,
             bank=decoded,
-            search=search_of(method, of_heads, plain=settings.plain)
-            if method in SEARCHES
-            else None,
+            search=search,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
@@ -352,6 +339,37 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
         raise
 
 
+def _learns_typicality(
+    rules: Sequence[Rule],
+    weights: Sequence[float],
+    draws: TrainingDraws,
+    decoded: tuple[Tensor, Melodies] | None,
+    announce: Callable[[str], object] | None,
+    settings: ActorCriticSettings,
+    examples: Sequence[Melodies],
+) -> bool:
+    """Whether melodies are to be typical, too; announces what they are before the training.
+
+    Args:
+        decoded: the bank, if any.
+        examples: they say themselves what is typical.
+    """
+    if draws.settled and announce:
+        of_set = " and ".join(rule.name for rule in draws.settled)
+        announce(f"melodies are written in the notes of {of_set}")
+    others = [rule for rule in rules if rule not in draws.settled]
+    if settings.plain or not others:
+        return False
+    some = draws.some() if decoded is None else decoded[1]
+    _announce(others, some, announce, transposes=draws.transposes)
+    if examples:
+        return False
+    against = reason_against(partial(rewards_of, rules), weights, some)
+    if against and announce:
+        announce(f"melodies are not asked to be typical: {against}")
+    return against is None
+
+
 def _announce(
     rules: Sequence[Rule],
     melodies: Melodies,
@@ -359,9 +377,7 @@ def _announce(
     *,
     transposes: bool,
 ) -> None:
-    """Announce each slow rule with its share of the training's time, and those satisfied already.
-
-    The second are a warning where nothing is to be called.
+    """Announce slow rules, and, or warn of, those that all melodies satisfy already.
 
     Args:
         transposes: whether each melody is in the key that the rules reward most.
@@ -381,4 +397,4 @@ def _announce(
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=5)  # the caller of train_actor, behind its check of arguments
+    warnings.warn(text, stacklevel=6)  # the caller of train_actor, behind its check of arguments
