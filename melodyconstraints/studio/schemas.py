@@ -25,9 +25,8 @@ from melodyconstraints.storage.arguments import DEFAULT_SEED
 MOST_MELODIES = 64
 MOST_RULES = 16
 MOST_SEED = 2**31 - 1
-LONGEST_SPEC = 200
-LONGEST_CODE = 20_000
-"""Characters of a rule in Python."""
+LONGEST_SPEC, LONGEST_CODE = 200, 20_000
+"""Characters of a rule's specification, and of a rule in Python."""
 
 Note = tuple[
     Annotated[int, Field(ge=0, lt=STEPS)],

@@ -90,8 +90,9 @@ def test_a_rule_of_weight_0_asks_for_nothing(train):
 
 def test_where_no_rule_asks_for_anything_nothing_is_learned_beside(train):
     assert train("density:100", weights=[0]).heads == (("density:100",),)
-    with pytest.warns(UserWarning, match="satisfy density:3 already"):
+    with pytest.warns(UserWarning, match="satisfy density:3 already") as warned:
         actor = train("density:3")
+    assert warned[0].filename == __file__  # the caller's
     assert (actor.heads, len(actor.records)) == ((("density:3",),), 0)
 
 
