@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from melodyconstraints.latent.progress import OwnConsole
 from melodyconstraints.latent.progress import progress_bar as progress_bar
@@ -124,6 +125,14 @@ def require_rules(specs: Sequence[str]) -> None:
     """Refuse a command without rules."""
     if not specs:
         raise click.UsageError("give at least one --rule or --density")
+
+
+def refuse_options(context: click.Context, names: Sequence[str], belongs_to: str) -> None:
+    """Refuse parameters, where they were given, that have no meaning in what is asked for."""
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if parameter.name in names and given:
+            raise click.UsageError(f"{parameter.opts[0]} goes with {belongs_to} only")
 
 
 model_option = click.option(

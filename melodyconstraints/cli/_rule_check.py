@@ -54,15 +54,8 @@ def show(report: RuleReport, as_json: bool) -> None:
         f"{seconds:,.1f} s ({report.speed:,.0f} a second).{advice}"
     )
     _say(f"{report.verdict.text[0].upper()}{report.verdict.text[1:]}.")
-    if report.passed and report.verdict.kind != "satisfied":
-        _say(_typical(report.against_typical))
-
-
-def _typical(against: str | None) -> str:
-    """Whether an actor learns beside a rule that melodies be typical."""
-    if against is None:
-        return "An actor for it learns that melodies be typical, too."
-    return f"An actor for it does not learn that melodies be typical, too: {against}."
+    if report.of_typical:
+        _say(report.of_typical)
 
 
 def _as_dict(report: RuleReport) -> dict[str, Any]:
@@ -77,7 +70,7 @@ def _as_dict(report: RuleReport) -> dict[str, Any]:
         "contract": contract,
         "rewards": {name: asdict(one) for name, one in report.distributions.items()},
         "verdict": report.verdict and asdict(report.verdict),
-        "learns_typical": report.passed and report.against_typical is None,
+        "learns_typical": report.learns_typical,
         "melodies_per_second": report.speed,
         "seconds_of_a_training": report.speed and cost_of_training(report.speed)[0],
     }

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from melodyconstraints.cli._actors import (
     ActorSource,
@@ -24,6 +23,7 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     progress_bar,
+    refuse_options,
     rule_options,
     talk,
 )
@@ -99,9 +99,9 @@ def command(
     prior like real ones, in how they are built as well, and are they new?
     """  # noqa: D301 (click wants the character)
     if actor_folder is not None or specs:
-        _refuse(context, _OF_A_MODEL, "--data alone")
+        refuse_options(context, _OF_A_MODEL, "--data alone")
         if actor_folder is None:
-            _refuse(context, ("rules_from", "allow_code"), "--actor")
+            refuse_options(context, ("rules_from", "allow_code"), "--actor")
         source = ActorSource(
             actor_folder=actor_folder,
             model_folder=model_folder,
@@ -114,18 +114,11 @@ def command(
         also = specs if actor_folder else []
         _evaluate_actor(source, store, count, {"also": also, **examples, **sampling}, as_json)
     elif store is not None:
-        _refuse(context, _OF_AN_ACTOR, "--actor")
+        refuse_options(context, _OF_AN_ACTOR, "--actor")
         _check_picture(picture)
         _evaluate_model(store, model_folder, count, split or "test", sampling, picture, as_json)
     else:
         raise click.UsageError("give --actor DIR, --rule RULE or --data STORE")
-
-
-def _refuse(context: click.Context, names: tuple[str, ...], belongs_to: str) -> None:
-    for parameter in context.command.params:
-        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
-        if parameter.name in names and given:
-            raise click.UsageError(f"{parameter.opts[0]} goes with {belongs_to} only")
 
 
 def _check_picture(path: Path | None) -> None:

@@ -15,6 +15,7 @@ from melodyconstraints.cli._common import (
     form_option,
     json_option,
     model_option,
+    refuse_options,
     require_rules,
     rule_options,
     seed_option,
@@ -23,6 +24,8 @@ from melodyconstraints.cli._common import (
 from melodyconstraints.cli._training import print_actor
 from melodyconstraints.storage.files import check_writable
 
+_OF_RULES = ("weights", "realism", "rules_alone", "method", "preset", "temperature", "form")
+"""Parameters that a training for any scale and density does not have."""
 _LONGEST_NAME = 100
 """Characters of a folder's name by default; file systems take 255 bytes."""
 
@@ -43,6 +46,11 @@ _LONGEST_NAME = 100
     "--realism",
     is_flag=True,
     help="Train a critic of realism too: points stay near encodings of real melodies.",
+)
+@click.option(
+    "--rules-alone",
+    is_flag=True,
+    help="Learn RULES and nothing beside: melodies need not be typical.",
 )
 @click.option(
     "--method",
@@ -98,8 +106,8 @@ def command(
     mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
     mc train-actor --like reels/ --unlike hymns/ --density 96
 
-    Beside RULES it learns that melodies be typical, where rules leave room for that. Ctrl-C ends
-    the training and keeps the best actor so far.
+    Beside RULES it learns that melodies be typical, where rules leave room for that and without
+    --rules-alone. Ctrl-C ends the training and keeps the best actor so far.
     """  # noqa: D301 (click wants the character)
     from melodyconstraints.melody.form import AUTO
 
@@ -109,6 +117,7 @@ def command(
     if knobs:
         if specs or like is not None:
             raise click.UsageError("--knobs takes no rules: it is for any scale and density")
+        refuse_options(context, _OF_RULES, "rules")
         folder = output or Path("actors") / "knobs"
         _train_knobs(model_folder, folder, as_json, seed=seed, overwrite=overwrite)
         return

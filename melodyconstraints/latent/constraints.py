@@ -359,6 +359,8 @@ def checked_weights(weights: Sequence[float] | None, names: Sequence[str]) -> tu
         UsageError: another number of them, or one below 0 or infinite.
     """
     chosen = tuple(weights) if weights is not None else (1.0,) * len(names)
+    if chosen and not names:
+        raise UsageError(f"there is no rule to weigh, got the weights {list(chosen)}")
     if len(chosen) != len(names) or not all(0 <= weight < math.inf for weight in chosen):
         raise UsageError(
             f"give a weight of at least 0 for each of {', '.join(names)}, got {list(chosen)}"

@@ -17,9 +17,8 @@ from melodyconstraints.rules.isolation import load_isolated
 from melodyconstraints.rules.neighbours import import_file
 from melodyconstraints.storage.text import shown
 
-_RULE_FILE = re.compile(r"([^,:]+\.py)(?=:|,|$)")
-"""A file in a specification, which may combine rules."""
-
+_OF_FILE = re.compile(r"((?:not:)*)(.+\.py)(:[^:]*|$)")
+"""A specification of a rule of a file: what stands before the path, the path, the name."""
 
 _may_run: ContextVar[Callable[[Path], bool]] = ContextVar("_may_run", default=lambda path: True)
 
@@ -74,13 +73,14 @@ def load_rule_file(path: str, name: str | None) -> Rule:
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")
 
 
-def rule_files(spec: str) -> list[Path]:
-    """The Python files that a specification names.
+def rule_file(spec: str) -> Path | None:
+    """The Python file that a specification names, if any.
 
-    >>> rule_files("not:/home/ann/mine.py:f"), rule_files("cmajor")
-    ([PosixPath('/home/ann/mine.py')], [])
+    >>> rule_file("not:/home/ann/a,b.py:f"), rule_file("cmajor")
+    (PosixPath('/home/ann/a,b.py'), None)
     """
-    return [Path(path) for path in _RULE_FILE.findall(spec)]
+    match = _OF_FILE.fullmatch(spec)
+    return Path(match[2]) if match else None
 
 
 def name_of(spec: str) -> str:
@@ -89,7 +89,11 @@ def name_of(spec: str) -> str:
     >>> name_of("not:/home/ann/mine.py:f"), name_of("scale:D-dorian")
     ('not:mine.py:f', 'scale:D-dorian')
     """
-    return re.sub(r"[^:,]*[/\\]", "", spec)
+    match = _OF_FILE.fullmatch(spec)
+    if match is None:
+        return re.sub(r"[^:,]*[/\\]", "", spec)
+    before, path, name = match.groups()
+    return before + re.sub(r".*[/\\]", "", path) + name
 
 
 def places_of(spec: str, files: Sequence[Path | str]) -> list[str]:

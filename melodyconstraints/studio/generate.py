@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules.rewards import rewards_of
@@ -22,6 +20,7 @@ from melodyconstraints.studio.schemas import (
     melody_of,
 )
 from melodyconstraints.studio.sources import (
+    are_active,
     colours,
     find_source,
     rewarded,
@@ -32,7 +31,7 @@ from melodyconstraints.workflows import generate as prior
 from melodyconstraints.workflows.interpolate import interpolate
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import reroll
-from melodyconstraints.workflows.transform import transform
+from melodyconstraints.workflows.transform import Transformation, transformations
 
 
 def generated(models: Models, asked: GenerateRequest, settings: Settings) -> Answer:
@@ -70,34 +69,29 @@ def transformed(
     """Result of a job of ``POST /transform``, one variation after another.
 
     Args:
-        report: told the share that is done.
-        cancelled: asked before every variation but the first.
+        report: called with the share that is done.
+        cancelled: called after every variation: whether there are to be no more.
     """
     actor, rules = transforming_source(models, asked.rules, settings)
-    melody, found = melody_of(asked.melody), []
-    for number in range(asked.variations):
-        if number and cancelled():
+    melody, found = melody_of(asked.melody), list[Transformation]()
+    options = (asked.strength, asked.keep_bars, asked.variations, asked.seed)
+    for one in transformations(actor, melody, *options):
+        found.append(one)
+        report(len(found) / asked.variations)
+        if cancelled():
             break
-        found += transform(
-            actor,
-            melody,
-            strength=asked.strength,
-            keep_bars=asked.keep_bars,
-            seed=asked.seed + number,
-        )
-        report((number + 1) / asked.variations)
     melodies = Melodies.stack([one.melody for one in found])
     before = rewards_of(rules, Melodies.stack([melody]))[0]
-    has_weight = np.array([wish.weight > 0 for wish in asked.rules])
+    searched = any(one.decoded for one in found)
     return {
         "rules": [rule.name for rule in rules],
-        "melodies": rewarded(melodies, rewards_of(rules, melodies), has_weight),
+        "melodies": rewarded(melodies, rewards_of(rules, melodies), are_active(asked.rules)),
         "before": asked.melody,
         "rewards_before": before.tolist(),
         "notes_kept": [one.notes_kept for one in found],
         "seed": asked.seed,
-        "how": "a search around your melody",
-        **colours(rules),
+        "how": "a search around your melody" if searched else "no search was needed",
+        **colours(rules, are_active(asked.rules)),
     }
 
 
@@ -105,20 +99,21 @@ def scored(asked: ScoreRequest, settings: Settings) -> Answer:
     """Answer of ``POST /score``."""
     rules = find_wishes(asked.rules, settings)
     melodies = Melodies.stack([melody_of(notes) for notes in asked.melodies])
-    own = rewarded(melodies, rewards_of(rules, melodies))
-    return {"rules": [rule.name for rule in rules], "melodies": own, **colours(rules)}
+    active = are_active(asked.rules)
+    own = rewarded(melodies, rewards_of(rules, melodies), active)
+    return {"rules": [rule.name for rule in rules], "melodies": own, **colours(rules, active)}
 
 
 def reconstructed(models: Models, notes: Notes) -> Answer:
     """Answer of ``POST /reconstruct``."""
     melodies = reconstruct(models.model, [melody_of(notes)])
-    return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies))}
+    return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies), are_active([]))}
 
 
 def interpolated(models: Models, asked: InterpolateRequest) -> Answer:
     """Answer of ``POST /interpolate``."""
     melodies = interpolate(models.model, melody_of(asked.start), melody_of(asked.end), asked.n)
-    return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies))}
+    return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies), are_active([]))}
 
 
 def _sampling(asked: GenerateRequest) -> SamplingOptions:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.melody.events import PITCHES, Melody
@@ -28,19 +29,29 @@ MOST_SEED = 2**31 - 1
 LONGEST_SPEC, LONGEST_CODE = 200, 20_000
 """Characters of a rule's specification, and of a rule in Python."""
 
+
+def _no_truth(value: Any) -> Any:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number, not true or false")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_no_truth)]
+Number = Annotated[float, BeforeValidator(_no_truth)]
 Note = tuple[
-    Annotated[int, Field(ge=0, lt=STEPS)],
-    Annotated[int, Field(ge=1, le=STEPS)],
-    Annotated[int, Field(ge=0, lt=PITCHES)],
+    Annotated[Integer, Field(ge=0, lt=STEPS)],
+    Annotated[Integer, Field(ge=1, le=STEPS)],
+    Annotated[Integer, Field(ge=0, lt=PITCHES)],
 ]
 Notes = Annotated[list[Note], Field(max_length=STEPS, examples=[[[0, 4, 60], [4, 4, 64]]])]
 Spec = Annotated[str, Field(min_length=1, max_length=LONGEST_SPEC, examples=["scale:D-dorian"])]
-Bars = Annotated[list[Annotated[int, Field(ge=1, le=BARS)]], Field(max_length=BARS)]
-Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
-Tempo = Annotated[float, Field(ge=MIN_TEMPO, le=MAX_TEMPO)]
+Bars = Annotated[list[Annotated[Integer, Field(ge=1, le=BARS)]], Field(max_length=BARS)]
+Seed = Annotated[Integer, Field(ge=0, le=MOST_SEED)]
+Tempo = Annotated[Number, Field(ge=MIN_TEMPO, le=MAX_TEMPO)]
 Text = Annotated[str, Field(max_length=200)]
 Form = Annotated[str, Field(max_length=40, examples=["AABA"])]
-PitchClasses = Annotated[list[Annotated[int, Field(ge=0, lt=12)]], Field(max_length=12)]
+PitchClasses = Annotated[list[Annotated[Integer, Field(ge=0, lt=12)]], Field(max_length=12)]
 
 
 class Body(BaseModel):
@@ -53,7 +64,7 @@ class Wish(Body):
     """A rule and how much it counts."""
 
     spec: Spec
-    weight: float = Field(1.0, ge=0, le=10)
+    weight: Number = Field(1.0, ge=0, le=10)
 
 
 Wishes = Annotated[list[Wish], Field(max_length=MOST_RULES)]
@@ -63,9 +74,9 @@ class GenerateRequest(Body):
     """Melodies that satisfy rules; without rules, melodies from the model's prior."""
 
     rules: Wishes = []
-    n: int = Field(8, ge=1, le=MOST_MELODIES)
+    n: Integer = Field(8, ge=1, le=MOST_MELODIES)
     seed: Seed = DEFAULT_SEED
-    temperature: float | None = Field(None, ge=0, le=2)
+    temperature: Number | None = Field(None, ge=0, le=2)
     form: Form | None = Field(None, description="which bars repeat which; none: as they come")
 
 
@@ -74,7 +85,7 @@ class RerollRequest(GenerateRequest):
 
     melody: Notes
     keep_bars: Bars = []
-    strength: float = Field(1.0, ge=0, le=1, description="0 stays near the melody, 1 is new")
+    strength: Number = Field(1.0, ge=0, le=1, description="0 stays near the melody, 1 is new")
 
 
 class TransformRequest(Body):
@@ -82,9 +93,9 @@ class TransformRequest(Body):
 
     melody: Notes
     rules: Wishes = Field(min_length=1)
-    strength: float = Field(1.0, ge=0, le=2)
+    strength: Number = Field(1.0, ge=0, le=2)
     keep_bars: Bars = []
-    variations: int = Field(1, ge=1, le=8)
+    variations: Integer = Field(1, ge=1, le=8)
     seed: Seed = DEFAULT_SEED
 
 
@@ -112,7 +123,7 @@ class InterpolateRequest(Body):
 
     start: Notes
     end: Notes
-    n: int = Field(9, ge=2, le=33)
+    n: Integer = Field(9, ge=2, le=33)
 
 
 class ExportRequest(Body):
@@ -123,7 +134,7 @@ class ExportRequest(Body):
     velocity: Literal["flat", "shaped"] = Field(
         "flat", description="shaped: accents on strong beats, phrases that swell and fade"
     )
-    swing: float = Field(
+    swing: Number = Field(
         STRAIGHT,
         ge=0,
         le=MOST_SWING,
@@ -131,7 +142,7 @@ class ExportRequest(Body):
     )
     seed: Seed = Field(DEFAULT_SEED, description="of the chance in shaped velocities")
     tempo: Tempo = DEFAULT_TEMPO
-    program: int = Field(0, ge=0, le=127)
+    program: Integer = Field(0, ge=0, le=127)
     key: str | None = Field(None, max_length=4)
     name: Text = "melody"
 
@@ -153,7 +164,7 @@ class Rewarded(Body):
     """A melody with a reward for each rule."""
 
     notes: Notes
-    rewards: list[float] = Field([], max_length=MOST_RULES)
+    rewards: list[Number] = Field([], max_length=MOST_RULES)
     satisfied_rules: list[bool] = Field(
         [], max_length=MOST_RULES, description="whether it satisfies each rule"
     )
@@ -174,15 +185,15 @@ class State(Body):
 
     title: Text
     kind: Text = "generate"
-    parent: int | None = Field(None, ge=0)
+    parent: Integer | None = Field(None, ge=0)
     seed: Seed = DEFAULT_SEED
     tempo: Tempo = DEFAULT_TEMPO
     wishes: Wishes = []
     form: Form | None = None
     rules: list[Text] = Field([], max_length=MOST_RULES)
     melodies: list[Rewarded] = Field(min_length=1, max_length=MOST_MELODIES)
-    current: int = Field(0, ge=0, lt=MOST_MELODIES)
-    starred: list[int] = Field([], max_length=MOST_MELODIES)
+    current: Integer = Field(0, ge=0, lt=MOST_MELODIES)
+    starred: list[Integer] = Field([], max_length=MOST_MELODIES)
     bars: Bars = []
     before: Notes | None = None
     pitch_classes: PitchClasses | None = None
@@ -193,7 +204,7 @@ class State(Body):
 class Position(Body):
     """The entry of the history that is shown."""
 
-    number: int = Field(ge=0)
+    number: Integer = Field(ge=0)
 
 
 def melody_of(notes: Notes) -> Melody:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
-from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,6 @@ class Source:
         model: the melody model.
         actor: moves its points; None for the prior.
         rules: of the wishes, in their order.
-        weights: of the rules.
         knows_all: whether the actor was trained for every rule, or searches for them; if not, the
             best of more melodies are taken.
         how: for the user.
@@ -63,6 +62,11 @@ class Source:
     knows_all: bool
     how: str
     drawn: list[int] = field(default_factory=list)
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """``(R,)`` whether a rule's weight is not 0."""
+        return np.array(self.weights, float) > 0
 
     @property
     def drawer(self) -> MelodyActor | MelodyVAE:
@@ -83,21 +87,16 @@ class Source:
         order = np.arange(len(melodies))[:n] if self.knows_all else self._best(rewards)[:n]
         return {
             "rules": [rule.name for rule in self.rules],
-            "melodies": rewarded(melodies[order], rewards[order], self._is_asked),
+            "melodies": rewarded(melodies[order], rewards[order], self.active),
             "drawn": self.drawn[-1] if self.drawn else len(melodies),
             "how": self.how if self.knows_all else f"{self.how} of {len(melodies)}",
-            **colours(self.rules),
+            **colours(self.rules, self.active),
         }
-
-    @property
-    def _is_asked(self) -> NDArray[np.bool_]:
-        """``(R,)`` whether a rule's weight is not 0."""
-        return np.array(self.weights, float) > 0
 
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
         weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
         mean = rewards @ weights / weights.sum()
-        satisfied = (rewards[:, self._is_asked] >= SATISFIED).all(axis=1)
+        satisfied = (rewards[:, self.active] >= SATISFIED).all(axis=1)
         return np.lexsort((-mean, ~satisfied))
 
 
@@ -130,7 +129,7 @@ def find_source(
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):
-        start = 0 if all(map(is_turned_alone, rules)) else START * n
+        start = 0 if all(map(is_turned_alone, actor.asked)) else START * n
         start = max(LEAST_START, start)
         actor = replace(actor, callback=lambda _, count: drawn.append(count), start=start)
     return Source(actor.model, actor, rules, weights, True, "no training", drawn)
@@ -162,8 +161,14 @@ def actor_folder(
     return settings.actors / digest[:32]
 
 
-def colours(rules: Sequence[Rule]) -> Answer:
-    """Pitch classes that all rules allow, and the key they imply; each may be None."""
+def are_active(wishes: Sequence[Wish]) -> NDArray[np.bool_]:
+    """``(R,)`` whether the weight of a wish is not 0: others are measured only."""
+    return np.array([wish.weight > 0 for wish in wishes], bool)
+
+
+def colours(rules: Sequence[Rule], active: NDArray[np.bool_]) -> Answer:
+    """Pitch classes that all active rules allow, and the key they imply; each may be None."""
+    rules = list(compress(rules, active))
     sets = [rule.pitch_classes for rule in rules if rule.pitch_classes is not None]
     return {
         "pitch_classes": sorted(frozenset.intersection(*sets)) if sets else None,
@@ -174,15 +179,15 @@ def colours(rules: Sequence[Rule]) -> Answer:
 def rewarded(
     melodies: Melodies,
     rewards: NDArray[np.float64],
-    asked: NDArray[np.bool_] | EllipsisType = ...,
+    active: NDArray[np.bool_],
 ) -> list[Answer]:
-    """Melodies with ``(B, R)`` rewards, as JSON; satisfied by those ``asked``, ``(R,)``."""
+    """Melodies with ``(B, R)`` rewards, as JSON; satisfied by those ``active``, ``(R,)``."""
     return [
         {
             "notes": notes_of(melody),
             "rewards": own.round(6).tolist(),
             "satisfied_rules": (own >= SATISFIED).tolist(),
-            "satisfied": bool((own[asked] >= SATISFIED).all()) if len(own) else None,
+            "satisfied": bool((own[active] >= SATISFIED).all()) if len(own) else None,
         }
         for melody, own in zip(melodies, rewards, strict=True)
     ]
@@ -202,21 +207,24 @@ def _trained(
 def _turned(
     knobs: ConditionalActor | Knobs, wishes: Sequence[Wish], rules: list[Rule]
 ) -> MelodyActor:
-    """The knobs as wished, for the rules of the wishes; what they do not know is searched for."""
-    actor = _knobs_at(knobs, wishes, rules)
+    """The knobs as wished, for the rules of the wishes; what they do not know is searched for.
+
+    Rules of weight 0 move nothing, and are measured.
+    """
+    pairs = [(wish, rule) for wish, rule in zip(wishes, rules, strict=True) if wish.weight]
+    actor = _knobs_at(knobs, pairs)
     actor = replace(actor, rules=rules, weights=tuple(wish.weight for wish in wishes))
     if isinstance(actor, SearchActor):
         actor = replace(actor, search=EvolutionSearch(draws=DRAWS, first_batch=FIRST_BATCH))
     return actor
 
 
-def _knobs_at(
-    knobs: ConditionalActor | Knobs, wishes: Sequence[Wish], rules: list[Rule]
-) -> MelodyActor:
+def _knobs_at(knobs: ConditionalActor | Knobs, pairs: Sequence[tuple[Wish, Rule]]) -> MelodyActor:
+    rules = [rule for _, rule in pairs]
     if isinstance(knobs, Knobs):
         return knobs.at(None, None, *rules)
     scale, density, others = None, None, []
-    for wish, rule in zip(wishes, rules, strict=True):
+    for wish, rule in pairs:
         name, _, argument = wish.spec.partition(":")
         bare = wish.spec if not argument and parse_scale(wish.spec) else None
         if scale is None and (bare or name in ("scale", "pitch-classes")):

@@ -60,8 +60,13 @@ def train_in_process(
             if not stop.is_set() and (job.stop.is_set() or time.monotonic() > end):
                 stop.set()
                 end = time.monotonic() + _GRACE_SECONDS
-            if stop.is_set() and (len(job.events) < _FIRST_ROUND or time.monotonic() > end):
+            if stop.is_set() and len(job.events) < _FIRST_ROUND:
                 raise TrainingError("stopped before a round had ended: there is no actor to keep")
+            if stop.is_set() and time.monotonic() > end:
+                raise TrainingError(
+                    "a round took more than a minute after the stop, so nothing is kept; "
+                    "train with rules that take less time"
+                )
             if not receiver.poll(_POLL_SECONDS):
                 continue
             kind, value = receiver.recv()

@@ -91,6 +91,21 @@ class RuleReport:
         """Whether the rule satisfies the contract and can be learned."""
         return self.verdict is not None and self.verdict.learnable
 
+    @property
+    def learns_typical(self) -> bool:
+        """Whether an actor for the rule alone learns beside it that melodies be typical."""
+        return self.passed and self.against_typical is None
+
+    @property
+    def of_typical(self) -> str | None:
+        """The same as a sentence, with the reason; None where no actor is of use."""
+        if not self.passed or (self.verdict and self.verdict.kind == "satisfied"):
+            return None
+        if self.learns_typical:
+            return "An actor for it learns that melodies be typical, too."
+        reason = self.against_typical
+        return f"An actor for it does not learn that melodies be typical, too: {reason}."
+
 
 @checked
 def check_rule(

@@ -201,8 +201,8 @@ class ConditionalActor(ActorCritic):
             UsageError: no such scale or pitch class, or a setting that was not trained for.
         """
         is_least = str(density or 0).isdecimal()
-        rules = scale_rules(scale, tonic=False)
-        rules += find_rules([*others, *([] if density is None else [f"density:{density}"])])
+        of_density = [] if density is None else [f"density:{density}"]
+        rules = find_rules([*scale_rules(scale, tonic=False), *others, *of_density])
         least = int(density or 0) if is_least else 0
         allowed = next((one.pitch_classes for one in rules if one.pitch_classes), range(12))
         if len(allowed) < FEWEST_PITCH_CLASSES or least > HIGHEST_DENSITY:

@@ -36,7 +36,7 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import MOST_SEED, checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
@@ -50,7 +50,6 @@ from melodyconstraints.workflows.seeds import (
 from melodyconstraints.workflows.train_actor import LIKE
 from melodyconstraints.workflows.train_vae import choose
 
-_ACTOR_SEED_OFFSET = 1
 _ROUNDING = 1e-9
 """Largest spread of a feature's values that counts as rounding."""
 
@@ -232,7 +231,7 @@ def evaluate_actor(
     z = prior_points(actor.model, n, sampling.seed)
     of_prior = replace(sampling, scale=options.get("scale") or ())
     prior = prior_sampler(actor.model, of_prior).decode(z)
-    other = sampling.with_seed(sampling.seed + _ACTOR_SEED_OFFSET)
+    other = sampling.with_seed((sampling.seed + 1) % (MOST_SEED + 1))
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
     names = [rule.name for rule in rules]
@@ -252,7 +251,7 @@ def evaluate_actor(
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
-        **_realism(held_out, (prior, drawn), actor.rules, n),
+        **_realism(held_out, (prior, drawn), actor.asked, n),
         examples=examples and _example_likeness(actor, examples, (z, shifted), (prior, drawn)),
     )
 

@@ -118,13 +118,12 @@ class Knobs:
         Raises:
             UsageError: no such scale, rule or range, or no melody that others should be like.
         """
-        rules = find_rules([*others, *([] if density is None else [f"density:{density}"])])
+        of_density = [] if density is None else [f"density:{density}"]
+        rules = find_rules([*scale_rules(scale, tonic=tonic), *others, *of_density])
         ranges = dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule.spec))
-        tonic_first: tuple[int, ...] = ()
         if scale is not None:
-            rules = [*scale_rules(scale, tonic=tonic), *rules]
             tonic_first = pitch_classes_of(scale)
-        elif any(rule.pitch_classes for rule in rules):
+        else:
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         request = Request(self.model, ranges)
         tonics = (rule.tonic for rule in rules if rule.tonic is not None)
@@ -163,7 +162,7 @@ def is_knob(spec: str) -> bool:
 
 def is_turned_alone(rule: Rule) -> bool:
     """Whether knobs satisfy a rule without a search: notes of a scale, or a value by a range."""
-    return is_knob(rule.spec) or bool(rule.tonic is None and _scale_of(rule))
+    return is_knob(rule.spec) or is_of_set(rule)
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:

@@ -29,7 +29,13 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.editing import in_scale, keep, outside_text
 from melodyconstraints.workflows.search import SearchActor
-from melodyconstraints.workflows.seeds import derived_generator, prior_points, prior_sampler
+from melodyconstraints.workflows.seeds import (
+    POINTS,
+    check_count,
+    derived_generator,
+    next_points,
+    prior_sampler,
+)
 
 
 @checked
@@ -59,6 +65,7 @@ def reroll(
     """
     if not set(keep_bars) <= set(range(1, BARS + 1)):
         raise UsageError(f"bars to keep must be from 1 to {BARS}, got {sorted(keep_bars)}")
+    check_count(n)
     if not 0 <= strength <= 1:
         raise UsageError(f"strength must be from 0 to 1, got {strength}")
     check_kept(source, melody, keep_bars)
@@ -73,7 +80,7 @@ def reroll(
     count = n
     if isinstance(source, SearchActor) and strength:  # of more, those that are soon found
         count = source.points_for(n)
-    ends = prior_points(model, count, sampling.seed).to(start.device)
+    ends = next_points(model, count, derived_generator(POINTS, sampling.seed)).to(start.device)
     points = torch.cat([slerp(start, end, share) for end in ends])
 
     def kept(melodies: Melodies) -> Melodies:

@@ -141,7 +141,10 @@ class SearchActor(MelodyActor):
             wanted: how many of them are returned, from 1 to B; all if not given.
         """
         result = self._evolve(z, wanted or len(z), sampling, self.search, generator, finish)
-        return self.shift(result.points), result.melodies
+        points = self.shift(result.points)
+        if self.transpose is not None:
+            points = self.transpose(points, result.shifts)
+        return points, result.melodies
 
     def points_for(self, n: int) -> int:
         """Points that a search for ``n`` melodies starts from."""
@@ -186,7 +189,7 @@ class SearchActor(MelodyActor):
 
         prefers = self.prefers if self.asked else None
         try:
-            population = self._weighted(search)(
+            population = replace(search, weights=tuple(self.weights))(
                 decode,
                 lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
                 torch.cat([z, events.to(z)], 1),
@@ -202,12 +205,7 @@ class SearchActor(MelodyActor):
             raise SearchStopped(reached[satisfies_all(self.asked, reached)]) from stop
         melodies, shifts = zip(*population.samples, strict=True)
         points = population.points[:, : self.model.latent_dim]
-        if self.transpose is not None:
-            points = self.transpose(points, np.array(shifts))
-        return _Found(points, Melodies.stack(melodies), population.drawn)
-
-    def _weighted(self, search: EvolutionSearch) -> EvolutionSearch:
-        return replace(search, weights=tuple(self.weights))
+        return _Found(points, np.array(shifts), Melodies.stack(melodies), population.drawn)
 
 
 def _of_bars(first: int) -> list[slice]:
@@ -218,9 +216,17 @@ def _of_bars(first: int) -> list[slice]:
 
 
 class _Found(NamedTuple):
-    """Points ``(B, Z)`` before they are shifted, their melodies, and how many were drawn."""
+    """Results of a search.
+
+    Args:
+        points: ``(B, Z)`` before they are shifted.
+        shifts: ``(B,)`` semitones by which what they decode to is then transposed.
+        melodies: as they come out.
+        drawn: melodies that were decoded.
+    """
 
     points: Tensor
+    shifts: Ints
     melodies: Melodies
     drawn: int
 

@@ -38,7 +38,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.contract import melodies_per_second
 from melodyconstraints.rules.learnability import cost_of_training
-from melodyconstraints.rules.loading import rule_files
+from melodyconstraints.rules.loading import rule_file
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
 from melodyconstraints.storage.artifacts import claimed
@@ -73,6 +73,7 @@ class TrainingOptions(TypedDict, total=False):
     realism: bool | Encodings
     like: Examples | None
     unlike: Examples | None
+    rules_alone: bool
     bank: Bank | tuple[Tensor, Melodies] | None
     temperature: float
     form: str
@@ -94,6 +95,7 @@ def train_actor(
     realism: bool | Encodings = False,
     like: Examples | None = None,
     unlike: Examples | None = None,
+    rules_alone: bool = False,
     bank: Bank | tuple[Tensor, Melodies] | None = None,
     temperature: float = TRAINING_TEMPERATURE,
     form: str = AUTO,
@@ -113,7 +115,7 @@ def train_actor(
             generator is taken in the key that the rules reward most, in training and afterwards.
             Beside its rules it learns that melodies be typical (:func:`.full_typicality`), with
             the mean of their weights, unless those that satisfy a rule hardly ever are, most
-            satisfy every rule already, or examples are given.
+            satisfy every rule already, examples are given, or ``rules_alone`` is.
             The preset ``paper`` learns every rule, keys included, and nothing beside.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
         settings: in place of the preset's.
@@ -125,7 +127,9 @@ def train_actor(
             those of the model's bank, or these.
         like, unlike: examples of what the melodies should be like, and of what they should not;
             one in five is held out where there are ten or more of a kind.
-        bank: points of the prior with their melodies; the model's own bank if not given.
+        rules_alone: learn the rules and nothing beside: no typical melodies.
+        bank: points of the prior with their melodies, learned from where melodies are drawn as
+            these were: in no scale and no form; the model's own bank if not given.
         temperature: the decoder's, in training.
         form: which bars repeat which, as in ``AABA``: the rewards are those of melodies in this
             form, and the actor draws in it.
@@ -144,7 +148,7 @@ def train_actor(
     settings, method = _check(preset, method, settings)
     found = _consented(rules)
     names = [rule.name for rule in found]
-    own: Sequence[float] = checked_weights(weights if found else None, names)
+    own: Sequence[float] = checked_weights(weights, names)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     draws = training_draws(model, found, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
@@ -158,7 +162,8 @@ def train_actor(
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         decoded = _decoded(bank, draws.finish) if draws.is_banks else None
         rewards = list(found)
-        if _learns_typicality(found, own, draws, decoded, announce, settings, examples):
+        unasked = rules_alone or bool(examples)
+        if _learns_typicality(found, own, draws, decoded, announce, settings, unasked=unasked):
             rewards.append(TYPICALITY)
             own = [*own, sum(own) / sum(map(bool, own))]
         names[:] = [rule.name for rule in rewards]
@@ -269,7 +274,7 @@ def size_of_folder(
 def _consented(rules: Iterable[str | Rule | Callable[..., Any]]) -> list[Rule]:
     """The rules; their files may run where the actor is loaded from now on."""
     found_rules = find_rules(rules)
-    for path in (path for rule in found_rules for path in rule_files(rule.spec)):
+    for path in filter(None, (rule_file(rule.spec) for rule in found_rules)):
         consent(path)
     return found_rules
 
@@ -346,13 +351,14 @@ def _learns_typicality(
     decoded: tuple[Tensor, Melodies] | None,
     announce: Callable[[str], object] | None,
     settings: ActorCriticSettings,
-    examples: Sequence[Melodies],
+    *,
+    unasked: bool,
 ) -> bool:
     """Whether melodies are to be typical, too; announces what they are before the training.
 
     Args:
         decoded: the bank, if any.
-        examples: they say themselves what is typical.
+        unasked: rules are to be learned alone, or examples say what is typical.
     """
     if draws.settled and announce:
         of_set = " and ".join(rule.name for rule in draws.settled)
@@ -362,7 +368,7 @@ def _learns_typicality(
         return False
     some = draws.some() if decoded is None else decoded[1]
     _announce(others, some, announce, transposes=draws.transposes)
-    if examples:
+    if unasked:
         return False
     against = reason_against(partial(rewards_of, rules), weights, some)
     if against and announce:

@@ -9,7 +9,7 @@ is taken that keeps most of the original's notes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from types import EllipsisType
@@ -127,13 +127,12 @@ def transform(
             scale, key or rule, or a scale, a density or rules beside an actor.
     """
     actor = _actor_of(source, scale, density, rules, key)
-    _check(actor, strength, keep_bars, variations, seed)
     options = (strength, keep_bars, variations, seed, callback)
     if key is None:
-        return _transformed(actor, melody, *options)
-    transformed = _transformed(actor, in_key(melody, key), *options)
+        return list(transformations(actor, melody, *options))
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
-    return [replace(one, before=before) for one in transformed]
+    moved = transformations(actor, in_key(melody, key), *options)
+    return [replace(one, before=before) for one in moved]
 
 
 def transforming(
@@ -180,30 +179,32 @@ def _actor_of(
     return source
 
 
-def _transformed(
+def transformations(
     actor: MelodyActor,
     melody: Melody,
-    strength: float,
-    keep_bars: Collection[int],
-    variations: int,
-    seed: int,
-    callback: Callable[[int, int], None] | None,
-) -> list[Transformation]:
-    """The melody as :func:`transform` moves it, in whatever key it is."""
+    strength: float = 1.0,
+    keep_bars: Collection[int] = (),
+    variations: int = 1,
+    seed: int = DEFAULT_SEED,
+    callback: Callable[[int, int], None] | None = None,
+) -> Iterator[Transformation]:
+    """Variations as :func:`transform` makes them, one after another, in whatever key they are."""
+    _check(actor, strength, keep_bars, variations, seed)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
     unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
     if len(set(keep_bars)) == BARS:
-        return [unchanged] * variations
+        yield from [unchanged] * variations
+        return
     of_bank = not actor.heads or (actor.transposes and not actor.learned)
     if strength == variations == 1 and not (actor.learned or unchanged.satisfied):
         at_once = _without_search(actor, unchanged, keep_bars)
         if at_once is not None:
-            return [at_once]
+            yield at_once
+            return
     if of_bank and (variations > 1 or not unchanged.satisfied):
         actor = replace(actor, **_critic_of_bank(actor, seed))
     start = invert(actor.model, [melody])
     generator = derived_generator(TRANSFORMING, seed)
-    transformed = []
 
     def report(variation: int, rounds: int) -> None:
         if callback:
@@ -211,7 +212,7 @@ def _transformed(
 
     for number in range(variations):
         if number == 0 and unchanged.satisfied:
-            transformed.append(unchanged)
+            yield unchanged
             continue
         z = start
         if number:  # a variation begins beside the melody's point
@@ -223,8 +224,7 @@ def _transformed(
         after = rewards_of(actor.rules, Melodies.stack([result]))[0]
         distance = float(((moved - start) / actor.model.sigma_bar).square().mean())
         fields = {"melody": result, "after": after, "distance": distance}
-        transformed.append(replace(unchanged, decoded=search.decoded, **fields))
-    return transformed
+        yield replace(unchanged, decoded=search.decoded, **fields)
 
 
 def _without_search(

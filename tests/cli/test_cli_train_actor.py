@@ -243,6 +243,23 @@ def test_the_knobs_take_no_rules(train, tmp_path):
         assert "--knobs takes no rules: it is for any scale and density" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "option",
+    [["--realism"], ["--rules-alone"], ["--form", "AABA"], ["--preset", "paper"]],
+    ids=str,
+)
+def test_the_knobs_refuse_what_belongs_to_rules(train, option):
+    result = train("--knobs", *option)
+    assert result.exit_code == 2
+    assert f"{option[0]} goes with rules only" in result.stderr
+
+
+def test_rules_can_be_learned_alone(train, tmp_path):
+    train("--rule", "cmajor", "--rules-alone", "-o", "alone")
+    actor = load_actor(tmp_path / "alone")
+    assert actor.rewards == actor.rules
+
+
 def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
     result = train("--rule", "cmajor", "-o", "mine")
     record = load_actor(tmp_path / "mine").records[-1]

@@ -108,10 +108,14 @@ def test_a_score_is_the_rules_own_reward(post, wishes):
     assert [one["rewards"] for one in found] == [[0.6, 0.5, 1.0], [0.0, 0.0, 0.0]]
     assert [one["satisfied_rules"] for one in found] == [[False, False, True], [False] * 3]
     assert [one["satisfied"] for one in found] == [False, False]
+    rules[0]["weight"] = rules[1]["weight"] = 0
+    found = post("/score", {"melodies": [TUNE, []], "rules": rules})
+    assert [one["satisfied"] for one in found["melodies"]] == [True, False]
+    assert (found["key"], found["pitch_classes"]) == (None, None)
 
 
 def test_whether_a_rule_is_satisfied_is_told_from_its_reward_before_it_is_rounded(some_melodies):
-    (found,) = rewarded(some_melodies[:1], np.array([[1 - 1.2e-6, 1 - 0.8e-6]]))
+    (found,) = rewarded(some_melodies[:1], np.array([[1 - 1.2e-6, 1 - 0.8e-6]]), np.ones(2, bool))
     assert found["rewards"] == [0.999999, 0.999999]
     assert found["satisfied_rules"] == [False, True]
 
@@ -231,6 +235,38 @@ def test_a_transformation_to_a_scale_asks_what_python_does(settings, wishes):
     for rule, scale in zip(rules, ("D-dorian", "A-minor"), strict=False):
         assert rule.spec == transform.transforming(model, scale).rules[0].spec
     assert [rule.spec for rule in actor.rules] == [rule.spec for rule in rules]
+
+
+def test_a_rule_of_weight_0_moves_no_knob(settings, wishes):
+    model = StaffGenerator(StaffConfig(layers=1, flow_layers=2))
+    asked = [Wish(**wish) for wish in wishes("density:180", "A-minor")]
+    asked[0].weight = 0
+    source = find_source(Models(model, Knobs(model)), asked, 2, settings)
+    assert source.actor.actor.ranges == {}
+    assert source.actor.scale == Knobs(model).at("A-minor").scale
+    assert [rule.spec for rule in source.actor.rules] == ["density:180", "A-minor"]
+    asked[1].weight = 0
+    source = find_source(Models(model, Knobs(model)), asked, 2, settings)
+    assert (source.actor.scale, source.actor.asked) == ((), [])
+
+
+def test_variations_of_a_transformation_are_those_of_python(
+    client, post, models, wishes, quick_search, monkeypatch
+):
+    monkeypatch.setattr(transform, "BANK_STEPS", 2)
+    rules = wishes("final-note:C")
+    job = post("/transform", {"melody": TUNE, "rules": rules, "variations": 3, "seed": 4}, 202)
+    end = json.loads(client.get(f"/jobs/{job['id']}/events").text.rpartition("data: ")[2])
+    actor = transform.transforming(models.model, rules=["final-note:C"])
+    same = transform.transform(actor, melody_of(TUNE), variations=3, seed=4)
+    found = [one["notes"] for one in end["result"]["melodies"]]
+    assert found == [notes_of(one.melody) for one in same]
+
+
+def test_a_transformation_without_a_search_says_so(client, post, wishes):
+    job = post("/transform", {"melody": [[0, 8, 62]], "rules": wishes("cmajor")}, 202)
+    end = json.loads(client.get(f"/jobs/{job['id']}/events").text.rpartition("data: ")[2])
+    assert end["result"]["how"] == "no search was needed"
 
 
 def test_a_rule_of_weight_0_does_not_count_in_a_transformation(client, post, wishes):
@@ -392,6 +428,8 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
     for name, spread in same.distributions.items():
         assert report["distributions"][name] == json.loads(json.dumps(asdict(spread)))
     assert report["verdict"] == same.verdict.text
+    assert report["of_typical"] == same.of_typical
+    assert same.of_typical.startswith("An actor for it ")
     scored = post("/score", {"melodies": [TUNE], "rules": wishes(report["spec"])})
     assert scored["rules"] == ["high"]
     mean = Melody.from_notes([tuple(note) for note in TUNE]).pitches.mean()
@@ -405,6 +443,8 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
     ("body", "text"),
     [
         ({"n": 65}, "n: Input should be less than or equal to 64"),
+        ({"n": True}, "n: Input should be a number, not true or false"),
+        ({"temperature": False}, "temperature: Input should be a number, not true or false"),
         ({"rules": [{"spec": "scale:H-major"}]}, "for example scale:D-dorian"),
         ({"rules": [{"spec": "cmajor"}, {"spec": "cmajor"}]}, "each rule may be given once"),
         ({"sing": 1}, "sing: Extra inputs are not permitted"),

@@ -719,6 +719,16 @@ def moved(actor_for, tmp_path):
     return tmp_path / "actor", new
 
 
+def test_a_file_is_consented_to_whatever_its_path(model, tiny_recipe, tmp_path):
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    (folder / "mine.py").write_text(RULE_FILE, encoding="utf-8")
+    actor = train_actor(model, [f"{folder}/mine.py:f"], settings=tiny_recipe)
+    actor.save(tmp_path / "actor")
+    loaded = load_actor(tmp_path / "actor", model=model)
+    assert (loaded.missing_rules, loaded.names) == ([], ["mine.py:f"])
+
+
 def test_rule_files_that_have_moved_are_given(moved, model):
     folder, new = moved
     assert len(load_actor(folder, model=model).missing_rules) == 3

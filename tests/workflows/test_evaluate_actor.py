@@ -244,6 +244,16 @@ def test_all_features_are_compared_with_real_melodies_that_satisfy_the_rules(act
     assert found.as_dict()["structure"] == found.structure
 
 
+def test_a_rule_of_weight_0_says_nothing_of_the_real_melodies(actor, some_melodies):
+    actor.rules, actor.weights = find_rules(["density:1", "density:256"]), (1.0, 0.0)
+    found = evaluate_actor(actor, 4, held_out=some_melodies)
+    assert found.n_satisfying == len(some_melodies)
+
+
+def test_the_last_seed_is_a_seed(actor):
+    assert evaluate_actor(actor, 2, seed=2**63 - 1).n == 2
+
+
 @pytest.mark.parametrize(
     ("rules", "touched"),
     [

@@ -256,6 +256,8 @@ def test_in_a_scale_the_mode_is_the_scales(knobs):
             (None, None, "ambitus:wide"),
             "semitones must be a whole number from 0 to 127, got 'wide'",
         ),
+        (("D-dorian", None, "scale:D-dorian"), "each rule may be given once"),
+        ((None, 40, "density:40"), "each rule may be given once"),
     ],
 )
 def test_what_is_no_knob_is_refused(knobs, setting, message):
@@ -452,6 +454,15 @@ def test_examples_go_with_a_scale_and_rules(knobs, prior):
     for melody in actor.generate(4, seed=1):
         assert set((melody.pitches % 12).tolist()) <= {9, 0, 2, 3, 4, 7}
         assert 30 <= len(melody) <= 50
+
+
+def test_points_like_examples_decode_to_the_melodies_in_their_keys(knobs, prior):
+    actor = knobs.at(None, None, "final-note:C", like=prior)
+    z = torch.randn(4, actor.model.latent_dim, generator=torch.Generator().manual_seed(2))
+    sampling = actor.sampling({"temperature": 0.0})
+    points, melodies = actor.draw_from(z, sampling, torch.Generator())
+    assert np.array_equal(actor.model.decode(points, sampling).numpy(), melodies.events)
+    assert [int(melody.pitches[-1]) % 12 for melody in melodies] == [0] * 4
 
 
 def test_no_example_is_refused(knobs, prior):

@@ -78,6 +78,12 @@ def _spans(melody):
     return set(zip(melody.onsets.tolist(), ends.tolist(), melody.pitches.tolist(), strict=True))
 
 
+def test_as_many_as_are_drawn_at_once_are_refused_by_what_was_asked(tiny_model, some_melodies):
+    actor = searching(tiny_model, ["density:3"])
+    with pytest.raises(UsageError, match="100,001"):
+        reroll(actor, some_melodies[0], 100_001)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

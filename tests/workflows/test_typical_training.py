@@ -63,6 +63,11 @@ def test_the_paper_has_rules_alone(train, tiny_recipe):
     )
 
 
+def test_rules_can_be_learned_alone(train):
+    assert train("density:100").heads == (("density:100", "typical melodies"),)
+    assert train("density:100", rules_alone=True).heads == (("density:100",),)
+
+
 def test_rules_that_few_melodies_satisfy_are_judged_by_the_nearest(train):
     """None of the bank has 3 notes; those of 10 are nearer, whatever is asked beside."""
     assert train("density:1..3", "cmajor").heads == (("density:1..3", "cmajor"),)

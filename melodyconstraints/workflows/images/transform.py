@@ -105,7 +105,7 @@ def transform_points(
     """Move points ``(B, Z)``, of images or of the prior (Figure 9); see :func:`transform`."""
     search, y = None, y.to(start.device, start.dtype)
     if actor.actor is None:
-        search = default_search(actor.method, len(actor.names))
+        search = default_search(actor.method, len(actor.names), plain=actor.settings.plain)
         if steps is not None:
             search = replace(search, steps=steps)
         if distance_weight is not None:
@@ -129,7 +129,8 @@ def _predict_satisfied(actor: ImageActor, points: Tensor, y: Tensor) -> Tensor:
     """``(B,)`` whether the critics predict it satisfied; a search has thresholds of its own."""
     if actor.actor is not None:
         return predicted_satisfied(actor.critic(points, y), PREDICTED_SATISFIED)[:, 0]
-    thresholds = default_search(actor.method, len(actor.names)).thresholds
+    search = default_search(actor.method, len(actor.names))
+    thresholds = search.thresholds  # also of a plain search, which has none of its own
     return predicted_satisfied(signed(actor.critic)(points, y), thresholds)[:, 0]
 
 

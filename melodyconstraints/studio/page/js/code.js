@@ -37,7 +37,8 @@ function lines(report) {
     h("figure", { class: "spread" }, bars(spread),
       h("figcaption", {}, `${name}: mean ${spread.mean.toFixed(2)}, ${Math.round(spread.satisfied * 100)}% satisfied`)));
   return [h("ul", { class: "findings" }, ...findings), ...spreads,
-          report.verdict ? h("p", { class: "hint" }, `Verdict: ${report.verdict}.`) : null]
+          report.verdict ? h("p", { class: "hint" }, `Verdict: ${report.verdict}.`) : null,
+          report.of_typical ? h("p", { class: "hint" }, report.of_typical) : null]
     .filter(Boolean);
 }
 
