@@ -51,6 +51,7 @@ RECORDS = {
     "model": "python benchmarks/model.py",
     "modes": "python benchmarks/modes.py STORE MIDI_DIR",
     "play": "python benchmarks/play.py --seconds 60",
+    "play-virtual": "python benchmarks/play.py --seconds 60 --virtual",
     "rules": "python benchmarks/rules.py",
     "search-time": "python benchmarks/search.py time",
     "search-realism": "python benchmarks/search.py realism STORE",

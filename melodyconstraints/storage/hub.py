@@ -38,6 +38,8 @@ from melodyconstraints.storage.text import printable, shortened
 FOLDERS = ("", "bank", "knobs")
 """Folders that hold an artifact, relative to a repository's own."""
 _FILES = (CONFIG, WEIGHTS, CARD, MANIFEST)
+_HTTP_LIBRARIES = ("httpx", "httpx2")
+"""Packages by which one version of ``huggingface-hub`` or another reaches the Hub."""
 # A path makes one slash of two.
 _NAME = re.compile(
     r"hf:/{1,2}(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w.-]*))?(/(?P<inside>\w[\w-]*))?"
@@ -187,6 +189,11 @@ def _in_one_line(name: str) -> Iterator[None]:
         raise ArtifactError(
             f"{name} is not in the Hub's cache, and the Hub cannot be reached; go online once"
         ) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        of_network = type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
+        if not (of_network or isinstance(error, OSError | ValueError)):
+            raise
         why = shortened(printable(str(error).strip().split("\n")[0]), 200)
-        raise ArtifactError(f"{name}: {why or type(error).__name__}") from error
+        what = f"{name}: {why or type(error).__name__}"
+        what += "; the Hub cannot be reached: try again when online" if of_network else ""
+        raise ArtifactError(what) from error

@@ -1,5 +1,7 @@
 """Models and actors on the Hub, which a server on this machine stands in for."""
 
+import importlib
+import importlib.util
 import json
 import shutil
 import threading
@@ -20,6 +22,8 @@ from melodyconstraints.storage.artifacts import CARD, CONFIG, MANIFEST, WEIGHTS
 from melodyconstraints.workflows.models import home_of
 
 COMMIT = "a" * 40
+HTTP = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+"""What this version of ``huggingface-hub`` reaches the Hub by."""
 
 
 class Repositories(BaseHTTPRequestHandler):
@@ -160,6 +164,21 @@ def test_weights_that_do_not_match_the_manifest_are_neither_read_nor_pushed(
 def test_a_name_to_push_to_is_whole(name, tiny_model_folder):
     with pytest.raises(UsageError, match="hf://owner/name"):
         hub.push(tiny_model_folder, name)
+
+
+def test_a_push_to_a_hub_out_of_reach_is_one_line(server, monkeypatch, tiny_model_folder):
+    def fails(*_, **__):
+        raise HTTP.ConnectError("[Errno 111] Connection refused")
+
+    monkeypatch.setattr(HfApi, "create_repo", fails)
+    text = (
+        r"^hf://ada/tunes: \[Errno 111\] Connection refused; the Hub cannot be reached: try again"
+    )
+    with pytest.raises(ArtifactError, match=text):
+        hub.push(tiny_model_folder, "hf://ada/tunes")
+    monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # a mistake of ours is none of the Hub's
+        hub.push(tiny_model_folder, "hf://ada/tunes")
 
 
 def test_what_is_not_there_and_a_hub_out_of_reach_are_one_line(server, monkeypatch):

@@ -8,12 +8,13 @@ a message that comes in, version 5.4 gives single bytes only (its spans of raw d
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +27,8 @@ _FALLBACKS = ("PIPEWIRE", "JACK_MIDI")
 """Systems that have MIDI ports where the usual one of the platform is missing."""
 _POLL_SECONDS = 0.0005
 """Pause between two looks for input: what a clock's pulse may come late by."""
+_JACK = "libjack.so.0"
+"""JACK's library on Linux, which speaks with the server of its own version only."""
 _DRAIN_SECONDS = 0.05
 """Seconds before a port is closed, in which a system such as JACK takes the last messages."""
 REMEDY = "start or connect an instrument, or make a port with --virtual (not on Windows)"
@@ -170,6 +173,8 @@ class _Output:
 @contextmanager
 def _system() -> Iterator[tuple[Any, Any]]:
     """The backend and its name for this machine's MIDI, whose libraries print nothing."""
+    with suppress(OSError):  # the backend's wheel has a library of JACK, of an older version
+        ctypes.CDLL(_JACK, mode=ctypes.RTLD_GLOBAL)
     try:
         backend = importlib.import_module(_BACKEND)
     except ImportError as error:

@@ -68,6 +68,18 @@ def backend(monkeypatch):
     return fake
 
 
+def test_the_systems_own_jack_goes_before_the_backends(backend, monkeypatch):
+    loaded = []
+
+    def load(name, mode):
+        loaded.append((name, mode))
+        raise OSError("there is none")
+
+    monkeypatch.setattr(ports.ctypes, "CDLL", load)
+    assert port_names().outputs == NAMES
+    assert loaded == [("libjack.so.0", ports.ctypes.RTLD_GLOBAL)]
+
+
 def test_ports_are_listed_and_opened_by_a_part_of_the_name(backend):
     assert port_names() == (NAMES, NAMES[:1])
     port = open_output("synth 2")
