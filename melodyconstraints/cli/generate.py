@@ -49,9 +49,13 @@ if TYPE_CHECKING:
 @export_options
 @sampling_options
 @click.option(
-    "--only-satisfying", is_flag=True, help="Draw until COUNT melodies satisfy every rule."
+    "--only-satisfying", is_flag=True, help="Draw until as many as -n satisfy every rule."
 )
-@click.option("--allow-none", is_flag=True, help="Succeed even if no melody satisfies every rule.")
+@click.option(
+    "--allow-none",
+    is_flag=True,
+    help="Succeed even if no melody satisfies every rule; not with --only-satisfying.",
+)
 @plot_option
 @overwrite_option
 @json_option
@@ -81,7 +85,7 @@ def command(
 
     No training is needed. The model aims directly at --scale, --form, --density and the rules
     ambitus, rise, steps, off-beat and rests (its knobs). A search finds melodies for all other
-    rules, in seconds or a minute.
+    rules, in some seconds to half a minute.
     With --like, melodies come from where the model finds those of a folder, be they few or many;
     knobs and rules go with it. With --actor, rules are those of the actor, which has learned
     them: its melodies come at once.
@@ -117,8 +121,9 @@ def command(
 def _draw(
     drawer: Drawer, count: int, only_satisfying: bool, sampling: SamplingOptions
 ) -> tuple[Melodies, int]:
-    """Melodies, and how many were drawn for them; fewer where Ctrl-C ended the drawing."""
+    """Melodies, and how many were drawn for them; fewer where the drawing ended before."""
     from melodyconstraints.melody.vae.sampler import DrawingStopped
+    from melodyconstraints.workflows.actor import TooFewError
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.search import SearchStopped
 
@@ -131,6 +136,11 @@ def _draw(
             if not only_satisfying:
                 return shown.actor.generate(count, **sampling), shown.drawn
             melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
+    except TooFewError as error:
+        if not len(error.melodies):
+            raise
+        click.echo(f"Error: {error}", err=True)
+        return error.melodies[:count], error.drawn
     except DrawingStopped as stop:
         melodies = stop.melodies[:count]  # more, where typical ones were still looked for
         found = len(melodies)

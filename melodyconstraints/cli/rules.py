@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import groupby
 from pathlib import Path
 from textwrap import fill
@@ -111,9 +112,11 @@ def new_rule(file: Path) -> None:
     text = text.replace("  # noqa: D415", "").replace("FILE", printable(file.as_posix()))
     if file.exists():
         raise UsageError(f"{file} exists; choose another name")
+    if not file.parent.is_dir():
+        raise UsageError(f"there is no folder {file.parent}; make it first")
     write_atomically(file, text.encode())
-    name = printable(str(file))
-    click.echo(f"{name} holds the rule my_rule; change it, then: mc rules check {name}")
+    name, argument = printable(str(file)), printable(shlex.quote(str(file)))
+    click.echo(f"{name} holds the rule my_rule; change it, then: mc rules check {argument}")
 
 
 @command.command("check")

@@ -133,7 +133,7 @@ def command(
         as_json,
         overwrite=overwrite,
         weights=weights or None,
-        form=form or AUTO,
+        form=AUTO if form is None else form,
         seed=seed,
         **examples,
         **options,
@@ -164,7 +164,8 @@ def _train(
         raise
     if as_json:
         print_actor(folder, model.fingerprint, actor, rules=actor.names)
-    talk().print(f"actor in {folder}; measure it with: mc evaluate --actor {folder}")
+    command = f"mc evaluate --actor {shlex.quote(str(folder))}"
+    talk().print(f"actor in {folder}; measure it with: {command}")
     if actor.rules and actor.best < FEW:
         asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
         typical = " and are typical" if TYPICALITY in actor.rewards else ""

@@ -94,6 +94,8 @@ def train_actor_critic(
             if callback:
                 callback(record)
     except KeyboardInterrupt:
+        if not trainer.records:  # nothing was learned yet
+            raise
         interrupted = True
     except MelodyConstraintsError as error:
         if trainer.records:

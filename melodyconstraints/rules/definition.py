@@ -29,6 +29,12 @@ from melodyconstraints.storage.text import shown
 RuleFunction = Callable[[Any], Any]
 _REAL_NUMBERS = "biufO"
 """Kinds of NumPy's types that may hold rewards; complex numbers, text and times are others."""
+
+
+class _NoNumberError(TypeError):
+    """A function gave something else than numbers; no code raised it."""
+
+
 _ROUNDING = 4
 """Units of the last place by which a reward may miss [0, 1] in its own precision."""
 
@@ -159,9 +165,9 @@ class Rule:
             with timed():
                 values = np.asarray(given)
                 if given is None or values.dtype.kind not in _REAL_NUMBERS:
-                    raise TypeError("not a real number")
+                    raise _NoNumberError
                 if np.ma.is_masked(given):  # NumPy would read what the mask hides
-                    raise TypeError("masked")
+                    raise _NoNumberError
                 numbers = values.astype(np.float64)
         except BaseException as error:
             if not isinstance(error, Exception | OutOfTime) and (run is None or run.interrupted):
@@ -169,7 +175,7 @@ class Rule:
             raise RuleError(
                 f"rule {self.name} gave {shown(given)} for {describe()}; a reward must be a "
                 "number in [0, 1]"
-            ) from error
+            ) from (None if isinstance(error, _NoNumberError) else error)
         if ((numbers >= 0) & (numbers <= 1)).all():
             return numbers
         precision = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0

@@ -180,9 +180,8 @@ def _installed(spec: str) -> Rule:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if spec not in installed:
         short = spec[:_LONGEST_NAME]
-        close = english_scale(short) or nearest(
-            short, [*(row.name for row in LIBRARY), *installed]
-        )
+        name, names = short.partition(":")[0], [*(row.name for row in LIBRARY), *installed]
+        close = english_scale(short) or nearest(name, names)
         hint = f"did you mean {close}? " if close else ""
         raise RuleNotFoundError(
             f"there is no rule {shown(spec)}; {hint}see: mc rules list; "

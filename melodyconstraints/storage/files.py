@@ -95,5 +95,5 @@ def write_atomically(path: Path, data: bytes | memoryview, *, durable: bool = Tr
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # a full disk names none
+            error.filename = str(path)  # a full disk names none, and others what is partial
         raise

@@ -53,7 +53,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_such_request)
     app.add_exception_handler(OSError, _no_room)
     engine = engine or Engine()
-    jobs = Jobs(settings.folder / "jobs")
+    app.state.jobs = jobs = Jobs(settings.folder / "jobs")
     app.include_router(_rules(settings, engine))
     app.include_router(_melodies(settings, engine))
     app.include_router(_files(settings))
@@ -346,6 +346,8 @@ def _no_such_request(_: Request, error: Exception) -> JSONResponse:
 def _wrong_request(_: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with a request, in one line; its values are not repeated."""
     first = cast(RequestValidationError, error).errors()[0]
+    if first["type"] == "json_invalid" or (first["type"], first["loc"]) == ("missing", ("body",)):
+        return JSONResponse({"error": "the body is no JSON"}, HTTPStatus.BAD_REQUEST)
     where = ".".join(str(part) for part in first["loc"][1:])
     text = f"{shortened(where)}: {first['msg']}" if where else str(first["msg"])
     return JSONResponse({"error": printable(text)}, HTTPStatus.UNPROCESSABLE_ENTITY)

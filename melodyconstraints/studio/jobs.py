@@ -69,7 +69,7 @@ class Jobs:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._lock = folder, Lock()
+        self._folder, self._lock, self._closing = folder, Lock(), Event()
         self._jobs: dict[str, Job] = {}
         for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
             try:
@@ -126,10 +126,14 @@ class Jobs:
         """All jobs, the newest last, without what they returned."""
         return [job.summary() | {"result": None} for job in self._jobs.values()]
 
+    def close(self) -> None:
+        """End all streams of events: the studio ends."""
+        self._closing.set()
+
     async def events(self, name: str) -> AsyncIterator[str]:
-        """Server-sent events of a job, from its first report to its end."""
+        """Server-sent events of a job, from its first report to its end or the studio's."""
         job, sent = self.get(name), 0
-        while True:
+        while not self._closing.is_set():
             over = job.state != RUNNING
             for event in job.events[sent:]:
                 yield f"event: progress\ndata: {json.dumps(event)}\n\n"

@@ -109,7 +109,9 @@ class ScoreRequest(Body):
 class RulesRequest(Body):
     """Specifications of rules to be checked, each for itself, however long."""
 
-    rules: list[str] = Field(max_length=MOST_RULES, examples=[["scale:D-dorian"]])
+    rules: list[Annotated[str, Field(min_length=0)]] = Field(
+        max_length=MOST_RULES, examples=[["scale:D-dorian"]]
+    )
 
 
 class ReconstructRequest(Body):

@@ -73,24 +73,32 @@ def serve(settings: Settings, *, open_page: bool, announce: Callable[[str], obje
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, timeout_graceful_shutdown=1
     )
-    _Server(config, ready).run(sockets=[listening])
+    _Server(config, ready, app.state.jobs.close).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers.
+    """A server that says when it answers, and when it ends.
 
     Args:
-        ready: called then.
+        ready: called as soon as it answers.
+        ending: called before it waits for its connections to close.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], object], ending: Callable[[], object]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._ending = ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End streams, then connections."""
+        self._ending()
+        await super().shutdown(sockets)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -25,9 +25,9 @@ from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.conditional import ConditionalActor
-from melodyconstraints.workflows.knobs import Knobs, is_turned_alone, scale_rules
+from melodyconstraints.workflows.knobs import Knobs, is_turned_alone
 from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
-from melodyconstraints.workflows.transform import OF_TONIC
+from melodyconstraints.workflows.transform import of_notes
 
 POOL = 8
 """Melodies drawn for each that is wanted, where no actor knows all the rules."""
@@ -240,9 +240,9 @@ def _knobs_at(knobs: ConditionalActor | Knobs, pairs: Sequence[tuple[Wish, Rule]
 
 
 def _of_notes(wish: Wish, rule: Rule) -> Rule:
-    """What a transformation asks of a rule of a scale, under the same name; others as they are."""
+    """What a transformation asks of a rule of a scale; others as they are."""
     name, _, argument = wish.spec.partition(":")
     scale = argument if name == "scale" else wish.spec
     if parse_scale(scale) is None:
         return rule
-    return replace(scale_rules(scale, tonic=OF_TONIC)[0], name=rule.name)
+    return of_notes(scale)

@@ -74,12 +74,12 @@ def check_wishes(wishes: Sequence[Wish], settings: Settings) -> None:
 def find_wish(spec: str, settings: Settings) -> Rule:
     """The rule of one specification; see this module."""
     plain = spec
-    while plain.startswith(_NOT):
-        plain = plain.removeprefix(_NOT)
+    while plain.lower().startswith(_NOT):
+        plain = plain[len(_NOT) :]
     if plain.startswith(CODE) and plain == spec:
         return _checked(spec, settings)
     names = {row.name for row in library()} - _FILES
-    if plain.partition(":")[0] in names or parse_scale(plain) is not None:
+    if plain.partition(":")[0].lower() in names or parse_scale(plain) is not None:
         return find_rule(spec)
     raise RuleNotFoundError(
         f"there is no rule {shown(spec)} here; GET /rules lists those that there are"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from melodyconstraints.storage.arguments import check_choice
@@ -10,10 +13,14 @@ PRECISIONS = ("auto", "bfloat16", "float32")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32.
+
+    Of processors torch 2.10 does not tell; float32 is right on all.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    features = torch.cpu.get_capabilities()
+    capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    features = capabilities()
     return device.type == "cpu" and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 

@@ -65,6 +65,19 @@ _EXTRA_SHARE = 0.5
 """Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
 
 
+class TooFewError(TrainingError):
+    """Too few melodies satisfy every rule, however many are drawn.
+
+    Args:
+        melodies: those that do; perhaps none.
+        drawn: how many were drawn for them.
+    """
+
+    def __init__(self, text: str, melodies: Melodies, drawn: int) -> None:
+        super().__init__(text)
+        self.melodies, self.drawn = melodies, drawn
+
+
 @dataclass(kw_only=True, repr=False)
 class MelodyActor(ActorCritic):
     """An actor-critic pair with its model and its rules; see also :class:`.ActorCritic`.
@@ -165,7 +178,7 @@ class MelodyActor(ActorCritic):
             The melodies and how many were drawn for them.
 
         Raises:
-            TrainingError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
+            TooFewError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
             DrawingStopped: Ctrl-C, with those that satisfy every rule among the melodies by then.
         """
         check_count(n)
@@ -186,9 +199,11 @@ class MelodyActor(ActorCritic):
                 if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
                     break
                 if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
-                    raise TrainingError(
+                    raise TooFewError(
                         f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
-                        "train the actor longer or ask for less"
+                        "train the actor longer or ask for less",
+                        Melodies(np.concatenate(events)),
+                        drawn,
                     )
         chosen = np.argsort(~preferred, stable=True)[:n]
         last = places[chosen[-1]] + 1 if preferred[chosen].all() else drawn

@@ -36,7 +36,7 @@ from melodyconstraints.storage.artifacts import load_artifact, save_artifact
 from melodyconstraints.storage.cache import BANKS, cache_place
 from melodyconstraints.storage.files import check_writable
 from melodyconstraints.storage.schema import Weight
-from melodyconstraints.workflows.models import home_of, load_model
+from melodyconstraints.workflows.models import PACKAGED, home_of, load_model
 from melodyconstraints.workflows.seeds import check_count
 
 if TYPE_CHECKING:
@@ -160,18 +160,25 @@ def write_bank(
     """Make the bank of a model folder, at temperature 0.5, and put it there, without copies.
 
     Args:
-        folder: of a model, or the name of one that comes with the package; None for the default.
+        folder: of a model of the user's.
         data: the store that the model was trained on.
 
     Raises:
         ArtifactError: ``folder`` holds no melody VAE.
         StoreError: ``data`` is no finished melody store.
-        UsageError: the folder cannot be written to.
+        UsageError: the folder cannot be written to, or it is one of the package, whose bank is of
+            melodies that are not here.
     """
     from melodyconstraints.datasets.melodies.store import read_store
 
     model = load_model(folder, device=device)
-    place = (home_of(model) or Path(model.folder)) / FOLDER
+    home = home_of(model) or Path(model.folder)
+    if home in PACKAGED.values():
+        raise UsageError(
+            "the models that come with the package have banks of the melodies that they were "
+            "trained on; give a model of yours: --model DIR"
+        )
+    place = home / FOLDER
     check_writable(place)
     training = read_store(data, "train")
     encodings = sample_encodings(model, training, size)

@@ -118,15 +118,16 @@ def outside_notes(
 def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
     """Which notes in kept bars, from 1 to 16, are not in a rule's set; empty without any."""
     outside = outside_notes(melody, bars, rule.pitch_classes)
-    notes = f"{counted(outside, 'note', 'notes')} outside {rule.name}'s set"
-    return f"{_bars_text(bars)}, which stay, hold {notes}" if outside else ""
+    notes = f"{counted(outside, 'note', 'notes')} outside the set of {rule.name}"
+    hold = "which stays, holds" if len(bars) == 1 else "which stay, hold"
+    return f"{_bars_text(bars)}, {hold} {notes}" if outside else ""
 
 
 def _bars_text(bars: Collection[int]) -> str:
     """Bars as they are asked for.
 
     >>> _bars_text({1, 2, 3, 9}), _bars_text({4})
-    ('bars 1-3,9', 'bars 4')
+    ('bars 1-3,9', 'bar 4')
     """
     spans: list[list[int]] = []
     for bar in sorted(bars):
@@ -134,7 +135,9 @@ def _bars_text(bars: Collection[int]) -> str:
             spans[-1][1:] = [bar]
         else:
             spans.append([bar])
-    return "bars " + ",".join("-".join(map(str, span)) for span in spans)
+    return ("bar " if len(bars) == 1 else "bars ") + ",".join(
+        "-".join(map(str, span)) for span in spans
+    )
 
 
 def repeats_of(melody: Melody) -> list[int]:

@@ -120,7 +120,7 @@ class Knobs:
         """
         of_density = [] if density is None else [f"density:{density}"]
         rules = find_rules([*scale_rules(scale, tonic=tonic), *others, *of_density])
-        ranges = dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule.spec))
+        ranges = dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
         if scale is not None:
             tonic_first = pitch_classes_of(scale)
         else:
@@ -155,14 +155,14 @@ def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.
     return then if like is None else nn.Sequential(matched(model, like), then)
 
 
-def is_knob(spec: str) -> bool:
-    """Whether a rule is asked for by value."""
-    return spec.partition(":")[0] in KNOBS
+def is_knob(rule: Rule) -> bool:
+    """Whether a rule of the library is asked for by value."""
+    return rule.is_own and rule.spec.partition(":")[0] in KNOBS
 
 
 def is_turned_alone(rule: Rule) -> bool:
     """Whether knobs satisfy a rule without a search: notes of a scale, or a value by a range."""
-    return is_knob(rule.spec) or is_of_set(rule)
+    return is_knob(rule) or is_of_set(rule)
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:

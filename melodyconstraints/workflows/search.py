@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melodyconstraints.errors import TrainingError, UsageError
+from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch, SearchInterrupted
 from melodyconstraints.latent.networks import Actor, Critics
 from melodyconstraints.latent.settings import ActorCriticSettings
@@ -33,7 +33,7 @@ from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference, TooFewError
 from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.seeds import (
     EVENTS,
@@ -108,11 +108,14 @@ class SearchActor(MelodyActor):
         patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
         search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
         result = self._evolved(n, self.sampling(options), search)
-        count = int(satisfies_all(self.asked, result.melodies).sum())
-        if count < n:
-            raise TrainingError(
-                f"{count} of {n} melodies satisfy every rule after {result.drawn} were drawn; ask "
-                "for less, or grade a rule so that a melody that comes closer has a higher reward"
+        found = result.melodies[satisfies_all(self.asked, result.melodies)]
+        if len(found) < n:
+            raise TooFewError(
+                f"{len(found)} of {n} melodies satisfy every rule after {result.drawn} were "
+                "drawn; ask for less, or grade a rule so that a melody that comes closer has a "
+                "higher reward",
+                found,
+                result.drawn,
             )
         return result.melodies, result.drawn
 

@@ -32,6 +32,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
+from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
@@ -41,6 +42,7 @@ from melodyconstraints.workflows.editing import (
     in_scale,
     keep,
 )
+from melodyconstraints.workflows.knobs import scale_rules
 from melodyconstraints.workflows.neighbourhood import MOST_ROUNDS, SHARPNESS, Neighbourhood
 from melodyconstraints.workflows.seeds import derived_generator
 
@@ -155,10 +157,22 @@ def transforming(
     """
     scale, found = key if scale is None else scale, find_rules(rules)
     if scale is not None:
-        return load_knobs(model=model).at(scale, density, *found, tonic=OF_TONIC)
+        actor = load_knobs(model=model).at(scale, density, *found, tonic=OF_TONIC)
+        return replace(actor, rules=[_named_for(scale, actor.rules[0]), *actor.rules[1:]])
     if density is None and not found:
         raise UsageError("with a model, a transformation needs a scale, key, density or rules")
     return searching(model, [*found, *([] if density is None else [f"density:{density}"])])
+
+
+def of_notes(scale: str | Collection[int]) -> Rule:
+    """The rule that a transformation has for a scale or a set: see :data:`OF_TONIC`."""
+    return _named_for(scale, scale_rules(scale, tonic=OF_TONIC)[0])
+
+
+def _named_for(scale: str | Collection[int], rule: Rule) -> Rule:
+    """The rule of a scale's notes, which says that it is about these alone."""
+    named = isinstance(scale, str) and parse_scale(scale)
+    return replace(rule, name=f"notes of {scale}") if named else rule
 
 
 def _actor_of(

@@ -208,8 +208,8 @@ def test_bars_that_no_melody_can_keep_are_refused_before_the_work(reroll_hard, t
     result = reroll_hard(*KEEP, "-n", 2)
     assert (result.exit_code, result.stderr) == (
         2,
-        f"{TOLD}Error: bars 1-4,9, which stay, hold 10 notes outside cmajor's set; keep other "
-        "bars, or move the melody first by --scale or --key of mc transform\n",
+        f"{TOLD}Error: bars 1-4,9, which stay, hold 10 notes outside the set of cmajor; keep "
+        "other bars, or move the melody first by --scale or --key of mc transform\n",
     )
     assert not (tmp_path / "out").exists()
 

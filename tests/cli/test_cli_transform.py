@@ -275,7 +275,7 @@ def test_notes_of_kept_bars_that_no_search_changes_are_named_at_once(mc, song, t
     result = mc("transform", "song.mid", *scale, "--keep-bars", "9", "-o", "out.mid")
     assert result.exit_code == 1
     assert result.stderr.endswith(
-        "; bars 9, which stay, hold 3 notes outside pitch-classes:0,2,4,5,7,9,11's set. "
+        "; bar 9, which stays, holds 3 notes outside the set of notes of C-major. "
         "Keep fewer bars\n"
     )
     found, tune = read_melody(tmp_path / "out.mid").melody, read_melody(song).melody
@@ -319,7 +319,7 @@ def test_rules_that_are_not_kept_are_named_with_what_to_try(transform_hard, song
         f"{TOLD}Error: the best found, out.mid, reaches cmajor {reached}, density:252 "
     )
     assert result.stderr.endswith(
-        f"; bars 1-4,9, which stay, hold {outside} notes outside cmajor's set. "
+        f"; bars 1-4,9, which stay, hold {outside} notes outside the set of cmajor. "
         "Try fewer --keep-bars, more --variations, another --seed "
         "or an actor that was trained longer\n"
     )

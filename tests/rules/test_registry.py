@@ -190,6 +190,8 @@ def test_nine_nots_are_enough():
     ("spec", "hint"),
     [
         ("cmajr", "did you mean cmajor[?]"),
+        ("cadense:D-dorian", "did you mean cadence[?]"),
+        ("motiv:+2+2", "did you mean motif[?]"),
         ("desnity", "did you mean density[?]"),
         ("densty:96", "did you mean density[?]"),
         ("pitch-clases:0", "did you mean pitch-classes[?]"),

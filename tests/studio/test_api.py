@@ -1,5 +1,6 @@
 """The API: melodies, MIDI, jobs and history, by requests as another program sends them."""
 
+import asyncio
 import io
 import json
 import re
@@ -9,6 +10,7 @@ import zipfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import mido
 import numpy as np
@@ -99,7 +101,9 @@ def test_kept_bars_are_equal_and_the_others_are_new(post):
 def test_bars_that_a_rule_forbids_to_keep_are_refused(post, wishes):
     body = {"melody": TUNE, "keep_bars": [1], "n": 1, "rules": wishes("cmajor")}
     error = post("/reroll", body, 422)["error"]
-    assert error.startswith("bars 1, which stay, hold 1 note outside cmajor's set; keep other")
+    assert error.startswith(
+        "bar 1, which stays, holds 1 note outside the set of cmajor; keep other"
+    )
 
 
 def test_a_score_is_the_rules_own_reward(post, wishes):
@@ -126,6 +130,37 @@ def test_an_interpolation_ends_where_the_reconstructions_are(post):
     assert len(found) == 3
     for end, notes in zip((found[0], found[2]), ends, strict=True):
         assert end == post("/reconstruct", {"melody": notes})["melodies"][0]
+
+
+def test_what_is_no_json_is_said_so(client):
+    header, bodies = {"Content-Type": "application/json"}, (b"{", b"", b"\xff")
+    answers = [client.post("/rules", content=body, headers=header) for body in bodies]
+    assert [answer.status_code for answer in answers] == [400] * 3
+    assert [answer.json()["error"] for answer in answers[:2]] == ["the body is no JSON"] * 2
+
+
+def test_text_that_is_no_unicode_is_refused(client):
+    answer = client.post("/rules", content=b'{"rules": ["\\ud800"]}')
+    assert answer.status_code == 422
+
+
+def test_names_of_rules_are_known_in_any_case(post):
+    specs = ["Density:40", "NOT:Scale:D-dorian", "Novelty:tune.mid"]
+    first, second, third = post("/rules", {"rules": specs})["rules"]
+    assert (first["name"], second["name"]) == ("density:40", "not:scale:D-dorian")
+    assert "there is no rule" in third["error"]
+
+
+def test_streams_of_events_end_with_the_studio(tmp_path):
+    jobs, done = Jobs(tmp_path), Event()
+    job = jobs.start("train", "long", lambda _: done.wait())
+    jobs.close()
+    assert asyncio.run(_collected(jobs.events(job.id))) == []
+    done.set()
+
+
+async def _collected(stream):
+    return [event async for event in stream]
 
 
 def test_of_specifications_each_is_checked_for_itself(post):
@@ -231,7 +266,8 @@ def test_a_transformation_to_a_scale_asks_what_python_does(settings, wishes):
     model = StaffGenerator(StaffConfig(layers=1, flow_layers=2))
     asked = [Wish(**wish) for wish in wishes("scale:D-dorian", "A-minor", "density:64")]
     actor, rules = transforming_source(Models(model, Knobs(model)), asked, settings)
-    assert [rule.name for rule in rules] == ["scale:D-dorian", "A-minor", "density:64"]
+    names = ["notes of D-dorian", "notes of A-minor", "density:64"]
+    assert [rule.name for rule in rules] == names
     for rule, scale in zip(rules, ("D-dorian", "A-minor"), strict=False):
         assert rule.spec == transform.transforming(model, scale).rules[0].spec
     assert [rule.spec for rule in actor.rules] == [rule.spec for rule in rules]

@@ -19,7 +19,9 @@ def able(monkeypatch):
     """Gives the processor these capabilities and no others."""
 
     def give(**capabilities: bool) -> None:
-        monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: capabilities)
+        monkeypatch.setattr(
+            precision.torch.cpu, "get_capabilities", lambda: capabilities, raising=False
+        )
 
     return give
 
@@ -48,6 +50,11 @@ def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch, native)
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     assert has_bfloat16(torch.device("cuda")) is native
+
+
+def test_where_torch_does_not_tell_there_is_none(monkeypatch):
+    monkeypatch.delattr(precision.torch.cpu, "get_capabilities", raising=False)
+    assert not has_bfloat16(CPU)
 
 
 def test_other_devices_do_not_have_bfloat16(able):

@@ -115,12 +115,13 @@ def test_the_bank_of_a_model_folder_is_used_before_the_cache(
     assert entries(cache) == []
 
 
-def test_the_bank_of_a_named_model_goes_into_its_folder(folder, tiny_store, tmp_path, monkeypatch):
-    """And not into a folder of that name, wherever the command is run."""
+def test_the_bank_of_a_model_of_the_package_stays(folder, tiny_store, tmp_path, monkeypatch):
     monkeypatch.setitem(PACKAGED, "small", folder)
     monkeypatch.chdir(tmp_path)
-    write_bank("small", tiny_store, size=4)
-    assert (folder / "bank" / "manifest.json").is_file()
+    for name in ("small", folder):
+        with pytest.raises(UsageError, match="give a model of yours: --model DIR"):
+            write_bank(name, tiny_store, size=4)
+    assert not (folder / "bank").exists()
     assert not (tmp_path / "small").exists()
 
 

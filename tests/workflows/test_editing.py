@@ -111,9 +111,9 @@ def test_kept_notes_outside_a_scale_are_counted_by_hand():
     tune = Melody.from_notes([(0, 4, 60), (4, 4, 61), (16, 4, 66), (32, 4, 63)])
     rule = find_rule("cmajor")
     assert outside_text(tune, {1}, rule) == (
-        "bars 1, which stay, hold 1 note outside cmajor's set"
+        "bar 1, which stays, holds 1 note outside the set of cmajor"
     )
     assert outside_text(tune, {1, 2, 4}, rule) == (
-        "bars 1-2,4, which stay, hold 2 notes outside cmajor's set"
+        "bars 1-2,4, which stay, hold 2 notes outside the set of cmajor"
     )
     assert outside_text(tune, {4}, rule) == outside_text(tune, {1}, find_rule("density:2")) == ""

@@ -435,6 +435,15 @@ def test_knobs_of_another_model_go_with_a_search():
     assert actor.generate(1, seed=1)[0].pitches[-1] % 12 == 9
 
 
+def test_a_users_function_is_no_knob_whatever_its_name(knobs):
+    def rests(melody):
+        return 1.0
+
+    actor = knobs.at(None, None, rests)
+    assert actor.actor.ranges == {}
+    assert len(actor.generate(1, seed=1)) == 1
+
+
 def test_melodies_are_like_examples_without_a_training(knobs):
     """Of few long notes, in one key: what is drawn has few and long notes, mostly in it."""
     line = [(16 * bar, 16, 62 + (0, 2, 4, 5, 7, 9, 11)[bar * 3 % 7]) for bar in range(16)]

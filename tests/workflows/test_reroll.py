@@ -100,8 +100,8 @@ def test_what_cannot_be_meant_is_refused(tiny_model, some_melodies, options, tex
 def test_bars_that_no_rule_allows_to_keep_are_refused(tiny_actor_folder, tiny_model):
     tune = Melody.from_notes([(0, 4, 60), (16, 4, 61), (20, 4, 66)])
     text = (
-        r"^bars 1-2, which stay, hold 2 notes outside cmajor's set; keep other bars, or move the "
-        "melody first by --scale or --key of mc transform$"
+        r"^bars 1-2, which stay, hold 2 notes outside the set of cmajor; keep other bars, or "
+        "move the melody first by --scale or --key of mc transform$"
     )
     for source in (load_actor(tiny_actor_folder), searching(tiny_model, ["cmajor"])):
         with pytest.raises(UsageError, match=text):

@@ -23,7 +23,6 @@ from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import train_knobs
 from melodyconstraints.workflows.editing import in_key, in_scale, keep, repeats_of, restore
-from melodyconstraints.workflows.knobs import scale_rules
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import Transformation, transform, transforming
 
@@ -365,9 +364,9 @@ def staff_model():
 
 
 def test_of_a_scale_a_model_is_asked_for_the_notes_alone(staff_model):
-    (notes,) = scale_rules("D-dorian", tonic=False)
     actor = transforming(staff_model, "D-dorian", "40..60", ["final-note:A"])
-    assert actor.names == [notes.name, "final-note:A", "density:40..60"]
+    assert actor.names == ["notes of D-dorian", "final-note:A", "density:40..60"]
+    assert transforming(staff_model, "0,2,4").names == ["pitch-classes:0,2,4"]
     assert actor.rules[0].tonic == 2
     assert transforming(staff_model, rules=["scale:D-dorian"]).names == ["scale:D-dorian"]
     assert transforming(staff_model, density=96, rules="cmajor").names == ["cmajor", "density:96"]

@@ -65,8 +65,11 @@ def write_wav(
         program: General MIDI program in [0, 127]; the plucked string is always itself.
 
     Raises:
-        UsageError: a tempo or program that MIDI cannot carry, or a SoundFont that does not play.
+        UsageError: a path that does not end in ``.wav``, a tempo or program that MIDI cannot
+            carry, or a SoundFont that does not play.
     """
+    if Path(path).suffix.lower() != ".wav":
+        raise UsageError(f"write_wav writes WAV; {path} must end in .wav")
     check_program(program)
     soundfont = find_soundfont()
     if soundfont is None:

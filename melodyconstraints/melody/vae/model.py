@@ -218,9 +218,11 @@ class MelodyVAE(nn.Module, ABC):
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
         sampling = sampling or Sampling()
         if not self.has_form and (sampling.scale or form_of(sampling.form) is not None):
+            form, scale = sampling.form, ",".join(map(str, sampling.scale))
+            asked = f"the scale {scale}" if scale else f"the form {form}"
             raise UsageError(
-                f"this model draws in no form or scale, got {sampling.form} and "
-                f"{sampling.scale}; take --model staff, or train one with --preset staff"
+                f"this model draws in no form or scale, got {asked}; take --model "
+                "staff, or train one with --preset staff"
             )
         if noise is None:
             generator = generator or torch.Generator().manual_seed(sampling.seed)

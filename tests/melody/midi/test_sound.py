@@ -52,6 +52,12 @@ def test_a_soundfont_that_does_not_play_is_told(soundfont, played, tmp_path):
         (tmp_path / "played.wav").write_bytes(played)
     with pytest.raises(UsageError, match=f"fluidsynth makes no sound with {soundfont}: cannot"):
         write_wav(MELODY, tmp_path / "a.wav")
+
+
+def test_a_sound_is_no_midi_file(tmp_path):
+    with pytest.raises(UsageError, match=r"write_wav writes WAV; .*tune.mid must end in .wav"):
+        write_wav(MELODY, tmp_path / "tune.mid")
+    assert not (tmp_path / "tune.mid").exists()
     assert not (tmp_path / "a.wav").exists()
 
 
