@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import click
 import pytest
 from click.shell_completion import BashComplete
+from click.testing import CliRunner
 
 from melodyconstraints.cli.main import main
 
@@ -151,6 +152,12 @@ def test_every_command_shows_an_example_that_parses(words, any_file):
     assert any(shlex.split(line)[1 : len(words) + 1] == list(words) for line in examples)
     for line in examples:
         parse(line)
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_the_help_of_every_command_fits_a_terminal(words):
+    text = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).output
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -17,6 +17,9 @@ from melodyconstraints.latent.progress import progress_bar as progress_bar
 from melodyconstraints.latent.progress import talk as talk
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed
 from melodyconstraints.storage.text import json_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -255,9 +258,10 @@ def print_table(
 ) -> None:
     """A table on stdout; the first ``text_columns`` are set to the left, numbers to the right.
 
-    A row of one cell heads the rows below it. Of several columns of text the last is broken
-    between words to fit the terminal, no other is: a table that is too wide runs over its edge. In
-    a pipe each row is a line with tabs between its cells.
+    A row of one cell heads the rows below it. To fit the terminal, the last of several columns of
+    text is broken between words, then headings are, then lines between columns are left out; a
+    table that is too wide nevertheless runs over the edge. In a pipe each row is a line with tabs
+    between its cells.
     """
     rows = list(rows)
     console = OwnConsole(highlight=False, markup=False)
@@ -267,23 +271,54 @@ def print_table(
         for line in [columns, *rows]:
             click.echo("\t".join([*line, *[""] * (len(columns) - len(line))]))
         return
+    wide = console.options.update(max_width=_UNBOUNDED)
+    broken = _broken(columns, rows)
+    for headings, bordered in ((columns, True), (broken, True), (broken, False)):
+        table = _table(headings, rows, title, text_columns, bordered=bordered)
+        least = console.measure(table, options=wide).minimum
+        if least <= console.width:
+            break
+    console.width = max(console.width, least)
+    console.print(table)
+
+
+def _broken(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Headings that are wider than what stands below them, each word on a line of its own."""
+    broken = []
+    for index, heading in enumerate(headings):
+        widest = max((len(row[index]) for row in rows if len(row) > index), default=0)
+        broken.append("\n".join(heading.split()) if len(heading) > widest else heading)
+    return broken
+
+
+def _table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str | None,
+    text_columns: int,
+    *,
+    bordered: bool,
+) -> Table:
+    """A table for a terminal; see :func:`print_table`."""
+    from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold")
-    for index, column in enumerate(columns):
+    if not bordered:
+        table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 0)
+    for index, heading in enumerate(headings):
         sentences = 0 < index == text_columns - 1
-        cells = [cell for row in [columns, *rows] for cell in row[index : index + 1]]
-        unbroken = " ".join(cells).split() if sentences else cells
+        cells = [cell for row in rows for cell in row[index : index + 1]]
+        unbroken = [word for text in [heading, *cells] for word in text.split()]
+        widest = unbroken if sentences else [*heading.split("\n"), *cells]
         table.add_column(
-            column,
+            heading,
             justify="left" if index < text_columns else "right",
             no_wrap=not sentences,
-            min_width=max(map(len, unbroken)),
+            min_width=max(map(len, widest)),
         )
     for row in rows:
-        if len(row) == 1 < len(columns):
+        if len(row) == 1 < len(headings):
             table.add_section()
-        table.add_row(*row, style="bold" if len(row) == 1 < len(columns) else None)
-    whole = console.measure(table, options=console.options.update(max_width=_UNBOUNDED))
-    console.width = max(console.width, whole.minimum)
-    console.print(table)
+        table.add_row(*row, style="bold" if len(row) == 1 < len(headings) else None)
+    return table

@@ -147,7 +147,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
             ["distinct melodies", f"{evaluation.distinct:.1%}", ""],
             ["pairwise edit distance, actor / prior", _diversity(evaluation), ""],
         ],
-        "Notes that stay: of those in the rules' pitch classes already, where rules have any",
+        "Notes that stay, of those in the rules' pitch classes",
     )
     if evaluation.examples is not None:
         _print_examples(evaluation.examples)

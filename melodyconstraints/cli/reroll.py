@@ -93,8 +93,8 @@ def command(
 
     \b
     mc reroll my_tune.mid --keep-bars 1-4 -o rerolled/
-    mc reroll my_tune.mid --keep-bars 1-4,9 --scale D-dorian --form AABA -n 16 -o rerolled/
-    mc reroll my_tune.mid --keep-bars 13-16 --strength 0.5 --rule my_rules.py:my_rule -o near/
+    mc reroll my_tune.mid --keep-bars 1-4,9 --scale D-dorian --form AABA -o new/
+    mc reroll my_tune.mid --keep-bars 13-16 --strength 0.5 --rule cmajor -o near/
 
     Kept bars stay note for note; only a note that sounds on after one may end elsewhere. In a
     form, bars that repeat a kept one repeat it as it is kept. With --scale, --density, --rule or

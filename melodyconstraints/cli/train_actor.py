@@ -103,7 +103,7 @@ def command(
 
     \b
     mc train-actor --rule cmajor --density 192
-    mc train-actor --rule scale:D-dorian --rule my_rules.py:ends_on_d -o actors/mine
+    mc train-actor --rule scale:D-dorian --rule my_rules.py:mine -o actors/mine
     mc train-actor --like reels/ --unlike hymns/ --density 96
 
     Beside RULES it learns that melodies be typical, where rules leave room for that and without

@@ -128,7 +128,7 @@ def command(
     mc transform my_tune.mid --scale D-dorian -o out.mid
     mc transform my_tune.mid --key A-minor -o out.mid
     mc transform my_tune.mid --rule cmajor --rule my_rules.py:my_rule -o out.mid
-    mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 --variations 4 -o out.mid
+    mc transform my_tune.mid --actor actors/mine --keep-bars 1-4 -o out.mid
 
     No training is needed: a critic learns the rules from melodies that come with the model. With
     --actor, rules and critic are those of the actor. --scale leaves every note of the scale where

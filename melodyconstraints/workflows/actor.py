@@ -155,7 +155,7 @@ class MelodyActor(ActorCritic):
             finish: changes what is decoded, such as bars that are kept.
 
         Returns:
-            The moved points and their melodies, in the best of keys if the actor transposes.
+            The moved points and their melodies, in the best key if the actor transposes.
         """
         shifted = self.shift(z, generator)
         callback = self.callback

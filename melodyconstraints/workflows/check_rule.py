@@ -42,13 +42,13 @@ from melodyconstraints.workflows.typical_reward import reason_against
 
 PATIENCE = 10.0
 """Seconds after which a call of a rule is ended."""
-OWN, IN_SCALE, IN_KEYS = "drawn by the model", "drawn in its scale", "in the best of keys"
+OWN, IN_SCALE, IN_KEYS = "drawn by the model", "drawn in its scale", "in the best key"
 """Names of the melodies by which a rule is assessed: the second and the third where a training
 for the rule draws such, in place of those of the model's bank."""
 _TOLD = {
     OWN: "the model's own melodies",
     IN_SCALE: "melodies drawn in its scale",
-    IN_KEYS: "the model's own melodies, each in the best of keys,",
+    IN_KEYS: "the model's own melodies, each in the best key,",
 }
 _STORED = 2_048
 """Melodies of a store that are rewarded, at most."""

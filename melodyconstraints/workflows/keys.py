@@ -71,7 +71,7 @@ def transposing(
     weights: Sequence[float] = (),
     finish: Callable[[Melodies], Melodies] | None = None,
 ) -> Callable[[Melodies], Melodies]:
-    """Function from melodies to them in the best of keys; see :func:`in_best_keys`."""
+    """Function from melodies to them in the best key; see :func:`in_best_keys`."""
     return lambda melodies: in_best_keys(melodies, rules, weights, finish).melodies
 
 

@@ -59,7 +59,7 @@ def training_draws(
     *,
     plain: bool,
 ) -> TrainingDraws:
-    """How a training for rules draws: in their scale, or in the best of keys."""
+    """How a training for rules draws: in their scale, or in the best key."""
     asked = list(compress(rules, weights))
     scale = () if plain else scale_read(model, asked)
     learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()

@@ -157,6 +157,19 @@ def test_a_table_on_a_narrow_terminal_breaks_no_word_and_no_name(monkeypatch, ca
     assert sum("incomprehensibilities" in line for line in lines) == len(NAMES)
 
 
+def test_a_table_fits_a_terminal_of_eighty_columns(monkeypatch, capsys):
+    """First headings are broken between words, then lines between columns are left out."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    for count, has_lines in ((5, True), (7, False)):
+        print_table(["file", *["notes of C-major"] * count], [["o.mid", *["0.57 -> 1"] * count]])
+        printed = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+        assert max(map(len, printed)) <= 80
+        (line,) = [line for line in printed if "o.mid" in line]
+        assert (line.count("0.57 -> 1"), "│" in line) == (count, has_lines)
+        assert not any("notes of" in line for line in printed)
+
+
 def test_output_encodes_on_a_console_of_any_encoding(mc, tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "FORCE_COLOR": "1"}
     command = [MC, "score", "Мелодия.mid", "--rule", "cmajor"]

@@ -26,7 +26,7 @@ def command() -> None:
     \b
     mc images demo
     mc images train-vae FOLDER -o models/faces
-    mc images train-actor FOLDER --model models/faces --method gradient -o actors/faces
+    mc images train-actor FOLDER --model models/faces -o actors/faces
     mc images generate --actor actors/faces --with smiling,young -o faces.png
     mc images transform me.jpg --actor actors/faces --set eyeglasses -o me.png
 

@@ -79,7 +79,7 @@ def command(
     mc images generate -o digits.png
     mc images generate --label 7 -n 100 -o sevens/
     mc images generate --actor actors/faces --with smiling,young -o faces.png
-    mc images generate --captioner captioners/faces --caption "a bald man" -o bald.png
+    mc images generate --captioner captioners/faces --caption "bald" -o bald.png
 
     An actor of classes makes those of --label, or a row of each. One of attributes needs --with or
     --without: what is named in neither is absent. One of realism alone needs nothing; beside a

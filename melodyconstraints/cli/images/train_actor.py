@@ -123,7 +123,7 @@ def command(
 
     \b
     mc images train-actor my_faces/ --model models/faces -o actors/faces
-    mc images train-actor my_faces/ --model models/faces --method gradient -o actors/moving
+    mc images train-actor my_faces/ --model models/faces --method gradient -o mine
 
     Ctrl-C ends the training and keeps what was learned so far.
     """  # noqa: D301 (click wants the character)

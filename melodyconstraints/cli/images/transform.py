@@ -93,7 +93,7 @@ def command(
     """Give PICTURES other labels, and change as little else as can be.
 
     \b
-    mc images transform me.jpg --actor actors/faces --set eyeglasses --unset smiling -o me.png
+    mc images transform me.jpg --actor actors/faces --set eyeglasses -o me.png
     mc images transform five.png --label 3 -o three.png
 
     Needs an actor of --method gradient: attributes that are not named stay as its critic reads
