@@ -94,9 +94,9 @@ def command(
     source.check()
     if only_satisfying:
         source.require_rules("--only-satisfying needs")
-    earlier = earlier_run(output, overwrite)
 
     drawer = Drawer.of(source)
+    earlier = earlier_run(output, overwrite)
     melodies, drawn = _draw(drawer, count, only_satisfying, sampling)
     written = len(melodies)
     entries = drawer.entries(melodies, numbered(output, "melody", written))

@@ -183,6 +183,8 @@ def train_actor(
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
         )
+        if announce and not pair.records:
+            announce("nothing is left to learn: every melody drawn satisfies every rule")
     return MelodyActor(model=model, **(vars(pair) | learned))
 
 
