@@ -5,14 +5,18 @@
     pip install lxml partitura
     python benchmarks/formats.py [-n 200] [--seed 1]
 
-MIDI tracks are read by mido, ``.dawproject`` by lxml, MusicXML by partitura. The chord symbols and
-key signature are compared too. Each line: format, melodies whose notes are all the same, notes,
-seconds of writing.
+MIDI tracks are read by mido, ``.dawproject`` by lxml, MusicXML by partitura; where MuseScore is
+installed, it plays the MusicXML as MIDI, too. The chord symbols and key signature are compared as
+well, but MuseScore plays none. Each line: format, reader, melodies whose notes are all the same,
+notes, seconds of writing.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -28,6 +32,8 @@ from melodyconstraints.cli._common import print_table
 
 Notes = list[tuple[int, int, int]]
 """(onset, duration, pitch) in sixteenths."""
+MUSESCORE = next(filter(None, map(shutil.which, ("mscore", "musescore", "mscore3"))), None)
+_HEADLESS = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
 KEY, CHORDS = "Eb", ["Cm", "Ab", "Eb", "Bb7"]
 
 
@@ -39,13 +45,16 @@ def main() -> None:
     asked = parser.parse_args()
     melodies = mc.generate(mc.load_model(), asked.n, seed=asked.seed)
     expected = [notes_of(melody) for melody in melodies]
-    readers: dict[str, Callable[[Path], list[Notes]]] = {
-        "mid": read_midi,
-        "dawproject": read_dawproject,
-        "musicxml": read_musicxml,
-    }
+    readers: list[tuple[str, str, Callable[[Path], list[Notes]]]] = [
+        ("mid", "mido", read_midi),
+        ("dawproject", "lxml", read_dawproject),
+        ("musicxml", "partitura", read_musicxml),
+    ]
+    if MUSESCORE:
+        version = subprocess.check_output([MUSESCORE, "--version"], env=_HEADLESS, text=True)  # noqa: S603
+        readers.append(("musicxml", version.split("\n")[0].strip(), played_by_musescore))
     rows = []
-    for ending, read in readers.items():
+    for ending, reader, read in readers:
         with TemporaryDirectory() as folder:
             path = Path(folder) / f"all.{ending}"
             start = time.perf_counter()
@@ -54,8 +63,10 @@ def main() -> None:
             found = read(path)
         same = sum(one == other for one, other in zip(expected, found, strict=True))
         notes = sum(map(len, found))
-        rows.append([ending, f"{same} of {len(expected)}", f"{notes:,}", f"{seconds:.1f}"])
-    print_table(["format", "melodies the same", "notes", "seconds of writing"], rows)
+        share = f"{same} of {len(expected)}"
+        rows.append([ending, reader, share, f"{notes:,}", f"{seconds:.1f}"])
+    columns = ["format", "read by", "melodies the same", "notes", "seconds of writing"]
+    print_table(columns, rows, text_columns=2)
 
 
 def notes_of(melody: mc.Melody) -> Notes:
@@ -109,6 +120,26 @@ def read_musicxml(path: Path) -> list[Notes]:
         check([-3], (key.fifths for key in part.key_sigs))
         rows = part.note_array()[["onset_div", "duration_div", "pitch"]].tolist()
         found.append(sorted((onset, duration, pitch) for onset, duration, pitch in rows))
+    return found
+
+
+def played_by_musescore(path: Path) -> list[Notes]:
+    """Parts as MuseScore plays them: each note ends a tick before its end."""
+    played = path.with_suffix(".mid")
+    command = [str(MUSESCORE), "-o", str(played), str(path)]
+    subprocess.run(command, env=_HEADLESS, check=True, capture_output=True)  # noqa: S603
+    found = []
+    for track in mido.MidiFile(played).tracks:
+        now, starts, notes = 0, dict[int, int](), Notes()
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                starts[message.note] = now
+            elif message.type in ("note_on", "note_off") and message.note in starts:
+                start = starts.pop(message.note)
+                notes.append((start // 120, (now + 1 - start) // 120, message.note))
+        if notes:
+            found.append(sorted(notes))
     return found
 
 
