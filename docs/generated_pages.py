@@ -53,13 +53,16 @@ def notebook_page(path: Path) -> str:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     names: dict[str, Any] = {"__name__": "__main__"}
     page = []
+    notebook = jupytext.read(path)
+    jupytext.write(notebook, GENERATED / f"{path.stem}.ipynb")
     with TemporaryDirectory() as folder, chdir(folder):
-        for cell in jupytext.read(path).cells:
+        for cell in notebook.cells:
             if cell.cell_type == "code":
                 page += [f"```python\n{cell.source}\n```", *_run(cell.source, path.name, names)]
             else:  # links are relative to the notebook's folder, as the pages' folder lies
                 page.append(cell.source)
-    page.append(f"The notebook, for jupytext: [`{path.name}`](../notebooks/{path.name}).\n")
+    page.append(f"This page as a notebook: {{download}}`{path.stem}.ipynb`; its source, for jupytext:")
+    page[-1] += f" [`{path.name}`](../notebooks/{path.name}).\n"
     return "\n\n".join(page)
 
 
