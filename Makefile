@@ -71,10 +71,12 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Wheel and sdist are built, checked and installed, each in an environment of its own that sees the packages of this one.
 dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
+	for file in dist/*; do $(BIN)/python tests/installed.py $$file || exit 1; done
 
 package: dist
 	$(BIN)/python benchmarks/package.py dist/*.whl --before $$(grep ^torch== constraints.txt)
