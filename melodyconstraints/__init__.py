@@ -1,4 +1,4 @@
-"""Melodies that obey your rules: latent constraints for generative models of melody.
+"""Melodies that satisfy your rules: latent constraints for generative models of melody.
 
 The catalogue of the package. Names are imported when they are first used, so that ``import
 melodyconstraints`` is quick.

@@ -42,7 +42,7 @@ allow_code_option = click.option(
 )
 
 _REASONS = 3
-"""Files without a melody of which the reason is told."""
+"""Most files without a melody whose reasons are printed."""
 _EXAMPLES = click.Path(path_type=Path, exists=True, file_okay=False)
 example_options = option_group(
     "examples",
@@ -146,7 +146,7 @@ class ActorSource:
         )
 
     def _read_liked(self) -> Melodies | None:
-        """The examples, if any; stderr tells how many there are, and why some files have none."""
+        """The examples, if any; stderr says how many there are, and why some files have none."""
         if self.like is None:
             return None
 
@@ -180,7 +180,7 @@ _like_option = click.option(
 )
 source_options = option_group("source", ActorSource, _SOURCE)
 drawing_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
-"""The same with examples, where all of a melody is drawn anew."""
+"""Options of a source, with examples, for commands that draw all of a melody anew."""
 
 
 @dataclass
@@ -215,7 +215,7 @@ def drawing_shown(
     """A bar on stderr counts melodies as they are drawn; it stays there of a search alone.
 
     Yields:
-        What is to be called with how many there are, and how many were drawn for them.
+        A callback, called with the number of melodies and the number drawn for them.
     """
     unit = "satisfy every rule" if is_search else "melodies"
     with progress_bar(unit, transient=not is_search) as bar:

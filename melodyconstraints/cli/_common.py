@@ -55,9 +55,9 @@ def option_group(
     """Several options that a command is handed as one argument.
 
     Args:
-        name: of that argument.
-        make: keywords by the names of the options to the argument.
-        options: decorators of click by the names of what they hand over.
+        name: name of that argument.
+        make: function from the options' values, by name, to the argument.
+        options: decorators of click by the names of the values that they hand over.
     """
 
     def decorate(command: Command) -> Command:
@@ -131,7 +131,7 @@ def require_rules(specs: Sequence[str]) -> None:
 
 
 def refuse_options(context: click.Context, names: Sequence[str], belongs_to: str) -> None:
-    """Refuse parameters, where they were given, that have no meaning in what is asked for."""
+    """Refuse parameters, where they were given, that have no meaning in this use of a command."""
     for parameter in context.command.params:
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         if parameter.name in names and given:
@@ -174,7 +174,7 @@ def _check_melodies(
 
 
 def count_option(*names: str, least: int = 1, **settings: Any) -> Decorator:
-    """How many melodies to make, with the settings of :func:`click.option`."""
+    """Option for the number of melodies, with the settings of :func:`click.option`."""
     return click.option(*names, type=click.IntRange(least), callback=_check_melodies, **settings)
 
 

@@ -105,7 +105,7 @@ def melodies_of(
     """The melodies of files, and how many files have none; of those, stderr says why.
 
     Args:
-        tell: say on stderr, in one line a file, what was taken.
+        tell: whether to say on stderr, in one line a file, what was taken.
     """
     from melodyconstraints.errors import MidiError
     from melodyconstraints.workflows.read_melodies import read_melodies

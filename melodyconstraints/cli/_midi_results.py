@@ -51,7 +51,7 @@ class Export:
         object.__setattr__(self, "swing", self.performance(0).swing)
 
     def performance(self, seed: int) -> Performance:
-        """How notes are played; the seed is that of the command."""
+        """Velocities and swing of the notes; the seed is that of the command."""
         return Performance(self.velocity, self.swing, seed)
 
     def beside(self, midi: Iterable[Path], picture: Path) -> list[Path]:
@@ -59,7 +59,7 @@ class Export:
 
         Args:
             midi: a file for each melody.
-            picture: of all melodies, whether it is drawn or not.
+            picture: the picture of all melodies, whether it is drawn or not.
         """
         endings = [*([".wav"] if self.wav else []), *([_SCORE] if self.scores else [])]
         alone = [path.with_suffix(ending) for path in midi for ending in endings]
@@ -168,7 +168,7 @@ playback_options = option_group(
         ),
     },
 )
-"""How melodies are played, handed over as ``playback``: ``tempo`` and ``program``."""
+"""Tempo and instrument, handed over as ``playback``: ``tempo`` and ``program``."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +176,12 @@ class MidiResult:
     """A melody as a command shows it.
 
     Args:
-        path: of its MIDI file; None where it is drawn for comparison only.
-        title: above its piano roll.
-        tempo: in quarters a minute.
+        path: its MIDI file; None where it is drawn for comparison only.
+        title: title of its piano roll.
+        tempo: quarters a minute.
         program: General MIDI instrument, from 0.
         key: key signature, as MIDI names it.
-        chords: symbols, one a bar.
+        chords: chord symbols, one a bar.
     """
 
     melody: Melody
@@ -207,10 +207,10 @@ def write_run(
     """Write the folder of a run: its manifest, then what :func:`write_results` writes.
 
     Args:
-        entries: of the manifest, one for each melody that is not there for comparison only.
-        facts: of the manifest; ``seed`` is that of the velocities' chance.
+        entries: entries of the manifest, one for each melody that is not for comparison only.
+        facts: other values of the manifest; ``seed`` is that of the random part of velocities.
         earlier: files of the run before, which are removed.
-        drawn: of :func:`write_results`.
+        drawn: further arguments of :func:`write_results`.
 
     Returns:
         The manifest.
@@ -239,7 +239,7 @@ def write_results(
     """Write MIDI files, what is wanted beside them and the picture of all piano rolls.
 
     Args:
-        seed: of the velocities' chance.
+        seed: seed of the random part of velocities.
         plot: whether the picture is drawn.
         pitch_classes: notes outside them are drawn in another colour.
         tonic: pitch class whose lines are tinted.
@@ -280,7 +280,7 @@ def what_was_written(folder: Path, count: int, export: Export, *, plot: bool) ->
     ``4 MIDI files in out; beside them 4 WAV files, melodies.png, manifest.json``
 
     Args:
-        count: of its melodies.
+        count: number of its melodies.
         plot: whether the picture is drawn.
     """
     pictures = sorted(path.name for path in folder.glob(PICTURES)) if plot else []

@@ -56,7 +56,7 @@ class Drawer:
         """Entries of a manifest on how melodies were drawn.
 
         Args:
-            drawn: how many melodies were decoded for those that are written.
+            drawn: number of melodies decoded for those that are written.
         """
         from melodyconstraints.melody.vae.sampling import Sampling
 
@@ -95,7 +95,7 @@ class Drawer:
         """Melodies as they are written, with rewards above their piano rolls.
 
         Args:
-            entries: of :meth:`entries`, one for each melody.
+            entries: result of :meth:`entries`, one for each melody.
             played: ``tempo`` and ``program`` of :class:`.MidiResult`.
         """
         results, (key, chords) = [], self._signature
@@ -116,10 +116,10 @@ def say_satisfied(
     Nothing is said without rules, or where one is missing.
 
     Args:
-        entries: of :meth:`Drawer.entries`.
-        remedy: what to try where none satisfies every rule.
+        entries: result of :meth:`Drawer.entries`.
+        remedy: advice where none satisfies every rule.
         allow_none: whether that is no error.
-        more: what is said where only some satisfy every rule.
+        more: further text where only some satisfy every rule.
     """
     satisfied = [entry["satisfied"] for entry in entries if "satisfied" in entry]
     if not satisfied:

@@ -38,7 +38,7 @@ class CommandTable(click.Group):
 
     Args:
         rows: the table.
-        package: where the modules are.
+        package: name of the package that holds the modules.
     """
 
     def __init__(self, *args: Any, rows: Rows, package: str, **options: Any) -> None:
@@ -134,7 +134,7 @@ def _is_closed(stream: int) -> bool:
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
-    poll.register(stream, 0)  # errors are told in any case
+    poll.register(stream, 0)  # errors are reported in any case
     return bool(poll.poll(0))
 
 

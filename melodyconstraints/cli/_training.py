@@ -123,17 +123,17 @@ def print_actor(
     """One JSON object on stdout: what a training has written, and its last round.
 
     Args:
-        folder: of the actor.
-        model: fingerprint.
-        names: of the rewards, if they are not those of the actor's heads.
-        facts: what else the object has.
+        folder: the actor's folder.
+        model: the model's fingerprint.
+        names: names of the rewards, if they are not those of the actor's heads.
+        facts: further values of the object.
     """
     rewards, satisfied, losses = [], [], {}
     for last in actor.records[-1:]:
         rewards, satisfied = last.rewards, last.satisfied
         losses = {"critic_loss": last.critic_loss, "actor_loss": last.actor_loss}
     heads = names or actor.head_names
-    recorded = heads[len(heads) - len(rewards) :]  # of the others' values no record is kept
+    recorded = heads[len(heads) - len(rewards) :]  # the others' values are not recorded
     print_json(
         {
             "folder": str(folder),

@@ -146,7 +146,7 @@ def command(
 def _train(
     model_folder: Path | None, specs: list[str], folder: Path, as_json: bool, **options: Any
 ) -> str | None:
-    """Train with a bar and write the folder; what the actor falls short of, if anything."""
+    """Train with a bar and write the folder; returns the actor's shortcoming, if any."""
     check_writable(folder)
 
     from melodyconstraints.errors import MelodyConstraintsError
@@ -189,7 +189,7 @@ def _train_knobs(model_folder: Path | None, folder: Path, as_json: bool, **optio
 
 
 def slug(specs: list[str]) -> str:
-    """A folder's name for rules: ``cmajor-192``.
+    """A folder's name for rules.
 
     >>> slug(["cmajor", "density:192"])
     'cmajor-density-192'

@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.transform import Transformation
 
 MOST_VARIATIONS = 15
-"""A picture holds them and the original."""
+"""Most variations that a picture holds beside the original."""
 
 
 def _check_key(context: click.Context, option: click.Parameter, key: str | None) -> str | None:
-    """Refuse, before any work, a key that there is not."""
+    """Refuse, before any work, an unknown key."""
     if key is not None:
         from melodyconstraints.workflows.knobs import pitch_classes_of
 
@@ -84,7 +84,7 @@ change_options = option_group(
         "seed": seed_option,
     },
 )
-"""How a melody is changed, handed over as ``change``, keywords of ``transform``."""
+"""Options of a change to a melody, handed over as ``change``, keywords of ``transform``."""
 
 
 @click.command("transform")
@@ -301,7 +301,7 @@ def _rewards(rewards: dict[str, float]) -> str:
 def shortcoming(
     best: Transformation, actor: MelodyActor, file: str, change: Mapping[str, Any]
 ) -> str:
-    """Which rules the best melody does not satisfy, why where that is sure, and what to try."""
+    """The rules that the best melody does not satisfy, why where that is sure, and advice."""
     from melodyconstraints.latent.satisfaction import SATISFIED
     from melodyconstraints.workflows.editing import outside_text
 

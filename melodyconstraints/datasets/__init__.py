@@ -1,1 +1,1 @@
-"""From folders of files to training data."""
+"""Training data, read from folders of files."""

@@ -90,7 +90,7 @@ class ImageActor(ActorCritic):
     An actor's critic has one conditional head; a search's has one for each label and for realism.
 
     Args:
-        model: encodes and decodes the images.
+        model: model that encodes and decodes the images.
         names: names of the labels; none for realism alone.
         exclusive: whether exactly one label holds (classes), or any number (attributes).
         method: one of :data:`METHODS`.
@@ -112,7 +112,7 @@ class ImageActor(ActorCritic):
 
         Args:
             y: labels; None for an actor without names.
-            search: used in place of the method's own.
+            search: search in place of the method's own.
             seed: seed of the search's noise.
 
         Raises:
@@ -157,7 +157,8 @@ def default_search(
     """Search of a method for a number of labels, 0 for realism alone.
 
     Args:
-        plain: without thresholds; :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
+        plain: whether thresholds are left out; see
+            :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
     """
     if method == "langevin":
         return LANGEVIN
@@ -218,8 +219,8 @@ def load_actor(folder: Path | str | None = None, *, model: ImageVAE | None = Non
     """Read an actor folder and the model that it names.
 
     Args:
-        folder: the bundled actor of digits if not given.
-        model: used in place of the one that the folder names; must have the same weights.
+        folder: the actor's folder; the bundled actor of digits if not given.
+        model: model in place of the one that the folder names; must have the same weights.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.

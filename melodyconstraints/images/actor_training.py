@@ -158,10 +158,11 @@ def train_image_actor(
     """Train an actor, or the critics of a search, on labelled encodings.
 
     Args:
-        encodings: with labels ``(N, Y)`` for ``Y`` names; without names, labels are ignored.
+        encodings: encodings with labels ``(N, Y)`` for ``Y`` names; without names, labels are
+            ignored.
         exclusive: whether exactly one label holds.
         method: one of :data:`~melodyconstraints.images.actor.METHODS`.
-        settings: those of the preset ``small`` if not given.
+        settings: settings of the training; those of the preset ``small`` if not given.
         seed: seed of networks, points and shuffles.
         callback: called with the record of every round.
 

@@ -88,7 +88,7 @@ class CaptionConfig:
         """Configuration for the words and the lengths of some captions.
 
         Args:
-            sizes: ``hidden``, ``units``, ``embedding``.
+            sizes: fields ``hidden``, ``units``, ``embedding``.
         """
         longest = 1 + max((len(words_of(caption)) for caption in captions), default=0)
         return cls(latent_dim, Vocabulary.of(captions).words, longest, **sizes)
@@ -142,8 +142,8 @@ class CaptionModel(nn.Module):
         """``(B,)`` log p(caption | z), at most 0, of points ``(B, Z)`` with a caption each.
 
         Args:
-            tokens: ``(B, T)`` of words, the end and padding; without the end, the probability of
-                all captions that begin so.
+            tokens: ``(B, T)`` words, the end and padding; without the end, the probability is
+                that of all captions that begin so.
         """
         begin = torch.full_like(tokens[:, :1], BEGIN)
         inputs = torch.cat([begin, tokens[:, :-1]], 1)
@@ -230,7 +230,8 @@ def generate_from_caption(
     """Images ``(n, C, H, W)`` in [0, 1] of a caption.
 
     Args:
-        search: from points of N(0, I); :data:`SEARCH`, or :data:`REALISTIC_SEARCH`, if not given.
+        search: search from points of N(0, I); :data:`SEARCH`, or with ``realism``
+            :data:`REALISTIC_SEARCH`, if not given.
         realism: an actor for realism alone: the search starts from its points, and its critic is
             a second head.
 
@@ -277,9 +278,9 @@ def train_captions(
     The loss is -log p(caption | z), in nats a caption.
 
     Args:
-        encodings: of ``N`` images, or ``2N`` with those of the mirror images behind them.
-        captions: ``N``.
-        config: the captions' own words and the default sizes if not given.
+        encodings: encodings of ``N`` images, or ``2N`` with those of their mirror images last.
+        captions: ``N`` captions.
+        config: words and sizes; the captions' own words and the default sizes if not given.
         gradient_penalty: weight of the penalty on a slope other than 1 of the caption's logit
             (:func:`melodyconstraints.latent.losses.gradient_penalty`). It distorts the
             probabilities; without it a search finds points to which the network gives a caption
@@ -378,7 +379,7 @@ def load_captioner(
     """Read a captioner folder and the model that it names.
 
     Args:
-        model: used in place of the one that the folder names; must have the same weights.
+        model: model in place of the one that the folder names; must have the same weights.
 
     Raises:
         ArtifactError: damaged or foreign, or trained on another model.

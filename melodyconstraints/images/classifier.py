@@ -127,8 +127,8 @@ class ClassifierMetrics:
 
     Args:
         accuracy: share of labels that are right; for classes, share of images.
-        precision, recall, f1: of each label being present; 0 where it is never predicted, or
-            never true.
+        precision, recall, f1: precision, recall and F1 of a label's presence; 0 where it is never
+            predicted, or never true.
         by_label: accuracy and F1 of each label, by its name.
     """
 
@@ -189,7 +189,7 @@ def train_classifier(
     """Train on ``(N, C, H, W)`` bytes and labels ``(N, Y)`` of 0 and 1.
 
     Args:
-        flip: mirror half of the images.
+        flip: whether half of the images are mirrored.
         shift: largest shift of each image up or down, left or right, in pixels.
         dropout: share of the features dropped, in [0, 1].
         evaluate, callback: see :func:`melodyconstraints.vae.training.train`.

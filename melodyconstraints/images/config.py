@@ -91,7 +91,7 @@ class Preset:
 
     Args:
         architecture, widths, latent_dim: see :class:`ImageVAEConfig`.
-        summary: one line for ``--help`` and model cards.
+        summary: summary in one line, for ``--help`` and model cards.
     """
 
     architecture: Architecture

@@ -95,7 +95,7 @@ def draw_critic_maps(
     point, and of the highest and the lowest value in the map.
 
     Args:
-        points: ``(Z,)`` each, by the title of its map.
+        points: ``(Z,)`` point of each map, by the map's title.
         reach: largest coordinate of the map, to each side of the origin.
     """
     first, second = (int(axis) for axis in model.sigma_bar.argsort()[:2])

@@ -37,10 +37,10 @@ class Rewards:
     """Rewards that depend on no condition: what is measured of a sample is its rewards.
 
     Args:
-        rewards: at least one; each maps decoded samples to ``(B,)`` values in [0, 1].
+        rewards: rewards, at least one; each maps decoded samples to ``(B,)`` values in [0, 1].
 
     Raises:
-        UsageError: none.
+        UsageError: there is no reward.
     """
 
     def __init__(self, rewards: Sequence[Reward]) -> None:
@@ -77,12 +77,13 @@ class RewardConstraint:
     """Rewards of decoded samples, learned from the newest of them.
 
     Args:
-        model: decodes.
-        rewards: measures samples once and rewards them under conditions.
-        conditions: draws conditions; with a replay half of the examples have new ones.
+        model: model that decodes points.
+        rewards: rewards, for which each sample is measured once, under conditions.
+        conditions: function that draws conditions; with a replay half of the examples have new
+            ones.
         replay_size: newest decodings to learn from; 0 for those of the last round, as decoded.
         sharpness: see :class:`melodyconstraints.latent.settings.ActorCriticSettings`.
-        weights: of the heads in the actor's loss; ones if not given.
+        weights: weight of each head in the actor's loss; ones if not given.
     """
 
     def __init__(
@@ -187,7 +188,7 @@ class Encodings:
         means: ``(N, Z)``.
         scales: ``(N, Z)`` standard deviations; None where the means are samples already.
         labels: ``(N, Y)``, or None.
-        shares: ``(N,)``, at least 0, in proportion to which they are drawn; alike if not given.
+        shares: ``(N,)`` shares, at least 0, by which they are drawn; equal if not given.
 
     Raises:
         UsageError: no encodings, or shares that do not fit them.
@@ -229,10 +230,10 @@ class AttributeConstraint:
     """Attributes that labelled encodings show (the paper, section 5), a head for each.
 
     Args:
-        encodings: with labels ``(N, R)`` of 0 and 1.
+        encodings: encodings with labels ``(N, R)`` of 0 and 1.
         names: ``R`` names.
-        wanted: ``(R,)`` of 0 and 1: absent or present; ones if not given.
-        weights: of the heads in the actor's loss; ones if not given.
+        wanted: ``(R,)`` wanted values, 0 for absent or 1 for present; ones if not given.
+        weights: weight of each head in the actor's loss; ones if not given.
 
     Raises:
         UsageError: the labels do not fit the names, or an attribute has one value only.
@@ -263,7 +264,7 @@ class AttributeConstraint:
         """Take in nothing: unlabelled points teach nothing."""
 
     def evaluate(self, points: Tensor, y: Tensor | None) -> None:
-        """Return None: only the critic can tell."""
+        """Return None: only the critic predicts it."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings at random; the target is whether an attribute is as wanted."""
@@ -275,12 +276,12 @@ class RealismConstraint:
     """Points that could be encodings: q(z) against prior and actor (the paper, equation 2).
 
     Conditional where the encodings have labels (section 4): then an encoding under the labels of
-    another can be a negative too, so that the critic tells realistic points *with these
+    another can be a negative too, so that the critic recognises realistic points *with these
     attributes*.
 
     Args:
-        encodings: of the data.
-        weight: in the actor's loss.
+        encodings: encodings of the data.
+        weight: weight in the actor's loss.
         replay_size: newest points of the actor to learn from, of which the newest 2,000 are kept;
             0 for those of the last round alone.
         mislabelled: whether encodings under the labels of others are negatives.
@@ -309,7 +310,7 @@ class RealismConstraint:
             self.y = _newest(self.y, y, self.replay_size)
 
     def evaluate(self, points: Tensor, y: Tensor | None) -> None:
-        """Return None: only the critic can tell."""
+        """Return None: only the critic predicts it."""
 
     def examples(self, count: int, generator: torch.Generator) -> Examples:
         """Encodings in the first half; negatives in the second."""

@@ -18,7 +18,7 @@ class CriticLearner:
     """Adam on critics, each with examples of its own constraint.
 
     Args:
-        critics: one for each constraint.
+        critics: critics, one for each constraint.
         generator: source of the examples.
         batch_size: examples a step.
         learning_rate, betas: Adam's.

@@ -13,12 +13,12 @@ from melodyconstraints.storage.text import printable
 
 
 def plot_actor_critic(records: Sequence[RoundRecord], names: Sequence[str], path: Path) -> None:
-    """Losses of both, rewards, satisfaction and distance against rounds, where there are any.
+    """Plot losses, rewards, satisfaction and distance against rounds, where they were measured.
 
-    Without rounds there is no picture.
+    Without any of these there is no picture.
 
     Args:
-        names: of the rewards, in the order of the records.
+        names: names of the rewards, in the order of the records.
     """
     satisfied = {name: [r.satisfied[i] for r in records] for i, name in enumerate(names)}
     if len(names) > 1:
@@ -60,8 +60,8 @@ def plot_learning_curves(
     """Plot measurements against training steps.
 
     Args:
-        panels: titles, and the names of what is drawn under each where it was measured; shares go
-            from 0 to 1.
+        panels: names of the measurements in each panel, by its title; those that were not made
+            are left out, and shares go from 0 to 1.
     """
     steps = [point["step"] for point in curves]
     drawn = {

@@ -11,7 +11,7 @@ from the prior. Blocks that have helped any member are changed more often.
 Of several candidates for an offspring the one is decoded from which most is expected: a linear
 regression of the rewards on the points decoded so far says it (surrogate-assisted evolution: Jin,
 "Surrogate-assisted evolutionary computation", Swarm and Evolutionary Computation 2011). True
-rewards alone decide who survives; for one that no line in z tells, any candidate is as good.
+rewards alone decide who survives; for one that is not linear in z, any candidate is as good.
 
 Where some samples are preferred to others that satisfy the rewards as well, the search goes on a
 little from those that are not, and never gives up a satisfied reward for it.
@@ -37,7 +37,7 @@ _SPREADS = torch.tensor([1.0, 0.5, 0.2])
 _FROM_ANOTHER = 0.25
 """Share of the offspring that take their changed blocks from another member."""
 _RIDGE = 300.0
-"""Ridge penalty of the regression: as if so many points had been decoded that tell nothing."""
+"""Ridge penalty of the regression: as if so many points had been decoded that say nothing."""
 _MOST_CANDIDATES = 16_384
 """Most candidates held at once; of very many members there are fewer for each offspring."""
 _MOST_BLOCKS = 8
@@ -52,10 +52,10 @@ class Population(NamedTuple):
 
     Args:
         points: ``(N, Z)``.
-        samples: ``N`` of them.
+        samples: ``N`` samples.
         rewards: ``(N, R)``.
         preferences: ``(N,)``, ones where nothing is preferred.
-        drawn: samples that were decoded for them.
+        drawn: number of samples that were decoded for them.
     """
 
     points: Tensor
@@ -78,7 +78,7 @@ class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search.
 
     Args:
-        found: what it would have returned then.
+        found: population that it would have returned then.
     """
 
     def __init__(self, found: Population) -> None:
@@ -101,16 +101,16 @@ class EvolutionSearch:
     A decoder may draw at random: the sample that was rewarded is the one that is returned.
 
     Args:
-        draws: samples decoded for each point that is wanted, at most.
-        fresh: each member's first offspring that are new points of the prior altogether.
+        draws: most samples decoded for each point that is wanted.
+        fresh: number of each member's first offspring, all new points of the prior.
         candidates: points drawn for each offspring, of which the most promising is decoded; fewer
             where members are so many that all would not fit the memory.
-        patience: samples decoded for each unsatisfied member, at most, while none is better than
-            its parent.
-        batch: decoded at a time, or as many as there are members.
-        first_batch: decoded at first, then twice as many each time up to ``batch``: what is soon
-            found is found sooner, while what is not is decoded in few large batches.
-        weights: of the rewards; ones if empty. One of weight 0 is measured only.
+        patience: most samples decoded for each unsatisfied member while none is better than its
+            parent.
+        batch: samples decoded at a time, or as many as there are members.
+        first_batch: samples decoded at first, then twice as many each time up to ``batch``: what
+            is soon found is found sooner, while what is not is decoded in few large batches.
+        weights: weight of each reward; ones if empty. One of weight 0 is measured only.
     """
 
     draws: int = 400
@@ -137,15 +137,15 @@ class EvolutionSearch:
         """Evolve ``(N, Z)`` points of the prior, until ``wanted`` of them are satisfied.
 
         Args:
-            decode: ``(B, Z)`` to ``B`` samples, which can be indexed by numbers.
-            reward: samples to ``(B, R)``.
+            decode: function from ``(B, Z)`` to ``B`` samples, which can be indexed by numbers.
+            reward: function from samples to rewards ``(B, R)``.
             blocks: dimensions that are changed together; together all of them.
-            wanted: from 1 to the members; all if not given. A few members more than are wanted
-                save the search from its hardest ones.
-            members: from 1 to N, the best of the N, which are evolved; N if not given.
-            preference: samples to ``(B,)`` numbers, preferred from 1 on. Counts among satisfied
-                samples only; for it as many are drawn as before at most, and from
-                four to forty for each that is wanted.
+            wanted: number of points that are wanted, from 1 to the members; all if not given. A
+                few members more than are wanted save the search from its hardest ones.
+            members: number of points that are evolved, the best, from 1 to N; N if not given.
+            preference: function from samples to ``(B,)`` numbers, preferred from 1 on. Counts
+                among satisfied samples only; for it as many are drawn as before at most, and
+                from four to forty for each that is wanted.
             callback: called with the number of satisfied members and of decoded samples.
 
         Returns:
@@ -298,7 +298,7 @@ class _Forecast:
 
         Args:
             candidates: ``(N M, Z)``, M of each parent after another.
-            parents: N.
+            parents: N, number of parents.
         """
         forecasts = (candidates.cpu().double() @ self.slope).reshape(parents, -1)
         chosen = forecasts.topk(each, 1).indices.sort(1).values
@@ -322,10 +322,10 @@ class _Offspring:
         """``(N each, Z)`` offspring, and which of the ``(N each, blocks)`` differ from parents'.
 
         Args:
-            points: of the population.
+            points: points of the population.
             parents: ``(N,)`` indices.
             fresh: ``(N,)`` whether a parent's offspring are new points of the prior.
-            each: offspring of each parent.
+            each: number of offspring of each parent.
         """
         parents, fresh = parents.repeat_interleave(each), fresh.repeat_interleave(each)
         count, own = len(parents), points[parents]

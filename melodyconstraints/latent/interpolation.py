@@ -1,4 +1,4 @@
-"""From one latent point to another.
+"""Interpolation from one latent point to another.
 
 References: Shoemake, *Animating rotation with quaternion curves*, SIGGRAPH 1985; White, *Sampling
 generative networks*, arXiv:1609.04468 (2016), section 2: a straight line leaves the shell on which
@@ -13,7 +13,7 @@ from torch import Tensor
 from melodyconstraints.errors import UsageError
 
 _TINY = 1e-12
-"""Lengths below are zero in double precision: no direction can be told from them."""
+"""Lengths below are zero in double precision: they have no direction."""
 
 
 def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:

@@ -105,9 +105,9 @@ def gradient_penalty(
     Taken on logits, head by head, and averaged over heads.
 
     Args:
-        critic: ``(B, Z)`` to logits ``(B, R)``.
+        critic: function from ``(B, Z)`` to logits ``(B, R)``.
         first, second: ``(B, Z)``, the ends of the lines.
-        one_sided: only slopes above 1 cost.
+        one_sided: whether only slopes above 1 cost.
     """
     share = torch.rand(len(first), 1, generator=generator, device=first.device)
     between = (share * first + (1 - share) * second).detach().requires_grad_(True)

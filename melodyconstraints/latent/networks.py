@@ -21,8 +21,8 @@ class ConditionInput(nn.Module):
     """Joins a latent point with its condition y, where there is one.
 
     Args:
-        units: of a linear map of y (the paper, appendix 9.2.4); 0 for y as it is, which is plain
-            concatenation.
+        units: units of a linear map of y (the paper, appendix 9.2.4); 0 for y as it is, which is
+            plain concatenation.
     """
 
     def __init__(self, latent_dim: int, condition_dim: int, units: int) -> None:
@@ -48,7 +48,7 @@ class Actor(nn.Module):
         hidden: units of each ReLU layer; the paper has four of 2048.
         condition_dim: Y, 0 for an unconditional actor.
         condition_units: see :class:`ConditionInput`; the paper has 2048.
-        gate_bias: added to the gates' logits at the start.
+        gate_bias: bias of the gates' logits at the start.
     """
 
     def __init__(

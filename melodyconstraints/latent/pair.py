@@ -5,9 +5,9 @@ is an artifact (:mod:`melodyconstraints.storage.artifacts`), whose configuration
 
 ============  =========================================================================
 ``model``     folder and fingerprint of the model that it was trained on
-``method``    how points are moved, a word of the domain's
+``method``    word of the domain's for how points are moved
 ``heads``     names of each critic's heads
-``weights``   of all heads, in the actor's loss and in searches
+``weights``   weights of all heads, in the actor's loss and in searches
 ``settings``  see :class:`~melodyconstraints.latent.settings.ActorCriticSettings`
 ``records``   rounds of the training, at most some hundreds of them
 ============  =========================================================================
@@ -72,13 +72,13 @@ class ActorCritic:
     """Networks, the method by which they move points, and the training they come from.
 
     Args:
-        actor: None where a search moves the points.
-        critic: one for each constraint, with a head for each of its names.
+        actor: network that moves points; None where a search moves them.
+        critic: critics, one for each constraint, with a head for each of its names.
         heads: names of each critic's heads.
-        settings: of the training.
-        method: how points are moved: ``actor`` for the network alone, or a word of the domain's.
-        weights: of all heads, in the critics' order; ones if empty.
-        records: one entry a round.
+        settings: settings of the training.
+        method: ``actor`` if the network alone moves points, or another word of the domain's.
+        weights: weights of all heads, in the critics' order; ones if empty.
+        records: record of each round.
         best: share of the validation points that satisfy every constraint; NaN without any.
         decoded: samples decoded in the training, the bank included.
         interrupted: whether the training was stopped by hand before its last round.
@@ -119,7 +119,7 @@ class ModelOnDisk(Protocol):
 
     @property
     def latent_dim(self) -> int:
-        """Z."""
+        """Z, dimensions of a latent point."""
         ...
 
 
@@ -156,7 +156,7 @@ class PairConfig:
 
     @property
     def head_sizes(self) -> list[int]:
-        """R of each critic."""
+        """R, number of heads, of each critic."""
         return [len(names) for names in self.heads]
 
     @property
@@ -188,9 +188,9 @@ def save_pair(
 
     Args:
         kind: what the folder is, see :func:`~melodyconstraints.storage.artifacts.save_artifact`.
-        config: what the domain adds, JSON values.
-        card: Markdown.
-        half: tensors in half precision.
+        config: the domain's own values, for JSON.
+        card: model card, Markdown.
+        half: whether tensors are in half precision.
 
     Raises:
         UsageError: the model was never saved.
@@ -227,7 +227,7 @@ def load_pair(
 
     Args:
         schema: the domain's configuration.
-        remedy: what the user can do about a folder of another version or model.
+        remedy: advice to the user about a folder of another version or model.
         given, load: see :func:`find_model`.
 
     Returns:
@@ -307,8 +307,8 @@ def find_model(
     """The model that a folder's contents belong to.
 
     Args:
-        given: in place of the one that the folder names.
-        load: reads a model's folder.
+        given: model in place of the one that the folder names.
+        load: function that reads a model's folder.
 
     Raises:
         ArtifactError: the model is not where it was, or they belong to another one.

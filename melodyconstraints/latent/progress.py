@@ -1,7 +1,7 @@
 """Talk and progress, on stderr: of commands, and of trainings in Python that ask for it.
 
 On a terminal a bar is drawn over and over; in a log file it is a line every half minute, whether
-there is anything new to tell or not: one that reads it sees that the work goes on.
+there is anything new or not: its reader sees that the work goes on.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def progress_bar(unit: str, *, per_second: bool = False, transient: bool = False
     """A bar on stderr with count, time taken and time left; the description takes what is left.
 
     Args:
-        unit: what is counted.
+        unit: name of what is counted.
         per_second: whether it shows how many a second.
         transient: whether it leaves nothing behind; see :class:`Bar`.
     """
@@ -132,11 +132,11 @@ def rounds_bar(
     """A bar over the rounds of an actor-critic training, with the newest rewards.
 
     Args:
-        names: of the rewards, in the order of the records; read after every round.
+        names: names of the rewards, in the order of the records; read after every round.
         callback: called after every round as well.
 
     Yields:
-        What is to be called after every round, and what prints a line above the bar.
+        A callback for every round, and a function that prints a line above the bar.
     """
     with progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=rounds)

@@ -36,7 +36,7 @@ class LatentModel(Protocol):
 
     @property
     def latent_dim(self) -> int:
-        """Z."""
+        """Z, dimensions of a latent point."""
         ...
 
     @property
@@ -73,8 +73,8 @@ class ConditionalRewards(Protocol):
 class Examples(NamedTuple):
     """Training examples of a critic: points ``(B, Z)``, conditions ``(B, Y)``, targets ``(B, R)``.
 
-    Points in the second half differ in kind from those in the first where the constraint tells
-    kinds apart; the gradient penalty is taken between the halves.
+    Points in the second half differ in kind from those in the first where the constraint
+    distinguishes kinds; the gradient penalty is taken between the halves.
     """
 
     points: Tensor
@@ -109,7 +109,7 @@ class Constraint(Protocol):
             y: ``(B, Y)`` the actor's conditions.
 
         Returns:
-            True rewards ``(B, R)`` of the actor's points; None where only the critic can tell.
+            True rewards ``(B, R)`` of the actor's points; None where they are only predicted.
         """
         ...
 
@@ -121,7 +121,7 @@ class Constraint(Protocol):
             y: ``(B, Y)`` their conditions.
 
         Returns:
-            True rewards ``(B, R)``; None where only the critic can tell.
+            True rewards ``(B, R)``; None where they are only predicted.
         """
         ...
 

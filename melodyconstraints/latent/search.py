@@ -30,15 +30,15 @@ class GradientSearch:
     Appendix 9.2: 100 iterations of Adam, learning rate 0.1, betas (0.9, 0.999).
 
     Args:
-        steps: at most.
-        learning_rate: of Adam.
-        weights: of the critic's heads; ones if empty. A head of weight 0 neither pulls at a point
-            nor keeps it going.
+        steps: most steps.
+        learning_rate: learning rate of Adam.
+        weights: weight of each head of the critic; ones if empty. A head of weight 0 neither pulls
+            at a point nor keeps it going.
         thresholds: values of D in [0, 1], one a head or one for all, or ``(B, R)`` of each point.
             A point stops where all of its heads have reached theirs, so that it moves no further
             than it must; None moves every point by all steps.
         distance_weight: lambda_dist, or ``(B,)`` that of each point.
-        shell_weight: of :func:`melodyconstraints.latent.losses.shell_penalty`.
+        shell_weight: weight of :func:`melodyconstraints.latent.losses.shell_penalty`.
     """
 
     steps: int = 100
@@ -87,11 +87,11 @@ class LangevinSearch:
     There eps1 is 1e-3 and eps2, a variance, 1e-8.
 
     Args:
-        steps: of the walk.
-        step_size: eps1.
-        noise: eps2.
-        prior_weight: of the gradient of log N(z; 0, I), which makes the walk one of the posterior
-            p(z|c); 0 in the source.
+        steps: steps of the walk.
+        step_size: eps1, factor on the gradient.
+        noise: eps2, variance of the noise.
+        prior_weight: weight of the gradient of log N(z; 0, I), which makes the walk one of the
+            posterior p(z|c); 0 in the source.
         weights, thresholds: see :class:`GradientSearch`.
     """
 
@@ -137,7 +137,7 @@ def signed(critic: CriticFunction) -> CriticFunction:
     absence is wanted, log(1 - D), which is the logit's negative. Other heads stay as they are.
 
     Args:
-        critic: ``(B, Z)`` to logits ``(B, R)``; is given no condition.
+        critic: function from ``(B, Z)`` to logits ``(B, R)``; it gets no condition.
 
     Returns:
         ``(B, Z)`` and ``(B, Y)`` of 0 and 1 to logits ``(B, R)``.
@@ -166,8 +166,8 @@ def predicted_satisfied(
     """``(B, 1)`` true where no head of ``(B, R)`` logits is below its threshold.
 
     Args:
-        thresholds: one for all, ``R`` of them, or ``(B, R)`` or ``(B, 1)``.
-        weights: of the heads; one of weight 0 is passed over. Ones if empty.
+        thresholds: threshold for all, ``R`` of them, or ``(B, R)`` or ``(B, 1)``.
+        weights: weight of each head; one of weight 0 is passed over. Ones if empty.
 
     Raises:
         UsageError: another number of thresholds than heads.

@@ -56,16 +56,16 @@ class ActorCriticSettings:
         gradient_penalty, one_sided: weight and kind of the critic's gradient penalty.
         penalty_points: points of a batch, drawn at random, on which the penalty is taken; it costs
             more than the rest of a step.
-        sharpness: in [0, 1]. The critic learns (1 - s) * reward + s * (reward satisfied), which
-            tells 0.99 from 1 where the plain reward hardly does. For each reward s is the
-            sharpness times the largest share of the actor's points that satisfied it so far:
-            while it is never satisfied, only the graded reward shows the way.
+        sharpness: largest s, in [0, 1]. The critic learns (1 - s) * reward + s * (reward
+            satisfied), which distinguishes 0.99 from 1 where the plain reward hardly does. For
+            each reward s is the sharpness times the largest share of the actor's points that
+            satisfied it so far: while it is never satisfied, only the graded reward shows the way.
         ema_decay: decay of the moving average of the actor's weights that is returned; 0 for
             none.
         validation: prior points on which the averaged actor is evaluated to keep the best; 0
             keeps the last.
         validate_every: rounds from one validation to the next.
-        plain: leave out everything that the paper does not have: the refinement as the default
+        plain: whether all is left out that the paper does not have: the refinement as the default
             method, threshold and shell penalty in a gradient search, and for labelled encodings
             mirrored ones, oversampling of rare labels and negatives with wrong labels. Of melodies
             no scale is written either: all is learned in z.

@@ -62,14 +62,14 @@ def train_actor_critic(
     a reward raises after the first round has the best so far as its attribute ``actor``.
 
     Args:
-        model: decodes latent points; never trained, never differentiated.
-        rewards: each maps decoded samples to ``(B,)`` values in [0, 1]; or rewards under
+        model: model that decodes latent points; never trained, never differentiated.
+        rewards: rewards, each from decoded samples to ``(B,)`` values in [0, 1]; or rewards under
             conditions.
-        constraints: others, such as realism.
-        conditions: draws y for a conditional pair G(z, y), D(z, y).
-        weights: of the rewards in the actor's loss.
+        constraints: further constraints, such as realism.
+        conditions: function that draws y for a conditional pair G(z, y), D(z, y).
+        weights: weight of each reward in the actor's loss.
         bank: ``(B, Z)`` points of the prior with their samples, decoded before.
-        search: takes the actor's place.
+        search: search in the actor's place.
         generator: source of latent points and shuffles.
         callback: called after every round.
 

@@ -1,4 +1,4 @@
-"""Melodies as they are written to a file: tracks, tempo, key, chords, and how they are played."""
+"""Melodies as they are written to a file: tracks, tempo, key, chords, velocities and swing."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Arrangement:
     """Melodies that sound together, or stand one below another.
 
     Args:
-        tracks: at least one.
+        tracks: tracks, at least one.
         tempo: quarters a minute in [10, 1000].
         key: key signature such as ``C``, ``F#``, ``Bbm``.
         chords: symbols of at most 16 chords, one a bar, from the first again after the last.
 
     Raises:
-        UsageError: no track; a tempo, key or chord that is none.
+        UsageError: no track; an invalid tempo, key or chord.
     """
 
     tracks: Sequence[Track]

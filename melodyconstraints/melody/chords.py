@@ -1,4 +1,4 @@
-"""Chord symbols: a root, and a quality that tells the tones above it."""
+"""Chord symbols: a root, and a quality that names the tones above it."""
 
 from __future__ import annotations
 

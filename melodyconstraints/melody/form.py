@@ -22,7 +22,7 @@ AUTO, NONE = "auto", "none"
 
 
 class Form(NamedTuple):
-    """Which bars go with which.
+    """Repeats of bars: for each, the bar that it repeats or begins like.
 
     Args:
         repeats: ``(16,)`` int64 bar that each bar repeats, or :data:`FRESH`.

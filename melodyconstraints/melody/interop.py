@@ -1,7 +1,7 @@
 """Melodies as the objects of other libraries: pretty_midi, note-seq, and Magenta's melody events.
 
 Each pair of functions loses nothing: from(to(melody)) is the melody. The libraries are the
-extra ``interop``, imported only when they are asked for; note-seq takes more than a second.
+extra ``interop``, imported only when they are needed; note-seq takes more than a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the notes of a melody are played: their velocities, and swing.
+"""Velocities and swing: how the notes of a melody are played.
 
 Only files and sound differ; a melody itself stays on its grid and has no velocities.
 
@@ -44,7 +44,7 @@ class Performance:
             12 * 4x(1 - x) at the share x of a phrase of four bars, plus -3 to 3 by chance.
         swing: share of a beat that its first eighth takes, in percent: 50 is straight, 66.7 are
             triplets, 75 a dotted eighth. Sixteenths move with their eighths. 0 too is straight.
-        seed: of the chance in velocities.
+        seed: seed of the random part of velocities.
 
     Raises:
         UsageError: another word for velocities; a swing other than 0 and outside [50, 75].

@@ -120,7 +120,7 @@ def plot_melodies(
 
     Args:
         tonic: pitch class whose lines are tinted in every roll.
-        others: for each melody one to compare it with, or None; see :func:`draw_piano_roll`.
+        others: melody to compare each one with, or None; see :func:`draw_piano_roll`.
         same_pitches: whether the rolls of a row show the same pitches.
         upside_down: a line at the foot of each picture that is not read by accident.
 

@@ -28,7 +28,7 @@ DEFAULT_TEMPO = 120.0
 MIN_TEMPO, MAX_TEMPO = 10.0, 1000.0
 
 VELOCITY = 96
-"""Velocity of notes, where no other is asked for."""
+"""Velocity of notes, where no other is given."""
 
 
 @overload

@@ -77,7 +77,7 @@ def parse_range(
     """Parse ``LOW..HIGH``, ``LOW..`` or ``LOW``, ``..HIGH``.
 
     Args:
-        parse: parses one bound, or raises a UsageError.
+        parse: function that parses one bound, or raises a UsageError.
         floor: least possible number.
         ceiling: greatest possible number.
         what: name of the numbers, for the error.

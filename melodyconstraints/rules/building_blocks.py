@@ -21,8 +21,8 @@ def share_rule(name: str, what: str, fits: Callable[[Notes], Mask]) -> Rule:
     """Make a rule whose reward is the share of notes that fit.
 
     Args:
-        what: description.
-        fits: notes to an ``(M,)`` mask of those that fit.
+        what: description of the rule.
+        fits: function from notes to an ``(M,)`` mask of those that fit.
     """
 
     def reward(melodies: Melodies) -> Numbers:
@@ -38,7 +38,7 @@ def range_rule(
 
     Args:
         what: name of the number, for the description.
-        measure: melodies to ``(B,)`` numbers.
+        measure: function from melodies to ``(B,)`` numbers.
     """
 
     def reward(melodies: Melodies) -> Numbers:

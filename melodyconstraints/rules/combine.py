@@ -23,7 +23,7 @@ def mean_rule(parts: Sequence[Rule], weights: Sequence[float] | None = None) -> 
     """Make a rule of the weighted mean of rewards, 1 where and only where all are satisfied.
 
     Args:
-        parts: at least one.
+        parts: rules, at least one.
         weights: a positive number for each part; ones if not given.
 
     Raises:

@@ -39,8 +39,9 @@ class Clause:
     """One clause of the contract.
 
     Args:
-        says: one line.
-        check: a rule and melodies to None, or to what was found instead; may raise RuleError.
+        says: text of the clause, one line.
+        check: function from a rule and melodies to None, or to what was found instead; may raise
+            RuleError.
     """
 
     says: str
@@ -53,7 +54,7 @@ class Finding:
 
     Args:
         says: text of the clause.
-        broken: what was found instead; None where the rule satisfies the clause.
+        broken: description of what was found instead; None where the rule satisfies the clause.
         error: error that the rule raised, if it did.
     """
 
@@ -68,7 +69,7 @@ def check_contract(
     """Check a rule by every clause of :data:`CONTRACT`, on ``B`` melodies.
 
     Args:
-        seconds: for one call of the rule; a call that takes longer ends the check.
+        seconds: time limit of one call of the rule; a call that takes longer ends the check.
 
     Returns:
         One finding a clause, in their order.
@@ -165,7 +166,7 @@ def melodies_per_second(
     """Melodies that a rule rewards in a second, computing of views included.
 
     Args:
-        clock: gives seconds.
+        clock: function that returns seconds.
     """
     fresh = Melodies(melodies.events)
     start = clock()

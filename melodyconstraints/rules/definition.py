@@ -45,9 +45,10 @@ class Rule:
 
     Args:
         name: name in specifications and reports: ``cmajor``, ``density:192``, ``my_rules.py:f``.
-        function: one melody to a number, or a :class:`Melodies` to ``(B,)`` numbers.
+        function: function from one melody to a number, or from :class:`Melodies` to ``(B,)``
+            numbers.
         batched: whether the function takes a batch.
-        description: one line.
+        description: description in one line.
         spec: specification that finds the rule again: its name, or that with the whole path of
             its file.
         pitch_classes: allowed pitch classes, by which piano rolls are coloured; None for a rule
@@ -59,7 +60,7 @@ class Rule:
             :data:`melodyconstraints.rules.inputs.CONVERSIONS`.
         chords: symbols of the chords that the rule implies, one a bar: ``C``, ``F#m7``.
         tonic: pitch class in [0, 11] of the tonic that the rule implies; None for none.
-        parts: rules that it combines.
+        parts: rules that this one combines.
     """
 
     name: str

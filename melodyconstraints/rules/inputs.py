@@ -40,7 +40,7 @@ _BY_ANNOTATION = {
 def input_of(function: Callable[..., Any]) -> str:
     """Input of a function by the annotation of its first parameter: one of :data:`TAKES`.
 
-    A melody without an annotation.
+    Without an annotation it is a melody.
 
     >>> def my_rule(midi: "pretty_midi.PrettyMIDI"): ...
     >>> input_of(my_rule)

@@ -35,7 +35,7 @@ _limit: float | None = None
 
 
 _late = 0
-"""How often the limit of the call that runs now has ended."""
+"""Number of times that the limit of the call that runs now has ended."""
 _AGAIN, _MOST_LATE = 1.0, 3
 """Seconds until a limit that the code has caught ends once more, and how often it does."""
 
@@ -50,7 +50,7 @@ class Run:
 
     Args:
         interrupted: whether Ctrl-C was pressed or SIGTERM came, which KeyboardInterrupt alone
-            does not tell.
+            does not say.
     """
 
     interrupted: bool = False
@@ -107,7 +107,7 @@ def load_isolated(load: Callable[[], Loaded], what: str) -> Loaded:
     """Import users' code.
 
     Args:
-        load: imports it.
+        load: function that imports it.
         what: name of what it imports, for the error.
 
     Raises:

@@ -73,7 +73,7 @@ class Verdict:
 
     Args:
         kind: ``constant``, ``satisfied``, ``rare step``, ``never``, ``easy`` or ``good``.
-        learnable: false where a training must fail.
+        learnable: whether a training may succeed; false where it must fail.
         text: sentence for the user.
     """
 
@@ -86,7 +86,7 @@ def assess(prior: Distribution, melodies: str = "the model's own melodies") -> V
     """Whether a rule can be learned, by its rewards of a model's melodies.
 
     Args:
-        melodies: what these are called in the text.
+        melodies: name of the melodies in the text.
     """
     least, most = prior.quantiles[0], prior.quantiles[-1]
     share = f"{prior.satisfied:.1%}"

@@ -29,7 +29,7 @@ class LibraryRule:
         name: name before the colon.
         argument: form of the argument behind the colon, for the reader.
         example: a whole specification.
-        make: specification and argument to a rule, with a docstring that documents it.
+        make: function from specification and argument to a rule; its docstring documents the rule.
         affected_features: see :class:`melodyconstraints.rules.definition.Rule`.
     """
 

@@ -28,7 +28,7 @@ def import_file(path: Path) -> ModuleType:
     """The module of a Python file; the same one again as long as the file is unchanged.
 
     Args:
-        path: absolute.
+        path: absolute path of the file.
 
     Raises:
         ImportError: it is not called NAME.py.

@@ -96,7 +96,7 @@ def all_of(rules: Iterable[Wanted], weights: Sequence[float] | None = None) -> R
     """Combine rules: the weighted mean of rewards, 1 where and only where all are satisfied.
 
     Args:
-        rules: at least one.
+        rules: rules or specifications, at least one.
         weights: a positive number for each rule; ones if not given.
 
     Raises:

@@ -196,7 +196,7 @@ def in_set_rule(name: str, allowed: Collection[int], key: str | None = None) -> 
         key: signature that MIDI files get.
 
     Raises:
-        UsageError: none, or something else.
+        UsageError: no pitch class, or one outside [0, 11].
     """
     if not allowed or not set(allowed) <= set(range(12)):
         raise UsageError(f"pitch classes must be some of 0 to 11, got {sorted(allowed)}")

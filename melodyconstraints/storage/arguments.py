@@ -44,7 +44,7 @@ _NAMES: dict[Any, tuple[str, str]] = {
     Path: ("a path", "paths"),
     PathLike: ("a path", "paths"),
 }
-"""How kinds are called, one and several."""
+"""Names of kinds, for one and for several."""
 
 
 def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -104,7 +104,7 @@ def check_amount(n: int, most: int, what: str) -> None:
     """Make sure that there is something to make, and that it fits the memory.
 
     Args:
-        most: at once.
+        most: largest n.
         what: name of the things, in the plural.
 
     Raises:
@@ -133,7 +133,7 @@ def _parameter_kinds(function: Callable[..., Any]) -> dict[str, Any]:
     kinds: dict[str, Any] = {}
     for name, annotation in function.__annotations__.items():
         alone = SimpleNamespace(__annotations__={name: annotation})
-        with suppress(NameError):  # of what is imported for types only nothing can be told
+        with suppress(NameError):  # what is imported for types only cannot be checked
             kinds |= get_type_hints(alone, getattr(function, "__globals__", None))
     return kinds
 
@@ -167,7 +167,7 @@ def _require(whose: str, name: str, value: object, kind: Any) -> None:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a kind; True where an annotation cannot tell."""
+    """Whether a value is of a kind; True where an annotation does not say."""
     origin: Any = get_origin(kind) or kind
     inner = get_args(kind)
     if origin in (Union, UnionType):

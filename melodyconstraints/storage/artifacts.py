@@ -68,9 +68,9 @@ class Artifact(Generic[Config]):
     """A folder that matched its manifest, and whose configuration its schema.
 
     Attributes:
-        config: without the format and the kind.
+        config: its configuration, without the format and the kind.
         fingerprint: SHA-256 of configuration and weights, in hexadecimal.
-        remedy: what the user can do about a folder of another version, for errors.
+        remedy: advice to the user about a folder of another version, for errors.
     """
 
     folder: Path
@@ -97,9 +97,9 @@ class Artifact(Generic[Config]):
         """A module with the artifact's weights, in its own precision, ready for use.
 
         Args:
-            build: makes the module; called where tensors have shapes and take no memory. Tensors
-                that its ``added_tensors`` names are zeros where they are missing: artifacts made
-                before have none of them.
+            build: function that makes the module; called where tensors have shapes and take no
+                memory. Tensors that its ``added_tensors`` names are zeros where they are missing:
+                artifacts made before have none of them.
 
         Raises:
             ArtifactError: the weights are those of another module, or not finite.
@@ -159,8 +159,8 @@ def save_artifact(
     """Write an artifact; after a kill at any moment, the folder does not load as a mixture.
 
     Args:
-        kind: what the artifact is, such as ``melody-vae`` or ``actor``.
-        config: JSON values.
+        kind: kind of the artifact, such as ``melody-vae`` or ``actor``.
+        config: configuration, JSON values.
         tensors: weights by name.
         card: text of the model card, in Markdown; gets the header of :func:`.cards.with_header`.
 
@@ -200,7 +200,7 @@ def load_artifact(
     Args:
         schema: a dataclass that the configuration must fit, with the ranges of
             :mod:`melodyconstraints.storage.schema`.
-        remedy: what the user can do about a folder of another version, for errors.
+        remedy: advice to the user about a folder of another version, for errors.
 
     Raises:
         ArtifactError: the folder is missing, unfinished, damaged, or of another kind, format or

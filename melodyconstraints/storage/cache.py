@@ -39,8 +39,8 @@ def cache_place(group: str, key: str) -> Path:
     """Folder of the artifact of a key, which need not exist.
 
     Args:
-        group: of its kind, such as :data:`BANKS`.
-        key: all that tells the artifact from others.
+        group: folder of all artifacts of its kind, such as :data:`BANKS`.
+        key: text that tells the artifact from others.
     """
     return cache_root() / group / hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]
 

@@ -35,7 +35,7 @@ def shortened(text: str, most: int = 80) -> str:
     """The text itself, or where it is longer its beginning and end.
 
     Args:
-        most: characters, at least 3.
+        most: most characters, at least 3.
 
     >>> shortened("a" * 9 + "z" * 9, 7)
     'aaa…zzz'
@@ -59,7 +59,7 @@ def shown(value: object) -> str:
 
 
 def nearest(text: str, names: Iterable[str]) -> str:
-    """Of some names the one that a mistyped text, in any case, is near to; empty if it is to none.
+    """The name that a mistyped text, in any case, is near to; empty if it is near to none.
 
     >>> nearest("Budled", ["staff", "bundled"]), nearest("mine", ["staff", "bundled"])
     ('bundled', '')

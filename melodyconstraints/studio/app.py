@@ -98,7 +98,7 @@ def _rules(settings: Settings, engine: Engine) -> APIRouter:
 
 
 def _melodies(settings: Settings, engine: Engine) -> APIRouter:
-    """Melodies; what draws them is imported when it is first asked for."""
+    """Routes of melodies; what draws them is imported when it is first needed."""
     router = APIRouter(tags=["melodies"])
 
     @router.post("/generate")
@@ -140,7 +140,7 @@ def _melodies(settings: Settings, engine: Engine) -> APIRouter:
 
 
 def _files(settings: Settings) -> APIRouter:
-    """MIDI in; MIDI, DAWproject and MusicXML out."""
+    """Routes of files: MIDI in; MIDI, DAWproject and MusicXML out."""
     router = APIRouter(tags=["files"])
 
     @router.post("/melody", openapi_extra=_bytes_body(MIDI))
@@ -174,7 +174,7 @@ def _files(settings: Settings) -> APIRouter:
 
 
 def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
-    """Work that takes longer: transformations and trainings."""
+    """Routes of work that takes longer: transformations and trainings."""
     router = APIRouter(tags=["jobs"])
 
     @router.post("/transform", status_code=HTTPStatus.ACCEPTED)
@@ -243,7 +243,7 @@ def _jobs(jobs: Jobs) -> APIRouter:
 
 
 def _history(history: History) -> APIRouter:
-    """States of the page."""
+    """Routes of the page's states."""
     router = APIRouter(prefix="/history", tags=["history"])
 
     @router.get("")

@@ -14,7 +14,7 @@ from melodyconstraints.studio.wishes import find_wish, keep_code
 _LIMITS = Limits(seconds=60, memory_bytes=4 * 2**30)
 
 Task = tuple[str, Settings]
-"""Specification, and where rules are."""
+"""Specification of a rule, and settings that say where rules are."""
 
 
 def check_code(text: str, settings: Settings) -> Answer:
@@ -29,7 +29,7 @@ def check_code(text: str, settings: Settings) -> Answer:
 
 
 def _check(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]) -> Answer:
-    """In the worker: what the check found."""
+    """Result of the check, in the worker."""
     if faults:
         return {"passed": False, "error": f"the rule {faults[0]}"}
     begin(0)

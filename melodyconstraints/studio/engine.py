@@ -23,8 +23,8 @@ class Models:
     """Models that melodies are drawn from.
 
     Args:
-        model: draws under no rule, encodes and decodes.
-        knobs: draws at once for a scale and other settings.
+        model: melody model, which draws under no rule, encodes and decodes.
+        knobs: its knobs, which draw at once for a scale and other settings.
     """
 
     model: MelodyVAE
@@ -53,10 +53,10 @@ def load_models() -> Models:
 
 
 class Engine:
-    """Models that are loaded when they are first asked for.
+    """Models that are loaded when they are first needed.
 
     Args:
-        load: loads them.
+        load: function that loads them.
     """
 
     def __init__(self, load: Callable[[], Models] = load_models) -> None:

@@ -70,7 +70,7 @@ def transformed(
 
     Args:
         report: called with the share that is done.
-        cancelled: called after every variation: whether there are to be no more.
+        cancelled: called after every variation; true where there are to be no more.
     """
     actor, rules = transforming_source(models, asked.rules, settings)
     melody, found = melody_of(asked.melody), list[Transformation]()

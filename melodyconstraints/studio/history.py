@@ -21,7 +21,7 @@ class History:
     """States in a folder, numbered from 1; each knows the one it came from.
 
     Args:
-        folder: made when the first state is added.
+        folder: folder of the states, made when the first one is added.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class History:
         return self._states[number]
 
     def add(self, state: State) -> int:
-        """Add a state, and show it; its number."""
+        """Add a state, and show it; returns its number."""
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
             number = max(self._states, default=0) + 1

@@ -38,7 +38,7 @@ class Job:
 
     Args:
         events: everything that it reported, for those who listen later.
-        stop: set where the user cancels; what there is by then is kept.
+        stop: event that is set where the user cancels; what there is by then is kept.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Jobs:
     """The jobs of a studio.
 
     Args:
-        folder: of their files, a JSON object each.
+        folder: folder of their files, a JSON object each.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Jobs:
         """Run work in a thread.
 
         Raises:
-            TooManyJobsError: as many of the kind as may run at once.
+            TooManyJobsError: as many of the kind are running as may run at once.
         """
         with self._lock:
             running = [one for one in self._jobs.values() if one.state == RUNNING]

@@ -1,4 +1,4 @@
-"""Where a studio keeps its files, and what it may do."""
+"""Settings of a studio: where it keeps its files, and what it may do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Settings:
     """Settings of one studio.
 
     Args:
-        folder: history, jobs, trained actors and rules.
-        save_to: where *Save to folder* writes MIDI files.
+        folder: folder of history, jobs, trained actors and rules.
+        save_to: folder in which *Save to folder* writes MIDI files.
         host: address that the server listens at; other than loopback only with a token.
         port: port that the server listens at.
         token: secret that every request must bring; None on loopback.

@@ -20,7 +20,7 @@ from melodyconstraints.studio.places import LOOPBACK, Settings
 MOST_BYTES = MAX_BYTES
 """Largest body, in bytes: as much as the library reads of a MIDI file."""
 _MOST_READ = 4 * MOST_BYTES
-"""Bytes read of a body that is too long: a client that still sends would not hear the reason."""
+"""Bytes read of a body that is too long: a client that still sends would not get the reason."""
 TOKEN = "token"  # noqa: S105 (the name of a parameter)
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

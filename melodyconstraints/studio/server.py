@@ -48,9 +48,9 @@ def serve(settings: Settings, *, open_page: bool, announce: Callable[[str], obje
     """Serve until Ctrl-C.
 
     Args:
-        settings: port 0 takes any free one.
-        open_page: show the page in the browser.
-        announce: told the address of the page.
+        settings: settings of the studio; port 0 takes any free one.
+        open_page: whether to show the page in the browser.
+        announce: called with the address of the page.
 
     Raises:
         UsageError: see :func:`check_settings`; or the port is taken.

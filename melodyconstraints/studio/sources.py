@@ -47,12 +47,12 @@ class Source:
 
     Args:
         model: the melody model.
-        actor: moves its points; None for the prior.
-        rules: of the wishes, in their order.
+        actor: actor that moves its points; None for the prior.
+        rules: rules of the wishes, in their order.
         knows_all: whether the actor was trained for every rule, or searches for them; if not, the
             best of more melodies are taken.
-        how: for the user.
-        drawn: a search tells here how many melodies it has drawn so far.
+        how: description of the source, for the user.
+        drawn: numbers of melodies drawn so far, to which a search adds.
     """
 
     model: MelodyVAE
@@ -74,7 +74,7 @@ class Source:
         return self.actor or self.model
 
     def pool(self, n: int) -> int:
-        """How many melodies are drawn where ``n`` are wanted."""
+        """Number of melodies that are drawn where ``n`` are wanted."""
         return n if self.knows_all else POOL * n
 
     def answer(self, melodies: Melodies, n: int) -> Answer:
@@ -106,8 +106,8 @@ def find_source(
     """The best source for some wishes: see this module.
 
     Args:
-        n: melodies that will be wanted.
-        form: which bars repeat which; an actor that was trained in it is looked for.
+        n: number of melodies that will be wanted.
+        form: form of the melodies; an actor that was trained in it is looked for.
 
     Raises:
         MelodyConstraintsError: a rule is not there, or its argument is wrong.
@@ -140,7 +140,7 @@ def transforming_source(
 ) -> tuple[MelodyActor, list[Rule]]:
     """An actor for wishes, trained for them or with knobs, and rules in the order of the wishes.
 
-    Where no actor was trained, of a scale is asked what :data:`.OF_TONIC` says.
+    Where no actor was trained, :data:`.OF_TONIC` says whether a scale's tonic counts.
     """
     trained = _trained(
         actor_folder(models.model, wishes, None, settings), models, wishes, settings
@@ -240,7 +240,7 @@ def _knobs_at(knobs: ConditionalActor | Knobs, pairs: Sequence[tuple[Wish, Rule]
 
 
 def _of_notes(wish: Wish, rule: Rule) -> Rule:
-    """What a transformation asks of a rule of a scale; others as they are."""
+    """The rule that a transformation has for a scale; other rules as they are."""
     name, _, argument = wish.spec.partition(":")
     scale = argument if name == "scale" else wish.spec
     if parse_scale(scale) is None:

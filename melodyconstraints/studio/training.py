@@ -38,7 +38,7 @@ beside programs that are always busy a tenth of a processor is left."""
 def train_in_process(
     job: Job, model_folder: str, asked: TrainRequest, folder: Path, settings: Settings
 ) -> Answer:
-    """Train in another process; the job is told every round, and may stop it.
+    """Train in another process; the job gets a report of every round, and may stop it.
 
     Returns:
         ``best`` (share of validation points that satisfy every rule), ``rounds`` and
@@ -94,10 +94,10 @@ def train(
     """Train an actor for rules and save it; the best so far where it is stopped or fails.
 
     Args:
-        report: told every round: rewards, satisfied shares, whether those satisfied are typical
-            melodies too, seconds left by the rounds so far.
-        stopped: asked after every round.
-        recipe: in place of the default settings.
+        report: called at the start; after every round with rewards, satisfied shares, whether
+            those satisfied are typical melodies too, seconds left by the rounds so far.
+        stopped: called after every round; true ends the training.
+        recipe: settings in place of the default ones.
 
     Raises:
         UsageError: the disk has no room for the actor.

@@ -39,7 +39,7 @@ def read_upload(data: bytes, bar: int | None, track: str | None) -> Answer:
 
 
 def _read(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]) -> Answer | str:
-    """In the worker: the melody, or why there is none."""
+    """The melody, or the reason why there is none, in the worker."""
     if faults:
         return f"the file {faults[0]}"
     begin(0)

@@ -87,7 +87,7 @@ def find_wish(spec: str, settings: Settings) -> Rule:
 
 
 def keep_code(text: str, settings: Settings) -> str:
-    """Write the text of a rule; its specification.
+    """Write the text of a rule; returns its specification.
 
     Raises:
         UsageError: the studio runs no code.

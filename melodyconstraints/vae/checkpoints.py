@@ -23,7 +23,7 @@ from melodyconstraints.vae.state import TrainingState
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 _CHECKSUM = "sha256"
-"""Key in a checkpoint's progress: of its tensors' file and the rest of the progress."""
+"""Key of the checksum in a checkpoint's progress: of its tensors and the other progress."""
 _ADAM, _EMA = "adam.", "average."
 """Prefixes of the optimiser's and the averaged weights' tensors in a checkpoint on disk."""
 

@@ -23,7 +23,7 @@ class Processes:
     """The rank of this process among those that train a model together.
 
     Args:
-        rank: in [0, count); the process of rank 0 evaluates and writes.
+        rank: rank in [0, count); the process of rank 0 evaluates and writes.
         count: number of processes.
     """
 

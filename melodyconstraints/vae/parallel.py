@@ -26,8 +26,8 @@ def compute_rows(
 
     Args:
         rows: tensors of as many rows, at least one; on one device.
-        multiple: parts are of a multiple of so many rows, but for the last.
-        most: rows of a part.
+        multiple: number of which the rows of every part but the last are a multiple.
+        most: most rows of a part.
     """
     if rows[0].device.type != "cpu":
         return compute(*rows)

@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "bfloat16", "float32")
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32.
 
-    Of processors torch 2.10 does not tell; float32 is right on all.
+    torch 2.10 does not say so of processors; float32 is right on all.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -151,11 +151,11 @@ def train(
     Args:
         model: trained in place; holds the averaged weights at the end.
         objective: a module around ``model``.
-        batch_at: returns the global batch of a step number.
+        batch_at: function from a step number to its global batch.
         processes: rank of this process among those that train together; None if it is alone.
         folder: folder of the checkpoints; None writes none.
         resume: go on from the newest checkpoint in ``folder``; start anew if there is none.
-        evaluate: measures quality on held-out data; its results go into ``curves``.
+        evaluate: function that measures quality on held-out data; its results go into ``curves``.
         callback: called with the state after every step, in the first process only.
 
     Returns:

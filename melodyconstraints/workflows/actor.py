@@ -69,8 +69,8 @@ class TooFewError(TrainingError):
     """Too few melodies satisfy every rule, however many are drawn.
 
     Args:
-        melodies: those that do; perhaps none.
-        drawn: how many were drawn for them.
+        melodies: melodies that do; perhaps none.
+        drawn: number of melodies drawn for them.
     """
 
     def __init__(self, text: str, melodies: Melodies, drawn: int) -> None:
@@ -84,16 +84,16 @@ class MelodyActor(ActorCritic):
 
     Args:
         model: the melody model.
-        rules: those of the critic's first heads; beside them it may have learned what is typical,
+        rules: rules of the critic's first heads; beside them it may have learned what is typical,
             see :attr:`rewards`.
-        temperature, form, scale: the defaults for sampling; it was trained in this form, and in
-            this scale unless that is a set beside other rules.
+        temperature, form, scale: defaults for sampling; it was trained in this form, and in this
+            scale unless that is a set beside other rules.
         method: one of :data:`.actor_config.METHODS`.
         transposes: whether each melody is taken in the key that the rules reward most, which it
             was in training too; in a scale none is.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
-        prefers: melodies to ``(B,)`` numbers: from 1 on they are preferred among melodies that
-            satisfy every rule, and higher numbers first; None for no preference.
+        prefers: function from melodies to ``(B,)`` numbers: from 1 on they are preferred among
+            melodies that satisfy every rule, and higher numbers first; None for no preference.
         callback: called, while melodies are drawn, with how many there are by then, and with how
             many were drawn for them; where satisfying ones are looked for, these are counted.
     """
@@ -152,7 +152,7 @@ class MelodyActor(ActorCritic):
 
         Args:
             generator: source of a search's noise.
-            finish: changes what is decoded, such as bars that are kept.
+            finish: function that changes what is decoded, such as bars that are kept.
 
         Returns:
             The moved points and their melodies, in the best key if the actor transposes.
@@ -234,7 +234,7 @@ class MelodyActor(ActorCritic):
         """The model's decoder, with draws of its own.
 
         Args:
-            finish: changes what is decoded; in each key, if the actor transposes.
+            finish: function that changes what is decoded; in each key, if the actor transposes.
         """
         if self.transposes and not sampling.scale:
             weights = self.weights[: len(self.rules)]
@@ -305,7 +305,7 @@ class MelodyActor(ActorCritic):
 
     @property
     def shortcoming(self) -> str | None:
-        """Why the training fell short: interrupted, or nothing satisfied; None if it did not."""
+        """Shortcoming of the training: interrupted, or nothing satisfied; None without one."""
         last = self.records[-1] if self.records else None
         never = last and not any(record.all_satisfied for record in self.records)
         if last and never and not self.best > 0:
@@ -381,9 +381,9 @@ def load_actor(
     before; see :mod:`melodyconstraints.storage.consents`.
 
     Args:
-        model: in place of the one that it names; must be the same weights.
-        rules: in place of those that it names, for instance functions that have no file.
-        rules_from: files of rules that have moved, and for ``novelty`` of melodies.
+        model: model in place of the one that it names; must have the same weights.
+        rules: rules in place of those that it names, for instance functions that have no file.
+        rules_from: Python files of rules that have moved, and MIDI files of ``novelty`` rules.
         allow_code: whether to run the Python files that its rules name.
 
     Raises:

@@ -23,8 +23,8 @@ Langevin steps is 2 * step_size * prior_weight: without a critic they would walk
 """
 Method = Literal["refined", "actor", "gradient", "langevin"]
 METHODS = get_args(Method)
-"""How points are moved: by a network that has learned it, with or without a few steps of search
-after it, or by a search alone."""
+"""Methods that move points: a network that has learned it, with or without a few steps of search
+after it, or a search alone."""
 
 
 @dataclass(frozen=True)

@@ -70,11 +70,11 @@ class Bank:
     """Points of a model's latent space and the melodies that they decode to.
 
     Args:
-        temperature: of the decoder.
-        points: ``(N, Z)`` from the prior.
-        melodies: ``N``, decoded from ``points``.
+        temperature: temperature of the decoder.
+        points: ``(N, Z)`` points of the prior.
+        melodies: ``N`` melodies, decoded from ``points``.
         encodings: ``(M, Z)`` posterior samples of training melodies; None without the data.
-        reconstructions: ``M``, decoded from ``encodings``.
+        reconstructions: ``M`` melodies, decoded from ``encodings``.
     """
 
     temperature: float
@@ -117,7 +117,7 @@ def load_bank(
 
     Args:
         data: the store that the model was trained on, for a model that comes without a bank.
-        size: points, and at most so many encodings.
+        size: number of points, and most encodings.
         callback: called with the progress of the decoding, if there is any.
 
     Raises:
@@ -160,7 +160,7 @@ def write_bank(
     """Make the bank of a model folder, at temperature 0.5, and put it there, without copies.
 
     Args:
-        folder: of a model of the user's.
+        folder: folder of a user's model.
         data: the store that the model was trained on.
 
     Raises:
@@ -220,8 +220,8 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     compared by what the bank has decoded it to and by its likeliest events.
 
     Args:
-        training: ``(B, 256)``.
-        model: the bank's.
+        training: ``(B, 256)`` events of training melodies.
+        model: the bank's model.
     """
     from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
 
@@ -312,7 +312,7 @@ def _shipped(model: MelodyVAE) -> Path | None:
 
 
 def _cached(model: MelodyVAE, temperature: float, data: Path | None, size: int) -> Path | None:
-    """Where a bank is cached; None for a model that no fingerprint tells from others."""
+    """Folder of a bank in the cache; None for a model that no fingerprint tells from others."""
     if not model.fingerprint:
         return None
     key = f"{model.fingerprint} {temperature!r} {size}"

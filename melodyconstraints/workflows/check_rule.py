@@ -70,13 +70,13 @@ class RuleReport:
     """Results of a check.
 
     Args:
-        findings: one a clause of the contract.
-        distributions: of rewards, by the name of the melodies; like what follows only of a rule
-            that satisfies the contract.
-        verdict: whether the rule can be learned.
+        findings: findings, one for each clause of the contract.
+        distributions: distributions of rewards, by the name of the melodies; like what follows,
+            only of a rule that satisfies the contract.
+        verdict: assessment of whether the rule can be learned.
         speed: melodies a second.
-        against_typical: why an actor for the rule alone does not learn beside it that melodies
-            be typical; None if it does, or the rule cannot be learned.
+        against_typical: reason why an actor for the rule alone does not learn beside it that
+            melodies be typical; None if it does, or the rule cannot be learned.
     """
 
     rule: Rule
@@ -98,7 +98,7 @@ class RuleReport:
 
     @property
     def of_typical(self) -> str | None:
-        """The same as a sentence, with the reason; None where no actor is of use."""
+        """Sentence on :attr:`learns_typical`, with the reason; None where no actor is of use."""
         if not self.passed or (self.verdict and self.verdict.kind == "satisfied"):
             return None
         if self.learns_typical:
@@ -124,8 +124,9 @@ def check_rule(
     Args:
         rule: a specification, a rule, or a plain function of one melody.
         data: a store whose own melodies are rewarded in place of the bank's reconstructions.
-        progress: show a bar on stderr, and there what is done and about how long it takes.
-        clock: gives seconds.
+        progress: whether to show a bar on stderr, and there what is done and about how long it
+            takes.
+        clock: function that returns seconds.
 
     Raises:
         RuleNotFoundError: there is no such rule.

@@ -1,4 +1,4 @@
-"""The same points of the prior under several actors: the paper's Figure 6.
+"""Comparison of actors at the same points of the prior: the paper's Figure 6.
 
 >>> import melodyconstraints as mc
 >>> one, both = mc.load_actor("actors/one"), mc.load_actor("actors/both")     # doctest: +SKIP
@@ -33,8 +33,8 @@ def compare(
     the scale or the key that it draws in, in which the prior is not read.
 
     Args:
-        actors: at least one, all on one model.
-        callback: called with how many of them, and the prior, have drawn theirs.
+        actors: actors, at least one, all on one model.
+        callback: called with the number of them, the prior included, that have drawn theirs.
         options: see :class:`melodyconstraints.melody.vae.sampling.Sampling`; the actors' own
             where none are given.
 

@@ -190,11 +190,12 @@ class ConditionalActor(ActorCritic):
         """The actor at one setting of the knobs; it draws like one trained for these rules.
 
         Args:
-            scale: as in the rule ``scale:D-dorian``, pitch classes as in ``pitch-classes:0,2,E``,
-                or numbers in [0, 11]; None for all notes.
-            density: at least so many notes in 16 bars; None for any number.
+            scale: scale as in the rule ``scale:D-dorian``, pitch classes as in
+                ``pitch-classes:0,2,E``, or numbers in [0, 11]; None for all notes.
+            density: least number of notes in 16 bars, or a range, which is searched for; None for
+                any number.
             others: rules that are searched for from there.
-            tonic: these knobs are about notes alone; see :mod:`.knobs`.
+            tonic: not used: these knobs are about notes alone; see :mod:`.knobs`.
             like: see :meth:`.knobs.Knobs.at`.
 
         Raises:
@@ -238,7 +239,7 @@ def train_knobs(
 
     Args:
         callback: called after every round.
-        progress: show a bar on stderr.
+        progress: whether to show a bar on stderr.
 
     Raises:
         UsageError: a staff generator, which has such knobs itself.
@@ -262,7 +263,7 @@ def train_knobs(
 def _shown(
     rounds: int, callback: Callable[[RoundRecord], None] | None
 ) -> Iterator[Callable[[RoundRecord], None]]:
-    """A bar over the rounds of a training; yields what is to be called after every round."""
+    """A bar over the rounds of a training; yields a callback for every round."""
     with progress_bar("rounds") as bar:
         task = bar.add_task("decoding the prior", total=rounds)
 
@@ -290,7 +291,7 @@ def train_knobs_folder(
     """Train a conditional actor and write its folder; see :func:`train_knobs`.
 
     Args:
-        folder: that named :data:`FOLDER_OF_KNOBS` in the model's is where it is looked for.
+        folder: folder to write; :data:`FOLDER_OF_KNOBS` in the model's is where it is looked for.
         overwrite: whether a conditional actor in the folder may be replaced.
 
     Raises:
@@ -343,9 +344,10 @@ def load_knobs(
     """Knobs: a conditional actor's, or those that a staff generator has itself.
 
     Args:
-        folder: if not given, that of the model, where it has one, or of the packaged ``bundled``.
-        model: in place of the one that the folder names; must be the same weights. With neither,
-            the packaged staff generator.
+        folder: folder of the knobs; if not given, that of the model, where it has one, or of the
+            packaged ``bundled``.
+        model: model in place of the one that the folder names; must have the same weights. With
+            neither, the packaged staff generator.
 
     Raises:
         ArtifactError: missing, damaged, foreign, or trained on another model.
@@ -384,7 +386,7 @@ def searching(
 
 
 def _least_density(model: MelodyVAE, rules: Sequence[Rule]) -> str | None:
-    """The number of notes that a model's own conditional actor can be asked for, and alone is."""
+    """Number of notes of the only rule, where a model's own conditional actor knows that one."""
     home = home_of(model)
     if home is None or not (home / FOLDER_OF_KNOBS).is_dir() or len(rules) != 1:
         return None

@@ -54,7 +54,7 @@ def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
     nearest of its notes for each degree.
 
     Args:
-        scale: as in ``D-dorian``, or pitch classes, the tonic first.
+        scale: name such as ``D-dorian``, or pitch classes, the tonic first.
 
     Raises:
         UsageError: no such scale.
@@ -116,7 +116,7 @@ def outside_notes(
 
 
 def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
-    """Which notes in kept bars, from 1 to 16, are not in a rule's set; empty without any."""
+    """Text on notes in kept bars, from 1 to 16, outside a rule's set; empty without any."""
     outside = outside_notes(melody, bars, rule.pitch_classes)
     notes = f"{counted(outside, 'note', 'notes')} outside the set of {rule.name}"
     hold = "which stays, holds" if len(bars) == 1 else "which stay, hold"
@@ -124,7 +124,7 @@ def outside_text(melody: Melody, bars: Collection[int], rule: Rule) -> str:
 
 
 def _bars_text(bars: Collection[int]) -> str:
-    """Bars as they are asked for.
+    """Bars as text.
 
     >>> _bars_text({1, 2, 3, 9}), _bars_text({4})
     ('bars 1-3,9', 'bar 4')
@@ -141,7 +141,7 @@ def _bars_text(bars: Collection[int]) -> str:
 
 
 def repeats_of(melody: Melody) -> list[int]:
-    """For each bar the number, from 0, of the first bar that equals it.
+    """Number, from 0, of the first bar that equals each bar.
 
     >>> repeats_of(Melody.from_notes([(0, 16, 60), (32, 16, 60)]))[:4]
     [0, 1, 0, 1]
@@ -171,7 +171,7 @@ def restore(
     reward smaller is not taken.
 
     Args:
-        repeats: for each bar the number, from 0, of the first bar that goes with it.
+        repeats: number, from 0, of the first bar that goes with each bar.
     """
     events = changed.bars.copy()
     rewards = rewards_of(rules, Melodies.stack([changed]))[0]

@@ -1,8 +1,8 @@
 """The paper's Table 2 for any rules: prior against actor, satisfaction, distance, diversity.
 
 And beyond it, realism: how much the actor's melodies are like held-out ones in all features that
-the rules do not ask to change; and how much they are like those held-out ones that satisfy the
-rules, in all features. The prior's melodies are measured the same way.
+the rules do not affect; and how much they are like those held-out ones that satisfy the rules, in
+all features. The prior's melodies are measured the same way.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Likeness:
     """Overlapping area of one feature with held-out melodies, in [0, 1]; 1 is best.
 
     Args:
-        prior, actor: of melodies drawn from each.
-        touched: whether a rule asks for other values of it.
-        satisfying: the same with held-out melodies that satisfy the rules, of ``prior`` and
-            ``actor``; None where fewer than two do, or all of these have the same value.
+        prior, actor: overlapping area of melodies drawn from each.
+        touched: whether a rule affects the feature.
+        satisfying: overlapping areas with held-out melodies that satisfy the rules, of ``prior``
+            and ``actor``; None where fewer than two do, or all of these have the same value.
     """
 
     prior: float
@@ -73,14 +73,14 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Moved:
-    """How far points are from those of the prior that they are compared with.
+    """Distance of points from those of the prior that they are compared with.
 
     Args:
         z_mse: mean square difference in posterior scales.
-        surviving_notes: of the notes of the melodies decoded before, those that are in the ones
+        surviving_notes: share of the notes of the melodies decoded before that are in the ones
             decoded after, pitch and step, by the same draws and before any is transposed into the
-            key that the rules reward most. Where rules have pitch classes, of
-            the notes in them alone, which the rules do not ask to change.
+            key that the rules reward most. Where rules have pitch classes, of the notes in them
+            alone.
     """
 
     z_mse: float
@@ -89,14 +89,14 @@ class Moved:
 
 @dataclass(frozen=True)
 class ExampleLikeness:
-    """How like held-out examples an actor's melodies are, for an actor that learned from examples.
+    """Likeness of an actor's melodies to held-out examples, if it learned from examples.
 
     Args:
         liked, unliked: numbers of held-out examples of both kinds.
         predicted: shares that the critic predicts to be like the examples, by what they are of:
             ``liked``, ``unliked``, ``prior``, ``actor``.
-        overlapping_area: with the liked, mean over all features: of ``unliked``, ``prior`` and
-            ``actor``.
+        overlapping_area: overlapping area with the liked, mean over all features, of ``unliked``,
+            ``prior`` and ``actor``.
     """
 
     liked: int
@@ -112,17 +112,17 @@ class Evaluation:
     Args:
         n: melodies drawn from the prior, and from the actor at the same latent points.
         prior, actor: statistics of each rule by its name.
-        prior_typical, typical: statistics of how typical they are; see :func:`.full_typicality`.
+        prior_typical, typical: statistics of typicality; see :func:`.full_typicality`.
         prior_all_satisfied, all_satisfied: share of melodies that satisfy all the actor's rules;
             None for an actor without any.
-        moved: by the actor.
-        unrelated: the same between a point of the prior and another one: of what has nothing in
-            common any more.
+        moved: distance by which the actor moves points.
+        unrelated: distance between a point of the prior and another one, which have nothing in
+            common.
         distinct: share of distinct melodies among the actor's.
         diversity, prior_diversity: mean edit distance of random pairs, in events of 256.
-        likeness: to held-out melodies, by feature; empty where none were given.
-        n_satisfying: held-out melodies that satisfy the rules as they are or transposed; see
-            :func:`.real_melodies.satisfying`.
+        likeness: likeness to held-out melodies, by feature; empty where none were given.
+        n_satisfying: number of held-out melodies that satisfy the rules as they are or
+            transposed; see :func:`.real_melodies.satisfying`.
         structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, and the
             mean number of notes and the share of typical melodies, of
             ``held_out`` melodies that satisfy the rules, ``prior`` and ``actor``, the last two
@@ -150,7 +150,7 @@ class Evaluation:
 
     @property
     def realism(self) -> tuple[float, float] | None:
-        """Mean overlapping area of the untouched features, prior's and actor's, if measured."""
+        """Mean overlapping area of features no rule affects, prior's and actor's, if measured."""
         free = [one for one in self.likeness.values() if not one.touched]
         if not free:
             return None

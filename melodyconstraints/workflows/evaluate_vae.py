@@ -54,8 +54,8 @@ class Collection:
     """Reconstruction accuracy of one collection's melodies.
 
     Args:
-        n: how many were given.
-        accuracy: decoded from the posterior mean, likeliest events.
+        n: number of the melodies.
+        accuracy: accuracy of the likeliest events, decoded from the posterior mean.
     """
 
     n: int
@@ -68,8 +68,8 @@ class Feature:
 
     Args:
         held_out, samples: mean over the melodies; of a histogram, the mean histogram.
-        compared: samples against held-out melodies.
-        ceiling: training melodies of the same collections against held-out melodies.
+        compared: comparison of samples with held-out melodies.
+        ceiling: comparison of training melodies of the same collections with held-out melodies.
     """
 
     held_out: float | list[float]
@@ -98,18 +98,21 @@ class Quality:
     """Measurements of a model that ``mc evaluate --data`` prints.
 
     Args:
-        n: held-out melodies, samples and training melodies compared.
-        split: of the held-out melodies.
-        temperature: of samples from the prior, and of melodies decoded from posterior samples.
-        reconstruction, accuracy: of held-out melodies by the posterior mean, likeliest events.
-        sampled: of held-out melodies by a sample from the posterior, drawn events.
-        collections: by name.
-        features: by name.
+        n: number of held-out melodies, samples and training melodies compared.
+        split: split of the held-out melodies.
+        temperature: temperature of samples from the prior, and of melodies decoded from posterior
+            samples.
+        reconstruction, accuracy: quality of held-out melodies decoded from the posterior mean,
+            likeliest events.
+        sampled: accuracy of held-out melodies decoded from a sample of the posterior, drawn
+            events.
+        collections: accuracy of each collection, by name.
+        features: comparisons of each feature, by name.
         structure: measures of :mod:`melodyconstraints.melody.metrics.structure` by name, of
             ``held_out``, ``samples`` and ``training`` melodies; of the last two also their
             ``similarity_error`` and the ``auc`` of a classifier, see
             :func:`.real_melodies.classifier_aucs`, where there are tunes enough for one.
-        novelty, held_out_novelty: of the samples and of the held-out melodies.
+        novelty, held_out_novelty: novelty of the samples and of the held-out melodies.
         held_out, decoded, samples: the melodies themselves, and what came back of the first.
     """
 
@@ -190,7 +193,7 @@ def evaluate_model(
             are held out, set the ceiling.
         split: ``validation`` or ``test``.
         announce: called with each of the :data:`STAGES` of the work when it begins.
-        options: of samples of the prior and of the posterior; see
+        options: sampling of melodies of the prior and of the posterior; see
             :class:`melodyconstraints.melody.vae.sampling.Sampling`.
 
     Raises:
@@ -298,7 +301,7 @@ def plot_quality(quality: Quality, path: Path | str) -> None:
     """Draw held-out melodies beside what came back of them, then samples beside real melodies.
 
     Of a melody and its reconstruction, the notes that the other does not have are red. Of a sample
-    and a real melody, a line upside down below tells the real ones, left or right.
+    and a real melody, a line upside down below names the real ones, left or right.
     """
     rolls: list[tuple[str, Melody, Melody | None]] = []
     true, decoded = quality.held_out.melodies, Melodies(quality.decoded)

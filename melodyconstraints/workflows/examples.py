@@ -27,7 +27,7 @@ Examples = Melodies | Path | str
 _ONE_IN = 5
 """One example in so many is held out."""
 _FEWEST_SPLIT = 10
-"""With fewer examples of a kind all are learned from."""
+"""Fewest examples of a kind of which some are held out."""
 _DIGEST_BYTES = 8
 _ENCODED = "encoded examples"
 """Purpose of a seed."""

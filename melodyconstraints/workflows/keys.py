@@ -44,17 +44,17 @@ def in_best_keys(
 ) -> InKeys:
     """Take each melody in the nearest of the keys in which the library's rules reward it most.
 
-    Users' functions, which may be slow, are not asked in every key.
+    Users' functions, which may be slow, are not called in every key.
 
     Args:
-        weights: of the rules, in :meth:`.EvolutionSearch.scores`; 1 each if not given.
-        finish: changes melodies that were transposed, such as bars that are kept.
+        weights: weight of each rule, in :meth:`.EvolutionSearch.scores`; 1 each if not given.
+        finish: function that changes melodies that were transposed, such as bars that are kept.
     """
     count, keys = len(melodies), len(KEY_SHIFTS)
     shifts = np.repeat(KEY_SHIFTS, count)
     events, inside = transposed(np.tile(melodies.events, (keys, 1)), shifts)
     moved = finish(Melodies(events)) if finish else Melodies(events)
-    rewards = np.ones((keys * count, len(rules)))  # of what is not asked: the same in every key
+    rewards = np.ones((keys * count, len(rules)))  # where not called: the same in every key
     for column, rule in enumerate(rules):
         if rule.is_own and (not weights or weights[column]):
             rewards[:, column] = rule(moved)
@@ -77,7 +77,7 @@ def transposing(
 
 def asks_for_keys(rule: Rule, melodies: Melodies) -> bool:
     """Whether a library's rule rewards some of the melodies otherwise a semitone higher."""
-    if not rule.is_own:  # a user's function, which may be slow, is not asked
+    if not rule.is_own:  # a user's function, which may be slow, is not called
         return False
     moved, inside = transposed(melodies.events, 1)
     return bool((rule(melodies) != rule(Melodies(moved)))[inside].any())

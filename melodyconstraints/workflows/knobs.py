@@ -2,7 +2,7 @@
 
 The staff generator draws a melody from its number of notes, its range, its share of steps and
 others, and writes it on a staff that any scale may be read into. So a scale holds for every note,
-and rules about those numbers are asked for in z itself. What that does not settle, and any other
+and rules about those numbers are set in z itself. What that does not settle, and any other
 rule, is left to draws and a search by rewards alone
 (:class:`melodyconstraints.latent.evolution.EvolutionSearch`).
 
@@ -106,9 +106,9 @@ class Knobs:
         """The generator at one setting.
 
         Args:
-            scale: as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as in
-                ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
-            density: at least so many notes in 16 bars, or a range such as ``40..60``.
+            scale: scale as in the rule ``scale:D-dorian``, or pitch classes, the tonic first, as
+                in ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
+            density: least number of notes in 16 bars, or a range such as ``40..60``.
             others: rules, as :func:`.find_rules` takes them. Those of :data:`KNOBS` are knobs, and
                 so is the first of a scale or of pitch classes where no scale is given.
             tonic: whether a scale's rule is about its tonic as well, or its notes alone.
@@ -156,7 +156,7 @@ def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.
 
 
 def is_knob(rule: Rule) -> bool:
-    """Whether a rule of the library is asked for by value."""
+    """Whether a rule of the library is a knob, which is set by value."""
     return rule.is_own and rule.spec.partition(":")[0] in KNOBS
 
 
@@ -197,7 +197,7 @@ def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | fro
 
 
 def has_keys(model: MelodyVAE, rules: Sequence[Rule]) -> bool:
-    """Whether a model's melodies are of any key as they come, and a library's rule may ask which.
+    """Whether a model's melodies are of any key as they come, and a library's rule may need one.
 
     Then each is taken in the key that the rules reward most; see :mod:`.keys`.
     """

@@ -57,7 +57,7 @@ class Candidate:
     """A melody that a search decoded, and its score.
 
     Args:
-        score: satisfied; then the share of notes kept, or the mean reward; then nearness.
+        score: whether satisfied; then the share of notes kept, or the mean reward; then nearness.
         point: ``(1, Z)``.
     """
 
@@ -106,7 +106,8 @@ class Neighbourhood:
         """The best candidate; searched for longer while none satisfies the rules.
 
         Args:
-            shifted: ``(1, Z)``, where an actor moves the start; it and the way back are tried too.
+            shifted: ``(1, Z)`` point to which an actor moves the start; it and the way back are
+                tried too.
         """
         points = [self.start, self.around(self.start, WIDE)]
         if shifted is not None:
@@ -165,7 +166,7 @@ class Neighbourhood:
 
     @property
     def _weights(self) -> tuple[float, ...]:
-        """Weights of the heads: that a melody be typical, a user has not asked for."""
+        """Weights of the heads; 0 for typicality, for which the user has not asked."""
         of_rules, of_others = len(self.actor.rules), len(self.actor.rewards)
         weights = list(self.actor.weights)
         weights[of_rules:of_others] = [0.0] * (of_others - of_rules)
@@ -177,7 +178,7 @@ class Neighbourhood:
         return self.start + shares * (point - self.start)
 
     def _searched(self, origin: Tensor) -> Tensor:
-        """From ``(1, Z)``, a point for each distance weight and threshold."""
+        """Points found from ``(1, Z)``, one for each distance weight and threshold."""
         weights, thresholds = torch.meshgrid(
             torch.tensor(DISTANCE_WEIGHTS), torch.tensor(THRESHOLDS), indexing="ij"
         )

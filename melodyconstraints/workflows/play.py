@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch, which playing a file has no need to wait for
 
 Item = TypeVar("Item")
 _LOOK_SECONDS = 0.2
-"""Seconds between two checks for Ctrl-C while no clock arrives; Windows tells no sooner."""
+"""Seconds between two checks for Ctrl-C while no clock arrives; Windows reports no sooner."""
 
 
 @checked
@@ -55,14 +55,14 @@ def play(
             melodies. MIDI files are played whole; an actor plays on without end, and draws a
             melody during the one before.
         port: name of a port, or a part that no other name has; or anything that sends.
-        virtual: make a port of this name, to which other programs can connect.
-        loop: start again at the end.
-        clock: send a MIDI clock.
+        virtual: whether to make a port of this name, to which other programs can connect.
+        loop: whether to start again at the end.
+        clock: whether to send a MIDI clock.
         follow: name of a port whose MIDI clock sets the tempo: the source waits for its start.
         tempo: quarters a minute in [10, 1000], in place of the source's own.
         program: General MIDI program in [0, 127], in place of the source's own.
-        channel: in [1, 16], in place of the source's own.
-        seed: of an actor's first melody; later ones have the numbers after it.
+        channel: channel in [1, 16], in place of the source's own.
+        seed: seed of an actor's first melody; later ones have the numbers after it.
         announce: called with the title of what is played, with why a file is left out, and when
             another device's clock can start.
 
@@ -96,7 +96,7 @@ def play(
 
 
 def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """The same items, each computed in a thread while the one before is in use."""
+    """Yield items, each computed in a thread while the one before is in use."""
     waiting = iter(items)
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, waiting, None)

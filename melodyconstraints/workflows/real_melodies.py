@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from melodyconstraints.datasets.melodies.store import StoredMelodies
 
 FEWEST = 20
-"""Held-out tunes, and others, below which a classifier learns nothing that could be told of more.
-"""
+"""Fewest held-out tunes, and fewest other melodies, on which a classifier is trained."""
 DRAWS = 3
 """Times that the classifier is trained, each time on another melody of each tune."""
 
@@ -72,7 +71,7 @@ def classifier_aucs(
     and as many as there are samples; mean over :data:`DRAWS`.
 
     Returns:
-        of the samples and of the training melodies; None below :data:`FEWEST`.
+        AUC of the samples and of the training melodies; None below :data:`FEWEST`.
     """
     from melodyconstraints.melody.metrics.classifier import auc  # needs scikit-learn
 

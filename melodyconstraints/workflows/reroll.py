@@ -53,7 +53,7 @@ def reroll(
     In a form, bars that repeat a kept one repeat it as it is kept.
 
     Args:
-        source: draws them: an actor, or a model for no rules.
+        source: source of the melodies: an actor, or a model for no rules.
         keep_bars: bars from 1 to 16 that stay note for note.
         strength: share of the way from the melody's point to points of the prior: at 0 the
             melody as the model decodes it, at 1 all new.

@@ -60,7 +60,7 @@ class SearchStopped(DrawingStopped):
     """Ctrl-C during a search.
 
     Args:
-        melodies: those that it had found by then, which satisfy every rule; perhaps none.
+        melodies: melodies found by then, which satisfy every rule; perhaps none.
     """
 
 
@@ -75,11 +75,11 @@ class SearchActor(MelodyActor):
     blocks that were changed and in what follows from them, and in nothing else.
 
     Args:
-        search: what goes on from melodies that do not satisfy every rule.
-        start: melodies drawn at first, at least, of which the best are evolved: for rules that
-            many satisfy untouched, since one large draw takes less time than two.
-        transpose: ``(B, Z)`` points to those of the same melodies, ``(B,)`` semitones higher; each
-            melody is then taken in the key that the rules reward most.
+        search: search that goes on from melodies that do not satisfy every rule.
+        start: fewest melodies drawn at first, of which the best are evolved: for rules that many
+            satisfy as drawn, since one large draw takes less time than two.
+        transpose: function from ``(B, Z)`` points to those of the same melodies, ``(B,)``
+            semitones higher; each melody is then taken in the key that the rules reward most.
     """
 
     search: EvolutionSearch = field(default_factory=EvolutionSearch)
@@ -141,7 +141,7 @@ class SearchActor(MelodyActor):
         """Evolve ``(B, Z)`` points; see :class:`.MelodyActor`.
 
         Args:
-            wanted: how many of them are returned, from 1 to B; all if not given.
+            wanted: number of them that are returned, from 1 to B; all if not given.
         """
         result = self._evolve(z, wanted or len(z), sampling, self.search, generator, finish)
         points = self.shift(result.points)
@@ -222,10 +222,10 @@ class _Found(NamedTuple):
     """Results of a search.
 
     Args:
-        points: ``(B, Z)`` before they are shifted.
+        points: ``(B, Z)`` points before they are shifted.
         shifts: ``(B,)`` semitones by which what they decode to is then transposed.
-        melodies: as they come out.
-        drawn: melodies that were decoded.
+        melodies: melodies as they come out.
+        drawn: number of melodies that were decoded.
     """
 
     points: Tensor
@@ -247,8 +247,9 @@ def search_actor(
     """Actor that searches a model's melodies for rules.
 
     Args:
-        move: takes ``(B, Z)`` points of the prior to points that are decoded; they stay if None.
-        scale: in which a staff is read; see :class:`.Sampling`.
+        move: module from ``(B, Z)`` points of the prior to points that are decoded; they stay if
+            None.
+        scale: scale in which a staff is read; see :class:`.Sampling`.
         start, transpose: see :class:`SearchActor`.
         prefers: see :class:`.MelodyActor`.
     """

@@ -118,25 +118,25 @@ def train_actor(
             satisfy every rule already, examples are given, or ``rules_alone`` is.
             The preset ``paper`` learns every rule, keys included, and nothing beside.
         preset: a key of :data:`melodyconstraints.latent.settings.PRESETS`.
-        settings: in place of the preset's.
+        settings: settings in place of the preset's.
         method: one of :data:`.actor_config.METHODS`; if not given, ``refined``, or ``actor`` with
             the preset ``paper``.
         weights: weights of the rules' losses, at least 0, in training and in a search. A rule of
             weight 0 is learned and reported, and moves no point.
-        realism: the shifted points should be indistinguishable from encodings of real melodies:
-            those of the model's bank, or these.
+        realism: whether the shifted points should be indistinguishable from encodings of real
+            melodies: those of the model's bank, or these.
         like, unlike: examples of what the melodies should be like, and of what they should not;
             one in five is held out where there are ten or more of a kind.
-        rules_alone: learn the rules and nothing beside: no typical melodies.
+        rules_alone: whether to learn the rules and nothing beside: no typical melodies.
         bank: points of the prior with their melodies, learned from where melodies are drawn as
             these were: in no scale and no form; the model's own bank if not given.
-        temperature: the decoder's, in training.
-        form: which bars repeat which, as in ``AABA``: the rewards are those of melodies in this
-            form, and the actor draws in it.
+        temperature: temperature of the decoder in training.
+        form: repeats of bars, as in ``AABA``: the rewards are those of melodies in this form, and
+            the actor draws in it.
         callback: called after every round.
         announce: called with news before the training, such as a slow rule, or one that all
             melodies satisfy already (which is a warning otherwise).
-        progress: show a bar on stderr, and there what would be announced.
+        progress: whether to show a bar on stderr, and there what would be announced.
 
     Raises:
         UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
@@ -262,7 +262,7 @@ def size_of_folder(
     """Bytes that the folder of an actor takes, at most; for keywords of :func:`train_actor`.
 
     Args:
-        rules: how many there are.
+        rules: number of rules.
 
     Raises:
         UsageError: unknown preset or method.
@@ -359,8 +359,8 @@ def _learns_typicality(
     """Whether melodies are to be typical, too; announces what they are before the training.
 
     Args:
-        decoded: the bank, if any.
-        unasked: rules are to be learned alone, or examples say what is typical.
+        decoded: points and melodies of the bank, if any.
+        unasked: whether rules are to be learned alone, or examples say what is typical.
     """
     if draws.settled and announce:
         of_set = " and ".join(rule.name for rule in draws.settled)

@@ -119,10 +119,10 @@ def train_model(
     """Train a preset on a store and write the model folder with its card.
 
     Args:
-        settings, elbo: those of :func:`settings_of`, or others.
+        settings, elbo: settings of the training, such as those of :func:`settings_of`.
         start_from: a model folder, or a packaged model, whose weights are trained further.
         notes: Markdown that is added to the card.
-        announce: told what is done after the last step, each time.
+        announce: called with each thing that is done after the last step.
 
     Returns:
         Quality on the splits ``validation`` and ``test``; nothing in the processes that only help.

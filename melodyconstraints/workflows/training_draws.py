@@ -1,4 +1,4 @@
-"""In which scale or keys a training draws melodies, and its actor afterwards."""
+"""Scale or keys in which a training draws melodies, and its actor afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TrainingDraws:
     """Way in which a training draws melodies.
 
     Args:
-        scale: in which the actor draws; the training does too where nothing of it is learned.
+        scale: scale in which the actor draws, and the training too where none of it is learned.
         settled: rules that hold in that scale, whatever is learned.
         transposes: whether each melody is taken in the key that the rules reward most.
     """
@@ -59,7 +59,7 @@ def training_draws(
     *,
     plain: bool,
 ) -> TrainingDraws:
-    """How a training for rules draws: in their scale, or in the best key."""
+    """Draws of a training for rules: in their scale, or in the best key."""
     asked = list(compress(rules, weights))
     scale = () if plain else scale_read(model, asked)
     learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()

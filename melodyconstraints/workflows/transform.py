@@ -47,9 +47,8 @@ from melodyconstraints.workflows.neighbourhood import MOST_ROUNDS, SHARPNESS, Ne
 from melodyconstraints.workflows.seeds import derived_generator
 
 OF_TONIC = False
-"""Whether a transformation to a scale asks for its tonic too, or its notes alone, which are most
-often reached without a search. A key moves the tonic, and the rule ``scale:D-dorian`` searches for
-it."""
+"""Whether a transformation to a scale is about its tonic too, or its notes alone, which most often
+need no search. A key moves the tonic, and the rule ``scale:D-dorian`` searches for it."""
 TRANSFORMING, CRITIC_OF_BANK = "transforming", "critic of the bank"
 """Purposes of the draws of a transformation."""
 BANK_CRITIC, BANK_STEPS, BANK_BATCH, BANK_RATE = (512, 512), 500, 256, 5e-4
@@ -61,7 +60,7 @@ class Transformation:
     """A melody, and its relation to the original.
 
     Args:
-        original, melody: before and after the search; both in the key, if one was given.
+        original, melody: melody before and after the search; both in the key, if one was given.
         before, after: ``(R,)`` rewards of the melody as it was given, and as it came out.
         distance: mean over dimensions of the squared shift over the posterior's scale.
         decoded: melodies that were decoded in the search.
@@ -114,14 +113,15 @@ def transform(
             rules, its critic and, of knobs, which have no critic, its shift. The critic of an
             actor that transposes knows no keys: unless it learned realism or likeness too, one
             learns them from the model's bank instead.
-        scale, density, rules: with a model, what is asked for; see :func:`transforming`.
+        scale, density, rules: arguments of :func:`transforming`, for a model.
         key: key such as ``A-minor`` that the melody is first moved into by :func:`.in_key`; with a
             model it is the scale too, where none is given.
         strength: share of the way to the point that was found: 0 is the model's reconstruction,
             1 the point itself, more goes beyond.
         keep_bars: bars from 1 to 16 that stay note for note.
-        variations: how many; from the second on searches begin beside the melody's point.
-        seed: of these beginnings and of the search.
+        variations: number of variations; from the second on searches begin beside the melody's
+            point.
+        seed: seed of these beginnings and of the search.
         callback: called with the rounds of search that are done, and with the most there can be.
 
     Raises:
@@ -147,10 +147,10 @@ def transforming(
     """Make the actor that moves melodies without a training, to a scale, a density and rules.
 
     Args:
-        scale: as in :meth:`.knobs.Knobs.at`, and its notes alone: see :data:`OF_TONIC`.
-        density: at least so many notes in 16 bars, or a range such as ``40..60``.
-        rules: as :func:`.find_rules` takes them.
-        key: the scale, where none is given.
+        scale: scale as in :meth:`.knobs.Knobs.at`, and its notes alone: see :data:`OF_TONIC`.
+        density: least number of notes in 16 bars, or a range such as ``40..60``.
+        rules: rules, as :func:`.find_rules` takes them.
+        key: scale, where none is given.
 
     Raises:
         UsageError: nothing is asked for, or no such scale or rule.
@@ -182,7 +182,7 @@ def _actor_of(
     rules: Iterable[str | Rule | Callable[..., Any]],
     key: str | Collection[int] | None,
 ) -> MelodyActor:
-    """The actor that was given, or the model's for what is asked for."""
+    """The actor that was given, or one of the model's for a scale, a density and rules."""
     if not isinstance(source, MelodyActor):
         return transforming(source, scale, density, rules, key)
     if scale is not None or density is not None or list(rules):

@@ -24,7 +24,7 @@ _COMPARED, _NEAREST = 1024, 16
 """Melodies, at most, of which those nearest to satisfying rules are looked at; and how many of
 these, at least."""
 _SELDOM = 0.1
-"""Share of typical ones among the nearest below which rules ask for others."""
+"""Share of typical ones among the nearest below which rules are against them."""
 _MOST = 0.5
 """Share of melodies that satisfy every rule from which on little is to be learned."""
 
@@ -32,16 +32,16 @@ _MOST = 0.5
 def reason_against(
     rewards_of: Callable[[Melodies], Numbers], weights: Sequence[float], melodies: Melodies
 ) -> str | None:
-    """Why an actor for rules does not learn :data:`TYPICALITY` beside them; None where it does.
+    """Reason why an actor for rules does not learn :data:`TYPICALITY` too; None where it does.
 
     Not where there is little to learn: all melodies are equally typical, or most satisfy every
-    rule whose weight is not 0. And not where such a rule, or all of them, ask for what is not
+    rule whose weight is not 0. And not where such a rule, or all of them, are against what is
     typical: of the melodies that satisfy them, or of the nearest where few do, hardly any is.
 
     Args:
-        rewards_of: melodies to ``(B, R)`` rewards; called once, or not at all.
-        weights: of the ``R`` rules.
-        melodies: drawn from the model; of the first thousand it is seen.
+        rewards_of: function from melodies to ``(B, R)`` rewards; called once, or not at all.
+        weights: weight of each of the ``R`` rules.
+        melodies: melodies drawn from the model, of which the first thousand are looked at.
     """
     some = melodies[:_COMPARED]
     values = TYPICALITY(some)

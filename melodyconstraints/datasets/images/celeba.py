@@ -122,7 +122,7 @@ def read_celeba(
     Args:
         attributes: any of the forty, or ``Facial_Hair`` (also ``Beard``); None for the paper's
             ten. See :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size, announce: as there; at most 128 pixels.
+        size, announce: arguments of the same function; at most 128 pixels.
 
     Raises:
         UsageError: an attribute is unknown or given twice.

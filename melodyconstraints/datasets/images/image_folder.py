@@ -112,7 +112,7 @@ def read_image_folder(
     Args:
         attributes: columns wanted, None for all; see
             :func:`~melodyconstraints.datasets.images.read_images.read_images`.
-        size, announce: as there.
+        size, announce: arguments of the same function.
 
     Raises:
         UsageError: an attribute is unknown or given twice, or the labels are classes.

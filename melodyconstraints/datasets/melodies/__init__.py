@@ -1,1 +1,1 @@
-"""From folders of MIDI files to a melody store."""
+"""Extraction of a melody store from folders of MIDI files."""

@@ -65,7 +65,7 @@ _INTERPRETED_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an extraction is; the argument of its callback.
+    """Progress of an extraction; the argument of its callback.
 
     Attributes:
         stage: ``reading`` files or ``writing`` parts.
@@ -149,11 +149,11 @@ class ExtractionInputs:
     """Everything that a store depends on, besides the bytes of the files.
 
     Args:
-        folder: where the files are.
+        folder: folder of the files.
         names: names of the files, in order.
-        settings: which windows count as melodies.
+        settings: criteria of the windows that count as melodies.
         limits: most time, memory, bytes and notes of one file.
-        unique: which melodies count as equal, a key of
+        unique: equality of melodies, a key of
             :data:`~melodyconstraints.datasets.melodies.hashing.KEYS`.
         exclude: shell patterns of the paths that were left out.
     """
@@ -205,12 +205,12 @@ def extract_store(
     Args:
         folder: searched to any depth; a URI with ``://`` is a folder of an object store.
         output: folder of the store; see :mod:`melodyconstraints.datasets.melodies.store`.
-        settings: which windows count as melodies; None for the defaults.
-        unique: which melodies count as equal: ``exact``; ``transposed``, in any key; ``none``.
+        settings: criteria of the windows that count as melodies; None for the defaults.
+        unique: equality of melodies: ``exact``; ``transposed``, in any key; ``none``.
         limits: most time, memory, bytes and notes of one file; None for the defaults.
         exclude: shell patterns of paths below ``folder`` to leave out, or one.
-        engine: what reads the files; None for one worker process of this machine. With worker
-            processes, a script needs its ``if __name__ == "__main__"``.
+        engine: engine that reads the files; None for one worker process of this machine. With
+            worker processes, a script needs its ``if __name__ == "__main__"``.
         resume: go on where an earlier run was stopped.
         overwrite: replace a store at ``output``, and delete an earlier run's results.
         callback: called with a :class:`Progress` after each task read and each part written.

@@ -50,7 +50,7 @@ _DETAIL_CHARACTERS = 200
 
 
 class Reject(StrEnum):
-    """Why a file gave no melody: the closed list of reasons in the ledger."""
+    """Reason why a file gave no melody: the closed list of reasons in the ledger."""
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too many bytes"
@@ -97,10 +97,10 @@ class FileMelodies:
             :mod:`melodyconstraints.datasets.melodies.splits`.
         dropped: ``(len(DROPS),)`` number of windows that are no melody, by cause.
         onsets: number of onsets in its voices in 4/4 or 2/2.
-        off_grid: how many of them rounding to sixteenths has moved by more than a 64th.
-        reason: why there are no melodies; None if there are some.
-        detail: what was wrong with a file that could not be read.
-        recovered: what was wrong with a file that only the fallback reader (mido) could read.
+        off_grid: number of those that rounding to sixteenths has moved by more than a 64th.
+        reason: reason why there are no melodies; None if there are some.
+        detail: error of a file that could not be read.
+        recovered: error of a file that only the fallback reader (mido) could read.
     """
 
     file: str
@@ -135,8 +135,8 @@ def extract_melodies(
 
     Args:
         paths: the MIDI files, or one.
-        settings: which windows count as melodies; None for the defaults.
-        unique: which melodies count as equal, of which only the first is kept: ``exact``, or
+        settings: criteria of the windows that count as melodies; None for the defaults.
+        unique: equality of melodies, of which only the first is kept: ``exact``, or
             ``transposed``, in any key; ``none`` keeps all.
         limits: most time, memory, bytes and notes of one file; None for the defaults. Time and
             memory are limited only if there are workers.
@@ -277,7 +277,7 @@ class _Voice(NamedTuple):
     """The melodies of one part in one stretch of 4/4 or 2/2, at least one.
 
     Attributes:
-        events, places, tempos: of its ``W`` melodies, as in :class:`FileMelodies`.
+        events, places, tempos: arrays of its ``W`` melodies, as in :class:`FileMelodies`.
         sequences: ``(S,)`` hashes of the varied sequences of intervals in them.
     """
 
@@ -342,7 +342,7 @@ def _distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _reason(score: Score, long_enough: bool) -> Reject:
-    """Why a score without melodies has none."""
+    """Reason why a score has no melodies."""
     if not score.parts:
         return Reject.NO_NOTES
     if all(part.is_drum for part in score.parts):

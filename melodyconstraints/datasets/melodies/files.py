@@ -29,9 +29,9 @@ class SkippedFolder(NamedTuple):
     """A folder whose files are left out.
 
     Attributes:
-        name: below the folder that was searched.
-        detail: why.
-        is_link: it is a link, which is not followed; else it cannot be listed.
+        name: path below the folder that was searched.
+        detail: reason why they are left out.
+        is_link: whether it is a link, which is not followed; else it cannot be listed.
     """
 
     name: str

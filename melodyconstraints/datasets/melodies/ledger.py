@@ -27,7 +27,7 @@ class ExtractionSummary:
     """Counters of an extraction; accepted + rejected = files, always.
 
     Attributes:
-        files: all files.
+        files: number of all files.
         accepted: files that gave at least one melody.
         rejected: files that gave none.
         recovered: files, accepted or not, that only the fallback reader (mido) could read.
@@ -36,7 +36,7 @@ class ExtractionSummary:
         melodies: rows of the store.
         tunes: groups of accepted files that share music.
         onsets: onsets in all voices in 4/4 or 2/2.
-        off_grid: how many of them rounding to sixteenths has moved by more than a 64th.
+        off_grid: number of those that rounding to sixteenths has moved by more than a 64th.
         splits: number of melodies by split.
         reasons: number of rejected files by reason.
         dropped_windows: number of windows that are no melody, by
@@ -99,7 +99,7 @@ class Ledger:
 
     Args:
         files: number of files in all tasks.
-        folder: where the ledger files are written.
+        folder: folder of the ledger files.
         scratch: temporary folder for hashes of sequences; emptied at the end.
     """
 

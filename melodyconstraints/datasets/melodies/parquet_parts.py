@@ -56,7 +56,7 @@ def plan_parquet_parts(
     """Divide the melodies, in order, into parts of ``ROWS_PER_PART`` rows; at least one part.
 
     Args:
-        is_melody: for each task packed bits, one for each of its windows.
+        is_melody: packed bits of each task, one for each of its windows.
         file_splits: tunes and splits of the files of all tasks.
     """
     part, slices, free_rows = 0, [], ROWS_PER_PART

@@ -51,8 +51,8 @@ def covered_pitches(events: Events, causes: Ints) -> Ints:
     """Pitches of a voice's notes that sound in at least one window that passed the filters.
 
     Args:
-        events: ``(16 * bars,)`` of the voice.
-        causes: ``(bars - 15,)`` why each of its windows is dropped, :data:`KEPT` if it is not.
+        events: ``(16 * bars,)`` events of the voice.
+        causes: ``(bars - 15,)`` cause for which each window is dropped, :data:`KEPT` for none.
 
     Returns:
         ``(N,)`` pitches in the order of the notes, each note once.
@@ -138,7 +138,7 @@ class SharedSequences:
         """Add hashes of sequences.
 
         Args:
-            hashes: ``(S,)`` of varied sequences.
+            hashes: ``(S,)`` hashes of varied sequences.
             files: ``(S,)`` number of the file that each sequence belongs to.
         """
         self._waiting.append((hashes, files.astype(np.uint32)))
@@ -235,7 +235,7 @@ def splits_of(digests: NDArray[np.uint64], tunes: Ints) -> NDArray[np.int8]:
 
     Args:
         digests: ``(files,)`` the first 64 bits of the SHA-256 of each file.
-        tunes: ``(files,)`` from :meth:`SharedSequences.find_tunes`.
+        tunes: ``(files,)`` result of :meth:`SharedSequences.find_tunes`.
 
     Returns:
         ``(files,)`` indices into :data:`SPLITS`.

@@ -102,7 +102,7 @@ class TaskResults:
     """The results of a task without its windows.
 
     Attributes:
-        files: one row for each of ``F`` files, with the columns of :data:`FILES`.
+        files: table of one row for each of ``F`` files, with the columns of :data:`FILES`.
         keys: ``(W, 2)`` hashes of the windows of all files, in order; ``(W, 0)`` if every window
             counts as a melody of its own.
         sequences: ``(S,)`` hashes of the sequences of all files, in order.

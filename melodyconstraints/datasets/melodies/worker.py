@@ -52,7 +52,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Fault(StrEnum):
-    """Why an item was given up."""
+    """Reason why an item was given up."""
 
     CRASHED = "crashed the reader"
     TIME = "took too long"
@@ -104,8 +104,8 @@ class Worker:
     """A process, the pipe to it, and the tasks assigned to it: it works on the first.
 
     Args:
-        handle: what the process does with a task.
-        assignments: its tasks.
+        handle: function that the process calls with each task.
+        assignments: tasks of the process.
         prepare: called by a new process, not by a copy, before it begins.
         fork: copy this process, in a hundredth of the time that a new one takes to start; only
             where no other thread may hold a lock.

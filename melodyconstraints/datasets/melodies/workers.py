@@ -75,11 +75,11 @@ def supervise(
     note.
 
     Args:
-        handle: see :data:`Handle`.
-        tasks: drawn lazily, at most ``4 * jobs`` ahead of the results; best below 8 kB pickled, on
-            Linux 64 kB.
+        handle: function that does a task, see :data:`Handle`.
+        tasks: tasks, drawn lazily, at most ``4 * jobs`` ahead of the results; best below 8 kB
+            pickled, on Linux 64 kB.
         jobs: number of worker processes.
-        limits: of each item; None for the defaults.
+        limits: limits of each item; None for the defaults.
         prepare: a function that workers can import, which new ones, but not copies, call before
             they begin, such as one that compiles what they need: no item is charged for it.
         fork: start the first workers as copies of this process, at once, where that is safe: on

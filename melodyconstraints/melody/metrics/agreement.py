@@ -16,10 +16,10 @@ class Agreement:
     """Agreement of two melodies, as shares in [0, 1].
 
     Args:
-        events: of the 256 events, those that are the same.
-        onset_f1: notes with pitch and step the same; see :func:`onset_f1`.
-        pitch_classes: what the shares of the twelve pitch classes among the notes have in common,
-            sum of min(p, q): in another octave or rhythm it is 1, in a far key near 0.
+        events: share of the 256 events that are the same.
+        onset_f1: F1 of notes with pitch and step the same; see :func:`onset_f1`.
+        pitch_classes: common part of the shares of the twelve pitch classes among the notes, sum
+            of min(p, q): in another octave or rhythm it is 1, in a far key near 0.
     """
 
     events: float

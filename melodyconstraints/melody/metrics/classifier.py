@@ -25,8 +25,8 @@ def auc(real: Melodies, others: Melodies, seed: int = 0) -> float:
     set with several of one is told from any other: take one of each.
 
     Args:
-        real, others: at least :data:`FOLDS` each.
-        seed: of the folds.
+        real, others: melodies, at least :data:`FOLDS` each.
+        seed: seed of the folds.
     """
     values = np.concatenate([_values(real), _values(others)])
     labels = np.repeat([0, 1], [len(real), len(others)])

@@ -109,7 +109,7 @@ class Originals:
 
 @jit
 def different(values: NDArray[np.int64]) -> int:
-    """How many different numbers there are among a few."""
+    """Number of different values among a few."""
     count = 0
     for place in range(len(values)):
         known = False
@@ -127,7 +127,7 @@ def run_hashes(
 
     Args:
         events: ``(N, 256)``.
-        varied: only runs of :data:`MIN_PITCHES` and :data:`MIN_INTERVALS`.
+        varied: whether only runs of :data:`MIN_PITCHES` and :data:`MIN_INTERVALS` count.
 
     Returns:
         hashes and the melody that each is from, both ``(R,)``, melody by melody.

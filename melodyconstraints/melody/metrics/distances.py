@@ -41,7 +41,8 @@ class Comparison:
     """One feature of two sets.
 
     Args:
-        overlapping_area: of the intra-set and the inter-set density, in [0, 1]; 1 is best.
+        overlapping_area: area under both the intra-set and the inter-set density, in [0, 1]; 1 is
+            best.
         kl_divergence: KL(intra || inter) in nats; 0 is best.
         distance: the largest difference in probability, in [0, 1]; 0 is best. See
             :func:`largest_difference`.

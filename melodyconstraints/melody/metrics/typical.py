@@ -1,4 +1,4 @@
-"""How typical a melody is: whether it lies where nearly all real melodies do.
+"""Typicality of a melody: whether it lies where nearly all real melodies do.
 
 Rules say nothing of what they leave free, and what satisfies them may be a drone, or leap about.
 :data:`TYPICAL` has one row a feature with the bounds of 98% of real melodies; a search prefers,
@@ -79,8 +79,8 @@ class Bound(NamedTuple):
     """A feature, and the bound on that side of it where few real melodies lie.
 
     Args:
-        feature: melodies to ``(B,)`` numbers.
-        bound: of 98% of real melodies.
+        feature: function from melodies to ``(B,)`` numbers.
+        bound: number that 98% of real melodies do not pass.
         worst: furthest number beyond the bound.
     """
 
@@ -89,7 +89,7 @@ class Bound(NamedTuple):
     worst: float
 
     def excess(self, melodies: Melodies) -> Numbers:
-        """``(B,)`` way from the bound to the worst that melodies go: from 0 to 1."""
+        """``(B,)`` share of the way from the bound to the worst that melodies go."""
         beyond = (self.feature(melodies) - self.bound) / (self.worst - self.bound)
         return np.clip(beyond, 0, 1)
 
@@ -105,11 +105,11 @@ TYPICAL = (
 """Bounds of 98% of the training melodies of the packaged generator, each tune weighing the same:
 ``python benchmarks/typical.py bounds STORE``."""
 FEWEST_NOTES = Bound(note_counts, 34, 0)
-"""The same of the number of notes."""
+"""Bound of the number of notes of 98% of the same melodies."""
 
 
 def typicality(melodies: Melodies) -> Numbers:
-    """``(B,)`` how near melodies are to typical ones, from 0 to 1, which is typical.
+    """``(B,)`` nearness of melodies to typical ones, from 0 to 1, which is typical.
 
     1 - the mean over :data:`TYPICAL` of the way from each bound to the worst. Silence has 0.
     """
@@ -118,7 +118,7 @@ def typicality(melodies: Melodies) -> Numbers:
 
 
 def full_typicality(melodies: Melodies) -> Numbers:
-    """``(B,)`` how near melodies are to typical ones that have as many notes as real ones.
+    """``(B,)`` nearness of melodies to typical ones that have as many notes as real ones.
 
     1 - the longest way from a bound, of :data:`TYPICAL` and :data:`FEWEST_NOTES`, to the worst: 1
     for nearly all real melodies. It is what an actor learns beside its rules, many of which few

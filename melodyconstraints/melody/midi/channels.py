@@ -40,7 +40,7 @@ class Voice(NamedTuple):
 
     Attributes:
         settings: its program changes, in time.
-        notes: at least one.
+        notes: its notes, at least one.
     """
 
     track: int

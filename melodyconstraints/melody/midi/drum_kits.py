@@ -1,4 +1,4 @@
-"""Which channels of a MIDI file play drums.
+"""Drums in a MIDI file: which channels play them.
 
 Channel 10 does, other channels do not, unless the file says otherwise:
 

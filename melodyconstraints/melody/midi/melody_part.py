@@ -1,4 +1,4 @@
-"""Which part of a file is the melody, by its name or by its notes.
+"""Choice of the part of a file that is the melody, by its name or by its notes.
 
 By name: the words of :data:`MELODY_NAMES`. By notes: a melody is no bass, plays one note at a
 time, and of several such parts is the highest. These are among the criteria of Uitdenbogerd and

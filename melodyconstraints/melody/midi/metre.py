@@ -42,7 +42,7 @@ def on_bar_lines(changes: Mapping[int, Signature], ticks_per_quarter: int) -> di
     Nor is it ever more than an eighth of a bar off. Of several on one line the last holds.
 
     Args:
-        changes: as :func:`signatures_by_tick` gives them.
+        changes: signatures by tick, as :func:`signatures_by_tick` gives them.
 
     >>> on_bar_lines({0: (4, 4), 1918: (3, 4), 3361: (4, 4)}, ticks_per_quarter=480)
     {0: (4, 4), 1920: (3, 4), 3360: (4, 4)}
@@ -82,7 +82,7 @@ def four_four_segments(
 
     Args:
         changes: signatures by tick, as :func:`signatures_by_tick` gives them.
-        end_tick: where the music ends.
+        end_tick: tick at which the music ends.
 
     >>> four_four_segments({0: (4, 4), 3840: (3, 4), 5280: (2, 2)}, 9000, 480)
     (Segment(start_tick=0, end_tick=3840), Segment(start_tick=5280, end_tick=9120))
@@ -124,7 +124,7 @@ class Metre:
     """Numbers of bars, and the signatures that they stand under.
 
     Args:
-        changes: as :func:`signatures_by_tick` gives them.
+        changes: signatures by tick, as :func:`signatures_by_tick` gives them.
 
     >>> metre = Metre({0: (1, 4), 480: (4, 4)}, ticks_per_quarter=480)
     >>> [metre.bar_at(tick) for tick in (479, 480, 2399, 2400)], metre.signature_of(1)

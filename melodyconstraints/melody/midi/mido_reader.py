@@ -63,7 +63,7 @@ def read_with_mido(data: bytes) -> ParsedMidi:
     """Read what can be read of a MIDI file.
 
     Args:
-        data: as :func:`unwrap` gives them.
+        data: bytes, as :func:`unwrap` gives them.
 
     Raises:
         MidiError: this is no MIDI file, its time division has no meaning, or it breaks off before
@@ -158,7 +158,7 @@ class _Notes:
     """The notes of a track so far: each [start, end or still sounding, pitch].
 
     Attributes:
-        banks: of each channel, as controller 0 has set it.
+        banks: bank of each channel, as controller 0 has set it.
     """
 
     banks: list[int] = field(default_factory=lambda: [0] * 16)

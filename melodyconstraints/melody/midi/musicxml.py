@@ -45,7 +45,7 @@ _BARS_PER_LINE = 4
 _LOUDNESS = 90
 """MIDI velocity that MusicXML calls 100 percent."""
 _MOST_KEPT = 4096
-"""Different notes that are kept, for melodies after this one."""
+"""Most different notes that are cached, for melodies after this one."""
 
 
 class Symbol(NamedTuple):
@@ -55,8 +55,8 @@ class Symbol(NamedTuple):
         start: step in the melody.
         length: sixteenths.
         note: place of its note in the melody; None for a rest.
-        continues: it is tied to the symbol before it.
-        goes_on: it is tied to the symbol after it.
+        continues: whether it is tied to the symbol before it.
+        goes_on: whether it is tied to the symbol after it.
     """
 
     start: int
@@ -224,7 +224,7 @@ def _octaves_up(melody: Melody) -> int:
 
 
 def _tempo(tempo: float, performance: Performance) -> Element:
-    """A metronome mark, and what a program that plays the score is told of tempo and swing."""
+    """A metronome mark, and tempo and swing for programs that play the score."""
     mark = _element(
         "metronome", _element("beat-unit", "quarter"), _element("per-minute", f"{tempo:.4g}")
     )

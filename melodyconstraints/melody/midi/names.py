@@ -71,7 +71,7 @@ def readable_name(name: str) -> str:
 
 
 def _latin(word: str) -> float:
-    """How many characters beyond ASCII of a word are sensible, as for the functions below."""
+    """Number of a word's sensible characters beyond ASCII, as for the functions below."""
     beyond = re.findall(r"[^\x00-\x7f]", word)
     if not beyond or word in _TYPOGRAPHIC:
         return _SIGN * len(beyond)

@@ -74,8 +74,8 @@ class ParsedMidi:
     """A file, before its notes are taken for music in bars.
 
     Attributes:
-        tempo_maps: one; of a file of format 2 one for each track.
-        parts: those with notes.
+        tempo_maps: tempo maps: one, or for a file of format 2 one for each track.
+        parts: parts with notes.
     """
 
     ticks_per_quarter: int
@@ -94,7 +94,7 @@ class Events:
         exclusives: (tick, bytes from the maker's on) of system exclusive events; long ones may be
             missing.
         settings: program changes by track and channel.
-        notes: by track and channel ``(N,)`` start ticks, end ticks and pitches, ``N`` at least 1.
+        notes: ``(N,)`` start ticks, end ticks and pitches by track and channel, ``N`` at least 1.
     """
 
     names: dict[int, bytes] = field(default_factory=dict)
@@ -167,5 +167,5 @@ class Events:
 
 
 def _number_begun(settings: list[Setting], starts: Ints) -> int:
-    """How many of the settings hold or have held when the first note starts."""
+    """Number of the settings that hold or have held when the first note starts."""
     return bisect_right(settings, int(starts[0]), key=lambda setting: setting.tick)

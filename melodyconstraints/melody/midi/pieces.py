@@ -38,8 +38,8 @@ class Piece:
     """A piece of music to be played.
 
     Args:
-        title: shown to the user.
-        messages: of channels, in order of time.
+        title: title shown to the user.
+        messages: messages of channels, in order of time.
         tempos: quarters from the start, and quarters a minute from there on; the first at 0.
         quarters: length, a whole number of a MIDI clock's pulses.
     """
@@ -82,7 +82,7 @@ class Piece:
         Args:
             tempo: quarters a minute in [10, 1000].
             program: General MIDI program in [0, 127], of all channels.
-            channel: of all messages, in [1, 16].
+            channel: channel of all messages, in [1, 16].
 
         Raises:
             UsageError: outside these ranges.

@@ -55,7 +55,7 @@ class Timer:
 
 
 class Clock(Protocol):
-    """Tells when messages are due."""
+    """Waits until messages are due."""
 
     def begin(self, piece: Piece) -> None:
         """Start a piece where the last one ends."""
@@ -64,7 +64,7 @@ class Clock(Protocol):
         """Wait for a place in the piece.
 
         Args:
-            quarters: from its start.
+            quarters: quarters from its start.
             pause: called where the clock stops for a while.
         """
 
@@ -100,7 +100,8 @@ class ExternalClock:
     last two.
 
     Args:
-        receive: waits for the next message; its time in seconds and its status byte.
+        receive: function that waits for the next message, and returns its time in seconds and its
+            status byte.
     """
 
     def __init__(
@@ -174,7 +175,7 @@ class Player:
         """Play a piece to its end, and again if the clock starts again.
 
         Args:
-            pulses: send a MIDI clock.
+            pulses: whether to send a MIDI clock.
         """
         while True:
             clock.begin(piece)
@@ -198,10 +199,10 @@ def play_pieces(
     pulses: bool = False,
     announce: Callable[[str], object] = lambda title: None,
 ) -> int:
-    """Play pieces one after another; how many were played.
+    """Play pieces one after another; returns how many were played.
 
     Args:
-        pulses: send a MIDI clock: start, 24 pulses a quarter, and at the end stop.
+        pulses: whether to send a MIDI clock: start, 24 pulses a quarter, and at the end stop.
         announce: called with the title of each.
 
     Raises:

@@ -49,8 +49,8 @@ class PortNames(NamedTuple):
     """Names of the ports that are there.
 
     Args:
-        outputs: of ports that play.
-        inputs: of ports that send, such as a clock.
+        outputs: names of ports that play.
+        inputs: names of ports that send, such as a clock.
     """
 
     outputs: list[str]
@@ -73,8 +73,8 @@ def open_output(name: str, *, virtual: bool = False) -> Port:
     """Open a port to play on.
 
     Args:
-        name: of a port, or a part of its name that no other has; of a virtual one, any.
-        virtual: make the port, so that other programs can connect to it.
+        name: name of a port, or a part of it that no other has; of a virtual one, any.
+        virtual: whether to make the port, so that other programs can connect to it.
 
     Raises:
         PortError: there is no backend, no port, or the port does not open.
@@ -96,7 +96,7 @@ def open_input(name: str, receive: Callable[[float, int], object]) -> Input:
     """Listen to a port.
 
     Args:
-        name: of a port, or a part of its name that no other has.
+        name: name of a port, or a part of it that no other has.
         receive: called in another thread with the time of ``time.perf_counter`` and the status
             byte of a message.
 

@@ -1,4 +1,4 @@
-"""One pass over the events of a MIDI file, for what symusic 0.6 does not tell.
+"""One pass over the events of a MIDI file, for what symusic 0.6 does not report.
 
 * symusic makes a part of each program of a channel, and does not say of which channel. Program
   changes (status C) are renamed channel pressure (D), which is as long and which it passes over;

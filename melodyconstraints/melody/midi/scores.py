@@ -68,8 +68,8 @@ class Score:
     """A MIDI file, reduced to what a melody can be made of.
 
     Attributes:
-        timelines: one, or of a file of format 2 one for each track.
-        recovered: what was wrong with a file that only the fallback reader could read.
+        timelines: timelines: one, or for a file of format 2 one for each track.
+        recovered: error of a file that only the fallback reader could read.
     """
 
     ticks_per_quarter: int
@@ -107,7 +107,7 @@ class Score:
         sixteenth.
 
         Args:
-            events: ``(16 * bars,)`` of the part in the segment.
+            events: ``(16 * bars,)`` events of the part in the segment.
         """
         return _off_grid(
             part.starts_ticks,
@@ -217,7 +217,7 @@ def _within_reach(parsed: ParsedMidi) -> tuple[Part, ...]:
     """The parts without the notes that end in an absurd place.
 
     Raises:
-        MidiError: that is all of them.
+        MidiError: none is left.
     """
     last_tick = MAX_BARS * QUARTERS_PER_BAR * parsed.ticks_per_quarter
     half_step = _half_step(parsed.ticks_per_quarter)

@@ -44,16 +44,16 @@ class FoundMelody:
     """A melody of a MIDI file and where it was found.
 
     Args:
-        melody: 16 bars.
-        first_bar, last_bar: where they stand, as a DAW counts; fewer than 16 bars were filled up
+        melody: melody of 16 bars.
+        first_bar, last_bar: first and last bar, as a DAW counts; fewer than 16 bars were filled up
             with silence.
-        bars: of the file.
-        name: of the track; may be empty.
-        number: of the track, from 1, among those with notes.
-        tracks: how many of those there are.
-        chords: the track plays more than one note at a time, of which the highest were taken.
-        tempo: of the first bar, in quarters a minute.
-        program: with which the first of the notes plays.
+        bars: number of bars in the file.
+        name: name of the track; may be empty.
+        number: number of the track, from 1, among those with notes.
+        tracks: number of tracks with notes.
+        chords: whether the track plays several notes at a time, of which the highest were taken.
+        tempo: tempo of the first bar, in quarters a minute.
+        program: General MIDI program of the first of the notes, from 0.
         off_grid: share of the onsets that rounding to sixteenths has moved by more than a 64th.
     """
 
@@ -102,8 +102,8 @@ def read_melody(
 
     Args:
         polyphony: ``skyline`` or ``onset``; see :mod:`melodyconstraints.melody.quantising`.
-        bar: take the bars from this one on, counted from 1 as a DAW counts.
-        track: take this track: its name or a part of it, in any case, or its number from 1 among
+        bar: first bar to take, counted from 1 as a DAW counts.
+        track: track to take: its name or a part of it, in any case, or its number from 1 among
             the tracks with notes.
 
     Raises:

@@ -109,7 +109,7 @@ def _is_soundfont(file: Path) -> bool:
 def _play(
     melody: Melody, soundfont: Path, tempo: float, program: int, performance: Performance
 ) -> Samples:
-    """``(N, 2)`` samples by fluidsynth, which hears the last note out."""
+    """``(N, 2)`` samples by fluidsynth, which plays the last note to its end."""
     with TemporaryDirectory() as folder:
         midi, played = Path(folder) / "melody.mid", Path(folder) / "melody.wav"
         write_melody(melody, midi, tempo=tempo, program=program, performance=performance)

@@ -19,7 +19,7 @@ Ints: TypeAlias = NDArray[Any]
 
 
 class Drop(StrEnum):
-    """Why a window is not taken; the first cause that applies is counted."""
+    """Cause for which a window is not taken; the first one that applies is counted."""
 
     SILENT_START = "first bar silent"
     FEW_NOTES = "too few notes"
@@ -147,7 +147,7 @@ def windows(events: Events, start_bars: Ints) -> Events:
 
 @jit
 def first_events(events: Events) -> Events:
-    """``(bars,)`` what a bar begins with: its first event, or for a hold the note that is held."""
+    """``(bars,)`` first event of each bar, or for a hold the note that is held."""
     entering = np.empty(len(events) // STEPS_PER_BAR, np.uint8)
     sounding = REST
     for step, event in enumerate(events):
@@ -208,7 +208,7 @@ def _extremes(window: int, bars: tuple[Ints, Ints, Ints, Ints, Ints]) -> tuple[i
     """Lowest and highest note that starts in a window, and its longest silence.
 
     Args:
-        bars: as :func:`_bars` gives them.
+        bars: result of :func:`_bars`.
     """
     lows, highs, rests_before, rests_within, rests_after = bars
     low, high = PITCHES, -1
@@ -225,7 +225,7 @@ def _slide(events: Events, bar: int, of_pitch: Ints, change: int) -> tuple[int, 
     """Add a bar's notes to the tally of pitches, or take them out.
 
     Returns:
-        How many notes, and how many pitches of which there are none without them.
+        Number of notes, and number of pitches of which there are none without them.
     """
     notes = kinds = 0
     for event in events[bar * STEPS_PER_BAR : (bar + 1) * STEPS_PER_BAR]:

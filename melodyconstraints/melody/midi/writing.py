@@ -61,28 +61,29 @@ def write_melody(
     """Write one melody, or several as tracks of one file.
 
     Args:
-        path: its ending says the format: ``.mid``, ``.midi``, ``.dawproject``, ``.musicxml``.
-        name: of the track, numbered where there are several; written as UTF-8, it may come from a
-            file's name in any encoding.
+        path: file to write, in the format of its ending: ``.mid``, ``.midi``, ``.dawproject`` or
+            ``.musicxml``.
+        name: name of the track, numbered where there are several; written as UTF-8, it may come
+            from a file's name in any encoding.
         program: General MIDI program in [0, 127].
         options: ``tempo`` in [10, 1000] quarters a minute; ``key`` signature such as ``C``,
             ``F#``, ``Bbm``; ``chords``, symbols of one chord a bar; ``performance``, a
             :class:`melodyconstraints.melody.performance.Performance`.
 
     Raises:
-        UsageError: another ending; no melody; a tempo, program, key or chord that is none; for
+        UsageError: another ending; no melody; an invalid tempo, program, key or chord; for
             MusicXML, more than ten octaves, or the package ``musicxml`` is missing.
     """
     write_arrangement(Arrangement.of(melodies, name, program, **options), Path(path))
 
 
 def write_arrangement(arrangement: Arrangement, path: Path) -> None:
-    """Write a file in the format that its name's ending tells, as :func:`write_melody` does."""
+    """Write a file in the format of its name's ending, as :func:`write_melody` does."""
     write_atomically(path, arrangement_bytes(arrangement, path), durable=False)
 
 
 def arrangement_bytes(arrangement: Arrangement, path: Path) -> bytes:
-    """The bytes of a file that is to have this name, whose ending tells the format.
+    """The bytes of a file that is to have this name, in the format of its ending.
 
     Raises:
         UsageError: see :func:`write_melody`.

@@ -23,9 +23,9 @@ def model_card(
     """Markdown that describes a model: its data, settings and measured quality.
 
     Args:
-        kind: of model, such as "staff generator".
-        data: training melodies by collection.
-        settings: names and values.
+        kind: kind of model, such as "staff generator".
+        data: number of training melodies by collection.
+        settings: values of the settings by name.
         minutes: time of training.
         measured: quality on each held-out split.
         notes: Markdown on where the data is from, its licences, how to make the model again.

@@ -29,10 +29,10 @@ class MelodyVAEConfig:
         bar_embedding: size of a bar embedding.
         decoder_units, decoder_layers: LSTM that turns a bar embedding into 16 events.
         event_embedding: size of an input event's learned vector, or None for one-hot.
-        first_input: what a bar's first step sees. ``carry``: the event before it (the paper).
+        first_input: input of a bar's first step. ``carry``: the event before it (the paper).
             ``fresh``: a learned start token, so that all bars decode side by side.
-        residual: adds a linear path beside the LSTMs between bar codes and z and between z and
-            bar embeddings; needs the hierarchical encoder.
+        residual: whether a linear path is added beside the LSTMs between bar codes and z and
+            between z and bar embeddings; needs the hierarchical encoder.
     """
 
     latent_dim: Size

@@ -32,8 +32,8 @@ def invert(
 
     Args:
         melodies: ``B`` melodies, at least one.
-        steps: of Adam.
-        prior_weight: w.
+        steps: steps of Adam.
+        prior_weight: w, weight of the prior.
     """
     batch = Melodies.stack(list(melodies))
     events = torch.tensor(batch.events).long().to(model.device)

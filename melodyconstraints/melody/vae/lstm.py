@@ -58,7 +58,7 @@ def scan(
     Under autocast the products and the stored states are of its type; cell states are float32.
 
     Args:
-        weight: ``(4H, H)`` from the hidden state to the gates.
+        weight: ``(4H, H)`` weights from the hidden state to the gates.
         state: hidden and cell before the first step, ``(N, H)`` each.
         constant: ``(1, N, 4H)`` share of the gates that is the same at all steps, or one share a
             step, ``(S, N, 4H)``.
@@ -84,7 +84,7 @@ def scan_layers(
 
     Args:
         state: (hidden, cell) ``(layers, N, H)`` at the start.
-        inputs: ``(S, N, size)`` of layer ``first``.
+        inputs: ``(S, N, size)`` inputs of layer ``first``.
 
     Returns:
         ``(S, N, H)``.

@@ -184,9 +184,9 @@ def retreat(
 
     Args:
         grad_output, grad_hidden: ``(N, H)``, whose sum is the gradient of ``next_hidden``.
-        grad_cell: ``(N, H)`` float32, of ``next_cell``; becomes that of ``cell``.
-        gates, cell, next_cell: as :func:`advance` had and left them.
-        grad_gates: ``(N, 4H)``, written to: of the gates before the nonlinearity.
+        grad_cell: ``(N, H)`` float32 gradient of ``next_cell``; becomes that of ``cell``.
+        gates, cell, next_cell: arguments of :func:`advance`, as it left them.
+        grad_gates: ``(N, 4H)`` gradient of the gates before the nonlinearity, written to.
     """
     units = cell.shape[1]
     grad, through = np.empty(units, np.float32), np.empty(units, np.float32)

@@ -59,7 +59,7 @@ class FlatEncoder(nn.Module):
 
 
 class HierarchicalEncoder(nn.Module):
-    """Each bar to a code, all bars side by side; then over the codes of the 16 bars."""
+    """Each bar to a code, all bars side by side; then the 16 codes to the posterior."""
 
     def __init__(self, config: MelodyVAEConfig) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class MelodyVAE(nn.Module, ABC):
     training has measured it. ``folder`` is where the model was read from or written to, and
     ``fingerprint`` names its weights; both are empty for a model that was never on disk. Where
     ``inverts`` is true, ``encode`` is the inverse of ``decode``; then products are in float32, for
-    no others can be undone. Where ``has_form`` is true, bars may be told to repeat others.
+    no others can be undone. Where ``has_form`` is true, bars can be made to repeat others.
     """
 
     config: ModelConfig
@@ -172,7 +172,7 @@ class MelodyVAE(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.sigma_bar.device
 
     @abstractmethod
@@ -201,18 +201,19 @@ class MelodyVAE(nn.Module, ABC):
 
         Args:
             z: ``(B, Z)``.
-            sampling: how events are drawn.
+            sampling: sampling of events; ``Sampling()`` if not given.
             generator: source of the noise, in place of the sampling's seed.
             noise: ``(B, T)`` uniform in [0, 1); drawn if not given.
-            precision: of the products. With ``auto`` they are in bfloat16 where the processor
-                multiplies it, so another kind of processor may draw another event now and then.
+            precision: type of matrix products. With ``auto`` they are in bfloat16 where the
+                processor multiplies it, so another kind of processor may draw another event now
+                and then.
 
         Returns:
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size, a precision that does not exist, or a form that
-                is none or that the model does not have.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form or a
+                scale that the model does not have.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")

@@ -23,9 +23,10 @@ class Reconstruction:
     """Quality on held-out melodies; shares in [0, 1].
 
     Args:
-        teacher_forced: events that are the likeliest given the true events before them.
-        free_running: events given back by decoding the posterior mean, likeliest event each step.
-        onset_f1: notes given back, pitch and step exact, harmonic mean of precision and recall.
+        teacher_forced: share of events that are the likeliest given the true events before them.
+        free_running: share of events given back by decoding the posterior mean, the likeliest
+            event at each step.
+        onset_f1: F1 of notes given back, pitch and step exact.
         kl: KL(q || p) in nats a melody.
         active_dimensions: dimensions of z with more than 0.02 nats.
         mean_variance: variance of the posterior means, averaged over the active dimensions; 1 is
@@ -52,9 +53,9 @@ class Accuracy:
 
     Args:
         teacher_forced, free_running, onset_f1: as in :class:`Reconstruction`.
-        onsets_teacher_forced: of the true notes, those whose pitch is the likeliest event at the
+        onsets_teacher_forced: share of the true notes whose pitch is the likeliest event at the
             step where they start, given the true events before it.
-        onsets_free_running: of the true notes, those given back with pitch and step exact.
+        onsets_free_running: share of the true notes given back with pitch and step exact.
     """
 
     teacher_forced: float
@@ -128,9 +129,9 @@ def encode_and_decode(
 
     Args:
         events: ``(B, 256)`` melodies.
-        sampling: of ``free``; the likeliest events if not given, as ``forced`` always is.
-        generator: on the model's device; decode a point drawn from each posterior, not its mean.
-            It draws the events as well, in place of the sampling's seed.
+        sampling: sampling of ``free``; the likeliest events if not given, as ``forced`` always is.
+        generator: source, on the model's device, of a point drawn from each posterior in place of
+            its mean. It draws the events as well, in place of the sampling's seed.
     """
     forced, free, posteriors = [], [], []
     for batch in event_batches(events, model.device):

@@ -90,7 +90,7 @@ def match_prior(model: HierarchicalVAE, events: Events) -> None:
     """Turn and stretch the latent space until the posteriors together have the prior's moments.
 
     Gradients bring the mean over the data of q(z | m) near N(0, I) dimension by dimension, but
-    are slow to undo correlations; a point of the prior then asks for what no melody has, such as
+    are slow to undo correlations; a point of the prior then stands for what no melody has, such as
     bars in unrelated registers. With mu and C the mean and covariance of that mixture, the new
     latent point is C^(-1/2) (z - mu), the linear map nearest to none that gives mean 0 and
     covariance I. The linear layers on both sides of z take it up: reconstructions from the means

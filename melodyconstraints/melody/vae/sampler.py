@@ -22,7 +22,7 @@ class DrawingStopped(KeyboardInterrupt):
     """Ctrl-C while melodies were drawn.
 
     Args:
-        melodies: those that there were by then; perhaps none.
+        melodies: melodies drawn by then; perhaps none.
     """
 
     def __init__(self, melodies: Melodies) -> None:
@@ -45,9 +45,10 @@ class MelodySampler:
 
     Args:
         model: a trained melody VAE.
-        sampling: its seed starts the draws; the same points in the same order give the same
-            melodies, in one call or in several.
-        finish: what becomes of melodies as they are drawn; they stay as they are if not given.
+        sampling: sampling of events. Its seed starts the draws; the same points in the same order
+            give the same melodies, in one call or in several.
+        finish: function that changes melodies as they are drawn; they stay as they are if not
+            given.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class MelodySampler:
 
     @property
     def latent_dim(self) -> int:
-        """Z."""
+        """Z, dimensions of a latent point."""
         return self.model.latent_dim
 
     @property
@@ -73,7 +74,7 @@ class MelodySampler:
         """``(B, Z)`` to ``B`` melodies.
 
         Args:
-            callback: called with how many there are, from time to time.
+            callback: called with the number of melodies so far, from time to time.
 
         Raises:
             DrawingStopped: Ctrl-C.

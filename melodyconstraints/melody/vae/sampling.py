@@ -1,4 +1,4 @@
-"""How melodies are drawn: temperature, top-k, top-p, or the likeliest events; and in which form.
+"""Sampling of melodies: temperature, top-k, top-p, or the likeliest events; form and scale.
 
 Shapes: ``N`` rows drawn side by side, ``V`` categories.
 """
@@ -37,16 +37,16 @@ class SamplingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How events are drawn from logits, in which form and scale.
+    """Sampling of events from logits, in a form and a scale.
 
     Args:
-        temperature: above 0 divides the logits; 0 takes the likeliest category.
-        top_k: only the k likeliest categories (Fan et al. 2018), or None for all.
-        top_p: only the likeliest categories that reach this probability together, the one that
+        temperature: divisor of the logits, if above 0; 0 takes the likeliest category.
+        top_k: number of the likeliest categories to draw from (Fan et al. 2018), or None for all.
+        top_p: probability that the likeliest categories to draw from reach together, the one that
             reaches it included (nucleus sampling, Holtzman et al. 2020), or None for all. It is
             applied after the temperature and after top-k.
-        seed: of the draws, at least 0.
-        form: which bars repeat which, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
+        seed: seed of the draws, at least 0.
+        form: repeats of bars, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
         scale: pitch classes in [0, 11] in which every note lies: a tuple, the tonic first, or a
             set, which has none; empty for notes as they come.
 
@@ -87,7 +87,7 @@ class Sampling:
         return cls(**(defaults | given))
 
     def with_seed(self, seed: int) -> Sampling:
-        """The same with another seed."""
+        """These options with another seed."""
         return replace(self, seed=seed)
 
     def __call__(self, logits: Tensor, noise: Tensor) -> Tensor:

@@ -216,7 +216,7 @@ def train_melody_vae(
         events: ``(N, 256)`` training melodies.
         sources: ``(N,)`` collection of each, for balance.
         held_out: ``(M, 256)`` melodies of files that the training does not see.
-        start: a model of this ``config`` whose weights are the first ones; for ``elbo`` then see
+        start: model of this ``config`` whose weights are the first ones; for ``elbo`` then see
             :meth:`ElboSettings.further`. A checkpoint goes before it.
         processes, folder: see :func:`melodyconstraints.vae.training.train`.
 

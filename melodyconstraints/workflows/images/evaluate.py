@@ -74,7 +74,7 @@ class Row:
             wanted labels.
         z_mse: squared shift of the latent points in posterior scales; None for data.
         frechet: Fréchet distance to the test images in the classifier's features.
-        diversity: None without wanted labels.
+        diversity: diversity of images with the same labels; None without wanted labels.
     """
 
     name: str
@@ -253,7 +253,7 @@ class Report:
 
     Args:
         test_images: number of test images.
-        table_4: for each model, by its name, sigma_x and
+        table_4: measures of each model, by its name: sigma_x and
             :func:`~melodyconstraints.images.training.measure_elbo`.
         table_1: a line for test images, prior samples and each actor; empty without actors.
         identity: a line for each actor that can transform images.
@@ -310,8 +310,8 @@ def evaluate(
     Args:
         data: images as large as the models make them; see
             :func:`~melodyconstraints.workflows.images.image_data.read_images_of`.
-        models, actors: by their names.
-        classifier: measures the actors' images.
+        models, actors: models and actors, by their names.
+        classifier: classifier that measures the actors' images.
         n: images to generate with each actor.
         announce: called with a line for each actor.
 

@@ -39,7 +39,7 @@ class GeneratedImages:
 
     Args:
         images: ``(n, C, H, W)`` in [0, 1] for each of the label sets.
-        label_sets: one each.
+        label_sets: label set of each.
         facts: model, method and caption, by the keys of a manifest.
     """
 
@@ -100,7 +100,7 @@ def generate_captioned(
     """Generate ``n`` images of a caption.
 
     Args:
-        folder: a captioner's.
+        folder: folder of a captioner.
         realism: folder of an actor without labels, which holds the search to realistic points.
 
     Raises:
@@ -122,8 +122,9 @@ def label_sets_of(
     """The label sets that names of labels stand for.
 
     Args:
-        classes: of an actor of classes; a set for each, or for every class if none is given.
-        present, absent: of an actor of attributes; those in neither should not hold.
+        classes: classes, for an actor of classes; a set for each, or for every class if none is
+            given.
+        present, absent: attributes, for an actor of attributes; those in neither should not hold.
 
     Raises:
         UsageError: names that the actor does not know or that are for another kind of actor, or

@@ -42,7 +42,8 @@ def encode_labelled(model: ImageVAE, images: LabelledImages, *, plain: bool = Fa
     """Posteriors of images with their labels.
 
     Args:
-        plain: without mirror images, and with rare attributes sampled no more often than others.
+        plain: whether mirror images are left out, and rare attributes sampled no more often than
+            others.
     """
     mirrored, balanced = may_be_mirrored(images) and not plain, not (images.exclusive or plain)
     return encode_images(model, *tensors(images), flip=mirrored, balance=balanced)
@@ -57,7 +58,7 @@ def read_images_of(
     """Read a data set at the size of the images that models make.
 
     Args:
-        models: one or more, all of images of one shape.
+        models: models, one or more, all of images of one shape.
         data, attributes, announce: see
             :func:`~melodyconstraints.datasets.images.read_images.read_images`.
 

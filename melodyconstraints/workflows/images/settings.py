@@ -23,7 +23,7 @@ class Defaults:
 
     Args:
         time_budget_seconds: length where neither steps nor a time budget are given.
-        learning_rate, ema_decay: of all but the paper's presets, which have their own.
+        learning_rate, ema_decay: settings of all but the paper's presets, which have their own.
     """
 
     time_budget_seconds: float

@@ -67,8 +67,8 @@ def train_actor_folder(
     """Train an actor, or the critics of a search, and write the folder with its card.
 
     Args:
-        labelled: False for the realism constraint alone.
-        settings: those of :func:`actor_settings` if not given.
+        labelled: whether labels are learned; False for the realism constraint alone.
+        settings: settings of the training; those of :func:`actor_settings` if not given.
 
     Raises:
         UsageError: images of another shape than the model's, a folder that must not be replaced,

@@ -54,7 +54,7 @@ def train_classifier_folder(
     """Train a classifier and write its folder with its card.
 
     Args:
-        settings: those of :func:`.settings.settings_of` if not given.
+        settings: settings of the training; those of :func:`.settings.settings_of` if not given.
         size: a key of :data:`SIZES`; if not given, ``small`` for classes, ``faces`` for
             attributes.
 

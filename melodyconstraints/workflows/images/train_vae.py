@@ -46,7 +46,7 @@ def train_vae_folder(
     """Train a preset and write the model folder with its card.
 
     Args:
-        settings: those of :func:`.settings.settings_of` if not given.
+        settings: settings of the training; those of :func:`.settings.settings_of` if not given.
         preset: a key of :data:`~melodyconstraints.images.config.PRESETS`; if not given, ``digits``
             for grey images, ``small`` for those in colour.
         sigma_x: standard deviation of a pixel; 0 for an autoencoder.

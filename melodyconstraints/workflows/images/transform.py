@@ -42,7 +42,7 @@ COLUMNS = ("picture", "reconstruction", "transformed")
 
 @dataclass(frozen=True)
 class Transformation:
-    """Images before and after.
+    """Images before and after a transformation.
 
     Args:
         start, end: ``(B, Z)`` latent points.
@@ -146,7 +146,7 @@ def wanted_labels(
 
     Args:
         present, absent: attributes that should hold, and that should not.
-        classes: the one class, of an actor of classes.
+        classes: the one class, for an actor of classes.
 
     Raises:
         UsageError: names that the actor does not know, none or too many of them, or too few for a

@@ -136,7 +136,7 @@ class NormalScores(nn.Module):
         """``(B, G)`` to scores ``(B, G)``.
 
         Args:
-            shares: ``(B, G)`` in [0, 1], places among the ranks of equal numbers; 1/2 is the
+            shares: ``(B, G)`` places in [0, 1] among the ranks of equal numbers; 1/2 is the
                 middle.
         """
         raw = torch.from_numpy(self._raw(numbers, shares)).float()

@@ -1,6 +1,6 @@
 """Bars one after another: what a bar is like after those before it.
 
-A causal transformer hears the bars before. It says which of them the next bar repeats, if any;
+A causal transformer reads the bars before. It says which of them the next bar repeats, if any;
 else whose rhythm it has, if not a new one, on which line of the staff it starts, and the flow's
 condition, which makes the code that says how it goes on. All that is drawn comes from normal and
 uniform numbers that are handed in, so that numbers and bars determine each other.
@@ -67,9 +67,9 @@ class Next(NamedTuple):
     """The next bar of melodies, before it is played.
 
     Args:
-        code: ``(B, C)`` how it moves.
+        code: ``(B, C)`` code of how it moves.
         start: ``(B,)`` int64 line of its first note, in [0, 34], or SILENT.
-        condition: ``(B, H)`` of the decoder.
+        condition: ``(B, H)`` condition of the decoder.
         source: ``(B,)`` int64 the bar that it repeats, or :data:`FRESH`.
         rhythm: ``(B,)`` int64 the bar whose rhythm a fresh one has, or FRESH.
     """
@@ -85,7 +85,7 @@ class Played(NamedTuple):
     """A bar of melodies, after it is played.
 
     Args:
-        code: ``(B, C)`` of its notes.
+        code: ``(B, C)`` code of its notes.
         first, last: ``(B,)`` int64 lines of its first and last notes, or SILENT.
     """
 
@@ -98,11 +98,13 @@ class Read(NamedTuple):
     """Predictions of each bar from the bars before.
 
     Args:
-        conditions: ``(B, K, H)`` of the flow and of the decoder.
+        conditions: ``(B, K, H)`` conditions of the flow and of the decoder.
         choices: ``(B, K, 1 + K)`` logarithms of the probabilities that it is fresh, that it
             repeats bar 0, 1, ...
-        rhythms: ``(B, K, 1 + K)`` those that, if fresh, it has a new rhythm, that of bar 0, 1, ...
-        starts: ``(B, K, 36)`` those that its first note lies on line 0, 1, ..., that it is silent.
+        rhythms: ``(B, K, 1 + K)`` logarithms of those that, if fresh, it has a new rhythm, that of
+            bar 0, 1, ...
+        starts: ``(B, K, 36)`` logarithms of those that its first note lies on line 0, 1, ..., that
+            it is silent.
     """
 
     conditions: Tensor
@@ -155,7 +157,7 @@ class BarPrior(nn.Module):
         """All bars at once, each after the true bars before it.
 
         Args:
-            kept: see :meth:`kept`; all where None.
+            kept: factors of :meth:`kept`; 1 where None.
         """
         heard, degrees = bars.heard, whole.degrees[:, None]
         before = Bars(*(part[:, :-1] for part in bars))
@@ -188,8 +190,8 @@ class BarPrior(nn.Module):
         """Write bars in turn, each after what was played of those before it.
 
         Args:
-            decide: what each bar is.
-            play: turns each bar into notes.
+            decide: decisions on each bar.
+            play: function that turns each bar into notes.
 
         Returns:
             The bars, and the conditions ``(B, K, H)`` of their decoder.
@@ -230,7 +232,7 @@ class BarPrior(nn.Module):
             condition = torch.cat([state, *near, of_rhythm], -1)  # (B, H)
             code = decide.code(bar, self.flow, condition, self.spread)  # (B, C)
             code = _repeated(code, [one.code for one in written], source, rows)
-            # its notes, and what the next bar is told of them
+            # its notes, and what the next bar sees of them
             written.append(Next(code, start, condition, source, rhythm))
             heard.append(play(written[-1]))
             ends.append(torch.where(heard[-1].last == SILENT, ends[-1], heard[-1].last))

@@ -43,12 +43,12 @@ class Given(NamedTuple):
     """Conditions of the decoder of bars.
 
     Args:
-        conditions: ``(N, H)`` of the bars before.
+        conditions: ``(N, H)`` conditions by the bars before.
         degrees: ``(N,)`` int64 degree of the scale of each bar's first note, in [0, 6], counted
             from the tonic.
-        of_signature: ``(N,)`` the same, counted from the major tonic of the key signature: where
-            its tritones lie.
-        rhythms: ``(N, S)`` int64 the kind of token that must stand there, see
+        of_signature: ``(N,)`` that degree, counted from the major tonic of the key signature:
+            where its tritones lie.
+        rhythms: ``(N, S)`` int64 kind of token that must stand there, see
             :func:`.notation.kinds`, or :data:`ANY`.
         recalled: ``(N, S)`` int64 tokens of the bar that it is likely to recall, counted as its
             own, or :data:`ANY`; see :func:`.decisions.recalled_bar`.
@@ -119,7 +119,7 @@ class StaffBarDecoder(nn.Module):
 
         Args:
             codes: ``(N, C)``.
-            given: None where bars stand alone.
+            given: conditions; None where bars stand alone.
         """
         features, state = self.prepare(codes, given)
         before = self.before(F.pad(bars[:, :-1], (1, 0), value=TOKEN_START))
@@ -151,7 +151,7 @@ def degree_of(notes: Tensor, degrees: Tensor) -> Tensor:
     """``(...)`` degree of the scale of ``(...)`` notes, in [0, 6], and 7 more where raised.
 
     Args:
-        degrees: those of the lines from which the notes are counted, as many dimensions.
+        degrees: degrees of the lines from which the notes are counted, as many dimensions.
     """
     return notes // LINES * SCALE + (notes % LINES - REACH + degrees) % SCALE
 
@@ -200,7 +200,7 @@ def silence_after(bars: Tensor, before: Tensor) -> Tensor:
     """``(N,)`` steps at the end of ``(N, S)`` tokens in which nothing sounds.
 
     Args:
-        before: ``(N,)`` the same before them.
+        before: ``(N,)`` silent steps before them.
 
     >>> bars = torch.tensor([[20, TOKEN_REST, TOKEN_REST], 3 * [TOKEN_REST], [20, 70, 70]])
     >>> silence_after(bars, torch.tensor([5, 5, 5])).tolist()

@@ -1,6 +1,6 @@
 """Terms added to a generator's logits so that drawn melodies count as real ones do.
 
-A generator that has learned from true bars before, and is asked for likely notes, errs where its
+A generator that has learned from true bars before, and draws likely notes, errs where its
 own bars follow one another: twice as many tritones, bars that recall fewer notes of earlier ones.
 Such shares can be counted: melodies are drawn, each share's distance from that of the training
 melodies is added to its logit, and so on for six rounds (:func:`.measure_calibration.calibrate`).
@@ -60,19 +60,19 @@ class Calibration(nn.Module):
     Degrees are of the major scale of the key signature, in which the tritones lie.
 
     Attributes:
-        intervals: ``(14, 2, 29)`` of a note of a bar by the degree of the note before, plain and
-            raised, by whether it is raised, and by the lines between.
-        recalled_tokens: ``(2, 3)`` of the token that the recalled bar has there: of a bar with its
-            rhythm and of any other; by :data:`SO_FAR`, :data:`LAST`, :data:`NEITHER`.
-        first_intervals: ``(7, 69)`` of a bar's first line by the degree of the note before and
-            the lines between.
-        recalled_starts: ``(2,)`` of the line on which the recalled bar starts.
-        sources: ``(16, 16)`` of a repeat, by the number of the bar and the bars back.
-        rhythm: of a rhythm that an earlier bar has.
-        silence: of no first line: a bar without a note.
-        kinds: ``(4, 16, 3)`` of a note, ``HOLD`` and ``REST``, by how long nothing has sounded,
-            see :func:`silence_class`, and by the step of the bar. They decide nothing where the
-            rhythm is given.
+        intervals: ``(14, 2, 29)`` terms of a note of a bar by the degree of the note before,
+            plain and raised, by whether it is raised, and by the lines between.
+        recalled_tokens: ``(2, 3)`` terms of the token that the recalled bar has there: of a bar
+            with its rhythm and of any other; by :data:`SO_FAR`, :data:`LAST`, :data:`NEITHER`.
+        first_intervals: ``(7, 69)`` terms of a bar's first line by the degree of the note before
+            and the lines between.
+        recalled_starts: ``(2,)`` terms of the line on which the recalled bar starts.
+        sources: ``(16, 16)`` terms of a repeat, by the number of the bar and the bars back.
+        rhythm: term of a rhythm that an earlier bar has.
+        silence: term of no first line: a bar without a note.
+        kinds: ``(4, 16, 3)`` terms of a note, ``HOLD`` and ``REST``, by how long nothing has
+            sounded, see :func:`silence_class`, and by the step of the bar. They decide nothing
+            where the rhythm is given.
     """
 
     intervals: Tensor
@@ -117,7 +117,7 @@ class Calibration(nn.Module):
 
         Args:
             end: ``(B,)`` line of the last note before.
-            degrees: ``(B,)`` that of the place.
+            degrees: ``(B,)`` degree of the place.
             recalled: ``(B,)`` line on which the recalled bar starts, or :data:`.bars.ANY`.
             new: ``(B,)`` whether the rhythm is a new one.
         """
@@ -133,7 +133,7 @@ class Calibration(nn.Module):
         """``(..., V)`` terms of the next token after the ``(...)`` last note of a bar, if any.
 
         Args:
-            degrees: ``(...)`` those of the lines from which the notes are counted.
+            degrees: ``(...)`` degrees of the lines from which the notes are counted.
         """
         note = last.clamp(min=0)
         rows = self.intervals[degree_of(note, degrees)]

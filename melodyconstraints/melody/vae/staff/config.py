@@ -16,10 +16,10 @@ class StaffConfig:
         bar_code: C, dimensions of a bar's code, at least 2.
         token_embedding: size of a token's learned vector.
         bar_units: units of the hidden layers that read a bar.
-        bar_hidden: units of those that prepare its steps.
+        bar_hidden: units of the hidden layers that prepare its steps.
         step_features: numbers that a code gives each step of its bar.
-        decoder_units: GRU that turns them into tokens.
-        units, layers, heads: transformer that reads the bars before.
+        decoder_units: units of the GRU that turns them into tokens.
+        units, layers, heads: sizes of the transformer that reads the bars before.
         flow_units, flow_layers: hidden units and couplings of the flow from noise to codes.
         code_noise: factor on the posterior scale of bars' codes, as the flow learns them.
         spread: factor on the noise of the bars and temperature of their first lines, at most 1.

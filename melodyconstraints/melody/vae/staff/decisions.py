@@ -24,8 +24,8 @@ class Bars(NamedTuple):
     """The bars of melodies, one after another.
 
     Args:
-        codes: ``(B, K, C)`` how each is to move.
-        heard: ``(B, K, C)`` the codes of the notes that were played.
+        codes: ``(B, K, C)`` codes of how each is to move.
+        heard: ``(B, K, C)`` codes of the notes that were played.
         starts: ``(B, K)`` int64 line of each one's first note, in [0, 34], or SILENT.
         ends: ``(B, K)`` int64 line of the last note up to its end.
         sources: ``(B, K)`` int64 the bar that each repeats, or :data:`FRESH`.
@@ -55,7 +55,7 @@ class Decisions(ABC):
 
     @abstractmethod
     def __call__(self, what: int, bar: int, log_probabilities: Tensor) -> Tensor:
-        """``(B,)`` which of n one is chosen.
+        """``(B,)`` number of the chosen one, of n.
 
         Args:
             what: :data:`SOURCE`, :data:`RHYTHM` or :data:`START`.
@@ -76,7 +76,7 @@ class Drawn(Decisions):
 
     Args:
         noise: ``(B, K, C)`` standard normal.
-        ranks: ``(B, K, 3)`` in [0, 1], of source, rhythm and start.
+        ranks: ``(B, K, 3)`` ranks in [0, 1], of source, rhythm and start.
         form: ``(K,)`` the bar that each repeats, or :data:`FRESH`, whatever ``ranks`` say.
     """
 
@@ -101,7 +101,7 @@ class Known(Decisions):
     """The decisions that make known bars, and what :class:`Drawn` needs to make the same.
 
     Args:
-        bars: codes and starts equal for a bar and what it repeats.
+        bars: known bars; codes and starts are equal for a bar and what it repeats.
     """
 
     def __init__(self, bars: Bars) -> None:
@@ -144,7 +144,7 @@ def root(bar: int, earlier: Tensor, roots: list[Tensor]) -> Tensor:
     """``(B,)`` root of bar ``bar``: that of the ``earlier`` one, or its own number if FRESH.
 
     Args:
-        roots: of the bars before.
+        roots: roots of the bars before.
     """
     every = torch.stack([*roots, torch.full_like(earlier, bar)], 1)
     return every.gather(1, torch.where(earlier == FRESH, bar, earlier)[:, None])[:, 0]

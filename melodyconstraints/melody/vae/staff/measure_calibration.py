@@ -59,14 +59,14 @@ class Counts(NamedTuple):
     """Counts over melodies; the names are those of :class:`.calibration.Calibration`.
 
     Args:
-        intervals: ``(14, 2, 29)`` of fresh bars.
+        intervals: ``(14, 2, 29)`` intervals of fresh bars.
         recalled_tokens: ``(2, 3, 2)`` tokens that are not, and that are, those recalled.
-        first_intervals: ``(7, 69)`` of fresh bars.
+        first_intervals: ``(7, 69)`` intervals of fresh bars.
         recalled_starts: ``(2, 2)`` lines that are not, and that are, those recalled.
         sources: ``(16, 17)`` bars that are fresh, that repeat the bar before, the one before, ...
         rhythm: ``(2,)`` fresh bars of a new rhythm, and of an earlier bar's.
         silence: ``(2,)`` fresh bars with a note, and without.
-        kinds: ``(4, 16, 3)`` of fresh bars of a new rhythm.
+        kinds: ``(4, 16, 3)`` tokens of fresh bars of a new rhythm.
     """
 
     intervals: Numbers
@@ -84,7 +84,7 @@ def calibrate(model: StaffGenerator, events: Events, rounds: int = ROUNDS) -> No
     """Measure a model's calibration anew, at the default temperature.
 
     Args:
-        events: ``(N, T)`` that melodies drawn should count as.
+        events: ``(N, T)`` melodies as which drawn ones should count.
     """
     terms = model.calibration
     for buffer in terms.buffers():
@@ -192,7 +192,7 @@ def _recalled_starts(bars: Bars, fresh: Tensor) -> Numbers:
 
 
 def _counted(numbers: Tensor, shape: tuple[int, ...]) -> Numbers:
-    """How often each number occurs, ``shape`` of them."""
+    """Number of times that each number occurs, ``shape`` of them."""
     counts = np.bincount(numbers.numpy(), minlength=int(np.prod(shape)))
     return counts.reshape(shape).astype(np.float64)
 

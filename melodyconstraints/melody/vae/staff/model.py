@@ -133,7 +133,7 @@ class Head(NamedTuple):
 
     Args:
         keys, places, modes: ``(B,)``, see :class:`.notation.Staff`.
-        whole: the same for the prior, and the attributes.
+        whole: attributes, degree of the place and mode, for the prior.
     """
 
     keys: Ints

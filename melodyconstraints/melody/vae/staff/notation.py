@@ -63,7 +63,7 @@ _MODE_PROFILES = np.stack(
     ]
 )
 _MODE_SHARES = np.array([0.55, 0.06, 0.01, 0.02, 0.07, 0.28, 0.01])
-"""Prior probabilities of ionian, dorian, ... locrian, before a note is heard."""
+"""Prior probabilities of ionian, dorian, ... locrian, before a note is known."""
 _COMMON_MODE = 0.3
 """Weight of the logarithm of a mode's share, beside the share of notes that stay."""
 _MODE_EVIDENCE, _LAST_NOTE = 20.0, 2.0

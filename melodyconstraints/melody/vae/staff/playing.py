@@ -1,4 +1,4 @@
-"""Bars into notes, in turn.
+"""Playing of bars: their notes, in turn.
 
 What the next bar goes on from is the likeliest notes of those before it: they depend on the point
 alone, whatever temperature the notes are drawn at.
@@ -41,9 +41,9 @@ class Player:
     """Plays bars for :meth:`.bar_prior.BarPrior.write`: their likeliest notes, and drawn ones.
 
     Args:
-        whole: what all bars are conditioned on.
+        whole: conditions of all bars.
         noise: ``(B, T)`` uniform in [0, 1), one number a token; None where nothing is drawn.
-        form: says of some bars how they begin; none of them where None.
+        form: form, in which some bars begin like others; none do where None.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ def given_after(bar: Next, whole: Whole, played: list[Tensor], number: int) -> G
 
     Args:
         played: tokens ``(B, S)`` of the bars before, and perhaps of later ones.
-        number: of the bar.
+        number: number of the bar.
     """
     above = lines_above(bar.start)
     degrees = (whole.degrees + above) % SCALE

@@ -38,7 +38,7 @@ class BarState:
     Attributes:
         last: ``(N,)`` last note, or :data:`.bars.ANY` where there is none yet.
         silence: ``(N,)`` steps in which nothing has sounded.
-        agreement: ``(N,)`` with the recalled bar: :data:`.calibration.SO_FAR` and so on.
+        agreement: ``(N,)`` agreement with the recalled bar: :data:`.calibration.SO_FAR` and so on.
     """
 
     def __init__(self, given: Given) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from melodyconstraints.melody.vae.staff.notation import Ints
 
 RAREST = 1e-6
-"""Rank, from either end, of the rarest normal number that is asked for."""
+"""Rank, from either end, of the rarest normal number that is returned."""
 _LEAST_SHARE = 1e-5
 """Share of the melodies that may have any entry of a table, so that each can be encoded."""
 

@@ -65,7 +65,7 @@ _SCORE_NOISE = 0.1
 _ANY = 1e-3
 """Share of melodies that may have any place or mode, so that each can be encoded."""
 _OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
-"""Attributes of which more is asked for than is wanted, see :func:`measure_offset`."""
+"""Attributes whose scores get an offset, see :func:`measure_offset`."""
 _OFFSET_ROUNDS, _OFFSET_SAMPLE = 2, 1024
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
@@ -164,7 +164,7 @@ def _resigned(modes: Ints, noise: Tensor) -> Ints:
 
 
 def _log_probability(choices: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
-    """``(B, K)`` of being fresh, or of repeating one of the bars that are equal."""
+    """``(B, K)`` log-probabilities of being fresh, or of repeating one of the equal bars."""
     equal = torch.from_numpy(equal_bars(staff.tokens)).to(choices.device)
     repeats = choices[..., 1:].masked_fill(~equal, -1e9).logsumexp(-1)
     return torch.where(fresh, choices[..., 0], repeats)
@@ -214,7 +214,7 @@ def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> 
 
 @torch.no_grad()
 def measure_offset(model: StaffGenerator, count: int) -> Tensor:
-    """``(G,)`` what to add to scores so that on the mean the attributes come that are asked for.
+    """``(G,)`` offset of scores with which drawn melodies have the wanted attributes on the mean.
 
     Melodies drawn have fewer notes, and others, than their scores say: likely tokens are drawn
     more often than they occur. The attributes of :data:`_OFFSET` are raised by what is missing.
@@ -251,7 +251,7 @@ def train_staff_generator(
 
     Args:
         tunes: ``(N,)`` label of each melody's tune.
-        announce: told what is done after the last step, which takes minutes.
+        announce: called with what is done after the last step, which takes minutes.
     """
     torch.manual_seed(settings.seed)
     model = StaffGenerator(config).to(device)
