@@ -80,7 +80,7 @@ def measure_realism(store: Path, count: int, seed: int) -> None:
         "rules",
         "under no rule",
         "satisfied",
-        "overlapping area, untouched",
+        "overlapping area, unaffected",
         "and under no",
     ]
     columns += ["similarity error", "repeated bars", "real ones", "diversity"]

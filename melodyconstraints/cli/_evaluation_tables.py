@@ -163,18 +163,18 @@ def _moved_row(label: str, evaluation: Evaluation, name: str, form: str) -> list
 def _print_likeness(evaluation: Evaluation) -> None:
     rows = [
         [
-            name.removesuffix("_histogram").replace("_", " ") + " *" * one.touched,
+            name.removesuffix("_histogram").replace("_", " ") + " *" * one.affected,
             *(f"{area:.3f}" for area in (one.prior, one.actor, *(one.satisfying or {}).values())),
         ]
         for name, one in evaluation.likeness.items()
     ]
     if evaluation.realism is not None:
-        rows.append(["mean of the untouched", *(f"{area:.3f}" for area in evaluation.realism)])
+        rows.append(["mean of the others", *(f"{area:.3f}" for area in evaluation.realism)])
     print_table(
         ["overlap with", "all: prior", "all: actor", "satisfying: prior", "satisfying: actor"],
         rows,
         f"Are they like held-out melodies, and like the {evaluation.n_satisfying:,} of these that "
-        "satisfy the rules in some key? Overlapping area, best is 1; * touched by a rule",
+        "satisfy the rules in some key? Overlapping area, best is 1; * affected by a rule",
     )
     if evaluation.structure:
         print_structure(

@@ -45,7 +45,7 @@ PATIENCE = 10.0
 OWN, IN_SCALE, IN_KEYS = "drawn by the model", "drawn in its scale", "in the best key"
 """Names of the melodies by which a rule is assessed: the second and the third where a training
 for the rule draws such, in place of those of the model's bank."""
-_TOLD = {
+_IN_VERDICT = {
     OWN: "the model's own melodies",
     IN_SCALE: "melodies drawn in its scale",
     IN_KEYS: "the model's own melodies, each in the best key,",
@@ -151,7 +151,7 @@ def check_rule(
     rewards = {name: _rewards(found, one, max(int(speed), 1)) for name, one in some.items()}
     speed = count / max(clock() - start, 1e-9)
     distributions = {name: Distribution.of(own) for name, own in rewards.items()}
-    verdict = assess(distributions[assessed], _TOLD[assessed])
+    verdict = assess(distributions[assessed], _IN_VERDICT[assessed])
     against = None
     if verdict.learnable:
         of_rule = rewards[assessed][:, None]

@@ -60,14 +60,14 @@ class Likeness:
 
     Args:
         prior, actor: overlapping area of melodies drawn from each.
-        touched: whether a rule affects the feature.
+        affected: whether a rule affects the feature.
         satisfying: overlapping areas with held-out melodies that satisfy the rules, of ``prior``
             and ``actor``; None where fewer than two do, or all of these have the same value.
     """
 
     prior: float
     actor: float
-    touched: bool
+    affected: bool
     satisfying: dict[str, float] | None
 
 
@@ -151,7 +151,7 @@ class Evaluation:
     @property
     def realism(self) -> tuple[float, float] | None:
         """Mean overlapping area of features no rule affects, prior's and actor's, if measured."""
-        free = [one for one in self.likeness.values() if not one.touched]
+        free = [one for one in self.likeness.values() if not one.affected]
         if not free:
             return None
         return float(np.mean([one.prior for one in free])), float(
@@ -319,13 +319,13 @@ def _realism(
     everything = Melodies(choose(held_out.events, n))
     real = satisfying(held_out, rules)
     chosen = Melodies(choose(real.events, n)) if len(real) > 1 else None
-    touched = frozenset[str]().union(*(rule.affected_features for rule in rules))
+    affected = frozenset[str]().union(*(rule.affected_features for rule in rules))
     likeness = {}
     for name in FEATURES:
         areas = _areas(name, everything, both)
         fixed = chosen is None or _constant(name, chosen)
         among = None if chosen is None or fixed else _areas(name, chosen, both)
-        likeness[name] = Likeness(areas["prior"], areas["actor"], name in touched, among)
+        likeness[name] = Likeness(areas["prior"], areas["actor"], name in affected, among)
     built = {}
     if chosen is not None:
         built = {"held_out": structure(chosen)}

@@ -102,7 +102,7 @@ def test_with_a_store_it_is_told_how_like_held_out_melodies_they_are(
         )
     ]
     assert len(rows) == 1 + len(found.likeness) + 1
-    assert rows[-1][:3] == ["mean of the untouched", *(f"{area:.3f}" for area in found.realism)]
+    assert rows[-1][:3] == ["mean of the others", *(f"{area:.3f}" for area in found.realism)]
     assert "the 0 of these that satisfy the rules in some key" in result.stdout
     assert "Fewer than two held-out melodies satisfy the rules: no structure" in result.stdout
 

@@ -198,8 +198,8 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
         assert one.prior == compare(of_real, of_prior).overlapping_area
         assert one.actor == compare(of_real, of_actor).overlapping_area
         # C major asks for pitch classes, 252 notes for notes
-        assert one.touched == (name in PITCH_CLASS_FEATURES | NOTES)
-    free = [one for one in found.likeness.values() if not one.touched]
+        assert one.affected == (name in PITCH_CLASS_FEATURES | NOTES)
+    free = [one for one in found.likeness.values() if not one.affected]
     assert len(free) == len(FEATURES) - 4 - 4
     assert found.realism == (
         pytest.approx(np.mean([one.prior for one in free])),
@@ -208,7 +208,7 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
     assert found.as_dict()["likeness"]["pitch_range"] == {
         "prior": found.likeness["pitch_range"].prior,
         "actor": found.likeness["pitch_range"].actor,
-        "touched": False,
+        "affected": False,
         "satisfying": None,
     }
     assert (found.n_satisfying, found.structure) == (0, {})
@@ -255,17 +255,17 @@ def test_the_last_seed_is_a_seed(actor):
 
 
 @pytest.mark.parametrize(
-    ("rules", "touched"),
+    ("rules", "affected"),
     [
         (["density:252"], NOTES),
         (["cmajor"], PITCH_CLASS_FEATURES),
         (["first-note:C", lambda melody: float(len(melody) > 0)], set()),
     ],
 )
-def test_a_rule_touches_what_it_asks_for(actor, some_melodies, rules, touched):
+def test_a_rule_affects_what_it_asks_for(actor, some_melodies, rules, affected):
     actor.rules = find_rules(rules)
     found = evaluate_actor(actor, 5, held_out=some_melodies)
-    assert {name for name, one in found.likeness.items() if one.touched} == touched
+    assert {name for name, one in found.likeness.items() if one.affected} == affected
 
 
 def test_melodies_that_are_all_alike_have_no_diversity_to_compare_with(actor):
