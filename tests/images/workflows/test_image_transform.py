@@ -34,7 +34,9 @@ def test_a_bar_becomes_another(trained, other_bars, other, place_of, method):
 def test_what_is_right_already_is_not_moved_at_all(trained, other_bars, monkeypatch):
     actor, thresholds = trained("gradient"), (0.8,) * 4 + (0.5,)
     search = GradientSearch(thresholds=thresholds)
-    monkeypatch.setattr(transform_module, "default_search", lambda method, labels, plain=False: search)
+    monkeypatch.setattr(
+        transform_module, "default_search", lambda method, labels, plain=False: search
+    )
     result = transform(actor, other_bars.images, other_bars.labels)
     with torch.no_grad():
         values = torch.sigmoid(actor.critic(result.start))
