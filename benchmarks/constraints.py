@@ -41,7 +41,7 @@ from melodyconstraints.workflows.conditional import (
     ScaleAndDensity,
     condition,
     load_knobs,
-    searching,
+    searching_actor,
 )
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.knobs import Knobs
@@ -389,7 +389,7 @@ def transform_melodies(store: Path, count: int, folder: Path | None) -> None:
     model = load_model("staff")
     ways: dict[str, MelodyActor] = {
         "`--scale C-major`": Knobs(model).at("C-major", tonic=False),
-        "`--rule cmajor`": searching(model, ["cmajor"]),
+        "`--rule cmajor`": searching_actor(model, ["cmajor"]),
     }
     if folder is not None:
         ways["`--actor`"] = load_actor(folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.real_melodies import read_split
@@ -86,7 +86,7 @@ def measure_realism(store: Path, count: int, seed: int) -> None:
     columns += ["similarity error", "repeated bars", "real ones", "diversity"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for rules in RULES:
-        found = evaluate_actor(searching(model, rules), count, held_out=held_out, seed=seed)
+        found = evaluate_actor(searching_actor(model, rules), count, held_out=held_out, seed=seed)
         prior, actor = found.realism or (None, None)
         built, real = found.structure.get("actor", {}), found.structure.get("held_out", {})
         cells = [_title(rules), f"{found.prior_all_satisfied:.1%}", f"{found.all_satisfied:.1%}"]

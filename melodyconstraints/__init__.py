@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.check_rule import check_rule
     from melodyconstraints.workflows.compare import compare
-    from melodyconstraints.workflows.conditional import load_knobs
+    from melodyconstraints.workflows.conditional import load_knobs, searching_actor
     from melodyconstraints.workflows.editing import in_key, key_of
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
@@ -81,6 +81,7 @@ _HOMES = {
     "reroll": "workflows.reroll",
     "rule": "rules",
     "save_model": "workflows.models",
+    "searching_actor": "workflows.conditional",
     "train_actor": "workflows.train_actor",
     "transform": "workflows.transform",
     "vary": "workflows.reconstruct",
@@ -121,6 +122,7 @@ __all__ = [
     "reroll",
     "rule",
     "save_model",
+    "searching_actor",
     "train_actor",
     "transform",
     "vary",

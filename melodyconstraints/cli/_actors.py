@@ -111,7 +111,7 @@ class ActorSource:
         if not self.specs and all(one is None for one in asked):
             return None
 
-        from melodyconstraints.workflows.conditional import load_knobs, searching
+        from melodyconstraints.workflows.conditional import load_knobs, searching_actor
         from melodyconstraints.workflows.models import load_model
 
         if self.actor_folder is not None:
@@ -121,7 +121,7 @@ class ActorSource:
         if self.scale is not None:
             knobs = load_knobs(model=model)
             return knobs.at(self.scale, self.density, *self.rules, like=like)
-        return searching(model, self.specs, like)
+        return searching_actor(model, self.specs, like)
 
     def transforming(self, key: str | None) -> MelodyActor:
         """The actor, or what moves a melody without a training; see :func:`.transforming`."""

@@ -363,7 +363,7 @@ def load_knobs(
     return ConditionalActor(**pair)
 
 
-def searching(
+def searching_actor(
     model: MelodyVAE,
     rules: Iterable[str | Rule | Callable[..., Any]],
     like: Examples | None = None,

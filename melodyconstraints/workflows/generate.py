@@ -16,7 +16,7 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
 
@@ -50,7 +50,7 @@ def generate(
     """
     rules = find_rules(rules)
     if rules or like is not None:
-        actor = replace(searching(model, rules, like), callback=callback)
+        actor = replace(searching_actor(model, rules, like), callback=callback)
         return actor.generate(n, **options)
     sampling = Sampling.of(options)
     tell = (lambda count: callback(count, count)) if callback else None

@@ -36,7 +36,7 @@ from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.conditional import load_knobs, searching
+from melodyconstraints.workflows.conditional import load_knobs, searching_actor
 from melodyconstraints.workflows.editing import (
     in_key,
     in_scale,
@@ -161,7 +161,7 @@ def transforming(
         return replace(actor, rules=[_named_for(scale, actor.rules[0]), *actor.rules[1:]])
     if density is None and not found:
         raise UsageError("with a model, a transformation needs a scale, key, density or rules")
-    return searching(model, [*found, *([] if density is None else [f"density:{density}"])])
+    return searching_actor(model, [*found, *([] if density is None else [f"density:{density}"])])
 
 
 def of_notes(scale: str | Collection[int]) -> Rule:

@@ -12,7 +12,7 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.workflows import reroll as workflow
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.models import load_model
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
@@ -109,7 +109,7 @@ def test_the_command_writes_what_python_draws(
     for run, source in (
         (reroll, model),
         (reroll_hard, load_actor(tiny_actor_folder)),
-        (lambda *more: reroll(*more, "--density", 100), searching(model, ["density:100"])),
+        (lambda *more: reroll(*more, "--density", 100), searching_actor(model, ["density:100"])),
     ):
         result = run(*options, "-n", 2, "--allow-none", "--overwrite")
         assert result.exit_code == 0

@@ -10,7 +10,7 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.form import form_of
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import searching
+from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.editing import in_scale
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.models import load_model
@@ -37,7 +37,7 @@ def test_an_actor_shifts_and_bars_are_kept(tiny_actor_folder, some_melodies):
 
 def test_a_search_counts_kept_bars_too(tiny_model, some_melodies):
     tune, rule = some_melodies[2], find_rule("density:110")
-    found = mc.reroll(searching(tiny_model, [rule]), tune, 2, keep_bars=range(1, 9), seed=3)
+    found = mc.reroll(searching_actor(tiny_model, [rule]), tune, 2, keep_bars=range(1, 9), seed=3)
     assert (found.bars[:, :8] == tune.bars[:8]).all()
     assert rule(found).tolist() == [1, 1]
     assert all(len(melody) >= 110 for melody in found)
@@ -45,7 +45,7 @@ def test_a_search_counts_kept_bars_too(tiny_model, some_melodies):
 
 def test_a_search_goes_on_from_the_best_of_more_than_are_wanted(tiny_model, some_melodies):
     drawn = []
-    search = searching(tiny_model, [find_rule("density:1")])
+    search = searching_actor(tiny_model, [find_rule("density:1")])
     search = replace(search, start=9, callback=lambda _, count: drawn.append(count))
     assert len(reroll(search, some_melodies[0], 2, keep_bars={1})) == 2
     assert drawn[0] == 9
@@ -79,7 +79,7 @@ def _spans(melody):
 
 
 def test_as_many_as_are_drawn_at_once_are_refused_by_what_was_asked(tiny_model, some_melodies):
-    actor = searching(tiny_model, ["density:3"])
+    actor = searching_actor(tiny_model, ["density:3"])
     with pytest.raises(UsageError, match="100,001"):
         reroll(actor, some_melodies[0], 100_001)
 
@@ -103,7 +103,7 @@ def test_bars_that_no_rule_allows_to_keep_are_refused(tiny_actor_folder, tiny_mo
         r"^bars 1-2, which stay, hold 2 notes outside the set of cmajor; keep other bars, or "
         "move the melody first by --scale or --key of mc transform$"
     )
-    for source in (load_actor(tiny_actor_folder), searching(tiny_model, ["cmajor"])):
+    for source in (load_actor(tiny_actor_folder), searching_actor(tiny_model, ["cmajor"])):
         with pytest.raises(UsageError, match=text):
             reroll(source, tune, 1, keep_bars=[1, 2])
     assert len(reroll(load_actor(tiny_actor_folder), tune, 1, keep_bars=[1])) == 1
