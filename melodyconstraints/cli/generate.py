@@ -122,8 +122,7 @@ def _draw(
     drawer: Drawer, count: int, only_satisfying: bool, sampling: SamplingOptions
 ) -> tuple[Melodies, int]:
     """Melodies, and how many were drawn for them; fewer where the drawing ended before."""
-    from melodyconstraints.melody.vae.sampler import DrawingStopped
-    from melodyconstraints.workflows.actor import TooFewError
+    from melodyconstraints.melody.vae.sampler import DrawingStopped, TooFewError
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.search import SearchStopped
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from melodyconstraints.errors import (
     RuleNotFoundError,
-    TrainingError,
     UsageError,
 )
 from melodyconstraints.latent.networks import ConditionedActor
@@ -29,7 +28,7 @@ from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler, drawing_kept
+from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, drawing_kept
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
@@ -63,19 +62,6 @@ _HOPELESS_SHARE = 0.1
 """Share of all draws after which no satisfying melody ends the drawing."""
 _EXTRA_SHARE = 0.5
 """Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
-
-
-class TooFewError(TrainingError):
-    """Too few melodies satisfy every rule, however many are drawn.
-
-    Args:
-        melodies: melodies that do; perhaps none.
-        drawn: number of melodies drawn for them.
-    """
-
-    def __init__(self, text: str, melodies: Melodies, drawn: int) -> None:
-        super().__init__(text)
-        self.melodies, self.drawn = melodies, drawn
 
 
 @dataclass(kw_only=True, repr=False)
@@ -403,13 +389,13 @@ def load_actor(
             return is_consented(path)
 
         with code_only_where(may_run):
-            found_rules = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
+            found = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
     else:
-        found_rules = find_rules(rules)
-        if len(found_rules) != len(config.rules):
+        found = find_rules(rules)
+        if len(found) != len(config.rules):
             count = len(config.rules)
-            raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    names = ("temperature", "form", "examples", "transposes")
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+    names = "temperature", "form", "examples", "transposes"
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
-    return MelodyActor(rules=found_rules, **own, **pair)
+    return MelodyActor(rules=found, **own, **pair)

@@ -28,12 +28,12 @@ from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
-from melodyconstraints.melody.vae.sampler import DrawingStopped
+from melodyconstraints.melody.vae.sampler import DrawingStopped, TooFewError
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference, TooFewError
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
 from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.seeds import (
     EVENTS,

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -27,7 +26,6 @@ from melodyconstraints.latent.constraints import (
 from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
-from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -36,8 +34,6 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
-from melodyconstraints.rules.contract import melodies_per_second
-from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.rules.loading import rule_file
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_choice, checked
@@ -45,9 +41,9 @@ from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.storage.consents import consent
 from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
+from melodyconstraints.workflows.announcements import announce_rules
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
-from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.training_draws import TrainingDraws, training_draws
 from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_against
@@ -59,8 +55,6 @@ CURVES = "training-curves.png"
 """Picture of the training in an actor's folder."""
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
-_TIMED = 64
-"""Melodies on which a rule is timed."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -369,40 +363,10 @@ def _learns_typicality(
     if settings.plain or not others:
         return False
     some = draws.some() if decoded is None else decoded[1]
-    _announce(others, some, announce, transposes=draws.transposes)
+    announce_rules(others, some, announce, transposes=draws.transposes)
     if unasked:
         return False
     against = reason_against(partial(rewards_of, rules), weights, some)
     if against and announce:
         announce(f"melodies are not asked to be typical: {against}")
     return against is None
-
-
-def _announce(
-    rules: Sequence[Rule],
-    melodies: Melodies,
-    announce: Callable[[str], object] | None,
-    *,
-    transposes: bool,
-) -> None:
-    """Announce slow rules, and, or warn of, those that all melodies satisfy already.
-
-    Args:
-        transposes: whether each melody is in the key that the rules reward most.
-    """
-    for rule in rules:
-        if announce:
-            seconds, slow = cost_of_training(melodies_per_second(rule, melodies[:_TIMED]))
-            if slow:
-                announce(f"{rule.name} is slow: about {seconds:,.0f} s of this training")
-        if all((rule(some) >= SATISFIED).all() for some in (melodies[:_TIMED], melodies)):
-            in_keys = transposes and asks_for_keys(rule, melodies[:_TIMED])
-            already = "already, in some key" if in_keys else "already"
-            (announce or _warn)(
-                f"all {len(melodies):,} melodies drawn from the model satisfy {rule.name} "
-                f"{already}: training for it changes nothing"
-            )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=6)  # the caller of train_actor, behind its check of arguments

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melodyconstraints.errors import TrainingError
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
@@ -28,6 +29,19 @@ class DrawingStopped(KeyboardInterrupt):
     def __init__(self, melodies: Melodies) -> None:
         super().__init__()
         self.melodies = melodies
+
+
+class TooFewError(TrainingError):
+    """Too few melodies satisfy every rule, however many are drawn.
+
+    Args:
+        melodies: melodies that do; perhaps none.
+        drawn: number of melodies drawn for them.
+    """
+
+    def __init__(self, text: str, melodies: Melodies, drawn: int) -> None:
+        super().__init__(text)
+        self.melodies, self.drawn = melodies, drawn
 
 
 @contextmanager
