@@ -335,6 +335,21 @@ def test_only_satisfying_draws_until_there_are_enough(generate_for, tmp_path):
     assert f"5 satisfying melodies among {manifest['drawn']} drawn" in result.stderr
 
 
+def test_those_that_were_found_are_written_where_there_are_too_few(
+    generate_for, tmp_path, monkeypatch
+):
+    for kind in (MelodyActor, SearchActor):
+        defaults = kind.generate_satisfying.__wrapped__.__kwdefaults__
+        monkeypatch.setitem(defaults, "max_draws", 60)
+    result = generate_for("--density", 253, "-n", 40, "--only-satisfying")
+    assert result.exit_code == 1
+    manifest = manifest_of(tmp_path / "out")
+    count = len(manifest["melodies"])
+    assert 0 < count < 40
+    assert f"Error: {count} of " in result.stderr
+    assert all(entry["satisfied"] for entry in manifest["melodies"])
+
+
 def test_a_rule_that_is_never_satisfied_is_told(generate, monkeypatch, tmp_path):
     monkeypatch.setitem(
         MelodyActor.generate_satisfying.__wrapped__.__kwdefaults__, "max_draws", 640

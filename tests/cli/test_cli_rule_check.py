@@ -63,6 +63,12 @@ def test_a_new_rule_passes_the_check_as_it_is(mc, tiny_model_folder, tmp_path):
     assert "BROKEN" not in checked.stdout
 
 
+def test_a_new_rule_may_have_a_space_in_its_name_and_needs_a_folder(mc):
+    assert "then: mc rules check 'a b.py'" in mc("rules", "new", "a b.py").stdout
+    nowhere = mc("rules", "new", "nowhere/my_rule.py")
+    assert (nowhere.exit_code, "there is no folder nowhere" in nowhere.stderr) == (2, True)
+
+
 def test_the_forms_in_the_template_work(mc, tmp_path):
     mc("rules", "new", "my_rule.py")
     lines = (tmp_path / "my_rule.py").read_text(encoding="utf-8").splitlines()

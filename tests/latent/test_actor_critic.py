@@ -426,6 +426,17 @@ def test_a_training_that_is_interrupted_returns_the_best_so_far(plane, disc, sho
         assert torch.equal(kept, best)
 
 
+def test_a_training_that_is_interrupted_in_its_first_round_has_learned_nothing(
+    plane, disc, short, seeded, monkeypatch
+):
+    def stop(self, number):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Trainer, "round", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_actor_critic(plane, [disc], short, generator=seeded())
+
+
 def test_a_training_that_is_interrupted_before_it_is_judged_returns_the_last(
     plane, disc, short, seeded
 ):

@@ -12,6 +12,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
     RewardConstraint,
     Rewards,
+    checked_weights,
 )
 
 LABELS = torch.tensor([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
@@ -347,6 +348,12 @@ def test_without_the_labels_of_others_negatives_are_of_actor_and_prior(seeded):
     assert targets[:, 0].tolist() == [1.0] * 33 + [0.0] * 33
     assert (points[targets[:, 0] == 0, 0] == 1000).sum() == 30
     assert (y[36:] == 7).all()
+
+
+def test_weights_need_rules():
+    with pytest.raises(UsageError, match=r"there is no rule to weigh, got the weights \[1.0\]"):
+        checked_weights([1.0], [])
+    assert checked_weights([], []) == checked_weights(None, []) == ()
 
 
 def test_without_memory_only_the_last_meeting_counts():

@@ -127,6 +127,13 @@ def test_text_and_none_are_no_rewards_of_a_batch(value):
         Rule("text", lambda melodies: value, batched=True)(BATCH)
 
 
+@pytest.mark.parametrize("value", [None, "0.5"])
+def test_no_code_is_at_fault_where_a_rule_gives_no_number(value):
+    with pytest.raises(RuleError) as caught:
+        Rule("text", lambda melodies: value, batched=True)(BATCH)
+    assert caught.value.__cause__ is None
+
+
 def test_a_rule_that_raises_names_the_melody_and_keeps_the_cause():
     def last_pitch(melody):
         return float(melody.pitches[-1] % 12 == 0)
