@@ -61,10 +61,10 @@ def notebook_page(path: Path) -> str:
                 page += [f"```python\n{cell.source}\n```", *_run(cell.source, path.name, names)]
             else:  # links are relative to the notebook's folder, as the pages' folder lies
                 page.append(cell.source)
+    source = f"[`{path.name}`](../notebooks/{path.name})"
     page.append(
-        f"This page as a notebook: {{download}}`{path.stem}.ipynb`; its source, for jupytext:"
+        f"This page as a notebook: {{download}}`{path.stem}.ipynb`; for jupytext: {source}.\n"
     )
-    page[-1] += f" [`{path.name}`](../notebooks/{path.name}).\n"
     return "\n\n".join(page)
 
 

@@ -54,8 +54,8 @@ def show(report: RuleReport, as_json: bool) -> None:
         f"{seconds:,.1f} s ({report.speed:,.0f} a second).{advice}"
     )
     _say(f"{report.verdict.text[0].upper()}{report.verdict.text[1:]}.")
-    if report.of_typical:
-        _say(report.of_typical)
+    if report.typicality_text:
+        _say(report.typicality_text)
 
 
 def _as_dict(report: RuleReport) -> dict[str, Any]:

@@ -52,5 +52,5 @@ def _check(task: Task, faults: Mapping[int, Fault], begin: Callable[[int], None]
     return answer | {
         "distributions": {name: asdict(one) for name, one in report.distributions.items()},
         "verdict": report.verdict.text,
-        "of_typical": report.of_typical,
+        "typicality_text": report.typicality_text,
     }

@@ -30,15 +30,15 @@ LONGEST_SPEC, LONGEST_CODE = 200, 20_000
 """Characters of a rule's specification, and of a rule in Python."""
 
 
-def _no_truth(value: Any) -> Any:
+def _refuse_boolean(value: Any) -> Any:
     """Refuse true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
         raise PydanticCustomError("number", "Input should be a number, not true or false")
     return value
 
 
-Integer = Annotated[int, BeforeValidator(_no_truth)]
-Number = Annotated[float, BeforeValidator(_no_truth)]
+Integer = Annotated[int, BeforeValidator(_refuse_boolean)]
+Number = Annotated[float, BeforeValidator(_refuse_boolean)]
 Note = tuple[
     Annotated[Integer, Field(ge=0, lt=STEPS)],
     Annotated[Integer, Field(ge=1, le=STEPS)],

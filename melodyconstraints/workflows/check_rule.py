@@ -97,7 +97,7 @@ class RuleReport:
         return self.passed and self.against_typical is None
 
     @property
-    def of_typical(self) -> str | None:
+    def typicality_text(self) -> str | None:
         """Sentence on :attr:`learns_typical`, with the reason; None where no actor is of use."""
         if not self.passed or (self.verdict and self.verdict.kind == "satisfied"):
             return None

@@ -15,6 +15,7 @@ from threading import Event
 import mido
 import numpy as np
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from melodyconstraints.errors import ArtifactError, RuleError, StoreError, UsageError
@@ -27,7 +28,7 @@ from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule, find_rule
 from melodyconstraints.rules.loading import load_rule_file
 from melodyconstraints.studio import app as app_module
-from melodyconstraints.studio import code, jobs, training, uploads
+from melodyconstraints.studio import code, jobs, server, training, uploads
 from melodyconstraints.studio.app import create_app
 from melodyconstraints.studio.engine import Engine, Models
 from melodyconstraints.studio.jobs import Jobs
@@ -140,8 +141,10 @@ def test_what_is_no_json_is_said_so(client):
 
 
 def test_text_that_is_no_unicode_is_refused(client):
-    answer = client.post("/rules", content=b'{"rules": ["\\ud800"]}')
+    header = {"Content-Type": "application/json"}
+    answer = client.post("/rules", content=b'{"rules": ["\\ud800"]}', headers=header)
     assert answer.status_code == 422
+    assert "unable to parse raw data as a unicode string" in answer.json()["error"]
 
 
 def test_names_of_rules_are_known_in_any_case(post):
@@ -157,6 +160,18 @@ def test_streams_of_events_end_with_the_studio(tmp_path):
     jobs.close()
     assert asyncio.run(_collected(jobs.events(job.id))) == []
     done.set()
+
+
+def test_a_server_that_ends_ends_streams_before_connections(monkeypatch):
+    done = []
+
+    async def shutdown(self, sockets):
+        done.append("connections")
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    own = server._Server(uvicorn.Config("app"), print, lambda: done.append("streams"))
+    asyncio.run(own.shutdown())
+    assert done == ["streams", "connections"]
 
 
 async def _collected(stream):
@@ -464,8 +479,8 @@ def test_python_rules_need_leave_and_are_known_by_their_text(
     for name, spread in same.distributions.items():
         assert report["distributions"][name] == json.loads(json.dumps(asdict(spread)))
     assert report["verdict"] == same.verdict.text
-    assert report["of_typical"] == same.of_typical
-    assert same.of_typical.startswith("An actor for it ")
+    assert report["typicality_text"] == same.typicality_text
+    assert same.typicality_text.startswith("An actor for it ")
     scored = post("/score", {"melodies": [TUNE], "rules": wishes(report["spec"])})
     assert scored["rules"] == ["high"]
     mean = Melody.from_notes([tuple(note) for note in TUNE]).pitches.mean()

@@ -1,6 +1,7 @@
 """Transformations of bars: the asked one comes, what is right stays to the bit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,6 +30,20 @@ def test_a_bar_becomes_another(trained, other_bars, other, place_of, method):
     # that are not moved 0 and below 0.1.
     assert (place_of(result.transformed) == other.argmax(-1)).float().mean() > 0.5
     assert result.predicted_satisfied.float().mean() > 0.3
+
+
+def test_a_plain_recipe_searches_without_thresholds(trained, other_bars, monkeypatch):
+    actor = trained("gradient")
+    actor = replace(actor, settings=replace(actor.settings, plain=True))
+    found = []
+
+    def shift(self, z, y, *, search):
+        found.append(search.thresholds)
+        return z
+
+    monkeypatch.setattr(type(actor), "shift", shift)
+    transform(actor, other_bars.images[:2], other_bars.labels[:2])
+    assert found == [None]
 
 
 def test_what_is_right_already_is_not_moved_at_all(trained, other_bars, monkeypatch):

@@ -38,7 +38,7 @@ function lines(report) {
       h("figcaption", {}, `${name}: mean ${spread.mean.toFixed(2)}, ${Math.round(spread.satisfied * 100)}% satisfied`)));
   return [h("ul", { class: "findings" }, ...findings), ...spreads,
           report.verdict ? h("p", { class: "hint" }, `Verdict: ${report.verdict}.`) : null,
-          report.of_typical ? h("p", { class: "hint" }, report.of_typical) : null]
+          report.typicality_text ? h("p", { class: "hint" }, report.typicality_text) : null]
     .filter(Boolean);
 }
 
