@@ -1,6 +1,6 @@
 """Choices of the preset `small` against others, in equal processor time.
 
-The model card has the table.
+``docs/melody-model.md`` has the table.
 
 ::
 
@@ -20,15 +20,26 @@ from unittest.mock import patch
 
 import click
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.melody.vae import training
 from melodyconstraints.melody.vae.config import PRESETS
-from melodyconstraints.melody.vae.reconstruction import measure_reconstruction
+from melodyconstraints.melody.vae.reconstruction import Reconstruction, measure_reconstruction
 from melodyconstraints.melody.vae.residual_path import ResidualPath
 from melodyconstraints.vae import training as loop
 from melodyconstraints.workflows.train_vae import MEASURED, choose
 
 NEVER = 10**9
+COLUMNS = [
+    "variant",
+    "parameters",
+    "steps",
+    "teacher-forced",
+    "free-running",
+    "onset F1",
+    "KL, nats",
+    "variance of means",
+]
 VARIANTS: dict[str, dict[str, Any]] = {
     "small": {},
     "flat encoder, no linear path": {"encoder": "flat", "residual": False},
@@ -50,8 +61,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @click.option("--seconds", type=float, default=280.0, show_default=True, help="Of each training.")
 def main(store: Path, names: tuple[str, ...], seconds: float) -> None:
     """Train variants of the preset small, all by default, in equal processor time on STORE."""
+    rows = []
     for name in names or VARIANTS:
-        click.echo(f"{name}: {trained(store, seconds, **VARIANTS[name])}")
+        parameters, steps, quality = trained(store, seconds, **VARIANTS[name])
+        rows.append(row(name, parameters, steps, quality))
+        click.echo(", ".join(rows[-1]), err=True)
+    print_table(COLUMNS, rows)
 
 
 def trained(
@@ -62,8 +77,8 @@ def trained(
     bars_share: float = 0.3,
     random_path: bool = False,
     **architecture: Any,
-) -> dict[str, float]:
-    """Quality on held-out melodies after so many seconds of processor time."""
+) -> tuple[int, int, Reconstruction]:
+    """Parameters, steps, and quality on held-out melodies, after seconds of processor time."""
     data, held_out = read_store(store, "train"), read_store(store, "validation").events
     settings = loop.TrainingSettings(time_budget_seconds=seconds, evaluate_every=NEVER)
     elbo = training.ElboSettings(beta=beta, bars_share=bars_share, match_shares=())
@@ -80,10 +95,23 @@ def trained(
             settings,
             elbo=elbo,
         )
-    quality = measure_reconstruction(model, choose(held_out, MEASURED)).as_dict()
+    quality = measure_reconstruction(model, choose(held_out, MEASURED))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    rounded = {key: round(value, 3) for key, value in quality.items()}
-    return {"parameters": parameters, "steps": state.step, **rounded}
+    return parameters, state.step, quality
+
+
+def row(name: str, parameters: int, steps: int, quality: Reconstruction) -> list[str]:
+    """A row of the table."""
+    return [
+        name,
+        f"{parameters / 1e6:.1f} million",
+        f"{steps:,}",
+        f"{quality.teacher_forced:.1%}",
+        f"{quality.free_running:.1%}",
+        f"{quality.onset_f1:.3f}",
+        f"{quality.kl:.0f}",
+        f"{quality.mean_variance:.2f}",
+    ]
 
 
 def from_random_weights(path: ResidualPath, _: object) -> None:

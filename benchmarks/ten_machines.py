@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 
+from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.extract_store import LocalEngine, Progress, extract_store
 from melodyconstraints.datasets.melodies.ray_engine import RayEngine
 from melodyconstraints.melody.midi.windows import Drop
 
+Rows = Iterator[tuple[str, str]]
 BATCHES, KEYS_PER_BATCH = 1_000, 6_000
 
 
@@ -29,22 +32,21 @@ BATCHES, KEYS_PER_BATCH = 1_000, 6_000
 def main(midi_dir: Path, songs: Path) -> None:
     """Measure what an extraction on ten machines is made of: reading, the ledger, Ray Data."""
     with tempfile.TemporaryDirectory() as name:
-        reading(songs, Path(name) / "songs")
-        whole(midi_dir, Path(name) / "all")
-    seen_before()
+        rows = [*reading(songs, Path(name) / "songs"), *whole(midi_dir, Path(name) / "all")]
+    print_table(["", "measured"], [*rows, *seen_before()])
 
 
-def reading(songs: Path, output: Path) -> None:
+def reading(songs: Path, output: Path) -> Rows:
     """Full songs in one process that is warm."""
     rates = []
     for _ in range(4):
         start = time.perf_counter()
         files = extract_store(songs, output, engine=LocalEngine(0), overwrite=True).files
         rates.append(files / (time.perf_counter() - start))
-    click.echo(f"reading: {min(rates[1:]):,.0f} to {max(rates[1:]):,.0f} files a second")
+    yield "reading", f"{min(rates[1:]):,.0f} to {max(rates[1:]):,.0f} songs a second, one process"
 
 
-def whole(midi_dir: Path, output: Path) -> None:
+def whole(midi_dir: Path, output: Path) -> Rows:
     """What the machine that asks spends on a file, and what lies on its disk."""
     spool: list[int] = []
 
@@ -59,13 +61,13 @@ def whole(midi_dir: Path, output: Path) -> None:
     spent = time.process_time() - start
     windows = summary.melodies + summary.dropped_windows[Drop.DUPLICATE]
     store = sum(path.stat().st_size for path in output.glob("part-*"))
-    click.echo(f"ledger, tunes and parts: {spent / summary.files * 1e6:.0f} microseconds a file")
-    click.echo(f"windows: {windows / summary.files:.1f} a file")
-    click.echo(f"spool: {spool[0] / summary.files:,.0f} bytes a file")
-    click.echo(f"store: {store / summary.melodies:.0f} bytes a melody")
+    yield "ledger, tunes and parts", f"{spent / summary.files * 1e6:.0f} microseconds a file"
+    yield "windows", f"{windows / summary.files:.1f} a file"
+    yield "spool", f"{spool[0] / summary.files:,.0f} bytes a file"
+    yield "store", f"{store / summary.melodies:.0f} bytes a melody"
 
 
-def seen_before() -> None:
+def seen_before() -> Rows:
     """Ray Data on random keys."""
     generator = np.random.default_rng(0)
     engine = RayEngine()
@@ -76,7 +78,7 @@ def seen_before() -> None:
     start = time.perf_counter()
     list(engine.first_seen(batches))
     seconds = time.perf_counter() - start
-    click.echo(f"what was seen before: {BATCHES * KEYS_PER_BATCH:,} keys in {seconds:.0f} s")
+    yield "duplicates, with Ray Data", f"{BATCHES * KEYS_PER_BATCH:,} keys in {seconds:.0f} s"
 
 
 if __name__ == "__main__":
