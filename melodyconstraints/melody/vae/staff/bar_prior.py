@@ -11,6 +11,7 @@ Shapes: ``B`` melodies, ``K`` = 16 bars, ``C`` dimensions of a code, ``U`` units
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -196,77 +197,61 @@ class BarPrior(nn.Module):
         Returns:
             The bars, and the conditions ``(B, K, H)`` of their decoder.
         """
-        rows = torch.arange(len(whole.modes), device=whole.modes.device)
         of_whole, degrees = self._of_whole(whole), whole.degrees  # (B, U), (B,)
         of_signature = (degrees + whole.modes) % SCALE
-        nothing = of_whole.new_zeros(len(rows), self.bar.in_features)  # (B, C)
-        # of each bar so far:
-        caches: list[list[Tensor]] = [[] for _ in self.blocks]  # keys and values of each block
-        states: list[Tensor] = []  # (B, U)
-        written: list[Next] = []
-        heard: list[Played] = []
-        ends = [torch.full_like(degrees, REACH)]  # (B,) line of the last note; one more than bars
-        roots: list[Tensor] = []  # (B,) first bar with its rhythm
-        x = self.start.expand(len(rows), -1)  # (B, U) input: what the bar before was like
+        nothing = of_whole.new_zeros(len(degrees), self.bar.in_features)  # (B, C)
+        so_far = _SoFar([torch.full_like(degrees, REACH)], [[] for _ in self.blocks])
+        x = self.start.expand(len(degrees), -1)  # (B, U) input: what the bar before was like
         for bar in range(BARS):
             # the transformer: what the bars before say of this one
             x = (x + self.number[bar] + of_whole)[:, None]  # (B, 1, U)
-            for block, cache in zip(self.blocks, caches, strict=True):
+            for block, cache in zip(self.blocks, so_far.caches, strict=True):
                 x = block(x, cache)
-            states.append(self.norm(x)[:, 0])
+            so_far.states.append(self.norm(x)[:, 0])
             # the bar that it repeats, or whose rhythm it has
-            codes = [one.code for one in heard]  # (B, C) each
-            source, rhythm = self._choose(decide, states, codes, roots, calibration)  # (B,) each
+            source, rhythm = self._choose(decide, so_far, calibration)  # (B,) each
+            codes, end = so_far.codes, so_far.ends[-1]
             of_rhythm = _picked(torch.stack([*codes, nothing], 1), rhythm[:, None])[:, 0]  # (B, C)
-            state = states[-1] + self.of_rhythm(of_rhythm)  # (B, U)
+            state = so_far.states[-1] + self.of_rhythm(of_rhythm)  # (B, U)
             # the line on which it starts
             starts = calibration.of_start(
-                self.next_start(state, ends[-1], degrees),
-                *(ends[-1], of_signature, _recalled_start(heard, rhythm), rhythm == FRESH),
+                self.next_start(state, end, degrees),
+                *(end, of_signature, _recalled_start(so_far.heard, rhythm), rhythm == FRESH),
             )
             start = decide(START, bar, self._narrowed(starts))  # (B,), from (B, 36)
-            start = _repeated(start, [one.start for one in written], source, rows)
+            start = _repeated(start, [one.start for one in so_far.written], source)
             # the code that says how it goes on, by the flow under all this
             near = [codes[bar - back] if bar >= back else nothing for back in _NEAR]
             state = state + self.lines["next"](start, degrees)
             condition = torch.cat([state, *near, of_rhythm], -1)  # (B, H)
             code = decide.code(bar, self.flow, condition, self.spread)  # (B, C)
-            code = _repeated(code, [one.code for one in written], source, rows)
+            code = _repeated(code, [one.code for one in so_far.written], source)
             # its notes, and what the next bar sees of them
-            written.append(Next(code, start, condition, source, rhythm))
-            heard.append(play(written[-1]))
-            ends.append(torch.where(heard[-1].last == SILENT, ends[-1], heard[-1].last))
-            roots.append(root(bar, torch.where(source == FRESH, rhythm, source), roots))
+            written = Next(code, start, condition, source, rhythm)
+            heard = play(written)
+            so_far.add(written, heard)
             back = torch.where(source == FRESH, 0, bar - source)  # (B,)
-            x = self._of_bars(heard[-1].code, heard[-1].first, ends[-1], back, degrees)
-        # all bars side by side: (B, K, ...)
-        every = Next(*(torch.stack(part, 1) for part in zip(*written, strict=True)))
-        played = Played(*(torch.stack(part, 1) for part in zip(*heard, strict=True)))
-        bars = Bars(
-            *(every.code, played.code, every.start, torch.stack(ends[1:], 1)),
-            *(every.source, every.rhythm),
-        )
-        return bars, every.condition
+            x = self._of_bars(heard.code, heard.first, so_far.ends[-1], back, degrees)
+        return so_far.side_by_side()
 
     def _choose(
         self,
         decide: Decisions,
-        states: list[Tensor],
-        heard: list[Tensor],
-        roots: list[Tensor],
+        so_far: _SoFar,
         calibration: Calibration,
     ) -> tuple[Tensor, Tensor]:
         """``(B,)`` the bar that the next one repeats, and that whose rhythm it has, or FRESH."""
-        state, bar = states[-1], len(heard)
+        state, bar = so_far.states[-1], len(so_far.heard)
         none = torch.full((len(state),), FRESH, device=state.device)
-        if not heard:
+        if not bar:
             certain = state.new_zeros(len(state), 1)
             return decide(SOURCE, 0, certain) + FRESH, decide(RHYTHM, 0, certain) + FRESH
-        played = torch.cat([torch.stack(states[1:], 1), self.bar(torch.stack(heard, 1))], -1)
+        heard = self.bar(torch.stack(so_far.codes, 1))
+        played = torch.cat([torch.stack(so_far.states[1:], 1), heard], -1)
         every = torch.ones(1, bar, dtype=torch.bool, device=state.device)
         sources = self.source(state[:, None], played, every, bar)[:, 0]
         source = decide(SOURCE, bar, calibration.of_source(sources, bar)) + FRESH
-        last = last_of_rhythms(torch.stack([*roots, none], 1))[:, -1:, :-1]
+        last = last_of_rhythms(torch.stack([*so_far.roots, none], 1))[:, -1:, :-1]
         rhythms = self.rhythm(state[:, None], played, last, bar)[:, 0]
         rhythm = decide(RHYTHM, bar, calibration.of_rhythm(rhythms)) + FRESH
         return source, torch.where(source == FRESH, rhythm, FRESH)
@@ -293,16 +278,60 @@ class BarPrior(nn.Module):
         return self.bar(codes) + self.repeat(back) + of_lines
 
 
+@dataclass
+class _SoFar:
+    """Bars of ``B`` melodies that are written, an element each.
+
+    Args:
+        ends: ``(B,)`` line of the last note before each bar, and after the last one.
+        caches: keys and values of each block of the transformer.
+        states: ``(B, U)`` what the transformer says of each bar, and of the one that is written.
+        written, heard: bars as they were drawn, and as they were played.
+        roots: ``(B,)`` first bar with the rhythm of each.
+    """
+
+    ends: list[Tensor]
+    caches: list[list[Tensor]]
+    states: list[Tensor] = field(default_factory=list)
+    written: list[Next] = field(default_factory=list)
+    heard: list[Played] = field(default_factory=list)
+    roots: list[Tensor] = field(default_factory=list)
+
+    @property
+    def codes(self) -> list[Tensor]:
+        """``(B, C)`` codes of the bars as they were played."""
+        return [one.code for one in self.heard]
+
+    def add(self, written: Next, heard: Played) -> None:
+        """Add a bar."""
+        recalled = torch.where(written.source == FRESH, written.rhythm, written.source)
+        self.roots.append(root(len(self.written), recalled, self.roots))
+        self.ends.append(torch.where(heard.last == SILENT, self.ends[-1], heard.last))
+        self.written.append(written)
+        self.heard.append(heard)
+
+    def side_by_side(self) -> tuple[Bars, Tensor]:
+        """All bars, ``(B, K, ...)``, and the conditions ``(B, K, H)`` of their decoder."""
+        every = Next(*(torch.stack(part, 1) for part in zip(*self.written, strict=True)))
+        played = Played(*(torch.stack(part, 1) for part in zip(*self.heard, strict=True)))
+        bars = Bars(
+            *(every.code, played.code, every.start, torch.stack(self.ends[1:], 1)),
+            *(every.source, every.rhythm),
+        )
+        return bars, every.condition
+
+
 def _picked(codes: Tensor, bars: Tensor) -> Tensor:
     """``(B, N, C)`` codes of ``(B, N)`` bars, from all ``(B, M, C)``; zeros for FRESH."""
     index = bars.clamp(min=0)[..., None].expand(*bars.shape, codes.shape[-1])
     return torch.where((bars == FRESH)[..., None], 0.0, codes.gather(1, index))
 
 
-def _repeated(drawn: Tensor, earlier: list[Tensor], source: Tensor, rows: Tensor) -> Tensor:
+def _repeated(drawn: Tensor, earlier: list[Tensor], source: Tensor) -> Tensor:
     """``(B, ...)`` what was drawn, where a bar is fresh, and what its source has elsewhere."""
     if not earlier:
         return drawn
+    rows = torch.arange(len(source), device=source.device)
     copied = torch.stack(earlier, 1)[rows, source.clamp(min=0)]
     fresh = (source == FRESH).reshape(-1, *[1] * (drawn.dim() - 1))
     return torch.where(fresh, drawn, copied)
