@@ -108,22 +108,14 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
         status, start = running, at
         if data[at] >= 0x80:
             status, at = int(data[at]), at + 1
+        if status == 0xF7:
+            data[start] = 0xF0
         # where the event's data lie: from `at`, `size` bytes
-        if status in (0xF0, 0xF7, 0xFF):
-            kind = data[at] if status == 0xFF and at < end else 0
-            if status == 0xF7:
-                data[start] = 0xF0
-            size, at = _number(data, at + (status == 0xFF), end)
-        elif 0x80 <= status < 0xF0:
-            running, kind = status, 0
-            size = 1 if 0xC0 <= status < 0xE0 else 2
-        elif status in _SYSTEM_1 or status in _SYSTEM_2 or status in _SYSTEM_0:
-            running, kind = status, 0
-            size = 2 if status in _SYSTEM_2 else status in _SYSTEM_1 or start == at
-        else:
-            break  # nothing that a file may hold
-        if at + size > end or kind == 0x2F:  # cut off, or the end of the track
+        kind, size, at = _extent(data, start, at, end, status)
+        if size < 0 or at + size > end or kind == 0x2F:  # foreign, cut off, or the track's end
             break
+        if status not in (0xF0, 0xF7, 0xFF):
+            running = status
         # what is kept of the event, and what symusic is to read in its place
         if status == 0xFF:
             count = _add_meta(data, at, size, kind, track, tick, rows, count)
@@ -147,6 +139,25 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
         if notes[channel]:
             count = _add(rows, count, _VOICE, track, 0, (channel, notes[channel], 0))
     return count
+
+
+@jit
+def _extent(data: Bytes, start: int, at: int, end: int, status: int) -> tuple[int, int, int]:
+    """Type of a meta event, or 0; length of an event's data, and their first byte.
+
+    The length is negative where no file may hold the event.
+    """
+    if status in (0xF0, 0xF7, 0xFF):
+        kind = int(data[at]) if status == 0xFF and at < end else 0
+        size, at = _number(data, at + (status == 0xFF), end)
+        return kind, size, at
+    if 0x80 <= status < 0xF0:
+        return 0, 1 if 0xC0 <= status < 0xE0 else 2, at
+    if status in _SYSTEM_2:
+        return 0, 2, at
+    if status in _SYSTEM_1 or status in _SYSTEM_0:
+        return 0, int(status in _SYSTEM_1 or start == at), at
+    return 0, -1, at
 
 
 @jit
