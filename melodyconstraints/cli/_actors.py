@@ -111,17 +111,16 @@ class ActorSource:
         if not self.specs and all(one is None for one in asked):
             return None
 
-        from melodyconstraints.workflows.conditional import load_knobs, searching_actor
+        from melodyconstraints.workflows.conditional import searching_actor
         from melodyconstraints.workflows.models import load_model
 
         if self.actor_folder is not None:
             return self._read_actor(self.actor_folder)
         like = self._read_liked()
         model = load_model(self.model_folder)
-        if self.scale is not None:
-            knobs = load_knobs(model=model)
-            return knobs.at(self.scale, self.density, *self.rules, like=like)
-        return searching_actor(model, self.specs, like)
+        return searching_actor(
+            model, self.rules, scale=self.scale, density=self.density, like=like
+        )
 
     def transforming(self, key: str | None) -> MelodyActor:
         """The actor, or what moves a melody without a training; see :func:`.transforming`."""

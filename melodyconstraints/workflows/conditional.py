@@ -365,18 +365,25 @@ def load_knobs(
 
 def searching_actor(
     model: MelodyVAE,
-    rules: Iterable[str | Rule | Callable[..., Any]],
+    rules: Iterable[str | Rule | Callable[..., Any]] = (),
+    *,
+    scale: str | Collection[int] | None = None,
+    density: int | str | None = None,
+    tonic: bool = True,
     like: Examples | None = None,
 ) -> MelodyActor:
     """Actor that finds a model's melodies for rules without a training; it turns knobs if it can.
 
     Args:
-        like: see :meth:`.knobs.Knobs.at`.
+        rules: rules, as :func:`.find_rules` takes them.
+        scale, density, tonic, like: see :meth:`.knobs.Knobs.at`; a scale needs a model with knobs.
 
     Raises:
-        UsageError: no such rule, or no melody that others should be like.
+        UsageError: no such scale or rule, or no melody that others should be like.
     """
-    found_rules = find_rules(rules)
+    if scale is not None:
+        return load_knobs(model=model).at(scale, density, *rules, tonic=tonic, like=like)
+    found_rules = find_rules([*rules, *([] if density is None else [f"density:{density}"])])
     if isinstance(model, StaffGenerator):
         return Knobs(model).at(None, None, *found_rules, like=like)
     least = _least_density(model, found_rules)

@@ -36,7 +36,7 @@ from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.conditional import load_knobs, searching_actor
+from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.editing import (
     in_key,
     in_scale,
@@ -156,12 +156,12 @@ def transforming(
         UsageError: nothing is asked for, or no such scale or rule.
     """
     scale, found = key if scale is None else scale, find_rules(rules)
-    if scale is not None:
-        actor = load_knobs(model=model).at(scale, density, *found, tonic=OF_TONIC)
-        return replace(actor, rules=[_named_for(scale, actor.rules[0]), *actor.rules[1:]])
-    if density is None and not found:
+    if scale is None and density is None and not found:
         raise UsageError("with a model, a transformation needs a scale, key, density or rules")
-    return searching_actor(model, [*found, *([] if density is None else [f"density:{density}"])])
+    actor = searching_actor(model, found, scale=scale, density=density, tonic=OF_TONIC)
+    if scale is None:
+        return actor
+    return replace(actor, rules=[_named_for(scale, actor.rules[0]), *actor.rules[1:]])
 
 
 def of_notes(scale: str | Collection[int]) -> Rule:

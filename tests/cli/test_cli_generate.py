@@ -213,11 +213,25 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
     assert manifest["drawn"] > 2
 
 
-def test_a_density_turns_the_knob_of_a_model_that_has_one_as_in_python(mc, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("bundled", {"density": 96}),
+        ("bundled", {"scale": "C-major", "density": 60}),
+        ("staff", {"scale": "C-major", "density": 60}),
+        ("staff", {"scale": "A,B,C,E,F", "rules": ["contour:arch"]}),
+    ],
+)
+def test_knobs_are_turned_as_in_python(mc, model, settings, tmp_path):
     out = tmp_path / "out"
-    asked = ("--model", "bundled", "--density", 96, "-n", 2, "--seed", 4)
-    assert mc("generate", *asked, "-o", out).exit_code == 0
-    expected = draw(load_model("bundled"), 2, ["density:96"], seed=4)
+    rules = [word for rule in settings.get("rules", []) for word in ("--rule", rule)]
+    knobs = [
+        word for name in settings.keys() - {"rules"} for word in (f"--{name}", settings[name])
+    ]
+    asked = ("--model", model, *knobs, *rules, "-n", 2, "--seed", 4)
+    done = mc("generate", *asked, "-o", out)
+    assert done.exit_code == 0, done.output
+    expected = draw(load_model(model), 2, **settings, seed=4)
     for number, melody in enumerate(expected, 1):
         assert read_melody(out / f"melody-{number:03d}.mid").melody == melody
 

@@ -24,14 +24,19 @@ be more than a float32."""
 DEFAULT_TEMPERATURE = 0.5
 
 
-class SamplingOptions(TypedDict, total=False):
-    """Keywords of :class:`Sampling`; what is missing or None has its default."""
+class DrawingOptions(TypedDict, total=False):
+    """Keywords of :class:`Sampling` but for the scale; None stands for what is missing."""
 
     temperature: float | None
     top_k: int | None
     top_p: float | None
     seed: int | None
     form: str | None
+
+
+class SamplingOptions(DrawingOptions, total=False):
+    """Keywords of :class:`Sampling`; what is missing or None has its default."""
+
     scale: tuple[int, ...] | frozenset[int] | None
 
 
