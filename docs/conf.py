@@ -11,6 +11,10 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 DOCS = Path(__file__).parent
+INCLUDED_RECORD = re.compile(
+    r"^(```\{include\} (measured/\S+)\n```)\n\n\[As measured\]\(\2\)$", flags=re.MULTILINE
+)
+"""A record that a page includes, and the link to it below, for readers of the file itself."""
 sys.path[:0] = [str(DOCS.parent), str(DOCS)]
 
 from generated_pages import CARDS, SOUNDS, write_pages  # noqa: E402 (a module of this folder)
@@ -37,7 +41,8 @@ autodoc_member_order = "bysource"
 def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of a page to files of the package become links to the site's pages.
 
-    Model cards, notebooks and bridges have pages, and tables that a page includes need no link;
+    Model cards, notebooks and bridges have pages. Tables that a page
+    includes need no link; a link without its table stays, and is an error of the build.
     ``[`name`](../melodyconstraints/room/module.py)`` leads to the documentation of the name.
     """
     for card, folder in CARDS.items():
@@ -45,7 +50,7 @@ def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
             f"../melodyconstraints/{folder}/README.md", f"generated/card-{card}.md"
         )
     source[0] = source[0].replace("](../bridges/README.md)", "](generated/bridges.md)")
-    source[0] = re.sub(r"^\[As measured\]\(measured/.*\)$", "", source[0], flags=re.MULTILINE)
+    source[0] = INCLUDED_RECORD.sub(r"\1", source[0])
     source[0] = re.sub(r"\]\(notebooks/([\w-]+)\.py\)", r"](generated/notebook-\1.md)", source[0])
     source[0] = re.sub(
         r"\[`([\w.]+)`\]\(\.\./(melodyconstraints/[\w/]+)\.py\)",
