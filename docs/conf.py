@@ -41,7 +41,7 @@ autodoc_member_order = "bysource"
 def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
     """Links of a page to files of the package become links to the site's pages.
 
-    Model cards, notebooks and bridges have pages. Tables that a page
+    Model cards, notebooks, bridges and the options of commands have pages. Tables that a page
     includes need no link; a link without its table stays, and is an error of the build.
     ``[`name`](../melodyconstraints/room/module.py)`` leads to the documentation of the name.
     """
@@ -50,6 +50,7 @@ def links_of_the_site(app: Sphinx, name: str, source: list[str]) -> None:
             f"../melodyconstraints/{folder}/README.md", f"generated/card-{card}.md"
         )
     source[0] = source[0].replace("](../bridges/README.md)", "](generated/bridges.md)")
+    source[0] = source[0].replace("](../melodyconstraints/cli)", "](generated/options.md)")
     source[0] = INCLUDED_RECORD.sub(r"\1", source[0])
     source[0] = re.sub(r"\]\(notebooks/([\w-]+)\.py\)", r"](generated/notebook-\1.md)", source[0])
     source[0] = re.sub(

@@ -1,4 +1,4 @@
-"""Pages of the site that are made from other files: notebooks, cards, records, the rules' gallery.
+"""Pages of the site that are made: notebooks, cards, records, options, the rules' gallery.
 
 They are written to ``docs/generated``, which is no part of the repository.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import ast
 import html
+import inspect
 import io
 import os
 import re
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
 import jupytext
 from gallery import gallery_page
 
@@ -45,6 +48,7 @@ def write_pages() -> None:
     bridges = (DOCS.parent / "bridges" / "README.md").read_text(encoding="utf-8")
     _write("bridges", bridges.replace("](../docs/", "](../"))
     _write("measured", measured_page())
+    _write("options", options_page())
     _write("gallery", gallery_page(GENERATED, SOUNDS))
 
 
@@ -106,6 +110,57 @@ def measured_page() -> str:
     for path in sorted((DOCS / "measured").glob("*.md")):
         page += [f"## {path.stem}", path.read_text(encoding="utf-8").strip()]
     return "\n\n".join(page) + "\n"
+
+
+def options_page() -> str:
+    """Usage, help text and options of every command, as its ``--help`` has them."""
+    from melodyconstraints.cli.main import main
+
+    page = [
+        "# Options of all commands",
+        "What `--help` prints of each command. [The commands](../commands.md) says which one does "
+        "what, and what it prints. Every command has `-h` and `--help` as well.",
+    ]
+    for path, command in _commands("mc", main):
+        context = click.Context(command, info_name=path)
+        usage = " ".join([path, *command.collect_usage_pieces(context)])
+        paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+        page += [f"## {path}", f"```text\n{usage}\n```", *map(_paragraph, paragraphs)]
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        records = [option.get_help_record(context) for option in options]
+        rows = [f"| {_code(names)} | {_prose(text)} |" for names, text in filter(None, records)]
+        if rows:
+            page.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
+    return "\n\n".join(page) + "\n"
+
+
+def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Words and commands below a group, in the order in which the group lists them."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None  # noqa: S101 (a name of the group's own list)
+        yield from _commands(f"{path} {name}", below)
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph as Markdown; click leaves the lines of one with a backspace as they are."""
+    mark, as_written = "\b\n", text.removeprefix("\b\n")
+    return f"```text\n{as_written}\n```" if text.startswith(mark) else _prose(text)
+
+
+def _prose(text: str) -> str:
+    """A help text as Markdown, in which names of options are code."""
+    escaped = re.sub(r"[\\`*_<>$|\[\]]", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"(?<![\w-])--?[a-z][\w-]*", r"`\g<0>`", escaped)
+
+
+def _code(text: str) -> str:
+    """Names of an option as code in a table's cell."""
+    return "`" + text.replace("|", r"\|") + "`"
 
 
 def _write(name: str, text: str) -> None:
