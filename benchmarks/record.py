@@ -23,6 +23,7 @@ from itertools import groupby
 from pathlib import Path
 
 import click
+import torch
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "measured"
@@ -147,7 +148,8 @@ def _where() -> str:
     commit_of = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(commit_of, cwd=ROOT, capture_output=True, text=True).stdout.strip()  # noqa: S603
     versions = f"Python {platform.python_version()}, torch {importlib.metadata.version('torch')}"
-    return f"{date.today()}, commit {commit}, {versions}, {os.cpu_count()} processors"
+    processors = f"{os.cpu_count()} processors ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{date.today()}, commit {commit}, {versions}, {processors}"
 
 
 if __name__ == "__main__":
