@@ -112,7 +112,8 @@ class PriorObjective(Objective):
             scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         whole = Whole.of(scores, staff.degrees, _resigned(staff.modes, other[:, -1]))
-        read = model.prior.read(bars, whole, model.prior.kept(dropped) if self.training else None)
+        factors = model.prior.dropout_factors(dropped) if self.training else None
+        read = model.prior.read(bars, whole, factors)
         fresh = bars.sources == FRESH
         conditions = read.conditions[fresh]
         of_codes = model.prior.flow.negative_log_likelihood(bars.codes[fresh], conditions).mean()
