@@ -7,7 +7,7 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -90,7 +90,7 @@ def test_likeness_is_that_of_held_out_examples(actor):
             logits = actor.critic(encode(actor.model, list(melodies)).mean, None)
         assert examples.predicted[name] == float((logits >= 0).float().mean())
     area = np.mean(
-        [compare(one(liked), one(unlike)).overlapping_area for one in FEATURES.values()]
+        [compare_feature(one(liked), one(unlike)).overlapping_area for one in FEATURES.values()]
     )
     assert examples.overlapping_area["unliked"] == pytest.approx(area)
     assert set(examples.overlapping_area) == {"unliked", "prior", "actor"}

@@ -30,7 +30,7 @@ _FIRST_RAW_SCALE = -2.0
 
 @dataclass(frozen=True)
 class ResidualPath:
-    """The linear path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
+    """The residual path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
 
     encoder: HierarchicalEncoder
     to_posterior: nn.Linear
@@ -41,7 +41,7 @@ class ResidualPath:
 
 
 def residual_path(model: HierarchicalVAE) -> ResidualPath | None:
-    """The linear path of a residual model whose codes can stand for embeddings, else None."""
+    """The residual path of a residual model whose codes can stand for embeddings, else None."""
     encoder, conductor = model.encoder, model.conductor
     if not isinstance(encoder, HierarchicalEncoder) or encoder.shortcut is None:
         return None
@@ -59,7 +59,7 @@ def residual_path(model: HierarchicalVAE) -> ResidualPath | None:
 
 @torch.no_grad()
 def start_from_principal_components(path: ResidualPath, events: Events) -> None:
-    """Set the linear path codes -> z -> embeddings to the leading principal components.
+    """Set the residual path codes -> z -> embeddings to the leading principal components.
 
     The posterior's means become the whitened components (variance one, as the prior has it), the
     bar embeddings the codes that they stand for: the best linear start there is. The LSTMs' share
