@@ -46,13 +46,13 @@ def song(make_midi, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def actor_folder(tmp_path_factory, tiny_model_folder, tiny_recipe):
+def actor_folder(tmp_path_factory, tiny_model_folder, tiny_settings):
     """Makes actor folders for rules."""
 
     def make(*rules: str) -> Path:
         folder = tmp_path_factory.mktemp("actor")
         model, silent = load_model(tiny_model_folder), lambda _: None  # one rule is no news
-        train_actor(model, rules, settings=tiny_recipe, announce=silent).save(folder)
+        train_actor(model, rules, settings=tiny_settings, announce=silent).save(folder)
         return folder
 
     return make

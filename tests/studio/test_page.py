@@ -85,13 +85,12 @@ def page(address, browser):
 
 
 @pytest.fixture
-def short_trainings(address, monkeypatch, tiny_recipe):
+def short_trainings(address, monkeypatch, tiny_settings):
     """Trainings run in the server's thread, with a tiny bank, and as long as nobody stops them."""
 
-    def train_here(job, model_folder, asked, folder, settings):
-        recipe = replace(tiny_recipe, rounds=1000)
-        model = load_model(model_folder)
-        return train(model, asked, folder, settings, job.report, job.stop.is_set, recipe=recipe)
+    def train_here(job, model_folder, body, folder, settings):
+        arguments = load_model(model_folder), body, folder, settings, job.report, job.stop.is_set
+        return train(*arguments, training_settings=replace(tiny_settings, rounds=1000))
 
     monkeypatch.setattr(app_module, "train_in_process", train_here)
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)

@@ -27,7 +27,7 @@ NOTES = {"notes_per_bar", "note_length_histogram", "empty_bars", "empty_beats"}
 
 
 @pytest.fixture
-def actor(tiny_model, tiny_recipe) -> MelodyActor:
+def actor(tiny_model, tiny_settings) -> MelodyActor:
     """Untrained networks on the tiny model, whose posterior scales are 0.1 to 0.8."""
     tiny_model.sigma_bar.copy_(torch.arange(1, 9) / 10)
     rules = find_rules(["cmajor", "density:252"])
@@ -39,7 +39,7 @@ def actor(tiny_model, tiny_recipe) -> MelodyActor:
         actor=networks[0],
         critic=networks[1],
         heads=heads,
-        settings=tiny_recipe,
+        settings=tiny_settings,
     )
 
 
