@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _FEWEST_DIGITS = 3
 """Digits in the names of numbered files, so that they sort."""
-MID, TRACKS, DAWPROJECT, MUSICXML = FORMATS = ("mid", "tracks", "dawproject", "musicxml")
+TRACKS, DAWPROJECT, MUSICXML = "tracks", "dawproject", "musicxml"
+FORMATS = ("mid", TRACKS, DAWPROJECT, MUSICXML)
 _SCORE = ".musicxml"
 _ENDINGS_OF_ALL = {TRACKS: "-tracks.mid", DAWPROJECT: ".dawproject"}
 """Formats that hold all melodies, and how the names of their files end."""

@@ -26,6 +26,10 @@ from melodyconstraints.vae.precision import products
 
 _FIRST_RAW_SCALE = -2.0
 """First raw posterior scale, before the softplus: scales start at 0.13."""
+_LSTM_SHARE = 0.1
+"""Factor on the first weights of the LSTMs' heads: they learn what the path leaves."""
+_LEAST_DEVIATION = 1e-3
+"""Least deviation by which a component is divided: one that hardly varies is not blown up."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,15 @@ def start_from_principal_components(path: ResidualPath, events: Events) -> None:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)  # svd_lowrank draws; a resumed run must draw the same
         _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
-    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=1e-3)
+    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=_LEAST_DEVIATION)
     path.to_posterior.weight[:size] = axes.T / scale[:, None]
     path.to_posterior.bias[:size] = -(axes.T @ centre) / scale
     path.to_posterior.weight[dims:] = 0
     path.to_posterior.bias[dims:] = _FIRST_RAW_SCALE
     path.to_embeddings.weight[:, :size] = axes * scale
     path.to_embeddings.bias.copy_(centre)
-    path.posterior_head.weight.mul_(0.1)
-    path.embedding_head.weight.mul_(0.1)
+    path.posterior_head.weight.mul_(_LSTM_SHARE)
+    path.embedding_head.weight.mul_(_LSTM_SHARE)
 
 
 @torch.no_grad()

@@ -34,7 +34,14 @@ from melodyconstraints.melody.vae.staff.decisions import (
     root,
 )
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
-from melodyconstraints.melody.vae.staff.layers import Block, Line, NextStart, Pointer, distances
+from melodyconstraints.melody.vae.staff.layers import (
+    INITIAL_STD,
+    Block,
+    Line,
+    NextStart,
+    Pointer,
+    distances,
+)
 from melodyconstraints.melody.vae.staff.notation import REACH, SCALE, SILENT, Ints
 
 _NEAR = (1, 2, 4, 8)
@@ -123,8 +130,8 @@ class BarPrior(nn.Module):
         self.spread = config.spread
         self.dropout_size = config.layers * 2 * units
         self.bar = nn.Linear(code, units)
-        self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=0.02))
-        self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=0.02))
+        self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=INITIAL_STD))
+        self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=INITIAL_STD))
         self.attributes = nn.Sequential(
             nn.Linear(attributes, units), nn.GELU(), nn.Linear(units, units)
         )
@@ -132,7 +139,7 @@ class BarPrior(nn.Module):
         self.repeat = nn.Embedding(BARS, units)
         self.lines = nn.ModuleDict({name: Line(units) for name in ("first", "last", "next")})
         for table in (self.degree, self.mode, self.repeat):
-            nn.init.normal_(table.weight, std=0.02)
+            nn.init.normal_(table.weight, std=INITIAL_STD)
         self.blocks = nn.ModuleList(Block(units, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(units)
         self.source, self.rhythm = Pointer(units), Pointer(units)

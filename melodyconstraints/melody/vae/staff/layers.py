@@ -17,6 +17,9 @@ from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, SIL
 
 _POINTER = 64
 NEVER = -1e9
+"""Logit of what must not be chosen: its probability is 0, and unlike infinity it makes no NaN."""
+INITIAL_STD = 0.02
+"""Deviation of embeddings at the start, as GPT-2 has it: well below the normed states."""
 
 
 class Block(nn.Module):
@@ -97,7 +100,7 @@ class Line(nn.Module):
         self.heights = nn.Embedding(LINES + 1, units)
         self.degrees = nn.Embedding(SCALE, units)
         for table in (self.heights, self.degrees):
-            nn.init.normal_(table.weight, std=0.02)
+            nn.init.normal_(table.weight, std=INITIAL_STD)
 
     def forward(self, lines: Tensor, degrees: Tensor) -> Tensor:
         """``(..., U)`` embeddings of ``(...)`` lines, where the place has these degrees."""

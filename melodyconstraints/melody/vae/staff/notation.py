@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, Melodies, canonical_events
-from melodyconstraints.melody.keys import find_keys
+from melodyconstraints.melody.keys import MAJOR, find_keys
 from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.units import STEPS_PER_BAR
 
@@ -48,7 +48,7 @@ _TURNS = (0, 1, -1, 2, -2, 3, -3)
 
 _STEP_OF = np.array([0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6])
 _RAISED = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0])
-_SEMITONES = np.array([0, 2, 4, 5, 7, 9, 11])
+_SEMITONES = np.array(MAJOR)
 _LETTERS = np.array([0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6])
 """Scale steps from C to the letter of each tonic: C D♭ D E♭ E F F♯ G A♭ A B♭ B."""
 _MAJOR = np.array([0.335, 0.123, 0.134, 0.068, 0.136, 0.109, 0.094])
