@@ -215,7 +215,7 @@ def test_bar_track_and_polyphony_choose_other_bars(transform, song, tmp_path):
     assert result.stderr.startswith("song.mid: bars 1-16 of track 'Bass' (of 2 tracks, 24 bars)\n")
 
 
-def test_a_melody_that_keeps_the_rules_is_written_as_it_is(
+def test_a_melody_that_satisfies_the_rules_is_written_as_it_is(
     mc, actor_folder, table, song, tmp_path
 ):
     result = mc("transform", "song.mid", "--actor", actor_folder(REACHED), "-o", "out.mid")
@@ -333,7 +333,7 @@ def test_more_strength_is_a_thing_to_try(transform_hard, song):
     assert "which stay" not in result.stderr
 
 
-def test_one_variation_that_keeps_the_rules_is_enough(transform, song, monkeypatch):
+def test_one_variation_that_satisfies_the_rules_is_enough(transform, song, monkeypatch):
     silence = Melody.from_notes([])
     low, high = (
         transform_workflow.Transformation(silence, silence, np.zeros(1), np.array([after]), 1.0, 1)

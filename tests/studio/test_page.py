@@ -231,12 +231,11 @@ def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
     assert project.read("project.xml").count(b"<Note ") == len(notes)
 
     page.hover("#out-drag")
-    page.wait_for_timeout(500)
-    url = page.evaluate(
+    url = page.wait_for_function(  # empty until the file is there
         "() => { const data = new DataTransfer();"
         "document.getElementById('out-drag').dispatchEvent(new DragEvent('dragstart',"
         "{ dataTransfer: data, cancelable: true })); return data.getData('DownloadURL'); }"
-    )
+    ).json_value()
     kind, name, _, data = url.split(":", 3)
     assert (kind, name.endswith(".mid")) == ("audio/midi", True)
     dragged = mido.MidiFile(file=io.BytesIO(base64.b64decode(data.partition(",")[2])))

@@ -157,7 +157,7 @@ def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
 # What comes back
 
 
-def test_a_melody_that_keeps_the_rules_comes_back_as_it_is(actor_for, tune):
+def test_a_melody_that_satisfies_the_rules_comes_back_as_it_is(actor_for, tune):
     actor = actor_for("density:64", "pitch-classes:0,2,4,6")
     for options in ({}, {"strength": 0.0}, {"strength": 3.0}, {"keep_bars": [2]}):
         (found,) = transform(actor, tune, **options)
@@ -202,7 +202,7 @@ def test_a_rule_that_is_never_satisfied_ends_with_the_best_found(actor_for, tune
     assert found.decoded == len(seen)
 
 
-def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, tune, monkeypatch):
+def test_of_all_that_satisfy_rules_the_one_with_most_notes_is_taken(actor_for, tune, monkeypatch):
     # of the tiny model's melodies all have so many notes
     actor = actor_for("density:100")
     seen = []
