@@ -19,7 +19,7 @@ import numpy as np
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import StoredMelodies
 from melodyconstraints.melody.metrics.classifier import auc
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.workflows.real_melodies import DRAWS, one_of_each_tune, read_split
@@ -41,7 +41,7 @@ def main(store: str, n: int) -> None:
     for power in POWERS:
         drawn = [_drawn(training, power, n, seed) for seed in range(DRAWS)]
         areas = [
-            compare(true, FEATURES[name](drawn[0].melodies)).overlapping_area
+            compare_feature(true, FEATURES[name](drawn[0].melodies)).overlapping_area
             for name, true in of_held_out.items()
         ]
         told = [

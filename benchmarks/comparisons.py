@@ -115,7 +115,7 @@ def row(name: str, parameters: int, steps: int, quality: Reconstruction) -> list
 
 
 def from_random_weights(path: ResidualPath, _: object) -> None:
-    """The linear path as PyTorch makes it."""
+    """The residual path as PyTorch makes it."""
     path.to_posterior.reset_parameters()
     path.to_embeddings.reset_parameters()
 

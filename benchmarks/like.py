@@ -18,7 +18,7 @@ import numpy as np
 import melodyconstraints as mc
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.workflows.examples import (
@@ -67,7 +67,7 @@ def main(like: Path, unlike: Path, n: int, actor: Path | None) -> None:
 def overlap(feature: str, reference: Melodies, melodies: Melodies) -> float:
     """Overlapping area of a feature."""
     value = FEATURES[feature]
-    return compare(value(reference), value(melodies)).overlapping_area
+    return compare_feature(value(reference), value(melodies)).overlapping_area
 
 
 def of_structure(melodies: Melodies) -> str:

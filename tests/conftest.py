@@ -54,7 +54,7 @@ TINY = MelodyVAEConfig(
     residual=True,
 )
 
-TINY_RECIPE = ActorCriticSettings(
+TINY_SETTINGS = ActorCriticSettings(
     actor_hidden=(16,),
     critic_hidden=(16,),
     bank=32,
@@ -237,9 +237,9 @@ def tiny_config() -> MelodyVAEConfig:
 
 
 @pytest.fixture(scope="session")
-def tiny_recipe() -> ActorCriticSettings:
-    """An actor-critic recipe of three rounds."""
-    return TINY_RECIPE
+def tiny_settings() -> ActorCriticSettings:
+    """Settings of an actor and critic that train for three rounds."""
+    return TINY_SETTINGS
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def tiny_actor_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model_folde
     """A saved actor on ``tiny_model_folder`` for C major and 252 notes."""
     folder = tmp_path_factory.mktemp("actors") / "tiny"
     actor = train_actor(
-        load_model(tiny_model_folder), ["cmajor", "density:252"], settings=TINY_RECIPE
+        load_model(tiny_model_folder), ["cmajor", "density:252"], settings=TINY_SETTINGS
     )
     actor.save(folder)
     return folder

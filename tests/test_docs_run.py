@@ -54,7 +54,7 @@ def run_on(page: str) -> list[str]:
 
 
 @pytest.fixture
-def readers_files(tmp_path, monkeypatch, tiny_model_folder, tiny_recipe):
+def readers_files(tmp_path, monkeypatch, tiny_model_folder, tiny_settings):
     """What the pages take to be there; the actors' rule is one that is easily satisfied."""
     monkeypatch.chdir(tmp_path)
     tunes = mc.generate(mc.load_model(), 3, ["cmajor"], seed=2)
@@ -64,7 +64,7 @@ def readers_files(tmp_path, monkeypatch, tiny_model_folder, tiny_recipe):
     for folder in ("reels", "midi_dir"):
         Path(folder).mkdir()
         mc.write_melody(tunes[2], f"{folder}/one.mid")
-    actor = mc.train_actor(mc.load_model(tiny_model_folder), ["density:1"], settings=tiny_recipe)
+    actor = mc.train_actor(mc.load_model(tiny_model_folder), ["density:1"], settings=tiny_settings)
     for name in ("dense", "c"):
         actor.save(Path("actors") / name)
     rule, *_ = re.findall(r"```python\n(.+?)```", PAGES["README.md"], re.DOTALL)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _FEWEST_DIGITS = 3
 """Digits in the names of numbered files, so that they sort."""
-MID, TRACKS, DAWPROJECT, MUSICXML = FORMATS = ("mid", "tracks", "dawproject", "musicxml")
+TRACKS, DAWPROJECT, MUSICXML = "tracks", "dawproject", "musicxml"
+FORMATS = ("mid", TRACKS, DAWPROJECT, MUSICXML)
 _SCORE = ".musicxml"
 _ENDINGS_OF_ALL = {TRACKS: "-tracks.mid", DAWPROJECT: ".dawproject"}
 """Formats that hold all melodies, and how the names of their files end."""
@@ -61,7 +62,7 @@ class Export:
             midi: a file for each melody.
             picture: the picture of all melodies, whether it is drawn or not.
         """
-        endings = [*([".wav"] if self.wav else []), *([_SCORE] if self.scores else [])]
+        endings = [*([".wav"] if self.wav else []), *([_SCORE] if self.has_musicxml else [])]
         alone = [path.with_suffix(ending) for path in midi for ending in endings]
         return [*alone, *self.of_all(picture)]
 
@@ -70,7 +71,7 @@ class Export:
         return asdict(self) | {"beside": [path.name for path in beside]}
 
     @property
-    def scores(self) -> bool:
+    def has_musicxml(self) -> bool:
         """Whether each melody is written as MusicXML."""
         return MUSICXML in self.formats
 
@@ -269,7 +270,7 @@ def write_results(
         )
     if export.wav:
         _write_sound(written, performance)
-    if export.scores:  # last: only they cannot hold every melody
+    if export.has_musicxml:  # last: only they cannot hold every melody
         for path, arrangement in alone.items():
             write_arrangement(arrangement, path.with_suffix(_SCORE))
 
@@ -286,7 +287,7 @@ def what_was_written(folder: Path, count: int, export: Export, *, plot: bool) ->
     pictures = sorted(path.name for path in folder.glob(PICTURES)) if plot else []
     beside = [
         *([counted(count, "WAV file", "WAV files")] if export.wav else []),
-        *([counted(count, "MusicXML file", "MusicXML files")] if export.scores else []),
+        *([counted(count, "MusicXML file", "MusicXML files")] if export.has_musicxml else []),
         *(path.name for path in export.of_all(folder / PICTURE)),
         *([f"{pictures[0]} to {pictures[-1]}"] if len(pictures) > 1 else pictures),
         MANIFEST,

@@ -77,14 +77,11 @@ def save_classifier(
     save_artifact(folder, CLASSIFIER_KIND, config, halved(classifier), card)
 
 
-def load_classifier(folder: Path | str, *, device: str | torch.device = "cpu") -> ImageClassifier:
+def load_classifier(folder: Path | str) -> ImageClassifier:
     """Read a classifier folder.
 
     Raises:
         ArtifactError: missing, unfinished, damaged, or not a classifier of images.
-        UsageError: a device that cannot be used.
     """
-    check_device(device)
     artifact = load_artifact(Path(folder), CLASSIFIER_KIND, _ClassifierFolder)
-    classifier = artifact.fill(lambda: ImageClassifier(artifact.config.classifier))
-    return classifier.to(device)
+    return artifact.fill(lambda: ImageClassifier(artifact.config.classifier))

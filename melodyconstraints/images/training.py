@@ -26,6 +26,8 @@ _MIRRORS = 1 << 40
 """Offset of the seed of mirrored images, independent of the training loop's noise."""
 WATCHED = 512
 """Held-out images that are measured during the training: enough for a curve."""
+_LEAST_DEVIATION = 1e-6
+"""Deviation up to which a dimension of codes counts as constant, and is not stretched."""
 
 
 class ImageBatches:
@@ -184,4 +186,5 @@ def set_latent_statistics(model: ImageVAE, images: Tensor) -> None:
         return
     deviation, mean = torch.std_mean(posterior.mean, 0)
     model.code_mean.add_(mean * model.code_scale)
-    model.code_scale.mul_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+    varies = deviation > _LEAST_DEVIATION
+    model.code_scale.mul_(torch.where(varies, deviation, torch.ones_like(deviation)))

@@ -1,1 +1,1 @@
-"""Melodies: events, MIDI, the hierarchical LSTM autoencoder, piano rolls."""
+"""Melodies: events, MIDI, generative models, piano rolls."""

@@ -84,11 +84,11 @@ class _Loops:
         config: Any = _numba().config
         folder, config.CACHE_DIR = config.CACHE_DIR, _cache_folder()
         try:
-            kept = config.CACHE_DIR is not None
-            compiled = _numba().njit(cache=kept, **self._options)(self._function)
+            is_cached = config.CACHE_DIR is not None
+            compiled = _numba().njit(cache=is_cached, **self._options)(self._function)
         finally:
             config.CACHE_DIR = folder
-        if kept:  # a full disk costs the time of compiling again, and nothing else
+        if is_cached:  # a full disk costs the time of compiling again, and nothing else
             cache, save = compiled._cache, compiled._cache.save_overload
             cache.save_overload = lambda *arguments: _unless_full(save, *arguments)
         return compiled

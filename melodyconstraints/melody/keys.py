@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import PITCHES, Events
 
-NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+MAJOR = (0, 2, 4, 5, 7, 9, 11)
+"""Semitones of the major scale above its tonic."""
+NATURALS = dict(zip("CDEFGAB", MAJOR, strict=True))
 """Pitch classes of the letters."""
 ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 """Semitones by the sign behind a letter."""

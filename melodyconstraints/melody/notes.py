@@ -13,6 +13,10 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 
+MIN_PITCHES, MIN_INTERVALS = 6, 5
+"""Fewest different pitches and intervals of a varied run of notes, by which a tune is known."""
+HASH_BASE = 0x9E3779B97F4A7C15
+"""Base of the hashes of runs: 2**64 divided by the golden ratio, odd, so that powers stay odd."""
 
 Kind = TypeVar("Kind", bound=np.generic)
 

@@ -23,7 +23,8 @@ from melodyconstraints.melody.units import (
 )
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_fields, check_seed
 
-FLAT, SHAPED = VELOCITIES = ("flat", "shaped")
+FLAT = "flat"
+VELOCITIES = (FLAT, "shaped")
 STRAIGHT, MOST_SWING = 50.0, 75.0
 """Swing in percent: both eighths of a beat are equal; the first is a dotted one."""
 

@@ -192,7 +192,7 @@ def _stdout_on_stderr() -> Iterator[None]:
     """``sys.stdout`` and the descriptor behind it lead to stderr."""
     _flush()
     try:
-        kept = os.dup(_STDOUT)
+        saved_fd = os.dup(_STDOUT)
     except OSError:  # closed
         with redirect_stdout(sys.stderr):
             yield
@@ -204,8 +204,8 @@ def _stdout_on_stderr() -> Iterator[None]:
             yield
     finally:
         _flush()
-        os.dup2(kept, _STDOUT)
-        os.close(kept)
+        os.dup2(saved_fd, _STDOUT)
+        os.close(saved_fd)
 
 
 def _flush() -> None:

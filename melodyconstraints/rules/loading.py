@@ -61,13 +61,13 @@ def load_rule_file(path: str, name: str | None) -> Rule:
         ]
         (name,) = next((one for one in (functions, list(candidates)) if len(one) == 1), [None])
     if name not in candidates:
-        asked = (
+        request_text = (
             f"there is no rule {shown(name)} in {path}"
             if name
             else f"{path} needs a name behind it"
         )
         names = ", ".join(candidates) or "no function"
-        raise RuleNotFoundError(f"{asked}; it holds {names}; write {path}:NAME")
+        raise RuleNotFoundError(f"{request_text}; it holds {names}; write {path}:NAME")
     found_rule = candidates[name]
     own = found_rule if isinstance(found_rule, Rule) else rule(found_rule)
     return replace(own, name=f"{path}:{name}", spec=f"{Path(path).resolve()}:{name}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.notes import Ints, Notes, Numbers
+from melodyconstraints.melody.notes import HASH_BASE, Ints, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import parse_whole, with_share
 from melodyconstraints.rules.building_blocks import range_rule
@@ -174,5 +174,5 @@ def _runs(notes: Notes, size: int) -> tuple[NDArray[np.uint64], Ints]:
     symbols = ((notes.intervals + 128) * 4096 + notes.gaps.clip(0, 4095)).view(np.uint64)
     codes = np.zeros(len(whole), np.uint64)
     for place in range(size):
-        codes = codes * np.uint64(0x9E3779B97F4A7C15) + symbols[place : place + len(whole)]
+        codes = codes * np.uint64(HASH_BASE) + symbols[place : place + len(whole)]
     return codes[whole], notes.rows[: len(whole)][whole]

@@ -42,8 +42,8 @@ def shortened(text: str, most: int = 80) -> str:
     """
     if len(text) <= most:
         return text
-    kept = (most - 1) // 2
-    return f"{text[:kept]}…{text[-kept:]}"
+    half = (most - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 def shown(value: object) -> str:

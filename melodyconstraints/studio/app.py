@@ -85,14 +85,14 @@ def _rules(settings: Settings, engine: Engine) -> APIRouter:
         return catalogue()
 
     @router.post("/rules")
-    def check_rules(asked: schemas.RulesRequest) -> Answer:
+    def check_rules(body: schemas.RulesRequest) -> Answer:
         """Whether specifications name rules: of each, its name, or what is wrong."""
-        return {"rules": [_checked_spec(spec, settings) for spec in asked.rules]}
+        return {"rules": [_checked_spec(spec, settings) for spec in body.rules]}
 
     @router.post("/rules/code")
-    def check_rule_code(asked: schemas.CodeRequest) -> Answer:
+    def check_rule_code(body: schemas.CodeRequest) -> Answer:
         """Check a rule in Python, and keep it under the specification that is returned."""
-        return check_code(asked.text, settings)
+        return check_code(body.text, settings)
 
     return router
 
@@ -102,39 +102,39 @@ def _melodies(settings: Settings, engine: Engine) -> APIRouter:
     router = APIRouter(tags=["melodies"])
 
     @router.post("/generate")
-    def generate(asked: schemas.GenerateRequest) -> Answer:
+    def generate(body: schemas.GenerateRequest) -> Answer:
         """Melodies that satisfy rules, with their rewards."""
         from melodyconstraints.studio.generate import generated
 
-        return generated(engine.models(), asked, settings)
+        return generated(engine.models(), body, settings)
 
     @router.post("/reroll")
-    def reroll(asked: schemas.RerollRequest) -> Answer:
+    def reroll(body: schemas.RerollRequest) -> Answer:
         """Other melodies in place of one, some of its bars kept note for note."""
         from melodyconstraints.studio.generate import rerolled
 
-        return rerolled(engine.models(), asked, settings)
+        return rerolled(engine.models(), body, settings)
 
     @router.post("/score")
-    def score(asked: schemas.ScoreRequest) -> Answer:
+    def score(body: schemas.ScoreRequest) -> Answer:
         """Rewards of melodies under rules."""
         from melodyconstraints.studio.generate import scored
 
-        return scored(asked, settings)
+        return scored(body, settings)
 
     @router.post("/reconstruct")
-    def reconstruct(asked: schemas.ReconstructRequest) -> Answer:
+    def reconstruct(body: schemas.ReconstructRequest) -> Answer:
         """Reconstruction of a melody by the model."""
         from melodyconstraints.studio.generate import reconstructed
 
-        return reconstructed(engine.models(), asked.melody)
+        return reconstructed(engine.models(), body.melody)
 
     @router.post("/interpolate")
-    def interpolate(asked: schemas.InterpolateRequest) -> Answer:
+    def interpolate(body: schemas.InterpolateRequest) -> Answer:
         """Melodies on the way from one to another."""
         from melodyconstraints.studio.generate import interpolated
 
-        return interpolated(engine.models(), asked)
+        return interpolated(engine.models(), body)
 
     return router
 
@@ -155,19 +155,19 @@ def _files(settings: Settings) -> APIRouter:
         return await run_in_threadpool(read_upload, await request.body(), bar, track)
 
     @router.post("/midi", response_class=Response)
-    def midi(asked: schemas.ExportRequest) -> Response:
+    def midi(body: schemas.ExportRequest) -> Response:
         """Melodies as the bytes of one file, MIDI or another ``format``, a track each."""
-        return Response(file_bytes(asked), media_type=MEDIA_TYPES[asked.format])
+        return Response(file_bytes(body), media_type=MEDIA_TYPES[body.format])
 
     @router.post("/zip", response_class=Response)
-    def zipped(asked: schemas.ExportRequest) -> Response:
+    def zipped(body: schemas.ExportRequest) -> Response:
         """Melodies as a zip of files."""
-        return Response(zip_bytes(asked), media_type="application/zip")
+        return Response(zip_bytes(body), media_type="application/zip")
 
     @router.post("/save")
-    def save(asked: schemas.ExportRequest) -> Answer:
+    def save(body: schemas.ExportRequest) -> Answer:
         """Write files to the folder that the studio was started with."""
-        paths = save_files(asked, settings.save_to)
+        paths = save_files(body, settings.save_to)
         return {"folder": str(settings.save_to), "files": [path.name for path in paths]}
 
     return router
@@ -178,10 +178,10 @@ def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
     router = APIRouter(tags=["jobs"])
 
     @router.post("/transform", status_code=HTTPStatus.ACCEPTED)
-    def transform(asked: schemas.TransformRequest) -> Answer:
+    def transform(body: schemas.TransformRequest) -> Answer:
         """Start to change a melody as little as rules need; the job's result has the melodies."""
-        check_wishes(asked.rules, settings)
-        schemas.melody_of(asked.melody)
+        check_wishes(body.rules, settings)
+        schemas.melody_of(body.melody)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.generate import transformed
@@ -189,26 +189,26 @@ def _work(settings: Settings, engine: Engine, jobs: Jobs) -> APIRouter:
             def report(share: float) -> None:
                 job.report({"progress": share})
 
-            return transformed(engine.models(), asked, settings, report, job.stop.is_set)
+            return transformed(engine.models(), body, settings, report, job.stop.is_set)
 
-        return jobs.start("transform", specs_of(asked.rules), work).summary()
+        return jobs.start("transform", specs_of(body.rules), work).summary()
 
     @router.post("/train", status_code=HTTPStatus.ACCEPTED)
-    def train(asked: schemas.TrainRequest) -> Answer:
+    def train(body: schemas.TrainRequest) -> Answer:
         """Start to train an actor for rules; it is used from then on wherever they are asked."""
         from melodyconstraints.melody.form import AUTO, form_of
 
-        check_wishes(asked.rules, settings)
-        form_of(asked.form or AUTO)
+        check_wishes(body.rules, settings)
+        form_of(body.form or AUTO)
 
         def work(job: Job) -> Answer:
             from melodyconstraints.studio.sources import actor_folder
 
             model = engine.models().model
-            folder = actor_folder(model, asked.rules, asked.form, settings)
-            return train_in_process(job, model.folder, asked, folder, settings)
+            folder = actor_folder(model, body.rules, body.form, settings)
+            return train_in_process(job, model.folder, body, folder, settings)
 
-        return jobs.start("train", specs_of(asked.rules), work).summary()
+        return jobs.start("train", specs_of(body.rules), work).summary()
 
     return router
 

@@ -26,7 +26,7 @@ MEDIA_TYPES = {
 """Media types of the formats."""
 
 
-def file_bytes(asked: ExportRequest) -> bytes:
+def file_bytes(body: ExportRequest) -> bytes:
     """One file with a track, or a staff, for each melody.
 
     Raises:
@@ -34,26 +34,26 @@ def file_bytes(asked: ExportRequest) -> bytes:
             package ``musicxml`` is missing.
     """
     tracks = [
-        Track(melody_of(notes), name, asked.program)
-        for notes, name in zip(asked.melodies, _names(asked), strict=True)
+        Track(melody_of(notes), name, body.program)
+        for notes, name in zip(body.melodies, _names(body), strict=True)
     ]
-    performance = Performance(asked.velocity, asked.swing, asked.seed)
-    arrangement = Arrangement(tracks, asked.tempo, asked.key, performance=performance)
-    return arrangement_bytes(arrangement, Path(f"melody.{asked.format}"))
+    performance = Performance(body.velocity, body.swing, body.seed)
+    arrangement = Arrangement(tracks, body.tempo, body.key, performance=performance)
+    return arrangement_bytes(arrangement, Path(f"melody.{body.format}"))
 
 
-def zip_bytes(asked: ExportRequest) -> bytes:
+def zip_bytes(body: ExportRequest) -> bytes:
     """A zip with a file for each melody."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in _files(asked):
+        for name, data in _files(body):
             archive.writestr(name, data)
     return buffer.getvalue()
 
 
-def save_files(asked: ExportRequest, folder: Path) -> list[Path]:
+def save_files(body: ExportRequest, folder: Path) -> list[Path]:
     """Write a file for each melody into a folder; their names hold the time."""
-    files = _files(asked)
+    files = _files(body)
     folder.mkdir(parents=True, exist_ok=True)
     now = f"{datetime.now():%Y-%m-%d-%H%M%S-%f}"
     paths = []
@@ -63,22 +63,22 @@ def save_files(asked: ExportRequest, folder: Path) -> list[Path]:
     return paths
 
 
-def _files(asked: ExportRequest) -> list[tuple[str, bytes]]:
+def _files(body: ExportRequest) -> list[tuple[str, bytes]]:
     """Names and bytes of a file for each melody."""
     alone = [
-        asked.model_copy(update={"melodies": [notes], "name": name})
-        for notes, name in zip(asked.melodies, _names(asked), strict=True)
+        body.model_copy(update={"melodies": [notes], "name": name})
+        for notes, name in zip(body.melodies, _names(body), strict=True)
     ]
     return [(f"{one.name}.{one.format}", file_bytes(one)) for one in alone]
 
 
-def _names(asked: ExportRequest) -> list[str]:
+def _names(body: ExportRequest) -> list[str]:
     """Harmless names: letters, digits and dashes; numbered where there are several.
 
     >>> _names(ExportRequest(melodies=[[], []], name="../My tune"))
     ['My-tune-1', 'My-tune-2']
     """
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", asked.name).strip("-")[:60] or "melody"
-    if len(asked.melodies) == 1:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", body.name).strip("-")[:60] or "melody"
+    if len(body.melodies) == 1:
         return [plain]
-    return [f"{plain}-{number}" for number in range(1, len(asked.melodies) + 1)]
+    return [f"{plain}-{number}" for number in range(1, len(body.melodies) + 1)]

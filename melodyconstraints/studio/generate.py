@@ -34,34 +34,34 @@ from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.transform import Transformation, transformations
 
 
-def generated(models: Models, asked: GenerateRequest, settings: Settings) -> Answer:
+def generated(models: Models, body: GenerateRequest, settings: Settings) -> Answer:
     """Answer of ``POST /generate``."""
-    source = find_source(models, asked.rules, asked.n, settings, asked.form)
-    count, sampling = source.pool(asked.n), _sampling(asked)
+    source = find_source(models, body.rules, body.n, settings, body.form)
+    count, sampling = source.pool(body.n), _sampling(body)
     if source.actor is None:
         melodies = prior.generate(source.model, count, **sampling)
     else:
         melodies = source.actor.generate(count, **sampling)
-    return {**source.answer(melodies, asked.n), "seed": asked.seed}
+    return {**source.answer(melodies, body.n), "seed": body.seed}
 
 
-def rerolled(models: Models, asked: RerollRequest, settings: Settings) -> Answer:
+def rerolled(models: Models, body: RerollRequest, settings: Settings) -> Answer:
     """Answer of ``POST /reroll``."""
-    source = find_source(models, asked.rules, asked.n, settings, asked.form)
+    source = find_source(models, body.rules, body.n, settings, body.form)
     melodies = reroll(
         source.drawer,
-        melody_of(asked.melody),
-        source.pool(asked.n),
-        keep_bars=asked.keep_bars,
-        strength=asked.strength,
-        **_sampling(asked),
+        melody_of(body.melody),
+        source.pool(body.n),
+        keep_bars=body.keep_bars,
+        strength=body.strength,
+        **_sampling(body),
     )
-    return {**source.answer(melodies, asked.n), "seed": asked.seed}
+    return {**source.answer(melodies, body.n), "seed": body.seed}
 
 
 def transformed(
     models: Models,
-    asked: TransformRequest,
+    body: TransformRequest,
     settings: Settings,
     report: Callable[[float], object],
     cancelled: Callable[[], bool],
@@ -72,12 +72,12 @@ def transformed(
         report: called with the share that is done.
         cancelled: called after every variation; true where there are to be no more.
     """
-    actor, rules = transforming_source(models, asked.rules, settings)
-    melody, found = melody_of(asked.melody), list[Transformation]()
-    options = (asked.strength, asked.keep_bars, asked.variations, asked.seed)
+    actor, rules = transforming_source(models, body.rules, settings)
+    melody, found = melody_of(body.melody), list[Transformation]()
+    options = (body.strength, body.keep_bars, body.variations, body.seed)
     for one in transformations(actor, melody, *options):
         found.append(one)
-        report(len(found) / asked.variations)
+        report(len(found) / body.variations)
         if cancelled():
             break
     melodies = Melodies.stack([one.melody for one in found])
@@ -85,21 +85,21 @@ def transformed(
     searched = any(one.decoded for one in found)
     return {
         "rules": [rule.name for rule in rules],
-        "melodies": rewarded(melodies, rewards_of(rules, melodies), are_active(asked.rules)),
-        "before": asked.melody,
+        "melodies": rewarded(melodies, rewards_of(rules, melodies), are_active(body.rules)),
+        "before": body.melody,
         "rewards_before": before.tolist(),
         "notes_kept": [one.notes_kept for one in found],
-        "seed": asked.seed,
+        "seed": body.seed,
         "how": "a search around your melody" if searched else "no search was needed",
-        **colours(rules, are_active(asked.rules)),
+        **colours(rules, are_active(body.rules)),
     }
 
 
-def scored(asked: ScoreRequest, settings: Settings) -> Answer:
+def scored(body: ScoreRequest, settings: Settings) -> Answer:
     """Answer of ``POST /score``."""
-    rules = find_wishes(asked.rules, settings)
-    melodies = Melodies.stack([melody_of(notes) for notes in asked.melodies])
-    active = are_active(asked.rules)
+    rules = find_wishes(body.rules, settings)
+    melodies = Melodies.stack([melody_of(notes) for notes in body.melodies])
+    active = are_active(body.rules)
     own = rewarded(melodies, rewards_of(rules, melodies), active)
     return {"rules": [rule.name for rule in rules], "melodies": own, **colours(rules, active)}
 
@@ -110,11 +110,11 @@ def reconstructed(models: Models, notes: Notes) -> Answer:
     return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies), are_active([]))}
 
 
-def interpolated(models: Models, asked: InterpolateRequest) -> Answer:
+def interpolated(models: Models, body: InterpolateRequest) -> Answer:
     """Answer of ``POST /interpolate``."""
-    melodies = interpolate(models.model, melody_of(asked.start), melody_of(asked.end), asked.n)
+    melodies = interpolate(models.model, melody_of(body.start), melody_of(body.end), body.n)
     return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies), are_active([]))}
 
 
-def _sampling(asked: GenerateRequest) -> SamplingOptions:
-    return {"seed": asked.seed, "temperature": asked.temperature, "form": asked.form}
+def _sampling(body: GenerateRequest) -> SamplingOptions:
+    return {"seed": body.seed, "temperature": body.temperature, "form": body.form}

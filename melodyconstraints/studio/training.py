@@ -36,7 +36,7 @@ beside programs that are always busy a tenth of a processor is left."""
 
 
 def train_in_process(
-    job: Job, model_folder: str, asked: TrainRequest, folder: Path, settings: Settings
+    job: Job, model_folder: str, body: TrainRequest, folder: Path, settings: Settings
 ) -> Answer:
     """Train in another process; the job gets a report of every round, and may stop it.
 
@@ -50,7 +50,7 @@ def train_in_process(
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     stop = context.Event()
-    arguments = (sender, stop, model_folder, asked, folder, settings)
+    arguments = (sender, stop, model_folder, body, folder, settings)
     process = context.Process(target=_run, args=arguments, daemon=True)
     process.start()
     sender.close()
@@ -83,13 +83,13 @@ def train_in_process(
 
 def train(
     model: MelodyVAE,
-    asked: TrainRequest,
+    body: TrainRequest,
     folder: Path,
     settings: Settings,
     report: Callable[[Answer], object],
     stopped: Callable[[], bool],
     *,
-    recipe: ActorCriticSettings | None = None,
+    training_settings: ActorCriticSettings | None = None,
 ) -> Answer:
     """Train an actor for rules and save it; the best so far where it is stopped or fails.
 
@@ -97,7 +97,7 @@ def train(
         report: called at the start; after every round with rewards, satisfied shares, whether
             those satisfied are typical melodies too, seconds left by the rounds so far.
         stopped: called after every round; true ends the training.
-        recipe: settings in place of the default ones.
+        training_settings: settings in place of the default ones.
 
     Raises:
         UsageError: the disk has no room for the actor.
@@ -109,15 +109,16 @@ def train(
     from melodyconstraints.workflows.train_actor import train_actor_folder
     from melodyconstraints.workflows.typical_reward import TYPICALITY
 
-    ordered = sorted(asked.rules, key=lambda wish: wish.spec)
+    ordered = sorted(body.rules, key=lambda wish: wish.spec)
     rules = find_wishes(ordered, settings)
     names = [rule.name for rule in rules]
-    recipe, ends = recipe or PRESETS["default"], list[float]()
+    training_settings, ends = training_settings or PRESETS["default"], list[float]()
 
     def callback(record: RoundRecord) -> None:
         ends.append(time.monotonic())
         typical = {"typical": len(record.rewards) > len(names)}  # no other head is learned here
-        report({"rules": names} | typical | _progress(ends, recipe.rounds) | _curves(record))
+        progress = _progress(ends, training_settings.rounds)
+        report({"rules": names} | typical | progress | _curves(record))
         if stopped():
             raise KeyboardInterrupt
 
@@ -127,9 +128,9 @@ def train(
         rules,
         folder,
         overwrite=True,
-        settings=recipe,
+        settings=training_settings,
         weights=[wish.weight for wish in ordered],
-        form=asked.form or AUTO,
+        form=body.form or AUTO,
         callback=callback,
     )
     return {
@@ -160,7 +161,7 @@ def _run(
     sender: Connection,
     stop: Any,
     model_folder: str,
-    asked: TrainRequest,
+    body: TrainRequest,
     folder: Path,
     settings: Settings,
 ) -> None:
@@ -177,7 +178,7 @@ def _run(
     try:
         result = train(
             load_model(model_folder),
-            asked,
+            body,
             folder,
             settings,
             lambda value: sender.send(("progress", value)),

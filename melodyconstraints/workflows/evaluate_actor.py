@@ -28,7 +28,7 @@ from melodyconstraints.latent.evaluation import (
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
 from melodyconstraints.melody.events import PITCHES, REST, Melodies
 from melodyconstraints.melody.metrics.agreement import onset_recall
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.metrics.typical import full_typicality
@@ -345,7 +345,7 @@ def _areas(feature: str, reference: Melodies, others: Mapping[str, Melodies]) ->
     """Overlapping areas of one feature, by the names of the others."""
     values = FEATURES[feature](reference)
     return {
-        name: compare(values, FEATURES[feature](melodies)).overlapping_area
+        name: compare_feature(values, FEATURES[feature](melodies)).overlapping_area
         for name, melodies in others.items()
     }
 

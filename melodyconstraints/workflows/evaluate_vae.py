@@ -19,7 +19,7 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Events, Melodies, Melody
 from melodyconstraints.melody.metrics.copies import NEAR_COPY, Originals
-from melodyconstraints.melody.metrics.distances import Comparison, compare
+from melodyconstraints.melody.metrics.distances import Comparison, compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.plots import plot_melodies
@@ -282,8 +282,8 @@ def _features(held_out: Melodies, samples: Melodies, training: Melodies) -> dict
         features[name] = Feature(
             held_out=true.mean(axis=0).tolist(),
             samples=drawn.mean(axis=0).tolist(),
-            compared=compare(true, drawn),
-            ceiling=compare(true, feature(training)),
+            compared=compare_feature(true, drawn),
+            ceiling=compare_feature(true, feature(training)),
         )
     return features
 

@@ -62,10 +62,10 @@ def almost_folder(tmp_path: Path, tiny_actor_folder: Path) -> Path:
 
 @pytest.fixture
 def quick_recipe(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_recipe: ActorCriticSettings
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_settings: ActorCriticSettings
 ) -> None:
     """Makes the default recipe a tiny one, and banks small ones in a cache of the test's own."""
-    monkeypatch.setitem(PRESETS, "default", tiny_recipe)
+    monkeypatch.setitem(PRESETS, "default", tiny_settings)
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
 

@@ -130,10 +130,10 @@ def test_a_store_with_one_held_out_melody_is_refused(evaluate, make_store, tmp_p
     )
 
 
-def test_melodies_that_are_all_alike_have_no_ratio(mc, table, tiny_model, tiny_recipe, tmp_path):
+def test_melodies_that_are_all_alike_have_no_ratio(mc, table, tiny_model, tiny_settings, tmp_path):
     tiny_model.decoder.output.weight.data.zero_()
     save_model(tiny_model, tmp_path / "model")
-    actor = train_actor(load_model(tmp_path / "model"), ["cmajor"], settings=tiny_recipe)
+    actor = train_actor(load_model(tmp_path / "model"), ["cmajor"], settings=tiny_settings)
     actor.save(tmp_path / "actor")
     result = mc("evaluate", "--actor", "actor", "-n", 4, "--temperature", 0)
     assert result.exit_code == 0
@@ -325,7 +325,7 @@ def test_wrong_usage_is_told(mc, arguments, message):
 
 
 def test_an_actor_by_examples_is_compared_with_those_held_out(
-    mc, tiny_model_folder, tiny_recipe, table
+    mc, tiny_model_folder, tiny_settings, table
 ):
     for folder, low in (("reels", 60), ("hymns", 30)):
         Path(folder).mkdir()
@@ -335,7 +335,7 @@ def test_an_actor_by_examples_is_compared_with_those_held_out(
     kinds = [folder_melodies(folder) for folder in ("reels", "hymns")]
     like, unlike = (Melodies(kind.events[:3]) for kind in kinds)
     model = load_model(tiny_model_folder)
-    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_settings)
     actor.save("actor")
     result = mc("evaluate", "--actor", "actor", "-n", 4)
     assert "like the examples: give --like and --unlike to compare with those" in result.stdout
@@ -355,10 +355,10 @@ def test_an_actor_by_examples_is_compared_with_those_held_out(
     ]
 
 
-def test_an_actor_of_realism_is_not_asked_for_examples(mc, tiny_model_folder, tiny_recipe):
+def test_an_actor_of_realism_is_not_asked_for_examples(mc, tiny_model_folder, tiny_settings):
     model = load_model(tiny_model_folder)
     encodings = Encodings(torch.randn(32, model.latent_dim))
-    train_actor(model, ["cmajor"], settings=tiny_recipe, realism=encodings).save("actor")
+    train_actor(model, ["cmajor"], settings=tiny_settings, realism=encodings).save("actor")
     result = mc("evaluate", "--actor", "actor", "-n", 4)
     assert result.exit_code == 0
     assert "--like" not in result.stdout

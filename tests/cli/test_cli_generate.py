@@ -665,9 +665,9 @@ def test_after_a_full_disk_the_command_can_be_run_again(generate, monkeypatch, t
 
 
 @pytest.fixture
-def knobs(tiny_model_folder, tiny_recipe, tmp_path, monkeypatch):
+def knobs(tiny_model_folder, tiny_settings, tmp_path, monkeypatch):
     """Knobs on the tiny model in the place of the bundled ones; nothing can be trained."""
-    found = train_knobs(load_model(tiny_model_folder), tiny_recipe)
+    found = train_knobs(load_model(tiny_model_folder), tiny_settings)
     packaged = tmp_path / "bundled"
     shutil.copytree(tiny_model_folder, packaged)
     monkeypatch.setitem(PACKAGED, DEFAULT_NAME, packaged)

@@ -46,13 +46,13 @@ def song(make_midi, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def actor_folder(tmp_path_factory, tiny_model_folder, tiny_recipe):
+def actor_folder(tmp_path_factory, tiny_model_folder, tiny_settings):
     """Makes actor folders for rules."""
 
     def make(*rules: str) -> Path:
         folder = tmp_path_factory.mktemp("actor")
         model, silent = load_model(tiny_model_folder), lambda _: None  # one rule is no news
-        train_actor(model, rules, settings=tiny_recipe, announce=silent).save(folder)
+        train_actor(model, rules, settings=tiny_settings, announce=silent).save(folder)
         return folder
 
     return make
@@ -215,7 +215,7 @@ def test_bar_track_and_polyphony_choose_other_bars(transform, song, tmp_path):
     assert result.stderr.startswith("song.mid: bars 1-16 of track 'Bass' (of 2 tracks, 24 bars)\n")
 
 
-def test_a_melody_that_keeps_the_rules_is_written_as_it_is(
+def test_a_melody_that_satisfies_the_rules_is_written_as_it_is(
     mc, actor_folder, table, song, tmp_path
 ):
     result = mc("transform", "song.mid", "--actor", actor_folder(REACHED), "-o", "out.mid")
@@ -333,7 +333,7 @@ def test_more_strength_is_a_thing_to_try(transform_hard, song):
     assert "which stay" not in result.stderr
 
 
-def test_one_variation_that_keeps_the_rules_is_enough(transform, song, monkeypatch):
+def test_one_variation_that_satisfies_the_rules_is_enough(transform, song, monkeypatch):
     silence = Melody.from_notes([])
     low, high = (
         transform_workflow.Transformation(silence, silence, np.zeros(1), np.array([after]), 1.0, 1)

@@ -172,14 +172,14 @@ def test_an_empty_melody_satisfies_only_what_asks_for_no_notes(any_rule):
 
 
 @pytest.mark.parametrize("pitch", [0, 60, 61, 127])
-def test_one_note_earns_a_reward(any_rule, pitch):
+def test_one_note_has_a_reward(any_rule, pitch):
     (reward,) = any_rule(Melodies.stack([Melody.from_notes([(17, 3, pitch)])]))
     assert 0 <= reward <= 1
     if any_rule.name in ("cmajor", "pitch-classes:0,2,4,7,9"):
         assert reward == float(pitch % 12 in any_rule.pitch_classes)
 
 
-def test_no_melodies_earn_no_rewards(any_rule):
+def test_no_melodies_have_no_rewards(any_rule):
     assert any_rule(Melodies.stack([])).shape == (0,)
 
 
@@ -188,7 +188,7 @@ def test_the_specification_finds_an_equal_rule(any_rule, batch):
 
 
 @pytest.mark.parametrize("row", library(), ids=lambda row: row.name)
-def test_a_witness_earns_one_and_others_less_the_further_they_are(row):
+def test_a_witness_satisfies_its_rule_and_others_have_less_the_further_they_are(row):
     assert row.name in WITNESSES, f"give {row.name} a row in WITNESSES"
     satisfied, nearer, further = WITNESSES[row.name]
     one, near, far = find_rule(row.example)(Melodies.stack([satisfied, nearer, further]))

@@ -272,7 +272,7 @@ def test_the_best_of_the_validated_actors_is_returned(trainer_of, disc, short, m
     assert (next(returned.actor.parameters()) == 0.75).all()
 
 
-def test_of_actors_that_satisfy_as_many_the_one_that_earns_more_is_returned(
+def test_of_actors_that_satisfy_as_many_the_one_of_greater_reward_is_returned(
     trainer_of, disc, short, monkeypatch
 ):
     trainer, _ = trainer_of([disc], short)

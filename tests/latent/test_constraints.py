@@ -61,7 +61,7 @@ def rewarded(plane):
     return make
 
 
-def test_what_is_met_earns_and_is_remembered(rewarded):
+def test_what_is_observed_is_rewarded_and_remembered(rewarded):
     constraint = rewarded()
     shifted, prior = torch.tensor([[0.5, 1.0], [2.0, 1.0]]), torch.tensor([[-1.0, 3.0]])
     assert constraint.observe(shifted, prior, None).tolist() == [[0.5], [1.0]]
@@ -71,7 +71,7 @@ def test_what_is_met_earns_and_is_remembered(rewarded):
     assert not constraint.conditional
 
 
-def test_examples_are_what_was_met(rewarded, seeded):
+def test_examples_are_what_was_observed(rewarded, seeded):
     constraint = rewarded()
     constraint.observe(torch.rand(5, 2), torch.rand(3, 2), None)
     points, y, targets = constraint.examples(200, seeded())

@@ -103,7 +103,7 @@ def test_the_actor_moves_points_to_the_ring_of_the_encodings(plane, ring, held, 
     assert plane.decoded == []
 
 
-def test_with_labels_the_actor_obeys_them_on_the_ring(plane, ring, held, z, seeded):
+def test_with_labels_the_actor_satisfies_them_on_the_ring(plane, ring, held, z, seeded):
     constraint = RealismConstraint(Encodings(*ring))
     trained = train_actor_critic(
         plane, settings=held, constraints=[constraint], conditions=signs, generator=seeded()
@@ -254,7 +254,7 @@ def test_what_a_search_finds_is_decoded_and_learned(plane, disc_around_y, short,
 # Constraints of one's own
 
 
-def test_a_constraint_meets_what_the_actor_makes_and_is_asked_for_batches(plane, short, seeded):
+def test_a_constraint_observes_what_the_actor_makes_and_is_asked_for_batches(plane, short, seeded):
     told = Told()
     trained = train_actor_critic(
         plane, settings=short, constraints=[told], conditions=signs, generator=seeded()

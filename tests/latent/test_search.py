@@ -148,7 +148,7 @@ def test_a_search_leaves_points_and_critic_alone():
     assert all(parameter.grad is None for parameter in critic.parameters())
 
 
-def test_points_with_which_the_critic_is_content_do_not_move():
+def test_points_that_the_critic_predicts_satisfied_do_not_move():
     z = torch.tensor([[3.0, 3.0], [0.0, 3.0], [3.0, 0.0]])
     for search in (
         GradientSearch(5, thresholds=0.9),

@@ -46,8 +46,8 @@ def test_an_installed_rule_is_found_and_scores():
     assert found.description == "At least an octave from the lowest note to the highest."
 
 
-def test_an_actor_is_trained_on_an_installed_rule(tiny_model, tiny_recipe):
+def test_an_actor_is_trained_on_an_installed_rule(tiny_model, tiny_settings):
     with pytest.warns(UserWarning, match="satisfy wide-range already"):
-        actor = train_actor(tiny_model, ["density:256", "wide-range"], settings=tiny_recipe)
+        actor = train_actor(tiny_model, ["density:256", "wide-range"], settings=tiny_settings)
     assert [rule.name for rule in actor.rules] == ["density:256", "wide-range"]
     assert len(actor.records[-1].rewards) == 2

@@ -117,7 +117,7 @@ def test_a_scale_up_and_its_tonic_is_in_its_key():
     assert far < near < 1
 
 
-def test_a_key_behind_earns_one_less_half_its_distance_in_correlation():
+def test_a_key_behind_has_one_less_half_its_distance_in_correlation():
     weights = np.array([8, 0, 4, 1, 5, 3, 0, 6, 0, 2, 0, 3])
     melody = Melody.from_notes(
         [(int(weights[:p].sum()), int(weights[p]), 60 + p) for p in range(12) if weights[p]]

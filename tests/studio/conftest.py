@@ -15,10 +15,10 @@ from melodyconstraints.workflows.models import load_model
 
 
 @pytest.fixture(scope="session")
-def models(tiny_model_folder, tiny_recipe) -> Models:
+def models(tiny_model_folder, tiny_settings) -> Models:
     """A tiny model and its knobs."""
     model = load_model(tiny_model_folder)
-    return Models(model, train_knobs(model, tiny_recipe))
+    return Models(model, train_knobs(model, tiny_settings))
 
 
 @pytest.fixture

@@ -332,11 +332,13 @@ def test_a_rule_of_weight_0_does_not_count_in_a_transformation(client, post, wis
 
 
 def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
-    post, models, settings, wishes, tiny_recipe
+    post, models, settings, wishes, tiny_settings
 ):
-    asked = TrainRequest(rules=[Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")])
-    folder, reports = actor_folder(models.model, asked.rules, None, settings), []
-    start = partial(training.train, models.model, asked, folder, settings, recipe=tiny_recipe)
+    body = TrainRequest(rules=[Wish(spec="final-note:C", weight=2), Wish(spec="cmajor")])
+    folder, reports = actor_folder(models.model, body.rules, None, settings), []
+    start = partial(
+        training.train, models.model, body, folder, settings, training_settings=tiny_settings
+    )
 
     def report(event):
         reports.append(event)
@@ -357,9 +359,9 @@ def test_a_training_reports_can_be_stopped_and_its_actor_is_used(
 
 
 def test_a_training_whose_rule_fails_late_keeps_its_best_actor(
-    post, models, settings, tiny_recipe, monkeypatch
+    post, models, settings, tiny_settings, monkeypatch
 ):
-    asked, reports = TrainRequest(rules=[Wish(spec="density:252")]), []
+    body, reports = TrainRequest(rules=[Wish(spec="density:252")]), []
 
     def late(melodies):
         if len(reports) == 3:
@@ -368,19 +370,21 @@ def test_a_training_whose_rule_fails_late_keeps_its_best_actor(
 
     broken = Rule("density:252", late, batched=True)
     monkeypatch.setattr(training, "find_wishes", lambda *_: [broken])
-    folder = actor_folder(models.model, asked.rules, None, settings)
-    arguments = (models.model, asked, folder, settings, reports.append, bool)
+    folder = actor_folder(models.model, body.rules, None, settings)
+    arguments = (models.model, body, folder, settings, reports.append, bool)
     with pytest.raises(RuleError, match=r"too late.*; the best actor of the rounds"):
-        training.train(*arguments, recipe=tiny_recipe)
+        training.train(*arguments, training_settings=tiny_settings)
     how = post("/generate", {"rules": [{"spec": "density:252"}], "n": 1})["how"]
     assert how == "an actor trained for this, cut short: the best of 8"
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_training_without_room_on_the_disk_is_not_begun(models, settings, tiny_recipe):
-    asked, folder = TrainRequest(rules=[Wish(spec="cmajor")]), settings.actors / "new"
+def test_a_training_without_room_on_the_disk_is_not_begun(models, settings, tiny_settings):
+    body, folder = TrainRequest(rules=[Wish(spec="cmajor")]), settings.actors / "new"
     with pytest.raises(UsageError, match=r"needs \d\.\d MB, and its disk has 0\.5 MB free"):
-        training.train(models.model, asked, folder, settings, print, bool, recipe=tiny_recipe)
+        training.train(
+            models.model, body, folder, settings, print, bool, training_settings=tiny_settings
+        )
 
 
 def test_a_job_fails_in_words_and_one_of_a_kind_runs(post, client, wishes, monkeypatch):

@@ -85,13 +85,12 @@ def page(address, browser):
 
 
 @pytest.fixture
-def short_trainings(address, monkeypatch, tiny_recipe):
+def short_trainings(address, monkeypatch, tiny_settings):
     """Trainings run in the server's thread, with a tiny bank, and as long as nobody stops them."""
 
-    def train_here(job, model_folder, asked, folder, settings):
-        recipe = replace(tiny_recipe, rounds=1000)
-        model = load_model(model_folder)
-        return train(model, asked, folder, settings, job.report, job.stop.is_set, recipe=recipe)
+    def train_here(job, model_folder, body, folder, settings):
+        arguments = load_model(model_folder), body, folder, settings, job.report, job.stop.is_set
+        return train(*arguments, training_settings=replace(tiny_settings, rounds=1000))
 
     monkeypatch.setattr(app_module, "train_in_process", train_here)
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 24)
@@ -232,12 +231,11 @@ def test_what_comes_out_is_the_melody_as_sound_as_midi_and_by_dragging(page):
     assert project.read("project.xml").count(b"<Note ") == len(notes)
 
     page.hover("#out-drag")
-    page.wait_for_timeout(500)
-    url = page.evaluate(
+    url = page.wait_for_function(  # empty until the file is there
         "() => { const data = new DataTransfer();"
         "document.getElementById('out-drag').dispatchEvent(new DragEvent('dragstart',"
         "{ dataTransfer: data, cancelable: true })); return data.getData('DownloadURL'); }"
-    )
+    ).json_value()
     kind, name, _, data = url.split(":", 3)
     assert (kind, name.endswith(".mid")) == ("audio/midi", True)
     dragged = mido.MidiFile(file=io.BytesIO(base64.b64decode(data.partition(",")[2])))

@@ -49,7 +49,7 @@ def model(tiny_model_folder):
 
 
 @pytest.fixture
-def actor_for(model, tiny_recipe):
+def actor_for(model, tiny_settings):
     """An untrained actor for rules."""
 
     def make(*rules) -> MelodyActor:
@@ -62,7 +62,7 @@ def actor_for(model, tiny_recipe):
             actor=networks[0],
             critic=networks[1],
             heads=heads,
-            settings=tiny_recipe,
+            settings=tiny_settings,
         )
 
     return make
@@ -82,10 +82,10 @@ def same_networks(first: MelodyActor, second: MelodyActor) -> bool:
 # Training
 
 
-def test_rules_may_be_specifications_rules_and_functions(model, tiny_recipe):
+def test_rules_may_be_specifications_rules_and_functions(model, tiny_settings):
     rules = ["density:252", find_rule("cmajor"), starts_low]
     seen = []
-    actor = train_actor(model, rules, settings=tiny_recipe, callback=seen.append)
+    actor = train_actor(model, rules, settings=tiny_settings, callback=seen.append)
     assert [rule.name for rule in actor.rules] == ["density:252", "cmajor", "starts_low"]
     assert actor.critic(torch.zeros(1, 8)).shape == (1, 3)
     assert actor.heads == (
@@ -100,27 +100,29 @@ def test_rules_may_be_specifications_rules_and_functions(model, tiny_recipe):
     assert all(len(record.rewards) == 3 for record in seen)
 
 
-def test_a_training_is_a_function_of_its_seed(model, tiny_recipe):
+def test_a_training_is_a_function_of_its_seed(model, tiny_settings):
     first, again, other = (
-        train_actor(model, ["cmajor"], settings=tiny_recipe, seed=seed) for seed in (1, 1, 2)
+        train_actor(model, ["cmajor"], settings=tiny_settings, seed=seed) for seed in (1, 1, 2)
     )
     assert same_networks(first, again)
     assert first.records == again.records
     assert not same_networks(first, other)
 
 
-def test_a_training_leaves_the_model_alone(model, tiny_recipe):
+def test_a_training_leaves_the_model_alone(model, tiny_settings):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    train_actor(model, ["cmajor"], settings=tiny_recipe)
+    train_actor(model, ["cmajor"], settings=tiny_settings)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(model, tiny_recipe):
+def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(
+    model, tiny_settings
+):
     actor, hot, cold = (
-        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        train_actor(model, ["cmajor"], settings=tiny_settings, **options)
         for options in ({}, {"temperature": 1.0}, {"temperature": 0.1})
     )
-    assert (actor.temperature, actor.settings) == (0.5, tiny_recipe)
+    assert (actor.temperature, actor.settings) == (0.5, tiny_settings)
     assert actor.sampling({}).temperature == 0.5
     assert actor.sampling({"temperature": 0.0}).temperature == 0.0
     assert cold.temperature == 0.5
@@ -128,8 +130,8 @@ def test_an_actor_is_trained_at_one_temperature_and_drawn_from_at_a_lower_one(mo
     assert actor.records != cold.records
 
 
-def test_the_papers_recipe_has_no_refinement_and_searches_by_all_steps(model, tiny_recipe):
-    plain = replace(tiny_recipe, plain=True)
+def test_the_papers_recipe_has_no_refinement_and_searches_by_all_steps(model, tiny_settings):
+    plain = replace(tiny_settings, plain=True)
     actor, named, searched = (
         train_actor(model, ["cmajor"], settings=plain, **options)
         for options in ({}, {"method": "refined"}, {"method": "gradient"})
@@ -143,8 +145,8 @@ def test_the_papers_recipe_has_no_refinement_and_searches_by_all_steps(model, ti
 
 
 @pytest.mark.parametrize("method", ["gradient", "langevin"])
-def test_a_search_takes_the_actors_place(model, tiny_recipe, method):
-    found = train_actor(model, ["cmajor", "density:252"], settings=tiny_recipe, method=method)
+def test_a_search_takes_the_actors_place(model, tiny_settings, method):
+    found = train_actor(model, ["cmajor", "density:252"], settings=tiny_settings, method=method)
     assert found.actor is None
     assert found.method == method
     z = prior_points(model, 3, 0)
@@ -156,9 +158,9 @@ def test_a_search_takes_the_actors_place(model, tiny_recipe, method):
     assert found.decoded == 3 * 12
 
 
-def test_an_actor_is_refined_by_a_search_from_where_it_leads(model, tiny_recipe):
+def test_an_actor_is_refined_by_a_search_from_where_it_leads(model, tiny_settings):
     plain, refined = (
-        train_actor(model, ["cmajor"], settings=tiny_recipe, **options)
+        train_actor(model, ["cmajor"], settings=tiny_settings, **options)
         for options in ({"method": "actor"}, {})
     )
     assert refined.method == "refined"
@@ -185,17 +187,17 @@ def test_a_pair_without_an_actor_does_not_act(actor_for):
             actor.shift(torch.zeros(1, 8))
 
 
-def test_rules_weigh_what_they_are_given(model, tiny_recipe):
+def test_rules_weigh_what_they_are_given(model, tiny_settings):
     rules = ["cmajor", "density:252"]
     plain, ones, other = (
-        train_actor(model, rules, settings=tiny_recipe, weights=weights)
+        train_actor(model, rules, settings=tiny_settings, weights=weights)
         for weights in (None, [1.0, 1.0], [1.0, 0.0])
     )
     assert same_networks(plain, ones)
     assert not same_networks(plain, other)
     message = r"give a weight of at least 0 for each of cmajor, density:252, got \[1\.0\]"
     with pytest.raises(UsageError, match=message):
-        train_actor(model, rules, settings=tiny_recipe, weights=[1.0])
+        train_actor(model, rules, settings=tiny_settings, weights=[1.0])
 
 
 def half(melody) -> float:
@@ -203,9 +205,9 @@ def half(melody) -> float:
     return len(melody) / 512
 
 
-def test_a_rule_of_weight_0_asks_nothing(model, tiny_recipe):
+def test_a_rule_of_weight_0_asks_nothing(model, tiny_settings):
     rules = ["density:1", half]
-    quiet = {"settings": tiny_recipe, "announce": [].append}
+    quiet = {"settings": tiny_settings, "announce": [].append}
     actor = train_actor(model, rules, weights=[1.0, 0.0], **quiet)
     assert actor.best == actor.records[-1].all_satisfied == 1
     assert actor.shortcoming is None
@@ -240,10 +242,10 @@ def test_noise_depends_on_the_seed_and_points_are_the_models(actor_for, monkeypa
 
 
 @pytest.mark.parametrize("method", ["gradient", "langevin"])
-def test_what_rules_weigh_they_weigh_in_a_search(model, tiny_recipe, method):
+def test_what_rules_weigh_they_weigh_in_a_search(model, tiny_settings, method):
     rules = ["cmajor", "density:252"]
     plain, ones, other = (
-        train_actor(model, rules, settings=tiny_recipe, method=method, weights=weights)
+        train_actor(model, rules, settings=tiny_settings, method=method, weights=weights)
         for weights in (None, [1.0, 1.0], [3.0, 0.5])
     )
     assert (plain.weights, ones.weights, other.weights) == ((1.0, 1.0), (1.0, 1.0), (3.0, 0.5))
@@ -256,9 +258,9 @@ def test_what_rules_weigh_they_weigh_in_a_search(model, tiny_recipe, method):
     assert torch.equal(other.shift(z), expected)
 
 
-def test_an_actor_is_refined_by_what_rules_weigh(model, tiny_recipe, tmp_path):
+def test_an_actor_is_refined_by_what_rules_weigh(model, tiny_settings, tmp_path):
     actor = train_actor(
-        model, ["cmajor", "density:252"], settings=tiny_recipe, weights=[1.0, 0.25]
+        model, ["cmajor", "density:252"], settings=tiny_settings, weights=[1.0, 0.25]
     )
     z = prior_points(model, 5, 0)
     search = replace(REFINEMENT, weights=(1.0, 0.25))
@@ -269,10 +271,10 @@ def test_an_actor_is_refined_by_what_rules_weigh(model, tiny_recipe, tmp_path):
     assert torch.equal(load_actor(tmp_path, model=model).shift(z), expected)
 
 
-def test_weights_are_of_all_heads(model, tiny_recipe, some_melodies):
+def test_weights_are_of_all_heads(model, tiny_settings, some_melodies):
     encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
     options = {"like": some_melodies[:5], "unlike": some_melodies[5:], "realism": encodings}
-    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, weights=[2.0], **options)
+    actor = train_actor(model, ["cmajor"], settings=tiny_settings, weights=[2.0], **options)
     assert actor.heads == (
         ("cmajor",),
         ("like the examples",),
@@ -282,9 +284,9 @@ def test_weights_are_of_all_heads(model, tiny_recipe, some_melodies):
     assert len(actor.generate(2)) == 2
 
 
-def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_recipe):
+def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_settings):
     encodings = Encodings(torch.randn(20, 8), torch.full((20, 8), 0.1))
-    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, realism=encodings)
+    actor = train_actor(model, ["cmajor"], settings=tiny_settings, realism=encodings)
     assert actor.heads == (
         ("cmajor",),
         ("realism",),
@@ -293,36 +295,38 @@ def test_realism_is_a_head_of_its_own_behind_the_rules(model, tiny_recipe):
     assert all(len(record.rewards) == 2 for record in actor.records)
 
 
-def test_examples_of_two_kinds_take_the_place_of_rules(model, tiny_recipe, some_melodies):
+def test_examples_of_two_kinds_take_the_place_of_rules(model, tiny_settings, some_melodies):
     like, unlike = some_melodies[:5], some_melodies[5:]
-    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    actor = train_actor(model, like=like, unlike=unlike, settings=tiny_settings)
     assert (actor.rules, actor.heads) == ([], (("like the examples",),))
     assert actor.decoded == 0
     assert len(actor.generate(2)) == 2
 
 
-def test_examples_of_one_kind_are_refused(model, tiny_recipe, some_melodies):
+def test_examples_of_one_kind_are_refused(model, tiny_settings, some_melodies):
     for options in ({"like": some_melodies}, {"unlike": some_melodies}):
         with pytest.raises(UsageError, match="give melodies of both kinds, like and unlike"):
-            train_actor(model, settings=tiny_recipe, **options)
+            train_actor(model, settings=tiny_settings, **options)
 
 
-def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_recipe):
+def test_a_bank_that_is_handed_in_is_not_decoded_again(model, tiny_settings):
     z = torch.randn(24, 8)
     bank = z, MelodySampler(model, Sampling(temperature=1.0, seed=0)).decode(z)
     # three rounds of 8 + 4 and three validations of 8; of the bank of 32 what is missing
-    assert train_actor(model, ["cmajor"], settings=tiny_recipe).decoded == 3 * 20
-    assert train_actor(model, ["cmajor"], settings=tiny_recipe, bank=bank).decoded == 8 + 3 * 20
+    assert train_actor(model, ["cmajor"], settings=tiny_settings).decoded == 3 * 20
+    assert train_actor(model, ["cmajor"], settings=tiny_settings, bank=bank).decoded == 8 + 3 * 20
 
 
-def test_the_error_of_a_rule_that_fails_late_has_the_best_actor(model, tiny_recipe, some_melodies):
+def test_the_error_of_a_rule_that_fails_late_has_the_best_actor(
+    model, tiny_settings, some_melodies
+):
     seen = []
 
     def fails(melody):
         return 2.0 if len(seen) == 2 else len(melody) / 256
 
     bank = (torch.randn(12, 8), some_melodies)
-    options = {"settings": tiny_recipe, "bank": bank}
+    options = {"settings": tiny_settings, "bank": bank}
     with pytest.raises(RuleError, match=r"^rule fails gave 2\.0 for melody 1 of") as caught:
         train_actor(model, ["cmajor", fails], callback=seen.append, **options)
     actor = caught.value.actor
@@ -336,41 +340,41 @@ def test_the_error_of_a_rule_that_fails_late_has_the_best_actor(model, tiny_reci
         model,
         ["cmajor", lambda melody: len(melody) / 256],
         callback=seen.append,
-        **{**options, "settings": replace(tiny_recipe, rounds=2)},
+        **{**options, "settings": replace(tiny_settings, rounds=2)},
     )
     assert whole.records[0] == actor.records[0]
     assert len(actor.generate(2)) == 2
 
 
-def test_a_rule_that_fails_before_the_first_round_leaves_no_actor(model, tiny_recipe):
+def test_a_rule_that_fails_before_the_first_round_leaves_no_actor(model, tiny_settings):
     with pytest.raises(RuleError, match="gave 2") as caught:
-        train_actor(model, [rule(lambda melody: 2)], settings=tiny_recipe)
+        train_actor(model, [rule(lambda melody: 2)], settings=tiny_settings)
     assert caught.value.actor is None
 
 
-def test_a_rule_that_every_melody_satisfies_is_a_warning(model, tiny_recipe, some_melodies):
+def test_a_rule_that_every_melody_satisfies_is_a_warning(model, tiny_settings, some_melodies):
     bank = (torch.randn(12, 8), some_melodies)
     told = "all 12 melodies drawn from the model satisfy density:3 already: training for it chang"
     with pytest.warns(UserWarning, match=told) as caught:
-        train_actor(model, ["cmajor", "density:3"], settings=tiny_recipe, bank=bank)
+        train_actor(model, ["cmajor", "density:3"], settings=tiny_settings, bank=bank)
     assert [one.filename for one in caught] == [__file__]
 
 
-def test_a_training_that_is_interrupted_is_kept(model, tiny_recipe, tmp_path):
+def test_a_training_that_is_interrupted_is_kept(model, tiny_settings, tmp_path):
     def stop(record):
         if record.round == 1:
             raise KeyboardInterrupt
 
-    actor = train_actor(model, ["cmajor"], settings=tiny_recipe, callback=stop)
+    actor = train_actor(model, ["cmajor"], settings=tiny_settings, callback=stop)
     assert actor.interrupted
     assert len(actor.records) == 2
     actor.save(tmp_path)
     assert load_actor(tmp_path, model=model).interrupted
 
 
-def test_a_preset_is_found_by_its_name(model, tiny_recipe, monkeypatch):
-    monkeypatch.setitem(PRESETS, "default", tiny_recipe)
-    assert train_actor(model, ["cmajor"]).settings == tiny_recipe
+def test_a_preset_is_found_by_its_name(model, tiny_settings, monkeypatch):
+    monkeypatch.setitem(PRESETS, "default", tiny_settings)
+    assert train_actor(model, ["cmajor"]).settings == tiny_settings
 
 
 def test_an_unknown_preset_is_refused(model):
@@ -378,27 +382,27 @@ def test_an_unknown_preset_is_refused(model):
         train_actor(model, ["cmajor"], preset="fast")
 
 
-def test_no_rule_is_refused(model, tiny_recipe):
+def test_no_rule_is_refused(model, tiny_settings):
     with pytest.raises(UsageError, match="give at least one reward"):
-        train_actor(model, [], settings=tiny_recipe)
+        train_actor(model, [], settings=tiny_settings)
 
 
-def test_the_same_rule_twice_is_refused(model, tiny_recipe):
+def test_the_same_rule_twice_is_refused(model, tiny_settings):
     with pytest.raises(UsageError, match="each rule may be given once, got cmajor, cmajor"):
-        train_actor(model, ["cmajor", "cmajor"], settings=tiny_recipe)
+        train_actor(model, ["cmajor", "cmajor"], settings=tiny_settings)
 
 
-def test_a_rule_that_raises_ends_the_training(model, tiny_recipe):
+def test_a_rule_that_raises_ends_the_training(model, tiny_settings):
     def broken(melody):
         raise KeyError("no such chord")
 
     with pytest.raises(RuleError, match="rule broken raised KeyError: 'no such chord'"):
-        train_actor(model, [broken], settings=tiny_recipe)
+        train_actor(model, [broken], settings=tiny_settings)
 
 
-def test_a_rule_that_never_varies_ends_the_training(model, tiny_recipe):
+def test_a_rule_that_never_varies_ends_the_training(model, tiny_settings):
     with pytest.raises(TrainingError, match=r"reward <lambda> is 0\.25 for all 32 samples"):
-        train_actor(model, [rule(lambda melody: 0.25)], settings=tiny_recipe)
+        train_actor(model, [rule(lambda melody: 0.25)], settings=tiny_settings)
 
 
 # Drawing
@@ -570,12 +574,12 @@ def test_rewards_have_a_column_a_rule(some_melodies):
 # Folders
 
 
-def test_an_actor_comes_back_as_it_was(tiny_actor_folder, tiny_recipe, model, tmp_path):
+def test_an_actor_comes_back_as_it_was(tiny_actor_folder, tiny_settings, model, tmp_path):
     actor = load_actor(tiny_actor_folder)
-    trained = train_actor(model, ["cmajor", "density:252"], settings=tiny_recipe)
+    trained = train_actor(model, ["cmajor", "density:252"], settings=tiny_settings)
     assert same_networks(actor, trained)
     assert [rule.name for rule in actor.rules] == ["cmajor", "density:252"]
-    assert (actor.temperature, actor.settings) == (trained.temperature, tiny_recipe)
+    assert (actor.temperature, actor.settings) == (trained.temperature, tiny_settings)
     assert actor.records == trained.records
     assert (actor.heads, actor.method) == (trained.heads, "refined")
     assert (actor.best, actor.decoded, actor.interrupted) == (trained.best, 60, False)
@@ -602,8 +606,8 @@ def test_an_actor_folder_says_what_it_holds(tiny_actor_folder, tiny_model_folder
     assert config["heads"] == [["cmajor", "density:252"]]
 
 
-def test_a_search_comes_back_as_it_was(model, tiny_recipe, tmp_path):
-    trained = train_actor(model, ["cmajor"], settings=tiny_recipe, method="gradient")
+def test_a_search_comes_back_as_it_was(model, tiny_settings, tmp_path):
+    trained = train_actor(model, ["cmajor"], settings=tiny_settings, method="gradient")
     trained.save(tmp_path)
     actor = load_actor(tmp_path, model=model)
     assert (actor.actor, actor.method) == (None, "gradient")
@@ -613,10 +617,10 @@ def test_a_search_comes_back_as_it_was(model, tiny_recipe, tmp_path):
 
 
 def test_what_critics_have_learned_from_examples_comes_back(
-    model, tiny_recipe, some_melodies, tmp_path
+    model, tiny_settings, some_melodies, tmp_path
 ):
     trained = train_actor(
-        model, like=some_melodies[:5], unlike=some_melodies[5:], settings=tiny_recipe
+        model, like=some_melodies[:5], unlike=some_melodies[5:], settings=tiny_settings
     )
     trained.save(tmp_path)
     actor = load_actor(tmp_path, model=model)
@@ -719,11 +723,11 @@ def moved(actor_for, tmp_path):
     return tmp_path / "actor", new
 
 
-def test_a_file_is_consented_to_whatever_its_path(model, tiny_recipe, tmp_path):
+def test_a_file_is_consented_to_whatever_its_path(model, tiny_settings, tmp_path):
     folder = tmp_path / "a,b"
     folder.mkdir()
     (folder / "mine.py").write_text(RULE_FILE, encoding="utf-8")
-    actor = train_actor(model, [f"{folder}/mine.py:f"], settings=tiny_recipe)
+    actor = train_actor(model, [f"{folder}/mine.py:f"], settings=tiny_settings)
     actor.save(tmp_path / "actor")
     loaded = load_actor(tmp_path / "actor", model=model)
     assert (loaded.missing_rules, loaded.names) == ([], ["mine.py:f"])
@@ -814,12 +818,12 @@ def test_weights_that_do_not_fit_the_heads_are_refused(actor_for, tmp_path):
         load_actor(tmp_path)
 
 
-def test_settings_that_cannot_be_are_refused(actor_for, tiny_recipe, tmp_path):
+def test_settings_that_cannot_be_are_refused(actor_for, tiny_settings, tmp_path):
     actor = actor_for("cmajor")
     actor.model.folder = load_model().folder
     actor.save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    config["settings"] = asdict(tiny_recipe) | {"sharpness": 2}
+    config["settings"] = asdict(tiny_settings) | {"sharpness": 2}
     save_artifact(tmp_path, "actor", config, {}, "")
     with pytest.raises(
         ArtifactError, match=r"fit this version: settings\.sharpness: Input should be less"
@@ -838,9 +842,9 @@ def test_a_method_that_there_is_not_is_refused(actor_for, tmp_path):
         load_actor(tmp_path)
 
 
-def test_networks_of_another_size_are_refused(actor_for, tiny_recipe, model, tmp_path):
+def test_networks_of_another_size_are_refused(actor_for, tiny_settings, model, tmp_path):
     actor = actor_for("cmajor")
-    actor.settings = replace(tiny_recipe, actor_hidden=(17,))
+    actor.settings = replace(tiny_settings, actor_hidden=(17,))
     actor.save(tmp_path)
     with pytest.raises(ArtifactError, match=r"actor.layers.0.bias has .* \(16,\), its .* \(17,\)"):
         load_actor(tmp_path, model=model)

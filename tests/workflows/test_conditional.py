@@ -48,9 +48,9 @@ def model(tiny_model_folder):
 
 
 @pytest.fixture
-def knobs(model, tiny_recipe):
+def knobs(model, tiny_settings):
     """A knob actor after three rounds."""
-    return train_knobs(model, tiny_recipe)
+    return train_knobs(model, tiny_settings)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -207,54 +207,54 @@ def test_densities_are_whole_numbers_of_notes_and_some_ask_for_none(drawn):
 # Training
 
 
-def test_a_training_is_a_function_of_its_seed(model, tiny_recipe):
+def test_a_training_is_a_function_of_its_seed(model, tiny_settings):
     seen = []
     first, again, other = (
-        train_knobs(model, tiny_recipe, seed=seed, callback=seen.append) for seed in (1, 1, 2)
+        train_knobs(model, tiny_settings, seed=seed, callback=seen.append) for seed in (1, 1, 2)
     )
     assert same_weights(first.actor, again.actor)
     assert not same_weights(first.actor, other.actor)
     assert first.records == again.records == seen[:3]
     assert all(len(record.rewards) == 2 for record in seen)
-    assert (first.model, first.settings) == (model, tiny_recipe)
+    assert (first.model, first.settings) == (model, tiny_settings)
 
 
 def test_a_training_into_a_folder_is_the_same_and_shows_its_bar(
-    model, tiny_recipe, tmp_path, capsys
+    model, tiny_settings, tmp_path, capsys
 ):
     seen, folder = [], tmp_path / "knobs"
     options = {"seed": 3, "callback": seen.append, "progress": True}
-    found = train_knobs_folder(model, folder, tiny_recipe, **options)
+    found = train_knobs_folder(model, folder, tiny_settings, **options)
     assert f"satisfied: scale {seen[-1].satisfied[0]:.0%}, den" in capsys.readouterr().err
-    same = train_knobs(model, tiny_recipe, seed=3)
+    same = train_knobs(model, tiny_settings, seed=3)
     assert found.records == same.records == seen
     save_knobs(same, tmp_path / "same")
     files = [{path.name: path.read_bytes() for path in one.iterdir()}
              for one in (folder, tmp_path / "same")]  # fmt: skip
     assert files[0] == files[1]
     with pytest.raises(UsageError, match="already holds the knob-actor of an earlier run"):
-        train_knobs_folder(model, folder, tiny_recipe)
-    train_knobs_folder(model, folder, tiny_recipe, seed=4, overwrite=True)
+        train_knobs_folder(model, folder, tiny_settings)
+    train_knobs_folder(model, folder, tiny_settings, seed=4, overwrite=True)
     assert not same_weights(load_knobs(folder, model=model).actor, same.actor.half().float())
 
 
-def test_a_training_into_a_folder_needs_a_model_with_one(tiny_model, tiny_recipe, tmp_path):
+def test_a_training_into_a_folder_needs_a_model_with_one(tiny_model, tiny_settings, tmp_path):
     with pytest.raises(UsageError, match="the actor's model has no folder; save it first with"):
-        train_knobs_folder(tiny_model, tmp_path / "knobs", tiny_recipe, callback=pytest.fail)
+        train_knobs_folder(tiny_model, tmp_path / "knobs", tiny_settings, callback=pytest.fail)
 
 
-def test_a_staff_generator_has_knobs_untrained(tiny_recipe, tmp_path):
+def test_a_staff_generator_has_knobs_untrained(tiny_settings, tmp_path):
     model, told = load_model(), "a staff generator needs no training for any scale and density"
     with pytest.raises(UsageError, match=told):
-        train_knobs(model, tiny_recipe, callback=pytest.fail)
+        train_knobs(model, tiny_settings, callback=pytest.fail)
     with pytest.raises(UsageError, match=told):
-        train_knobs_folder(model, tmp_path / "knobs", tiny_recipe)
+        train_knobs_folder(model, tmp_path / "knobs", tiny_settings)
     assert not (tmp_path / "knobs").exists()
 
 
-def test_a_training_leaves_the_model_alone(model, tiny_recipe):
+def test_a_training_leaves_the_model_alone(model, tiny_settings):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    train_knobs(model, tiny_recipe)
+    train_knobs(model, tiny_settings)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
@@ -378,9 +378,9 @@ def test_without_a_folder_it_is_that_of_the_bundled_model(knobs, model, tmp_path
     assert load_knobs(model=model).model.fingerprint == model.fingerprint
 
 
-def test_an_actor_of_a_model_without_a_folder_is_not_saved(tiny_model, tiny_recipe, tmp_path):
+def test_an_actor_of_a_model_without_a_folder_is_not_saved(tiny_model, tiny_settings, tmp_path):
     with pytest.raises(UsageError, match="the actor's model has no folder; save it first with"):
-        save_knobs(train_knobs(tiny_model, tiny_recipe), tmp_path / "knobs")
+        save_knobs(train_knobs(tiny_model, tiny_settings), tmp_path / "knobs")
     assert not (tmp_path / "knobs").exists()
 
 

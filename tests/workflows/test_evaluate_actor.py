@@ -11,7 +11,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evaluation import reward_statistics
 from melodyconstraints.latent.networks import Actor, Critic, Critics
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES, PITCH_CLASS_FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.metrics.typical import full_typicality
@@ -27,7 +27,7 @@ NOTES = {"notes_per_bar", "note_length_histogram", "empty_bars", "empty_beats"}
 
 
 @pytest.fixture
-def actor(tiny_model, tiny_recipe) -> MelodyActor:
+def actor(tiny_model, tiny_settings) -> MelodyActor:
     """Untrained networks on the tiny model, whose posterior scales are 0.1 to 0.8."""
     tiny_model.sigma_bar.copy_(torch.arange(1, 9) / 10)
     rules = find_rules(["cmajor", "density:252"])
@@ -39,7 +39,7 @@ def actor(tiny_model, tiny_recipe) -> MelodyActor:
         actor=networks[0],
         critic=networks[1],
         heads=heads,
-        settings=tiny_recipe,
+        settings=tiny_settings,
     )
 
 
@@ -195,8 +195,8 @@ def test_likeness_is_the_overlap_with_held_out_melodies(actor, some_melodies):
         of_real, of_prior, of_actor = (
             FEATURES[name](melodies) for melodies in (some_melodies, prior, drawn)
         )
-        assert one.prior == compare(of_real, of_prior).overlapping_area
-        assert one.actor == compare(of_real, of_actor).overlapping_area
+        assert one.prior == compare_feature(of_real, of_prior).overlapping_area
+        assert one.actor == compare_feature(of_real, of_actor).overlapping_area
         # C major asks for pitch classes, 252 notes for notes
         assert one.affected == (name in PITCH_CLASS_FEATURES | NOTES)
     free = [one for one in found.likeness.values() if not one.affected]
@@ -232,7 +232,8 @@ def test_all_features_are_compared_with_real_melodies_that_satisfy_the_rules(act
     for name in ("interval_histogram", "pitch_class_histogram", "repeated_bars"):
         value = FEATURES[name]
         expected = {
-            key: compare(value(chosen), value(one)).overlapping_area for key, one in drawn.items()
+            key: compare_feature(value(chosen), value(one)).overlapping_area
+            for key, one in drawn.items()
         }
         assert found.likeness[name].satisfying == (None if name == "repeated_bars" else expected)
     assert found.likeness["scale_consistency"].satisfying is None  # it is 1 for all of these

@@ -12,7 +12,7 @@ from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.errors import StoreError, UsageError
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.copies import Originals
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.metrics.structure import structure
 from melodyconstraints.melody.vae.model import HierarchicalVAE
@@ -114,8 +114,8 @@ def test_samples_are_the_priors_and_are_compared_with_the_held_out_melodies(
         row, true = found.features[name], feature(held_out)
         assert row.held_out == pytest.approx(true.mean(0))
         assert row.samples == pytest.approx(feature(samples).mean(0))
-        assert row.compared == compare(true, feature(samples))
-        assert row.ceiling == compare(true, feature(training))
+        assert row.compared == compare_feature(true, feature(samples))
+        assert row.ceiling == compare_feature(true, feature(training))
     assert found.structure == {
         "held_out": structure(held_out),
         "samples": structure(samples, held_out),

@@ -7,7 +7,7 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Critic, Critics
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.melody.metrics.distances import compare
+from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
@@ -51,11 +51,11 @@ def test_examples_that_were_all_learned_from_are_refused():
 
 
 def test_an_actor_names_the_examples_that_it_learned_from(
-    tiny_model_folder, tiny_recipe, tmp_path
+    tiny_model_folder, tiny_settings, tmp_path
 ):
     like, unlike = tunes(12, 60), tunes(4, 30)
     model = load_model(tiny_model_folder)
-    trained = train_actor(model, like=like, unlike=unlike, settings=tiny_recipe)
+    trained = train_actor(model, like=like, unlike=unlike, settings=tiny_settings)
     expected = digests(learned_from(like), unlike)
     assert trained.examples == expected
     trained.save(tmp_path)
@@ -63,7 +63,7 @@ def test_an_actor_names_the_examples_that_it_learned_from(
 
 
 @pytest.fixture
-def actor(tiny_model, tiny_recipe) -> MelodyActor:
+def actor(tiny_model, tiny_settings) -> MelodyActor:
     """A search by an untrained critic of likeness."""
     torch.manual_seed(3)
     return MelodyActor(
@@ -73,7 +73,7 @@ def actor(tiny_model, tiny_recipe) -> MelodyActor:
         critic=Critics([Critic(8, 1, (16,))]),
         heads=((LIKE,),),
         method="gradient",
-        settings=tiny_recipe,
+        settings=tiny_settings,
         examples=digests(tunes(1, 60)),
     )
 
@@ -90,29 +90,29 @@ def test_likeness_is_that_of_held_out_examples(actor):
             logits = actor.critic(encode(actor.model, list(melodies)).mean, None)
         assert examples.predicted[name] == float((logits >= 0).float().mean())
     area = np.mean(
-        [compare(one(liked), one(unlike)).overlapping_area for one in FEATURES.values()]
+        [compare_feature(one(liked), one(unlike)).overlapping_area for one in FEATURES.values()]
     )
     assert examples.overlapping_area["unliked"] == pytest.approx(area)
     assert set(examples.overlapping_area) == {"unliked", "prior", "actor"}
     assert found.as_dict()["examples"]["liked"] == 4
 
 
-def test_examples_are_for_an_actor_that_learned_from_some(actor, tiny_model, tiny_recipe):
+def test_examples_are_for_an_actor_that_learned_from_some(actor, tiny_model, tiny_settings):
     with pytest.raises(UsageError, match="give melodies of both kinds, like and unlike"):
         evaluate_actor(actor, 6, like=tunes(5, 60))
-    ruled = train_actor(tiny_model, ["cmajor"], settings=tiny_recipe)
+    ruled = train_actor(tiny_model, ["cmajor"], settings=tiny_settings)
     with pytest.raises(UsageError, match="learned from no examples: leave like and unlike out"):
         evaluate_actor(ruled, 6, like=tunes(5, 60), unlike=tunes(4, 30))
 
 
-def test_the_same_melodies_on_both_sides_are_refused_in_any_order(tiny_model, tiny_recipe):
+def test_the_same_melodies_on_both_sides_are_refused_in_any_order(tiny_model, tiny_settings):
     examples = tunes(5, 60)
     other_order = Melodies(np.concatenate([examples.events[::-1], examples.events[:1]]))
     with pytest.raises(
         UsageError,
         match="like and unlike are the same 5 melodies: nothing tells them apart; give other",
     ):
-        train_actor(tiny_model, like=examples, unlike=other_order, settings=tiny_recipe)
+        train_actor(tiny_model, like=examples, unlike=other_order, settings=tiny_settings)
 
 
 @pytest.mark.parametrize(("one", "other"), [("like", "unlike"), ("unlike", "like")])

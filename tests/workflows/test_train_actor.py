@@ -40,9 +40,9 @@ def test_the_options_are_those_of_a_training():
     assert get_type_hints(TrainingOptions) == {name: hints[name] for name in names}
 
 
-def test_the_folder_holds_the_actor_that_is_returned(model, tiny_recipe, tmp_path):
+def test_the_folder_holds_the_actor_that_is_returned(model, tiny_settings, tmp_path):
     seen = []
-    options = {"settings": tiny_recipe, "weights": [1, 2], "method": "actor", "seed": 5}
+    options = {"settings": tiny_settings, "weights": [1, 2], "method": "actor", "seed": 5}
     actor = train_actor_folder(model, RULES, tmp_path / "a", callback=seen.append, **options)
     same = train_actor(model, RULES, **options)
     loaded = load_actor(tmp_path / "a")
@@ -51,14 +51,14 @@ def test_the_folder_holds_the_actor_that_is_returned(model, tiny_recipe, tmp_pat
     assert (tmp_path / "a" / CURVES).read_bytes().startswith(b"\x89PNG")
 
 
-def test_one_rule_alone_needs_no_list(model, tiny_recipe, tmp_path):
-    train_actor_folder(model, "density:252", tmp_path / "a", settings=tiny_recipe)
+def test_one_rule_alone_needs_no_list(model, tiny_settings, tmp_path):
+    train_actor_folder(model, "density:252", tmp_path / "a", settings=tiny_settings)
     assert load_actor(tmp_path / "a").names == ["density:252"]
 
 
-def test_an_actor_is_replaced_only_on_demand(model, tiny_recipe, tmp_path):
+def test_an_actor_is_replaced_only_on_demand(model, tiny_settings, tmp_path):
     def train(rules, **options):
-        train_actor_folder(model, rules, tmp_path / "a", settings=tiny_recipe, **options)
+        train_actor_folder(model, rules, tmp_path / "a", settings=tiny_settings, **options)
 
     train(["density:252"])
     with pytest.raises(UsageError, match="a already holds the actor of an earlier run; pass --o"):
@@ -68,15 +68,17 @@ def test_an_actor_is_replaced_only_on_demand(model, tiny_recipe, tmp_path):
     assert load_actor(tmp_path / "a").names == ["cmajor"]
 
 
-def test_two_trainings_do_not_share_a_folder(model, tiny_recipe, tmp_path):
+def test_two_trainings_do_not_share_a_folder(model, tiny_settings, tmp_path):
     def again(_):
         with pytest.raises(StoreError, match="another process is at work in"):
-            train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_recipe)
+            train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_settings)
 
-    train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_recipe, callback=again)
+    train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_settings, callback=again)
 
 
-def test_a_rule_that_fails_late_leaves_its_best_actor_in_the_folder(model, tiny_recipe, tmp_path):
+def test_a_rule_that_fails_late_leaves_its_best_actor_in_the_folder(
+    model, tiny_settings, tmp_path
+):
     rounds = []
 
     @rule
@@ -87,7 +89,7 @@ def test_a_rule_that_fails_late_leaves_its_best_actor_in_the_folder(model, tiny_
     with pytest.raises(
         RuleError, match=r"late gave 2\.0 .*; the best actor of the rounds"
     ) as told:
-        train_actor_folder(model, [late], folder, settings=tiny_recipe, callback=rounds.append)
+        train_actor_folder(model, [late], folder, settings=tiny_settings, callback=rounds.append)
     assert str(told.value).endswith(f"before is kept in {folder}")
     assert load_actor(folder, rules=["cmajor"]).records == told.value.actor.records == rounds
     assert (folder / CURVES).is_file()
@@ -115,7 +117,7 @@ def test_a_model_that_was_never_saved_is_refused_before_the_training(tiny_model,
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_an_actor_without_room_on_the_disk_is_not_begun(model, tiny_recipe, tmp_path):
+def test_an_actor_without_room_on_the_disk_is_not_begun(model, tiny_settings, tmp_path):
     with pytest.raises(UsageError, match=r"a needs \d\.\d MB, and its disk has 0\.5 MB free"):
-        train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_recipe)
+        train_actor_folder(model, RULES, tmp_path / "a", settings=tiny_settings)
     assert not (tmp_path / "a").exists()

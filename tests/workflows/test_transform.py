@@ -42,7 +42,7 @@ def never(melody: Melody) -> float:
 
 
 @pytest.fixture
-def actor_for(tiny_model, tiny_recipe):
+def actor_for(tiny_model, tiny_settings):
     """An untrained actor for rules."""
 
     def make(*rules) -> MelodyActor:
@@ -55,7 +55,7 @@ def actor_for(tiny_model, tiny_recipe):
             actor=networks[0],
             critic=networks[1],
             heads=heads,
-            settings=tiny_recipe,
+            settings=tiny_settings,
         )
 
     return make
@@ -157,7 +157,7 @@ def test_distance_is_the_mean_squared_shift_over_the_posteriors_scale(
 # What comes back
 
 
-def test_a_melody_that_keeps_the_rules_comes_back_as_it_is(actor_for, tune):
+def test_a_melody_that_satisfies_the_rules_comes_back_as_it_is(actor_for, tune):
     actor = actor_for("density:64", "pitch-classes:0,2,4,6")
     for options in ({}, {"strength": 0.0}, {"strength": 3.0}, {"keep_bars": [2]}):
         (found,) = transform(actor, tune, **options)
@@ -170,8 +170,8 @@ def test_a_melody_that_keeps_the_rules_comes_back_as_it_is(actor_for, tune):
     assert second.decoded > 0
 
 
-def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_recipe):
-    actor = train_actor(tiny_model, [starts_low], settings=tiny_recipe)
+def test_a_rule_within_reach_is_satisfied(tiny_model, tiny_settings):
+    actor = train_actor(tiny_model, [starts_low], settings=tiny_settings)
     high = Melody.from_notes([(4 * beat, 4, 100) for beat in range(64)])
     # Every other point decodes to a low start; the shortened search tries some dozens a seed.
     by_seed = (transform(actor, high, seed=seed)[0] for seed in range(10))
@@ -202,7 +202,7 @@ def test_a_rule_that_is_never_satisfied_ends_with_the_best_found(actor_for, tune
     assert found.decoded == len(seen)
 
 
-def test_of_all_that_keep_the_rules_the_one_with_most_notes_is_taken(actor_for, tune, monkeypatch):
+def test_of_all_that_satisfy_rules_the_one_with_most_notes_is_taken(actor_for, tune, monkeypatch):
     # of the tiny model's melodies all have so many notes
     actor = actor_for("density:100")
     seen = []
@@ -434,12 +434,12 @@ def test_a_model_that_is_asked_for_nothing_is_refused(tiny_model, tune):
 
 
 @pytest.fixture
-def knobs(tiny_model, tiny_recipe, monkeypatch, tmp_path):
+def knobs(tiny_model, tiny_settings, monkeypatch, tmp_path):
     """Knobs at D dorian and 60 notes, which have no critic, and a small bank."""
     monkeypatch.setenv(CACHE, str(tmp_path))
     monkeypatch.setitem(load_bank.__wrapped__.__kwdefaults__, "size", 64)
     monkeypatch.setattr(module, "BANK_STEPS", 30)
-    return train_knobs(tiny_model, tiny_recipe).at("D-dorian", 60)
+    return train_knobs(tiny_model, tiny_settings).at("D-dorian", 60)
 
 
 def test_notes_in_the_scale_need_no_search(knobs, tune, monkeypatch):

@@ -24,11 +24,11 @@ def model(tiny_model_folder):
 
 
 @pytest.fixture
-def train(model, tiny_recipe):
+def train(model, tiny_settings):
     """Trains with a bank of 22 typical melodies of 64 notes and 18 of 10 notes."""
     bank = torch.randn(40, 8), Melodies.stack([TUNE] * 22 + [FEW] * 18)
 
-    def run(*rules, settings=tiny_recipe, **options):
+    def run(*rules, settings=tiny_settings, **options):
         return train_actor(model, rules, settings=settings, bank=bank, **options)
 
     return run
@@ -57,8 +57,8 @@ def test_rules_that_ask_for_what_is_not_typical_are_learned_alone(train):
     assert told[-1].endswith("be typical: typical melodies seldom satisfy what is asked")
 
 
-def test_the_paper_has_rules_alone(train, tiny_recipe):
-    assert train("density:100", settings=replace(tiny_recipe, plain=True)).heads == (
+def test_the_paper_has_rules_alone(train, tiny_settings):
+    assert train("density:100", settings=replace(tiny_settings, plain=True)).heads == (
         ("density:100",),
     )
 
@@ -101,10 +101,10 @@ def test_where_no_rule_asks_for_anything_nothing_is_learned_beside(train):
     assert (actor.heads, len(actor.records)) == ((("density:3",),), 0)
 
 
-def test_no_room_is_taken_that_was_not_asked_for(train, model, tiny_recipe, tmp_path):
+def test_no_room_is_taken_that_was_not_asked_for(train, model, tiny_settings, tmp_path):
     train("density:100").save(tmp_path / "a")
     taken = sum(path.stat().st_size for path in (tmp_path / "a").iterdir())
-    assert taken <= size_of_folder(model, 1, settings=tiny_recipe)
+    assert taken <= size_of_folder(model, 1, settings=tiny_settings)
 
 
 def test_none_satisfied_is_told_with_both(train):

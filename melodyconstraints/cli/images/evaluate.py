@@ -18,6 +18,7 @@ from melodyconstraints.cli._common import (
     talk,
 )
 from melodyconstraints.cli.images._common import DataChoice, data_options
+from melodyconstraints.workflows.images.settings import EVALUATION_SEED
 
 if TYPE_CHECKING:
     from melodyconstraints.vae.state import Metrics
@@ -38,7 +39,7 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 )
 @click.option("--classifier", type=FOLDER, help="Folder of mc images train-classifier.")
 @click.option("-n", "count", type=click.IntRange(2), default=2000, show_default=True)
-@seed_option_of(301)
+@seed_option_of(EVALUATION_SEED)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the tables, as JSON.")
 @json_option
 def command(

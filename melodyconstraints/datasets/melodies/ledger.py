@@ -160,11 +160,11 @@ class Ledger:
     def _write_files(self, results: TaskResults, melodies: Ints) -> None:
         """Write a line for each file that was recovered or rejected, and count them."""
         rows = results.files.select(["file", "reason", "detail", "recovered"]).to_pylist()
-        for file, kept in zip(rows, melodies.tolist(), strict=True):
+        for file, has_melodies in zip(rows, melodies.tolist(), strict=True):
             if file["recovered"]:
                 _write_line(self._recovered, {"file": file["file"], "detail": file["recovered"]})
                 self.summary.recovered += 1
-            if kept:
+            if has_melodies:
                 self.summary.accepted += 1
                 continue
             reason = file["reason"] or Reject.DUPLICATE.value

@@ -23,12 +23,11 @@ from melodyconstraints.datasets.melodies.hashing import mixed
 from melodyconstraints.melody.events import HOLD, PITCHES, Events
 from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.windows import KEPT, Ints, first_events
+from melodyconstraints.melody.notes import HASH_BASE, MIN_INTERVALS, MIN_PITCHES
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
 SEQUENCE = 16
 """Number of intervals in a sequence."""
-MIN_PITCHES, MIN_INTERVALS = 6, 5
-"""Fewest different pitches and intervals of a varied sequence."""
 SPLITS = ("train", "validation", "test")
 VALIDATION_SHARE = 0.05
 TEST_SHARE = 0.05
@@ -38,8 +37,7 @@ _PARTITION_BITS = 6
 _PAIRS_IN_MEMORY = 2**18
 """Pairs of hash and file that are collected before they are written: 3 MB."""
 _PAIR = np.dtype([("hash", "<u8"), ("file", "<u4")])
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-"""Base of the rolling hash: 2**64 divided by the golden ratio, odd, so that powers stay odd."""
+_BASE = np.uint64(HASH_BASE)
 _LAST_POWER = np.uint64(pow(int(_BASE), SEQUENCE - 1, 2**64))
 """Factor of a sequence's oldest interval in the rolling hash."""
 _INTERVALS = 2 * PITCHES

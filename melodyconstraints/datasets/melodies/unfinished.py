@@ -78,8 +78,9 @@ def unfinished_store(
             _remove_all_but_lock(folder)
         shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        kept = f"; what was done is in {folder}, go on with --resume" if folder.exists() else ""
-        raise StoreError(f"{error.filename or output}: {error.strerror or error}{kept}") from error
+        advice = f"; what was done is in {folder}, go on with --resume" if folder.exists() else ""
+        what = f"{error.filename or output}: {error.strerror or error}"
+        raise StoreError(f"{what}{advice}") from error
 
 
 def remove_leftovers(output: Path) -> None:

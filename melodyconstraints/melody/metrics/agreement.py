@@ -47,25 +47,25 @@ def agreement(one: Melody, other: Melody) -> Agreement:
     )
 
 
-def onset_f1(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
+def onset_f1(predicted: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
     """F1 of notes whose pitch and step both agree, over a batch; 1.0 if neither has a note.
 
     >>> onset_f1(np.array([[60, 128, 62, 129]]), np.array([[60, 128, 64, 65]]))
     0.4
     """
-    notes = int((found < PITCHES).sum()) + int((true < PITCHES).sum())
-    return 2 * _hits(found, true) / notes if notes else 1.0
+    notes = int((predicted < PITCHES).sum()) + int((true < PITCHES).sum())
+    return 2 * _hits(predicted, true) / notes if notes else 1.0
 
 
-def onset_recall(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
+def onset_recall(predicted: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
     """Share of the true notes whose pitch and step are found; 1.0 if there is none.
 
     >>> onset_recall(np.array([[60, 128, 62, 129]]), np.array([[60, 128, 64, 129]]))
     0.5
     """
     notes = int((true < PITCHES).sum())
-    return _hits(found, true) / notes if notes else 1.0
+    return _hits(predicted, true) / notes if notes else 1.0
 
 
-def _hits(found: NDArray[np.uint8], true: NDArray[np.uint8]) -> int:
-    return int(((found == true) & (true < PITCHES)).sum())
+def _hits(predicted: NDArray[np.uint8], true: NDArray[np.uint8]) -> int:
+    return int(((predicted == true) & (true < PITCHES)).sum())

@@ -28,13 +28,12 @@ from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import PITCHES, Events
 from melodyconstraints.melody.jit import jit
+from melodyconstraints.melody.notes import HASH_BASE, MIN_INTERVALS, MIN_PITCHES
 from melodyconstraints.melody.units import STEPS
 
 NEAR_COPY = 0.7
 """Least cardinality score of a near-copy."""
 QUOTED_NOTES = 17
-MIN_PITCHES, MIN_INTERVALS = 6, 5
-"""Fewest different pitches and intervals of a varied run of notes."""
 
 _RUN = 5
 """Notes of the runs by which originals are found."""
@@ -42,7 +41,6 @@ _LAID_OVER = 128
 """Originals that a melody is laid over."""
 _OCCURRENCES = 100_000
 """Places of a melody's runs, rare runs first, that are looked at to find them."""
-_BASE = 0x9E3779B97F4A7C15
 _SHIFTS = 2 * STEPS - 1, 2 * PITCHES - 1
 """Moves of one melody over another, in steps and in semitones."""
 
@@ -148,7 +146,7 @@ def run_hashes(
             for note in range(first + 1, first + notes):
                 interval = pitches[note] - pitches[note - 1] + PITCHES
                 moved = interval * STEPS + steps[note] - steps[note - 1]
-                value = value * np.uint64(_BASE) + np.uint64(moved)
+                value = value * np.uint64(HASH_BASE) + np.uint64(moved)
             hashes[count], owners[count] = value, row
             count += 1
     return hashes[:count].copy(), owners[:count].copy()

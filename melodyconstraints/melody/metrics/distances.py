@@ -53,7 +53,7 @@ class Comparison:
     distance: float
 
 
-def compare(reference: Numbers, others: Numbers) -> Comparison:
+def compare_feature(reference: Numbers, others: Numbers) -> Comparison:
     """Compare a feature of other melodies with that of the reference.
 
     Args:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.keys import MAJOR
 from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 
@@ -20,12 +21,11 @@ PHRASE_BARS = 4
 FINAL_WEIGHT, PHRASE_WEIGHT = 0.2, 0.1
 """Weights of the last note and of all phrase ends together; that of all sounding time is 1."""
 
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
 MODES: dict[str, tuple[int, ...]] = {
-    name: tuple(sorted((step - tonic) % 12 for step in _MAJOR))
+    name: tuple(sorted((step - tonic) % 12 for step in MAJOR))
     for name, tonic in zip(
         ("ionian", "dorian", "phrygian", "lydian", "mixolydian", "aeolian", "locrian"),
-        _MAJOR,
+        MAJOR,
         strict=True,
     )
 }

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import PITCHES, REST, Melodies
+from melodyconstraints.melody.keys import MAJOR
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 
 Numbers = NDArray[np.float64]
@@ -30,8 +31,7 @@ WIDEST_INTERVAL = 12
 """Semitones of the widest interval; wider ones count as an octave."""
 LONGEST_LENGTH = 16
 """Steps of the longest note; longer ones count as a whole note."""
-_MAJOR = [0, 2, 4, 5, 7, 9, 11]
-_SCALES = np.array([[(pitch - root) % 12 in _MAJOR for pitch in range(12)] for root in range(12)])
+_SCALES = np.array([[(pitch - root) % 12 in MAJOR for pitch in range(12)] for root in range(12)])
 """``(12, 12)`` major scales; the natural minor scales are the same sets of pitch classes."""
 
 

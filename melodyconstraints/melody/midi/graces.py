@@ -38,7 +38,7 @@ def without_graces(
         ends: ``(N,)`` int64 ticks; what ends before it starts is of no length.
         pitches: ``(N,)`` int64.
     """
-    kept = np.ones(len(starts), np.bool_)
+    is_kept = np.ones(len(starts), np.bool_)
     main_start, main_length, main_pitch = _FAR, 0, 0
     first = len(starts)
     while first > 0:
@@ -53,17 +53,17 @@ def without_graces(
         for note in range(first, end):
             length, pitch = max(ends[note] - start, 0), pitches[note]
             if length == 0:
-                kept[note] = longest == 0 and not follows
+                is_kept[note] = longest == 0 and not follows
                 continue
             is_short = 8 * STEPS_PER_QUARTER * length < 3 * ticks_per_quarter
             leads = 2 * length <= main_length and length <= 2 * gap
             if is_short and follows and leads and abs(pitch - main_pitch) <= _OCTAVE:
-                kept[note] = False
+                is_kept[note] = False
             elif highest_length == 0 or pitch > highest:
                 highest, highest_length = pitch, length
         if highest_length > 0:
             main_start, main_length, main_pitch = start, highest_length, highest
     ends = np.maximum(ends, starts + 1)
-    if kept.all():
+    if is_kept.all():
         return starts, ends, pitches
-    return starts[kept], ends[kept], pitches[kept]
+    return starts[is_kept], ends[is_kept], pitches[is_kept]

@@ -34,12 +34,11 @@ from melodyconstraints.errors import MidiError
 from melodyconstraints.melody.midi.channels import Setting
 from melodyconstraints.melody.midi.drum_kits import LONGEST_EXCLUSIVE
 from melodyconstraints.melody.midi.files import TooLargeError
-from melodyconstraints.melody.midi.parsed import Events, Ints, ParsedMidi
+from melodyconstraints.melody.midi.parsed import MAX_TICK, Events, Ints, ParsedMidi
 from melodyconstraints.melody.units import DEFAULT_TEMPO
 
 MAX_BYTES = 8 * 1024 * 1024
 """Largest file, a million notes: mido needs some 20 seconds, and it must not stop a folder."""
-_MAX_TICK = 2**31 - 1
 _SOUNDING = -1
 _MAX_DENOMINATOR = 2**30
 _CLIP = bytes(min(byte, 127) for byte in range(256))
@@ -193,7 +192,7 @@ def messages(body: bytes) -> Iterator[tuple[int, Any]]:
     while at < len(body):
         delta, at = _variable_int(body, at)
         now += delta
-        if now > _MAX_TICK:
+        if now > MAX_TICK:
             return
         status = running_status
         if body[at] >= 0x80:
@@ -247,5 +246,5 @@ def _variable_int(body: bytes, at: int) -> tuple[int, int]:
     value, byte = 0, 0x80
     while byte >= 0x80:
         byte, at = body[at], at + 1
-        value = min(value << 7 | byte & 0x7F, _MAX_TICK + 1)
+        value = min(value << 7 | byte & 0x7F, MAX_TICK + 1)
     return value, at

@@ -32,6 +32,8 @@ _LATIN_LETTERS = frozenset("àáâãåæèéêíïòóôöøùúüı")
 _CYRILLIC_LETTERS = frozenset("авикосуя")
 _CAPITAL_AFTER_SMALL = re.compile(r"[^\W\d_A-Z](?<=[a-zß-ÿа-яё])[À-ÞА-ЯЁ]")
 _JAPANESE = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff9f]+")
+_HALF_WIDTH = 0.9
+"""Weight of a character of half width in a word without voicing, which may be Cyrillic."""
 _VOICED = re.compile(r"[ｶ-ﾄﾊ-ﾎ]ﾞ|ｰ")
 _FIRST_RARE_KANJI = b"\x98"
 """Lead byte in Shift-JIS; the kanji before it are the 2,965 in common use."""
@@ -97,7 +99,7 @@ def _japanese(word: str) -> float:
         for character in run[0]:
             code = character.encode("cp932")
             if len(code) == 1:  # of half width; what has no voicing may well be Cyrillic capitals
-                sensible += 1 if _VOICED.search(word) else 0.9 * (len(run[0]) > 1)
+                sensible += 1 if _VOICED.search(word) else _HALF_WIDTH * (len(run[0]) > 1)
             else:
                 sensible += 0.5 if code >= _FIRST_RARE_KANJI else 1
     return sensible

@@ -20,6 +20,8 @@ from melodyconstraints.melody.units import credible_tempo
 
 Ints = NDArray[np.int64]
 
+MAX_TICK = 2**31 - 1
+"""Last tick that is read: a track that goes on ends there."""
 INDEPENDENT_TRACKS = 2
 """The format of files whose tracks are patterns, each with a tempo map of its own."""
 _MICROSECONDS_PER_MINUTE = 60_000_000

@@ -194,14 +194,14 @@ def _system() -> Iterator[tuple[Any, Any]]:
 @contextmanager
 def _silent_libraries() -> Iterator[None]:
     """Send what C libraries print on stderr, such as JACK of a missing server, nowhere."""
-    kept = os.dup(2)
+    saved_fd = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (no path but the system's)
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved_fd, 2)
+        os.close(saved_fd)
 
 
 def _observer(backend: Any, api: Any) -> Any:

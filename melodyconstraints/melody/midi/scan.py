@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.melody.jit import jit
 from melodyconstraints.melody.midi.drum_kits import LONGEST_EXCLUSIVE
+from melodyconstraints.melody.midi.parsed import MAX_TICK
 
 Bytes = NDArray[Any]
 Rows = NDArray[Any]
@@ -31,7 +32,6 @@ _SYSTEM_0, _SYSTEM_1, _SYSTEM_2 = (0xF6, 0xF8, 0xFA, 0xFB, 0xFC, 0xFE), (0xF1, 0
 """System messages with none to two bytes of data, as symusic passes over them."""
 _MAX_POWER = 30
 """Largest power of two that counts as a denominator."""
-_MAX_TICK = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _scan_track(data: Bytes, at: int, end: int, track: int, rows: Rows, count: i
     notes, banks = np.zeros(16, np.int64), np.zeros(16, np.int64)
     tick, at = _number(data, at, end)
     running = 0  # the status that an event without one has
-    while at < end and tick <= _MAX_TICK:
+    while at < end and tick <= MAX_TICK:
         # the status: the event's own, or the running one
         status, start = running, at
         if data[at] >= 0x80:

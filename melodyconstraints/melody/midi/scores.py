@@ -224,20 +224,20 @@ def _within_reach(parsed: ParsedMidi) -> tuple[Part, ...]:
     ends = (_end(part.starts_ticks, part.ends_ticks, half_step) for part in parsed.parts)
     if all(end <= last_tick for end in ends):
         return parsed.parts
-    kept = []
+    parts = []
     for part in parsed.parts:
         near = part.ends_ticks <= last_tick
         if near.any():
-            kept.append(
+            parts.append(
                 part._replace(
                     starts_ticks=part.starts_ticks[near],
                     ends_ticks=part.ends_ticks[near],
                     pitches=part.pitches[near],
                 )
             )
-    if not kept:
+    if not parts:
         raise MidiError(f"all its notes end beyond bar {MAX_BARS}")
-    return tuple(kept)
+    return tuple(parts)
 
 
 def _half_step(ticks_per_quarter: int) -> int:

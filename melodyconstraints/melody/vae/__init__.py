@@ -1,1 +1,1 @@
-"""The hierarchical LSTM autoencoder of melodies."""
+"""Generative models of melodies: the hierarchical LSTM autoencoder and the staff generator."""

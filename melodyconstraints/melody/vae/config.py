@@ -31,7 +31,7 @@ class MelodyVAEConfig:
         event_embedding: size of an input event's learned vector, or None for one-hot.
         first_input: input of a bar's first step. ``carry``: the event before it (the paper).
             ``fresh``: a learned start token, so that all bars decode side by side.
-        residual: whether a linear path is added beside the LSTMs between bar codes and z and
+        residual: whether a residual path is added beside the LSTMs between bar codes and z and
             between z and bar embeddings; needs the hierarchical encoder.
     """
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from melodyconstraints.melody.events import START
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.bar_decoder import BarDecoder
-from melodyconstraints.melody.vae.lstm import BLOCK, LayerWeights, advance
+from melodyconstraints.melody.vae.lstm import BLOCK, LayerWeights, forward_step
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.precision import products_dtype
 
@@ -88,7 +88,7 @@ class FreeRunning:
                 if number:
                     given = F.linear(hiddens[number - 1], layer.inputs, layer.bias)
                 recurrent = F.linear(hiddens[number], layer.recurrent)
-                advance(recurrent, given, cells[number], hiddens[number], cells[number])
+                forward_step(recurrent, given, cells[number], hiddens[number], cells[number])
             event = sampling(F.linear(hiddens[-1], *self._output), noise[:, step])
             drawn.append(event)
         return torch.stack(drawn, 1)

@@ -127,10 +127,12 @@ class _Scan(torch.autograd.Function):
                 recurrent = F.linear(hiddens[step, rows], weight)
                 hidden = hiddens[step + 1, rows]
                 if gates is None:
-                    advance(recurrent, given, cells[0, rows], hidden, cells[0, rows])
+                    forward_step(recurrent, given, cells[0, rows], hidden, cells[0, rows])
                 else:
                     before, after = cells[step, rows], cells[step + 1, rows]
-                    advance_learning(recurrent, given, before, hidden, after, gates[step, rows])
+                    forward_step_learning(
+                        recurrent, given, before, hidden, after, gates[step, rows]
+                    )
         if learning:
             ctx.save_for_backward(weight, hiddens, cells, gates, events)
             ctx.constants, ctx.inputs = len(constant), 0 if table is None else len(table)
@@ -145,7 +147,7 @@ class _Scan(torch.autograd.Function):
         for first in range(0, batch, BLOCK):
             rows = slice(first, first + BLOCK)
             for step in reversed(range(steps)):
-                retreat(
+                backward_step(
                     outputs[step, rows],
                     grad_hidden[rows],
                     grad_cell[rows],
@@ -165,7 +167,7 @@ class _Scan(torch.autograd.Function):
         return None, grad_weight, grad_hidden, grad_cell, grad_constant, grad_table, None
 
 
-def advance(
+def forward_step(
     recurrent: Tensor, given: Tensor, cell: Tensor, next_hidden: Tensor, next_cell: Tensor
 ) -> None:
     """One step: what the hidden state and the input give the gates, to the next state.
@@ -182,18 +184,18 @@ def advance(
     next_hidden.copy_(o * tanh(following))
 
 
-def advance_learning(*tensors: Tensor) -> None:
-    """:func:`melodyconstraints.melody.vae.lstm_kernels.advance`."""
+def forward_step_learning(*tensors: Tensor) -> None:
+    """:func:`melodyconstraints.melody.vae.lstm_kernels.forward_step`."""
     from melodyconstraints.melody.vae import lstm_kernels
 
-    lstm_kernels.advance(*map(as_array, tensors))
+    lstm_kernels.forward_step(*map(as_array, tensors))
 
 
-def retreat(*tensors: Tensor) -> None:
-    """:func:`melodyconstraints.melody.vae.lstm_kernels.retreat`."""
+def backward_step(*tensors: Tensor) -> None:
+    """:func:`melodyconstraints.melody.vae.lstm_kernels.backward_step`."""
     from melodyconstraints.melody.vae import lstm_kernels
 
-    lstm_kernels.retreat(*map(as_array, tensors))
+    lstm_kernels.backward_step(*map(as_array, tensors))
 
 
 def as_array(tensor: Tensor) -> Array:

@@ -126,7 +126,7 @@ def _put(row: types.Array, k: types.Integer, x: types.Float) -> Any:
 
 
 @vectorised
-def advance(
+def forward_step(
     recurrent: Array,
     given: Array,
     cell: Array,
@@ -148,22 +148,22 @@ def advance(
         gates: ``(N, 4H)``, written to.
     """
     units = cell.shape[1]
-    opened = np.empty(4 * units, np.float32)
-    i, f = opened[:units], opened[units : 2 * units]
-    g, o = opened[2 * units : 3 * units], opened[3 * units :]
+    activations = np.empty(4 * units, np.float32)
+    i, f = activations[:units], activations[units : 2 * units]
+    g, o = activations[2 * units : 3 * units], activations[3 * units :]
     for row in range(len(cell)):
-        share, other, kept = recurrent[row], given[row], gates[row]
+        share, other, stored_gates = recurrent[row], given[row], gates[row]
         before, after, hidden = cell[row], next_cell[row], next_hidden[row]
         for k in range(4 * units):
-            opened[k] = value(share, k) + value(other, k)
+            activations[k] = value(share, k) + value(other, k)
         for k in range(units):
             g[k] = _TWO * g[k]
         for k in range(4 * units):
-            opened[k] = sigmoid(opened[k])
+            activations[k] = sigmoid(activations[k])
         for k in range(units):
             g[k] = _TWO * g[k] - _ONE
         for k in range(4 * units):
-            put(kept, k, opened[k])
+            put(stored_gates, k, activations[k])
         for k in range(units):
             after[k] = f[k] * before[k] + i[k] * g[k]
         for k in range(units):
@@ -171,7 +171,7 @@ def advance(
 
 
 @vectorised
-def retreat(
+def backward_step(
     grad_output: Array,
     grad_hidden: Array,
     grad_cell: Array,
@@ -185,7 +185,7 @@ def retreat(
     Args:
         grad_output, grad_hidden: ``(N, H)``, whose sum is the gradient of ``next_hidden``.
         grad_cell: ``(N, H)`` float32 gradient of ``next_cell``; becomes that of ``cell``.
-        gates, cell, next_cell: arguments of :func:`advance`, as it left them.
+        gates, cell, next_cell: arguments of :func:`forward_step`, as it left them.
         grad_gates: ``(N, 4H)`` gradient of the gates before the nonlinearity, written to.
     """
     units = cell.shape[1]
@@ -194,11 +194,11 @@ def retreat(
     for row in range(len(cell)):
         outer, inner, carried = grad_output[row], grad_hidden[row], grad_cell[row]
         before, after = cell[row], next_cell[row]
-        opened, found = gates[row], grad_gates[row]
-        i, grad_i = opened[:units], found[:units]
-        f, grad_f = opened[units : 2 * units], found[units : 2 * units]
-        g, grad_g = opened[2 * units : 3 * units], found[2 * units : 3 * units]
-        o, grad_o = opened[3 * units :], found[3 * units :]
+        activations, gate_gradients = gates[row], grad_gates[row]
+        i, grad_i = activations[:units], gate_gradients[:units]
+        f, grad_f = activations[units : 2 * units], gate_gradients[units : 2 * units]
+        g, grad_g = activations[2 * units : 3 * units], gate_gradients[2 * units : 3 * units]
+        o, grad_o = activations[3 * units :], gate_gradients[3 * units :]
         for k in range(units):
             squashed[k] = tanh(after[k])
         for k in range(units):

@@ -220,9 +220,9 @@ class MelodyVAE(nn.Module, ABC):
         sampling = sampling or Sampling()
         if not self.has_form and (sampling.scale or form_of(sampling.form) is not None):
             form, scale = sampling.form, ",".join(map(str, sampling.scale))
-            asked = f"the scale {scale}" if scale else f"the form {form}"
+            wanted = f"the scale {scale}" if scale else f"the form {form}"
             raise UsageError(
-                f"this model draws in no form or scale, got {asked}; take --model "
+                f"this model draws in no form or scale, got {wanted}; take --model "
                 "staff, or train one with --preset staff"
             )
         if noise is None:

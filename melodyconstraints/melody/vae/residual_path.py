@@ -26,11 +26,15 @@ from melodyconstraints.vae.precision import products
 
 _FIRST_RAW_SCALE = -2.0
 """First raw posterior scale, before the softplus: scales start at 0.13."""
+_LSTM_SHARE = 0.1
+"""Factor on the first weights of the LSTMs' heads: they learn what the path leaves."""
+_LEAST_DEVIATION = 1e-3
+"""Least deviation by which a component is divided: one that hardly varies is not blown up."""
 
 
 @dataclass(frozen=True)
 class ResidualPath:
-    """The linear path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
+    """The residual path bar codes -> z -> bar embeddings, and the LSTM heads summed with it."""
 
     encoder: HierarchicalEncoder
     to_posterior: nn.Linear
@@ -41,7 +45,7 @@ class ResidualPath:
 
 
 def residual_path(model: HierarchicalVAE) -> ResidualPath | None:
-    """The linear path of a residual model whose codes can stand for embeddings, else None."""
+    """The residual path of a residual model whose codes can stand for embeddings, else None."""
     encoder, conductor = model.encoder, model.conductor
     if not isinstance(encoder, HierarchicalEncoder) or encoder.shortcut is None:
         return None
@@ -59,7 +63,7 @@ def residual_path(model: HierarchicalVAE) -> ResidualPath | None:
 
 @torch.no_grad()
 def start_from_principal_components(path: ResidualPath, events: Events) -> None:
-    """Set the linear path codes -> z -> embeddings to the leading principal components.
+    """Set the residual path codes -> z -> embeddings to the leading principal components.
 
     The posterior's means become the whitened components (variance one, as the prior has it), the
     bar embeddings the codes that they stand for: the best linear start there is. The LSTMs' share
@@ -74,15 +78,15 @@ def start_from_principal_components(path: ResidualPath, events: Events) -> None:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)  # svd_lowrank draws; a resumed run must draw the same
         _, singular, axes = torch.svd_lowrank(codes - centre, q=size, niter=4)
-    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=1e-3)
+    scale = (singular / math.sqrt(len(codes) - 1)).clamp(min=_LEAST_DEVIATION)
     path.to_posterior.weight[:size] = axes.T / scale[:, None]
     path.to_posterior.bias[:size] = -(axes.T @ centre) / scale
     path.to_posterior.weight[dims:] = 0
     path.to_posterior.bias[dims:] = _FIRST_RAW_SCALE
     path.to_embeddings.weight[:, :size] = axes * scale
     path.to_embeddings.bias.copy_(centre)
-    path.posterior_head.weight.mul_(0.1)
-    path.embedding_head.weight.mul_(0.1)
+    path.posterior_head.weight.mul_(_LSTM_SHARE)
+    path.embedding_head.weight.mul_(_LSTM_SHARE)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ The loss is the negative ELBO with a free-bits hinge on the divergence (paper, e
 a melody, divided by its 256 events so that learning rates mean the same at every length.
 
 A hierarchical model learns in two stages. First bars alone: a bar's code goes straight into the
-bar decoder, which is quick to learn. Then melodies: the linear path between the 16 codes and z
+bar decoder, which is quick to learn. Then melodies: the residual path between the 16 codes and z
 starts as the principal components of the codes, and everything is trained through z.
 """
 
@@ -53,7 +53,7 @@ class ElboSettings:
         free_nats: divergence that costs nothing. MusicVAE, 16 bars: beta 0.2, 256 bits = 177 nats.
         first_beta: weight at the start of the melody stage; rises linearly to ``beta`` over the
             stage's first half.
-        bars_share: share of the training spent on bars alone, after which the linear path is
+        bars_share: share of the training spent on bars alone, after which the residual path is
             started (residual models); None for a model that has learned already, see
             :meth:`further`.
         match_shares: shares of the training after which the posterior is matched to the prior
@@ -142,7 +142,7 @@ class MelodyObjective(Objective):
         self._bars_share = (settings.bars_share or 0.0) if self._path else 0.0
 
     def prepare(self, since: float, progress: float) -> bool:
-        """Between the stages, start the linear path; later, match the posterior to the prior."""
+        """Between the stages, start the residual path; later, match the posterior to the prior."""
         if self._path is None:
             return False
         if self.settings.bars_share is not None and since < self._bars_share <= progress:

@@ -26,6 +26,7 @@ from melodyconstraints.latent.evaluation import Interval, z_mse
 from melodyconstraints.storage.arguments import check_amount
 from melodyconstraints.vae.state import Metrics
 from melodyconstraints.workflows.images.image_data import check_names, shape_of, tensors
+from melodyconstraints.workflows.images.settings import EVALUATION_SEED
 from melodyconstraints.workflows.images.transform import transform
 
 SAME_LABELS = 24
@@ -302,7 +303,7 @@ def evaluate(
     classifier: ImageClassifier | None = None,
     *,
     n: int = 2000,
-    seed: int = 301,
+    seed: int = EVALUATION_SEED,
     announce: Announce | None = None,
 ) -> Report:
     """Measure models and actors on test images.

@@ -224,10 +224,10 @@ def draw_transformations(
 
 
 def draw_search(
-    actor: ImageActor, labels: Tensor, path: Path, *, seed: int = DEFAULT_SEED, title: str = ""
+    actor: ImageActor, labels: Tensor, path: Path, *, seed: int = DEFAULT_SEED
 ) -> None:
     """Draw stages of a search from prior samples to labels ``(B, Y)`` of data (Figure 9)."""
     z = prior_points(actor.model, len(labels), seed)
     stages = [transform_points(actor, z, labels, steps=steps).transformed for steps in STEPS]
     rows = list(torch.stack(stages, 1))
-    draw_grid(rows, path, column_names=[f"{steps} steps" for steps in STEPS], title=title)
+    draw_grid(rows, path, column_names=[f"{steps} steps" for steps in STEPS])

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 128
 """Images a step."""
+EVALUATION_SEED = 301
+"""Default seed of an evaluation: another than those of trainings."""
 
 
 @dataclass(frozen=True)

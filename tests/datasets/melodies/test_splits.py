@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from melodyconstraints.datasets.melodies.hashing import mixed
 from melodyconstraints.datasets.melodies.splits import (
-    MIN_INTERVALS,
-    MIN_PITCHES,
     SEQUENCE,
     SPLITS,
     SharedSequences,
@@ -25,6 +23,7 @@ from melodyconstraints.datasets.melodies.splits import (
 )
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, canonical_events
 from melodyconstraints.melody.midi.windows import KEPT, Drop, WindowSettings, drop_causes
+from melodyconstraints.melody.notes import MIN_INTERVALS, MIN_PITCHES
 
 BAR = 16
 DROPPED = list(Drop).index(Drop.FEW_NOTES)

@@ -9,7 +9,7 @@ from scipy.stats import gaussian_kde, norm
 
 from melodyconstraints.melody.metrics import distances
 from melodyconstraints.melody.metrics.distances import (
-    compare,
+    compare_feature,
     inter_distances,
     intra_distances,
     largest_difference,
@@ -109,7 +109,7 @@ def test_the_largest_difference_by_hand(first, second, difference):
 
 def test_a_comparison_is_of_the_distances_within_the_reference_and_to_the_others(rng):
     reference, others = rng.random(40), rng.random(30) + 0.3
-    found = compare(reference, others)
+    found = compare_feature(reference, others)
     apart = overlap(intra_distances(reference), inter_distances(reference, others))
     assert (found.overlapping_area, found.kl_divergence) == apart
     assert found.distance == largest_difference(reference, others)
@@ -122,7 +122,8 @@ def test_two_draws_from_one_distribution_are_nearly_alike_and_others_are_not(rng
         rng.normal(2, 1, 500),
         np.zeros(500),
     )
-    assert compare(reference, same).overlapping_area > 0.95
-    assert compare(reference, same).distance < 0.12  # Kolmogorov and Smirnov's p is then 0.001
-    assert compare(reference, shifted).overlapping_area < 0.75
-    assert compare(reference, collapsed).overlapping_area < 0.85
+    assert compare_feature(reference, same).overlapping_area > 0.95
+    # Kolmogorov and Smirnov's p of this distance is 0.001.
+    assert compare_feature(reference, same).distance < 0.12
+    assert compare_feature(reference, shifted).overlapping_area < 0.75
+    assert compare_feature(reference, collapsed).overlapping_area < 0.85

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.vae import lstm_kernels
-from melodyconstraints.melody.vae.lstm import advance, advance_learning, as_array
+from melodyconstraints.melody.vae.lstm import as_array, forward_step, forward_step_learning
 
 BFLOAT16, FLOAT32 = torch.bfloat16, torch.float32
 TYPES = pytest.mark.parametrize("dtype", [BFLOAT16, FLOAT32], ids=["bfloat16", "float32"])
@@ -32,13 +32,13 @@ class Step:
     def results(self):
         """Hidden state, cell and gates."""
         found = self.hidden.clone(), self.next_cell.clone(), self.gates.clone()
-        advance_learning(*self.read, *found)
+        forward_step_learning(*self.read, *found)
         return found
 
     def plain(self):
         """Hidden state and cell by PyTorch's operations."""
         found = self.hidden.clone(), self.next_cell.clone()
-        advance(*self.read, *found)
+        forward_step(*self.read, *found)
         return found
 
 
@@ -75,12 +75,12 @@ def test_a_step_is_that_of_the_formulas_in_double_precision(rows, units, dtype):
 @TYPES
 def test_a_step_back_is_the_gradient_of_the_formulas_in_double_precision(rows, units, dtype):
     step = Step(rows, units, dtype)
-    _, next_cell, opened = step.results()
+    _, next_cell, activations = step.results()
     outer, inner = torch.randn(2, rows, units).to(dtype)
-    carried, found = torch.randn(rows, units), torch.empty_like(opened)
+    carried, found = torch.randn(rows, units), torch.empty_like(activations)
 
-    # The gates that were kept, not those before rounding, are what the way back starts from.
-    i, f, g, o = opened.double().chunk(4, -1)
+    # The gates that were stored, not those before rounding, are what the way back starts from.
+    i, f, g, o = activations.double().chunk(4, -1)
     grad, squashed = outer.double() + inner.double(), next_cell.double().tanh()
     through = carried.double() + grad * o * (1 - squashed**2)
     slopes = (
@@ -90,8 +90,8 @@ def test_a_step_back_is_the_gradient_of_the_formulas_in_double_precision(rows, u
         grad * squashed * o * (1 - o),
     )
 
-    arrays = (outer, inner, carried, opened, step.cell, next_cell, found)
-    lstm_kernels.retreat(*map(as_array, arrays))
+    arrays = (outer, inner, carried, activations, step.cell, next_cell, found)
+    lstm_kernels.backward_step(*map(as_array, arrays))
     torch.testing.assert_close(
         found.double(), torch.cat(slopes, -1), atol=3e-6, rtol=accuracy(found)["rtol"]
     )
@@ -106,10 +106,10 @@ def test_a_step_back_is_the_slope_that_autograd_finds():
     outer, carried = torch.randn(2, 7, 5)
     (hidden * outer.double() + following * carried.double()).sum().backward()
 
-    _, next_cell, opened = step.results()
-    found = torch.empty_like(opened)
-    arrays = (outer, torch.zeros(7, 5), carried, opened, step.cell, next_cell, found)
-    lstm_kernels.retreat(*map(as_array, arrays))
+    _, next_cell, activations = step.results()
+    found = torch.empty_like(activations)
+    arrays = (outer, torch.zeros(7, 5), carried, activations, step.cell, next_cell, found)
+    lstm_kernels.backward_step(*map(as_array, arrays))
     torch.testing.assert_close(found.double(), before.grad, atol=3e-6, rtol=1e-5)
     torch.testing.assert_close(carried.double(), cell.grad, atol=3e-6, rtol=1e-5)
 

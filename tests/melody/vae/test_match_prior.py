@@ -120,7 +120,7 @@ def test_each_preparation_comes_once_when_its_share_is_reached(
     assert any(not torch.equal(a, b) for a, b in after) == prepared
 
 
-def test_a_model_without_a_linear_path_is_never_prepared(flat_config, melodies):
+def test_a_model_without_a_residual_path_is_never_prepared(flat_config, melodies):
     objective = MelodyObjective(HierarchicalVAE(flat_config), ElboSettings(), melodies)
     assert not objective.prepare(-1.0, 0.0)
     assert not objective.prepare(0.4, 0.99)

@@ -180,7 +180,7 @@ def test_beta_rises_over_the_first_half_of_the_melody_stage(tiny_model, batch, p
     torch.testing.assert_close(losses["loss"], expected)
 
 
-def test_a_model_without_a_linear_path_has_one_stage(tiny_config, batch):
+def test_a_model_without_a_residual_path_has_one_stage(tiny_config, batch):
     model = HierarchicalVAE(replace(tiny_config, residual=False))
     settings = ElboSettings(beta=0.4, first_beta=0.1, bars_share=0.2)
     objective = MelodyObjective(model, settings, batch.numpy().astype(np.uint8))
@@ -234,7 +234,7 @@ def changed(before: dict[str, torch.Tensor], model: HierarchicalVAE) -> set[str]
     return {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
 
 
-def test_the_melody_stage_makes_the_linear_path(tiny_model, some_melodies):
+def test_the_melody_stage_makes_the_residual_path(tiny_model, some_melodies):
     objective = MelodyObjective(tiny_model, ElboSettings(bars_share=0.5), some_melodies.events)
     before = weights(tiny_model)
     assert not objective.prepare(-1, 0.0)
@@ -277,7 +277,7 @@ def test_each_border_of_the_training_is_prepared_for_once(
         assert sample is some_melodies.events
 
 
-def test_a_model_that_is_trained_further_has_no_stage_on_bars_and_keeps_its_linear_path(
+def test_a_model_that_is_trained_further_has_no_stage_on_bars_and_keeps_its_residual_path(
     tiny_model, some_melodies, batch
 ):
     settings = ElboSettings(beta=0.4, match_shares=(0.9,)).further()
@@ -303,7 +303,7 @@ def test_a_model_that_is_trained_further_begins_with_its_weights(train_tiny):
         assert torch.equal(parameter, dict(model.named_parameters())[name])
 
 
-def test_a_model_without_a_linear_path_is_never_prepared(tiny_config, some_melodies):
+def test_a_model_without_a_residual_path_is_never_prepared(tiny_config, some_melodies):
     model = HierarchicalVAE(replace(tiny_config, residual=False))
     objective = MelodyObjective(model, ElboSettings(bars_share=0.5), some_melodies.events)
     before = weights(model)
@@ -311,7 +311,7 @@ def test_a_model_without_a_linear_path_is_never_prepared(tiny_config, some_melod
     assert not changed(before, model)
 
 
-def test_the_linear_path_does_not_hang_on_what_was_drawn_before(tiny_model, some_melodies):
+def test_the_residual_path_does_not_hang_on_what_was_drawn_before(tiny_model, some_melodies):
     settings = ElboSettings(bars_share=0.5)
     resumed = copy.deepcopy(tiny_model)
     MelodyObjective(tiny_model, settings, some_melodies.events).prepare(0.4, 0.5)
@@ -340,11 +340,11 @@ def test_the_loss_is_nearly_the_same_in_bfloat16(tiny_model, batch):
     [{"residual": False}, {"residual": False, "encoder": "flat"}, {"bar_code": 9}],
     ids=str,
 )
-def test_models_whose_codes_cannot_stand_for_embeddings_have_no_linear_path(tiny_config, change):
+def test_models_whose_codes_cannot_stand_for_embeddings_have_no_residual_path(tiny_config, change):
     assert residual_path(HierarchicalVAE(replace(tiny_config, **change))) is None
 
 
-def test_the_linear_path_of_a_model_is_its_shortcuts_and_heads(tiny_model):
+def test_the_residual_path_of_a_model_is_its_shortcuts_and_heads(tiny_model):
     path = residual_path(tiny_model)
     assert path.encoder is tiny_model.encoder
     assert path.to_posterior is tiny_model.encoder.shortcut
@@ -357,7 +357,7 @@ def test_the_linear_path_of_a_model_is_its_shortcuts_and_heads(tiny_model):
 # The linear start, on codes made by hand
 
 
-def linear_path(codes: torch.Tensor, dims: int) -> ResidualPath:
+def path_of_codes(codes: torch.Tensor, dims: int) -> ResidualPath:
     """A path whose encoder gives ``codes`` ``(N, K, C)``, whose end is not in use yet."""
     size = codes[0].numel()
     path = ResidualPath(
@@ -373,12 +373,12 @@ def linear_path(codes: torch.Tensor, dims: int) -> ResidualPath:
 
 
 def start(codes: torch.Tensor, dims: int) -> ResidualPath:
-    path = linear_path(codes, dims)
+    path = path_of_codes(codes, dims)
     start_from_principal_components(path, np.zeros((len(codes), STEPS), np.uint8))
     return path
 
 
-def test_with_room_for_every_component_the_linear_path_gives_the_codes_back():
+def test_with_room_for_every_component_the_residual_path_gives_the_codes_back():
     codes = torch.randn(9, 2, 4) * torch.arange(1, 5) + 3
     path = start(codes, dims=8)
     mean, raw = path.to_posterior(codes.flatten(1)).chunk(2, -1)
@@ -418,7 +418,7 @@ def test_fewer_melodies_than_dimensions_leave_the_others_unused(count):
 
 def test_the_lstms_share_of_the_sum_starts_at_a_tenth():
     codes = torch.randn(9, 2, 4)
-    path = linear_path(codes, dims=4)
+    path = path_of_codes(codes, dims=4)
     heads = (path.posterior_head, path.embedding_head)
     before = [head.weight.detach().clone() for head in heads]
     start_from_principal_components(path, np.zeros((9, STEPS), np.uint8))
@@ -519,7 +519,7 @@ def test_a_training_that_was_killed_and_resumed_repeats_the_whole_one(
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
-def test_the_linear_path_is_made_from_a_transposed_sample_of_the_training_data(
+def test_the_residual_path_is_made_from_a_transposed_sample_of_the_training_data(
     train_tiny, some_melodies, monkeypatch
 ):
     given = []
@@ -538,7 +538,7 @@ def test_the_linear_path_is_made_from_a_transposed_sample_of_the_training_data(
     assert not (sample == some_melodies.events[rows]).all(1).all()
 
 
-def test_a_much_longer_budget_does_not_make_the_linear_path_anew(
+def test_a_much_longer_budget_does_not_make_the_residual_path_anew(
     train_tiny, tmp_path, monkeypatch
 ):
     made = []

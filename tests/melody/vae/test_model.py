@@ -192,7 +192,7 @@ def test_what_stands_before_the_first_event_is_zero_with_carry_and_learned_with_
     assert bool(model.decoder.events(torch.tensor(START)).any()) == (not model.decoder.carry)
 
 
-def test_linear_path_of_the_conductor_adds_to_its_lstm(model):
+def test_residual_path_of_the_conductor_adds_to_its_lstm(model):
     z = torch.randn(3, 8)
     conductor = model.conductor
     whole, shortcut = conductor(z), conductor.shortcut
@@ -208,7 +208,7 @@ def test_bar_codes_know_their_own_bar_alone(model, events):
     assert steps_that_differ(before, after) == {3}
 
 
-def test_hierarchical_posterior_is_the_head_and_the_linear_path_together(model, events):
+def test_hierarchical_posterior_is_the_head_and_the_residual_path_together(model, events):
     encoder = model.encoder
     codes = encoder.bar_codes(events)
     head = encoder.head(final_states(encoder.lstm, codes)) + encoder.shortcut(codes.flatten(1))

@@ -34,7 +34,14 @@ from melodyconstraints.melody.vae.staff.decisions import (
     root,
 )
 from melodyconstraints.melody.vae.staff.flow import ConditionalFlow
-from melodyconstraints.melody.vae.staff.layers import Block, Line, NextStart, Pointer, distances
+from melodyconstraints.melody.vae.staff.layers import (
+    INITIAL_STD,
+    Block,
+    Line,
+    NextStart,
+    Pointer,
+    distances,
+)
 from melodyconstraints.melody.vae.staff.notation import REACH, SCALE, SILENT, Ints
 
 _NEAR = (1, 2, 4, 8)
@@ -123,8 +130,8 @@ class BarPrior(nn.Module):
         self.spread = config.spread
         self.dropout_size = config.layers * 2 * units
         self.bar = nn.Linear(code, units)
-        self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=0.02))
-        self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=0.02))
+        self.start = nn.Parameter(nn.init.normal_(torch.empty(units), std=INITIAL_STD))
+        self.number = nn.Parameter(nn.init.normal_(torch.empty(BARS, units), std=INITIAL_STD))
         self.attributes = nn.Sequential(
             nn.Linear(attributes, units), nn.GELU(), nn.Linear(units, units)
         )
@@ -132,7 +139,7 @@ class BarPrior(nn.Module):
         self.repeat = nn.Embedding(BARS, units)
         self.lines = nn.ModuleDict({name: Line(units) for name in ("first", "last", "next")})
         for table in (self.degree, self.mode, self.repeat):
-            nn.init.normal_(table.weight, std=0.02)
+            nn.init.normal_(table.weight, std=INITIAL_STD)
         self.blocks = nn.ModuleList(Block(units, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(units)
         self.source, self.rhythm = Pointer(units), Pointer(units)
@@ -141,7 +148,7 @@ class BarPrior(nn.Module):
         flow = config.flow_units, config.flow_layers
         self.flow = ConditionalFlow(code, condition_size(config), *flow)
 
-    def kept(self, noise: Tensor) -> Tensor:
+    def dropout_factors(self, noise: Tensor) -> Tensor:
         """``(layers, 2, B, 1, U)`` factors for a step of the training: a tenth are 0.
 
         Dropout, of the same units in all bars of a melody (Gal and Ghahramani, "A theoretically
@@ -154,27 +161,28 @@ class BarPrior(nn.Module):
         factors = keep.reshape(len(noise), len(self.blocks), 2, 1, -1) / (1 - _DROPOUT)
         return factors.permute(1, 2, 0, 3, 4)
 
-    def read(self, bars: Bars, whole: Whole, kept: Tensor | None = None) -> Read:
+    def read(self, bars: Bars, whole: Whole, dropout_factors: Tensor | None = None) -> Read:
         """All bars at once, each after the true bars before it.
 
         Args:
-            kept: factors of :meth:`kept`; 1 where None.
+            dropout_factors: factors of :meth:`dropout_factors`; 1 where None.
         """
-        heard, degrees = bars.heard, whole.degrees[:, None]
+        codes, degrees = bars.played_codes, whole.degrees[:, None]
         before = Bars(*(part[:, :-1] for part in bars))
         back = repeat_distances(before.sources)
-        given = self._of_bars(before.heard, before.starts, before.ends, back, degrees)
-        x = torch.cat([self.start.expand(len(heard), 1, -1), given], 1)
+        given = self._of_bars(before.played_codes, before.starts, before.ends, back, degrees)
+        x = torch.cat([self.start.expand(len(codes), 1, -1), given], 1)
         x = x + self.number + self._of_whole(whole)[:, None]
         for number, block in enumerate(self.blocks):
-            x = block(x, kept=None if kept is None else tuple(kept[number]))
+            factors = None if dropout_factors is None else tuple(dropout_factors[number])
+            x = block(x, dropout_factors=factors)
         x = self.norm(x)
-        near = [F.pad(heard[:, :-back], (0, 0, back, 0)) for back in _NEAR]
-        played = torch.cat([F.pad(x[:, 1:], (0, 0, 0, 1)), self.bar(heard)], -1)
-        earlier = distances(BARS, heard.device) > 0
+        near = [F.pad(codes[:, :-back], (0, 0, back, 0)) for back in _NEAR]
+        played = torch.cat([F.pad(x[:, 1:], (0, 0, 0, 1)), self.bar(codes)], -1)
+        earlier = distances(BARS, codes.device) > 0
         choices = self.source(x, played, earlier)
         rhythms = self.rhythm(x, played, last_of_rhythms(bars.roots))
-        of_rhythm = _picked(heard, bars.rhythms)
+        of_rhythm = _picked(codes, bars.rhythms)
         x = x + self.of_rhythm(of_rhythm)
         ends = F.pad(before.ends, (1, 0), value=REACH)
         starts = self.next_start(x, ends, degrees)
@@ -216,7 +224,7 @@ class BarPrior(nn.Module):
             # the line on which it starts
             starts = calibration.of_start(
                 self.next_start(state, end, degrees),
-                *(end, of_signature, _recalled_start(so_far.heard, rhythm), rhythm == FRESH),
+                *(end, of_signature, _recalled_start(so_far.played, rhythm), rhythm == FRESH),
             )
             start = decide(START, bar, self._narrowed(starts))  # (B,), from (B, 36)
             start = _repeated(start, [one.start for one in so_far.written], source)
@@ -228,10 +236,10 @@ class BarPrior(nn.Module):
             code = _repeated(code, [one.code for one in so_far.written], source)
             # its notes, and what the next bar sees of them
             written = Next(code, start, condition, source, rhythm)
-            heard = play(written)
-            so_far.add(written, heard)
+            played = play(written)
+            so_far.add(written, played)
             back = torch.where(source == FRESH, 0, bar - source)  # (B,)
-            x = self._of_bars(heard.code, heard.first, so_far.ends[-1], back, degrees)
+            x = self._of_bars(played.code, played.first, so_far.ends[-1], back, degrees)
         return so_far.side_by_side()
 
     def _choose(
@@ -241,13 +249,13 @@ class BarPrior(nn.Module):
         calibration: Calibration,
     ) -> tuple[Tensor, Tensor]:
         """``(B,)`` the bar that the next one repeats, and that whose rhythm it has, or FRESH."""
-        state, bar = so_far.states[-1], len(so_far.heard)
+        state, bar = so_far.states[-1], len(so_far.played)
         none = torch.full((len(state),), FRESH, device=state.device)
         if not bar:
             certain = state.new_zeros(len(state), 1)
             return decide(SOURCE, 0, certain) + FRESH, decide(RHYTHM, 0, certain) + FRESH
-        heard = self.bar(torch.stack(so_far.codes, 1))
-        played = torch.cat([torch.stack(so_far.states[1:], 1), heard], -1)
+        codes = self.bar(torch.stack(so_far.codes, 1))
+        played = torch.cat([torch.stack(so_far.states[1:], 1), codes], -1)
         every = torch.ones(1, bar, dtype=torch.bool, device=state.device)
         sources = self.source(state[:, None], played, every, bar)[:, 0]
         source = decide(SOURCE, bar, calibration.of_source(sources, bar)) + FRESH
@@ -286,7 +294,7 @@ class _SoFar:
         ends: ``(B,)`` line of the last note before each bar, and after the last one.
         caches: keys and values of each block of the transformer.
         states: ``(B, U)`` what the transformer says of each bar, and of the one that is written.
-        written, heard: bars as they were drawn, and as they were played.
+        written, played: bars as they were drawn, and as they were played.
         roots: ``(B,)`` first bar with the rhythm of each.
     """
 
@@ -294,26 +302,26 @@ class _SoFar:
     caches: list[list[Tensor]]
     states: list[Tensor] = field(default_factory=list)
     written: list[Next] = field(default_factory=list)
-    heard: list[Played] = field(default_factory=list)
+    played: list[Played] = field(default_factory=list)
     roots: list[Tensor] = field(default_factory=list)
 
     @property
     def codes(self) -> list[Tensor]:
         """``(B, C)`` codes of the bars as they were played."""
-        return [one.code for one in self.heard]
+        return [one.code for one in self.played]
 
-    def add(self, written: Next, heard: Played) -> None:
+    def add(self, written: Next, played: Played) -> None:
         """Add a bar."""
         recalled = torch.where(written.source == FRESH, written.rhythm, written.source)
         self.roots.append(root(len(self.written), recalled, self.roots))
-        self.ends.append(torch.where(heard.last == SILENT, self.ends[-1], heard.last))
+        self.ends.append(torch.where(played.last == SILENT, self.ends[-1], played.last))
         self.written.append(written)
-        self.heard.append(heard)
+        self.played.append(played)
 
     def side_by_side(self) -> tuple[Bars, Tensor]:
         """All bars, ``(B, K, ...)``, and the conditions ``(B, K, H)`` of their decoder."""
         every = Next(*(torch.stack(part, 1) for part in zip(*self.written, strict=True)))
-        played = Played(*(torch.stack(part, 1) for part in zip(*self.heard, strict=True)))
+        played = Played(*(torch.stack(part, 1) for part in zip(*self.played, strict=True)))
         bars = Bars(
             *(every.code, played.code, every.start, torch.stack(self.ends[1:], 1)),
             *(every.source, every.rhythm),
@@ -337,12 +345,12 @@ def _repeated(drawn: Tensor, earlier: list[Tensor], source: Tensor) -> Tensor:
     return torch.where(fresh, drawn, copied)
 
 
-def _recalled_start(heard: list[Played], rhythm: Tensor) -> Tensor:
+def _recalled_start(played: list[Played], rhythm: Tensor) -> Tensor:
     """``(B,)`` line on which the bar starts that the next one recalls, or :data:`.bars.ANY`."""
-    if not heard:
+    if not played:
         return torch.full_like(rhythm, ANY)
-    bar = recalled_bar(rhythm, len(heard))
-    firsts = torch.stack([one.first for one in heard], 1)
+    bar = recalled_bar(rhythm, len(played))
+    firsts = torch.stack([one.first for one in played], 1)
     return torch.where(bar < 0, ANY, firsts.gather(1, bar.clamp(min=0)[:, None])[:, 0])
 
 

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from melodyconstraints.melody.units import STEPS_PER_BAR
 from melodyconstraints.melody.vae.staff.config import StaffConfig
+from melodyconstraints.melody.vae.staff.layers import NEVER
 from melodyconstraints.melody.vae.staff.notation import (
     LINES,
     REACH,
@@ -36,7 +37,6 @@ from melodyconstraints.vae.posterior import Posterior
 
 ANY = -1
 """Number in place of a kind of token, of a token, of a note: whichever."""
-NEVER = -1e9
 
 
 class Given(NamedTuple):

@@ -25,7 +25,7 @@ class Bars(NamedTuple):
 
     Args:
         codes: ``(B, K, C)`` codes of how each is to move.
-        heard: ``(B, K, C)`` codes of the notes that were played.
+        played_codes: ``(B, K, C)`` codes of the notes that were played.
         starts: ``(B, K)`` int64 line of each one's first note, in [0, 34], or SILENT.
         ends: ``(B, K)`` int64 line of the last note up to its end.
         sources: ``(B, K)`` int64 the bar that each repeats, or :data:`FRESH`.
@@ -33,7 +33,7 @@ class Bars(NamedTuple):
     """
 
     codes: Tensor
-    heard: Tensor
+    played_codes: Tensor
     starts: Tensor
     ends: Tensor
     sources: Tensor

@@ -23,17 +23,17 @@ class Coupling(nn.Module):
 
     def __init__(self, size: int, condition: int, units: int) -> None:
         super().__init__()
-        self.kept = size // 2
-        self.first = nn.Linear(self.kept, units)
+        self.unchanged_size = size // 2
+        self.first = nn.Linear(self.unchanged_size, units)
         self.condition = nn.Linear(condition, units)
         self.hidden = nn.Linear(units, units)
-        self.last = nn.Linear(units, 2 * (size - self.kept))
+        self.last = nn.Linear(units, 2 * (size - self.unchanged_size))
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, kept: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, unchanged: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, C // 2)``, ``(N, H)`` to logarithms of scales, and shifts, of the rest."""
-        hidden = nn.functional.gelu(self.first(kept) + self.condition(condition))
+        hidden = nn.functional.gelu(self.first(unchanged) + self.condition(condition))
         log_scale, shift = self.last(nn.functional.gelu(self.hidden(hidden))).chunk(2, -1)
         return _WIDEST * torch.tanh(log_scale / _WIDEST), shift
 
@@ -60,9 +60,9 @@ class ConditionalFlow(nn.Module):
         x = noise
         turns = zip(torch.linalg.inv(self.rotations), self.couplings, strict=True)
         for back, coupling in reversed(list(turns)):
-            kept, rest = x.tensor_split([coupling.kept], -1)
-            log_scale, shift = coupling(kept, condition)
-            x = torch.cat([kept, (rest - shift) * torch.exp(-log_scale)], -1) @ back
+            unchanged, rest = x.tensor_split([coupling.unchanged_size], -1)
+            log_scale, shift = coupling(unchanged, condition)
+            x = torch.cat([unchanged, (rest - shift) * torch.exp(-log_scale)], -1) @ back
         mean, log_scale = self.affine(condition).chunk(2, -1)
         return x * torch.exp(log_scale) + mean
 
@@ -71,9 +71,9 @@ class ConditionalFlow(nn.Module):
         mean, log_scale = self.affine(condition).chunk(2, -1)
         x, log_det = (codes - mean) * torch.exp(-log_scale), -log_scale.sum(-1)
         for rotation, coupling in zip(self.rotations, self.couplings, strict=True):
-            kept, rest = (x @ rotation).tensor_split([coupling.kept], -1)
-            log_scale, shift = coupling(kept, condition)
-            x = torch.cat([kept, rest * torch.exp(log_scale) + shift], -1)
+            unchanged, rest = (x @ rotation).tensor_split([coupling.unchanged_size], -1)
+            log_scale, shift = coupling(unchanged, condition)
+            x = torch.cat([unchanged, rest * torch.exp(log_scale) + shift], -1)
             log_det = log_det + log_scale.sum(-1)
         return x, log_det
 

@@ -17,6 +17,9 @@ from melodyconstraints.melody.vae.staff.notation import LINES, REACH, SCALE, SIL
 
 _POINTER = 64
 NEVER = -1e9
+"""Logit of what must not be chosen: its probability is 0, and unlike infinity it makes no NaN."""
+INITIAL_STD = 0.02
+"""Deviation of embeddings at the start, as GPT-2 has it: well below the normed states."""
 
 
 class Block(nn.Module):
@@ -36,14 +39,14 @@ class Block(nn.Module):
         self,
         x: Tensor,
         before: list[Tensor] | None = None,
-        kept: Sequence[Tensor] | None = None,
+        dropout_factors: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """``(B, N, U)`` to ``(B, N, U)``.
 
         Args:
             before: keys and values of the earlier bars; those of ``x`` are appended in place.
-            kept: factors on what the heads and the linear layers add, see :meth:`BarPrior.kept`;
-                1 if None.
+            dropout_factors: factors on what the heads and the linear layers add, see
+                :meth:`.BarPrior.dropout_factors`; 1 if None.
         """
         batch, count, units = x.shape
         parts = self.to_heads(self.first_norm(x)).reshape(batch, count, 3, self.heads, -1)
@@ -56,10 +59,10 @@ class Block(nn.Module):
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         scores = scores + self.by_distance[:, back.clamp(min=0)]
         weights = scores.masked_fill(back < 0, NEVER).softmax(-1)
-        heard = self.from_heads((weights @ value).transpose(1, 2).reshape(batch, count, units))
-        x = x + (heard if kept is None else kept[0] * heard)
+        attended = self.from_heads((weights @ value).transpose(1, 2).reshape(batch, count, units))
+        x = x + (attended if dropout_factors is None else dropout_factors[0] * attended)
         added = self.fall(F.gelu(self.rise(self.second_norm(x))))
-        return x + (added if kept is None else kept[1] * added)
+        return x + (added if dropout_factors is None else dropout_factors[1] * added)
 
 
 class Pointer(nn.Module):
@@ -97,7 +100,7 @@ class Line(nn.Module):
         self.heights = nn.Embedding(LINES + 1, units)
         self.degrees = nn.Embedding(SCALE, units)
         for table in (self.heights, self.degrees):
-            nn.init.normal_(table.weight, std=0.02)
+            nn.init.normal_(table.weight, std=INITIAL_STD)
 
     def forward(self, lines: Tensor, degrees: Tensor) -> Tensor:
         """``(..., U)`` embeddings of ``(...)`` lines, where the place has these degrees."""

@@ -230,7 +230,7 @@ class StaffGenerator(MelodyVAE):
         posterior = self.bars.encoder(on_first_line(on_device))
         share = self.config.code_noise * posterior.scale
         codes = posterior.mean + share * noise.reshape(posterior.mean.shape)
-        codes, heard = (
+        codes, played_codes = (
             self.bars.whitened(part).reshape(len(tokens), BARS, -1)
             for part in (codes, posterior.mean)
         )
@@ -241,7 +241,7 @@ class StaffGenerator(MelodyVAE):
             for part in (first_line(on_device), last_line(on_device))
         )
         rhythms = torch.where(sources == FRESH, rhythms, FRESH)
-        return Bars(codes, heard, starts, _last_sounding(lasts), sources, rhythms)
+        return Bars(codes, played_codes, starts, _last_sounding(lasts), sources, rhythms)
 
     def head(self, z: Tensor, mode: int | None = None) -> Head:
         """Key, place, mode and attributes of ``(B, Z)`` points.

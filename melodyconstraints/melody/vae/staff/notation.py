@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Events, Melodies, canonical_events
-from melodyconstraints.melody.keys import find_keys
+from melodyconstraints.melody.keys import MAJOR, find_keys
 from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.units import STEPS_PER_BAR
 
@@ -48,7 +48,7 @@ _TURNS = (0, 1, -1, 2, -2, 3, -3)
 
 _STEP_OF = np.array([0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6])
 _RAISED = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0])
-_SEMITONES = np.array([0, 2, 4, 5, 7, 9, 11])
+_SEMITONES = np.array(MAJOR)
 _LETTERS = np.array([0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6])
 """Scale steps from C to the letter of each tonic: C D♭ D E♭ E F F♯ G A♭ A B♭ B."""
 _MAJOR = np.array([0.335, 0.123, 0.134, 0.068, 0.136, 0.109, 0.094])
@@ -107,7 +107,7 @@ def lines_up(keys: Ints, others: Ints) -> Ints:
     return steps
 
 
-def find_modes(events: Events, keys: Ints) -> Ints:
+def find_mode_degrees(events: Events, keys: Ints) -> Ints:
     """``(B,)`` degree of the major scale on ``keys`` that fits ``(B, T)`` events best as tonic.
 
     Notes weigh as long as they last, a bar at most, and the last one more. Within a key signature
@@ -115,7 +115,7 @@ def find_modes(events: Events, keys: Ints) -> Ints:
     weights know melodies by these modes.
 
     >>> of_d_dorian = np.array([[62, 65, 69, 67, 65, 64, 60, 62, 128, 128]], np.uint8)
-    >>> find_modes(of_d_dorian, np.array([0]))
+    >>> find_mode_degrees(of_d_dorian, np.array([0]))
     array([1])
     """
     rows, steps = np.nonzero(events != HOLD)
@@ -160,7 +160,7 @@ def to_staff(
     away = _within_reach(lines - places[:, None])
     rests = np.where(events == HOLD, TOKEN_HOLD, TOKEN_REST)
     tokens = np.where(notes, away + REACH + LINES * _RAISED[classes], rests)
-    return Staff(tokens, keys, places, find_modes(events, keys) if modes is None else modes)
+    return Staff(tokens, keys, places, find_mode_degrees(events, keys) if modes is None else modes)
 
 
 def from_staff(staff: Staff) -> Events:
@@ -243,13 +243,13 @@ def read_in_set(staff: Staff, pitch_classes: Collection[int]) -> Events:
     own = from_staff(staff)
     notes = own < PITCHES
     inside = notes & np.isin(own % 12, every)
-    readings, fits = [own], [np.where((inside == notes).all(1), np.inf, -np.inf)]
+    candidates, fits = [own], [np.where((inside == notes).all(1), np.inf, -np.inf)]
     for scale in scales:
         table = events_in_scale(staff.keys, staff.places, staff.modes, scale)
-        readings.append(events_by(table, staff))
-        stay = ((readings[-1] == own) & inside).sum(1) / np.maximum(inside.sum(1), 1)
+        candidates.append(events_by(table, staff))
+        stay = ((candidates[-1] == own) & inside).sum(1) / np.maximum(inside.sum(1), 1)
         fits.append(stay + _COMMON_MODE * np.log(_MODE_SHARES[mode_of(scale)]))
-    return np.stack(readings)[np.array(fits).argmax(0), np.arange(len(own))]
+    return np.stack(candidates)[np.array(fits).argmax(0), np.arange(len(own))]
 
 
 def kinds(tokens: Ints) -> Ints:

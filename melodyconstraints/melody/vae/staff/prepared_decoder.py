@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from melodyconstraints.melody.vae.staff.bars import (
     ANY,
-    NEVER,
     Given,
     StaffBarDecoder,
     degree_columns,
     not_in_rhythm,
 )
 from melodyconstraints.melody.vae.staff.calibration import SO_FAR, Calibration, silence_class
+from melodyconstraints.melody.vae.staff.layers import NEVER
 from melodyconstraints.melody.vae.staff.notation import (
     SCALE,
     TOKEN_HOLD,

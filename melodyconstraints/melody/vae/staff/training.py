@@ -34,6 +34,7 @@ from melodyconstraints.melody.vae.staff.bars import (
 )
 from melodyconstraints.melody.vae.staff.config import StaffConfig
 from melodyconstraints.melody.vae.staff.decisions import Bars
+from melodyconstraints.melody.vae.staff.layers import NEVER
 from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.melody.vae.staff.model import (
     BRIGHTNESS,
@@ -69,14 +70,18 @@ _OFFSET = ("notes", "range", "raised_notes", "rests", "steps", "off_beats")
 _OFFSET_ROUNDS, _OFFSET_SAMPLE = 2, 1024
 _RESIGNED = 0.1
 """Share of melodies that are learned as those of another mode."""
+_BARS_AT_ONCE = 4096
+"""Bars that are encoded side by side, so that memory suffices for any number."""
+_LEAST_SIGMA = 0.02
+"""Least ``sigma_bar``: distances are divided by it, and no dimension is to outweigh all others."""
 
 
 class BarObjective(Objective):
     """The negative ELBO of single bars, in nats a bar."""
 
-    def __init__(self, model: StaffGenerator, beta: float = BETA) -> None:
+    def __init__(self, model: StaffGenerator) -> None:
         super().__init__()
-        self.bars, self.beta = model.bars, beta
+        self.bars = model.bars
         self.noise_size = BARS * model.config.bar_code
 
     def forward(self, batch: Tensor, progress: float, noise: Tensor) -> Mapping[str, Tensor]:
@@ -87,7 +92,7 @@ class BarObjective(Objective):
         logits = self.bars.decoder(codes, bars)
         total = F.cross_entropy(logits.flatten(0, 1), bars.flatten(), reduction="sum")
         reconstruction, kl = total / len(bars), posterior.kl().mean()
-        loss = reconstruction + self.beta * kl
+        loss = reconstruction + BETA * kl
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
 
@@ -112,7 +117,8 @@ class PriorObjective(Objective):
             scores = model.scores(numbers, np.full(numbers.shape, 0.5))
             scores = scores + _SCORE_NOISE * other[:, : scores.shape[1]]
         whole = Whole.of(scores, staff.degrees, _resigned(staff.modes, other[:, -1]))
-        read = model.prior.read(bars, whole, model.prior.kept(dropped) if self.training else None)
+        factors = model.prior.dropout_factors(dropped) if self.training else None
+        read = model.prior.read(bars, whole, factors)
         fresh = bars.sources == FRESH
         conditions = read.conditions[fresh]
         of_codes = model.prior.flow.negative_log_likelihood(bars.codes[fresh], conditions).mean()
@@ -166,7 +172,7 @@ def _resigned(modes: Ints, noise: Tensor) -> Ints:
 def _log_probability(choices: Tensor, staff: Staff, fresh: Tensor) -> Tensor:
     """``(B, K)`` log-probabilities of being fresh, or of repeating one of the equal bars."""
     equal = torch.from_numpy(equal_bars(staff.tokens)).to(choices.device)
-    repeats = choices[..., 1:].masked_fill(~equal, -1e9).logsumexp(-1)
+    repeats = choices[..., 1:].masked_fill(~equal, NEVER).logsumexp(-1)
     return torch.where(fresh, choices[..., 0], repeats)
 
 
@@ -189,7 +195,7 @@ def measure_tables(model: StaffGenerator, events: Events) -> None:
     model.place_ranks.copy_(_bounds(staff.places.clip(0, PLACES - 1), PLACES))
     model.mode_ranks.copy_(_bounds(np.argsort(BRIGHTNESS)[staff.modes], SCALE))
     bars = on_first_line(bars_of(staff, model.device))
-    posteriors = [model.bars.encoder(part) for part in bars.split(4096)]
+    posteriors = [model.bars.encoder(part) for part in bars.split(_BARS_AT_ONCE)]
     mean = torch.cat([posterior.mean for posterior in posteriors])
     scale = torch.cat([posterior.scale for posterior in posteriors])
     noisy = mean.var(0) + (model.config.code_noise * scale).square().mean(0)
@@ -209,7 +215,7 @@ def measure_sigma_bar(model: StaffGenerator, events: Events, draws: int = 8) -> 
     """``(Z,)`` deviation among the points that are equally a melody's, mean over melodies."""
     every = torch.from_numpy(events.astype(np.int64)).to(model.device).repeat(draws, 1)
     drawn = model.encode(every).sample(torch.Generator().manual_seed(0))
-    return drawn.reshape(draws, len(events), -1).std(0).mean(0).clamp(min=0.02)
+    return drawn.reshape(draws, len(events), -1).std(0).mean(0).clamp(min=_LEAST_SIGMA)
 
 
 @torch.no_grad()

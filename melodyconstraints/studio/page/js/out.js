@@ -5,7 +5,7 @@ import { $, busy, debounce, toast } from "./dom.js";
 import { current, store } from "./store.js";
 import { renderWav } from "./synth.js";
 
-const asked = (melodies, name = nameOfState(), format = $("format").value) => ({
+const exportBody = (melodies, name = nameOfState(), format = $("format").value) => ({
   melodies: melodies.map((melody) => melody.notes),
   tempo: store.state.tempo,
   key: store.state.key ?? null,
@@ -42,7 +42,7 @@ function showExport() {
 }
 
 async function downloadFile(path, melodies, name, ending = $("format").value) {
-  download(await blob(path, asked(melodies)), `${name}.${ending}`);
+  download(await blob(path, exportBody(melodies)), `${name}.${ending}`);
 }
 
 export function start(voice) {
@@ -52,7 +52,7 @@ export function start(voice) {
   on("out-zip", () => downloadFile("/zip", chosen(), nameOfState(), "zip"));
   on("out-tracks", () => downloadFile("/midi", chosen(), `${nameOfState()}-tracks`));
   on("out-save", async () => {
-    const { folder, files } = await post("/save", asked([current()]));
+    const { folder, files } = await post("/save", exportBody([current()]));
     const path = `${folder}/${files[0]}`;
     const copied = await navigator.clipboard?.writeText(path).then(() => ", path copied", () => "");
     toast(`Saved ${path}${copied ?? ""}`);
@@ -66,7 +66,7 @@ const urls = new WeakMap();
 
 // Bytes must be at hand when a drag begins, so they are fetched when the pointer comes near.
 async function fetchUrl(melody, name) {
-  const body = asked([melody], name, "mid");
+  const body = exportBody([melody], name, "mid");
   const key = JSON.stringify(body);
   if (urls.get(melody)?.key === key) return;
   urls.set(melody, { key, url: null });

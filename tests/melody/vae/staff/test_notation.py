@@ -12,7 +12,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     TOKEN_REST,
     TOKENS,
     events_of_tokens,
-    find_modes,
+    find_mode_degrees,
     from_staff,
     place_degrees,
     to_staff,
@@ -111,10 +111,11 @@ def test_degrees_count_from_the_tonic_of_the_mode():
     ],
 )
 def test_the_mode_is_the_degree_that_the_melody_stands_on(key, mode, tune):
-    assert find_modes(melody(tune), np.array([key])).tolist() == [mode]
+    assert find_mode_degrees(melody(tune), np.array([key])).tolist() == [mode]
 
 
 def test_a_long_note_weighs_more_than_short_ones_and_silence_is_major():
     long_a = melody([HOLD if 0 < step < 8 else 69 for step in range(9)])
     long_a[0, 8:12] = [60, 67, 60, 64]
-    assert find_modes(np.concatenate([long_a, melody([])]), np.zeros(2, int)).tolist() == [5, 0]
+    tunes = np.concatenate([long_a, melody([])])
+    assert find_mode_degrees(tunes, np.zeros(2, int)).tolist() == [5, 0]

@@ -122,8 +122,8 @@ def test_the_next_bar_hears_the_likeliest_notes_whatever_is_drawn(generator):
     assert not torch.equal(player.drawn, likeliest.flatten(1))
     for one, other in zip(bars, again, strict=True):
         torch.testing.assert_close(one, other)
-    heard = generator.bars.mean_codes(likeliest.reshape(-1, STEPS_PER_BAR))
-    torch.testing.assert_close(bars.heard.flatten(0, 1), heard, atol=1e-5, rtol=1e-5)
+    played_codes = generator.bars.mean_codes(likeliest.reshape(-1, STEPS_PER_BAR))
+    torch.testing.assert_close(bars.played_codes.flatten(0, 1), played_codes, atol=1e-5, rtol=1e-5)
 
 
 def test_logits_of_drawn_notes_are_those_of_true_ones(generator):

@@ -96,11 +96,11 @@ def test_the_loss_is_that_of_codes_starts_and_repeats(generator, batch):
 def test_dropout_is_of_a_tenth_and_keeps_the_mean(generator):
     prior = generator.prior
     shares = (torch.arange(prior.dropout_size, dtype=torch.float64) + 0.5) / prior.dropout_size
-    kept = prior.kept(torch.special.ndtri(shares)[None])
+    factors = prior.dropout_factors(torch.special.ndtri(shares)[None])
     layers, halves = len(prior.blocks), 2
-    assert kept.shape == (layers, halves, 1, 1, prior.dropout_size // (layers * halves))
-    assert torch.equal(kept.unique(), torch.tensor([0, 1 / 0.9]))
-    assert kept.mean().item() == pytest.approx(1, abs=1 / prior.dropout_size)
+    assert factors.shape == (layers, halves, 1, 1, prior.dropout_size // (layers * halves))
+    assert torch.equal(factors.unique(), torch.tensor([0, 1 / 0.9]))
+    assert factors.mean().item() == pytest.approx(1, abs=1 / prior.dropout_size)
 
 
 def test_only_what_is_trained_on_drops_out(generator, batch):
