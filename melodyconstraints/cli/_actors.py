@@ -107,8 +107,8 @@ class ActorSource:
 
     def find(self) -> MelodyActor | None:
         """The actor, or what searches the model's melodies; None without rules and examples."""
-        asked = (self.actor_folder, self.scale, self.like)
-        if not self.specs and all(one is None for one in asked):
+        sources = (self.actor_folder, self.scale, self.like)
+        if not self.specs and all(one is None for one in sources):
             return None
 
         from melodyconstraints.workflows.conditional import load_knobs, searching_actor
@@ -197,7 +197,7 @@ def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
     from melodyconstraints.workflows.search import SearchActor
 
     shown = Shown(actor, wanted)
-    is_search = isinstance(actor, SearchActor) and bool(actor.asked)
+    is_search = isinstance(actor, SearchActor) and bool(actor.active_rules)
     with drawing_shown(wanted, is_search=is_search) as show:
 
         def tell(found: int, drawn: int) -> None:

@@ -184,15 +184,19 @@ def _print_likeness(evaluation: Evaluation) -> None:
         click.echo("Fewer than two held-out melodies satisfy the rules: no structure to compare")
 
 
-def _print_examples(found: ExampleLikeness) -> None:
+def _print_examples(likeness: ExampleLikeness) -> None:
     print_table(
         ["like the examples", "predicted", "overlapping area with the liked"],
         [
-            [f"{found.liked} liked, held out", f"{found.predicted['liked']:.1%}", ""],
+            [f"{likeness.liked} liked, held out", f"{likeness.predicted['liked']:.1%}", ""],
             *(
-                [label, f"{found.predicted[name]:.1%}", f"{found.overlapping_area[name]:.3f}"]
+                [
+                    label,
+                    f"{likeness.predicted[name]:.1%}",
+                    f"{likeness.overlapping_area[name]:.3f}",
+                ]
                 for label, name in (
-                    (f"{found.unliked} unliked, held out", "unliked"),
+                    (f"{likeness.unliked} unliked, held out", "unliked"),
                     ("prior", "prior"),
                     ("actor", "actor"),
                 )

@@ -77,15 +77,15 @@ class Drawer:
 
         actor = self.actor
         rules = [one for one in actor.rules if one not in actor.missing_rules] if actor else []
-        asked = actor.asked if actor else []
-        counts = bool(asked) and all(rule in rules for rule in asked)
-        is_asked, names = [rule in asked for rule in rules], [rule.name for rule in rules]
+        active_rules = actor.active_rules if actor else []
+        counts = bool(active_rules) and all(rule in rules for rule in active_rules)
+        is_active, names = [rule in active_rules for rule in rules], [rule.name for rule in rules]
         entries: list[dict[str, Any]] = []
         for melody, path, own in zip(melodies, paths, rewards_of(rules, melodies), strict=True):
             rewards = dict(zip(names, own.tolist(), strict=True))
             entry = {"file": path.name, "notes": len(melody), "rewards": rewards}
             if counts:
-                entry["satisfied"] = bool((own[is_asked] >= SATISFIED).all())
+                entry["satisfied"] = bool((own[is_active] >= SATISFIED).all())
             entries.append(entry)
         return entries
 

@@ -145,7 +145,9 @@ def _draw(
         found = len(melodies)
         if not found:
             raise
-        is_searched = isinstance(stop, SearchStopped) and bool(drawer.actor and drawer.actor.asked)
+        is_searched = isinstance(stop, SearchStopped) and bool(
+            drawer.actor and drawer.actor.active_rules
+        )
         satisfy = only_satisfying or is_searched
         state = "satisfy every rule" if satisfy else "are drawn"
         talk().print(f"stopped; {found:,} of {count:,} {state} by now")

@@ -167,11 +167,11 @@ def _train(
     command = f"mc evaluate --actor {shlex.quote(str(folder))}"
     talk().print(f"actor in {folder}; measure it with: {command}")
     if actor.rules and actor.best < FEW:
-        asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
+        arguments = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
         typical = " and are typical" if TYPICALITY in actor.rewards else ""
         talk().print(
             f"{actor.best:.0%} of its melodies satisfy every rule{typical}; a search without an "
-            f"actor may find more: mc generate {asked}"
+            f"actor may find more: mc generate {arguments}"
         )
     return actor.shortcoming
 

@@ -78,12 +78,12 @@ class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search.
 
     Args:
-        found: population that it would have returned then.
+        population: population that it would have returned then.
     """
 
-    def __init__(self, found: Population) -> None:
+    def __init__(self, population: Population) -> None:
         super().__init__()
-        self.found = found
+        self.population = population
 
 
 @contextmanager

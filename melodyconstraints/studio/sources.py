@@ -129,7 +129,7 @@ def find_source(
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):
-        start = 0 if all(map(is_turned_alone, actor.asked)) else START * n
+        start = 0 if all(map(is_turned_alone, actor.active_rules)) else START * n
         start = max(LEAST_START, start)
         actor = replace(actor, callback=lambda _, count: drawn.append(count), start=start)
     return Source(actor.model, actor, rules, weights, True, "no training", drawn)

@@ -168,13 +168,13 @@ class MelodyActor(ActorCritic):
             DrawingStopped: Ctrl-C, with those that satisfy every rule among the melodies by then.
         """
         check_count(n)
-        self.require_rules(self.asked)
+        self.require_rules(self.active_rules)
         drawn, enough = 0, max_draws
         events: list[Events] = []
         places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
         with drawing_kept(events):
             for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
-                rows = np.flatnonzero(satisfies_all(self.asked, melodies))
+                rows = np.flatnonzero(satisfies_all(self.active_rules, melodies))
                 places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
                 preferred = np.append(preferred, self._is_preferred(melodies[rows]))
                 events.append(melodies.events[rows])
@@ -205,7 +205,7 @@ class MelodyActor(ActorCritic):
 
     def _is_preferred(self, melodies: Melodies) -> NDArray[np.bool_]:
         """``(B,)`` whether melodies are preferred; all where there is no preference."""
-        if self.prefers is None or not self.asked:
+        if self.prefers is None or not self.active_rules:
             return np.ones(len(melodies), bool)
         return self.prefers(melodies) >= 1
 
@@ -233,14 +233,14 @@ class MelodyActor(ActorCritic):
         return [rule.name for rule in self.rules]
 
     @property
-    def is_asked(self) -> NDArray[np.bool_]:
+    def is_active(self) -> NDArray[np.bool_]:
         """``(R,)`` whether a rule has a weight other than 0; others are measured only."""
         return np.array(self.weights[: len(self.rules)] or (1.0,) * len(self.rules)) > 0
 
     @property
-    def asked(self) -> list[Rule]:
+    def active_rules(self) -> list[Rule]:
         """The rules whose weight is not 0."""
-        return [rule for rule, asked in zip(self.rules, self.is_asked, strict=True) if asked]
+        return [rule for rule, active in zip(self.rules, self.is_active, strict=True) if active]
 
     @property
     def missing_rules(self) -> list[MissingRule]:
@@ -271,23 +271,23 @@ class MelodyActor(ActorCritic):
     @property
     def pitch_classes(self) -> frozenset[int] | None:
         """Pitch classes that every rule with a set allows; None without such a rule."""
-        sets = [rule.pitch_classes for rule in self.asked if rule.pitch_classes is not None]
+        sets = [rule.pitch_classes for rule in self.active_rules if rule.pitch_classes is not None]
         return frozenset.intersection(*sets) if sets else None
 
     @property
     def key(self) -> str | None:
         """The key signature that the rules imply, if any."""
-        return next((rule.key for rule in self.asked if rule.key), None)
+        return next((rule.key for rule in self.active_rules if rule.key), None)
 
     @property
     def tonic(self) -> int | None:
         """Pitch class of the tonic that the rules imply, if any."""
-        return next((rule.tonic for rule in self.asked if rule.tonic is not None), None)
+        return next((rule.tonic for rule in self.active_rules if rule.tonic is not None), None)
 
     @property
     def chords(self) -> tuple[str, ...]:
         """Symbols of the chords that the rules imply, one a bar; empty without such a rule."""
-        return next((rule.chords for rule in self.asked if rule.chords), ())
+        return next((rule.chords for rule in self.active_rules if rule.chords), ())
 
     @property
     def shortcoming(self) -> str | None:
@@ -389,13 +389,13 @@ def load_actor(
             return is_consented(path)
 
         with code_only_where(may_run):
-            found = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
+            found_rules = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
     else:
-        found = find_rules(rules)
-        if len(found) != len(config.rules):
+        found_rules = find_rules(rules)
+        if len(found_rules) != len(config.rules):
             count = len(config.rules)
-            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
     names = "temperature", "form", "examples", "transposes"
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
-    return MelodyActor(rules=found, **own, **pair)
+    return MelodyActor(rules=found_rules, **own, **pair)

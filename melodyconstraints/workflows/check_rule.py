@@ -133,14 +133,14 @@ def check_rule(
         RuleError: the rule raised beyond the melodies on which its contract was checked.
         StoreError: the store holds no melody to train on.
     """
-    (found,) = find_rules([rule])
+    (found_rule,) = find_rules([rule])
     stored = _stored(data)
     bank = _bank_with_bar(model) if progress else load_bank(model)
     say: _Say = talk().print if progress else lambda _: None
-    speed, findings = _try(found, bank.melodies, clock, say)
+    speed, findings = _try(found_rule, bank.melodies, clock, say)
     if any(one.broken for one in findings):
-        return RuleReport(found, findings)
-    melodies = {OWN: bank.melodies, **_as_trained(model, found, bank)}
+        return RuleReport(found_rule, findings)
+    melodies = {OWN: bank.melodies, **_as_trained(model, found_rule, bank)}
     assessed = list(melodies)[-1]
     melodies |= _training_data(bank, stored)
     each = max(int(_SECONDS_OF_REWARDS * speed / len(melodies)), _FEWEST)
@@ -148,7 +148,7 @@ def check_rule(
     count = sum(map(len, some.values()))
     say(_announcement("computing rewards of", count, speed))
     start = clock()
-    rewards = {name: _rewards(found, one, max(int(speed), 1)) for name, one in some.items()}
+    rewards = {name: _rewards(found_rule, one, max(int(speed), 1)) for name, one in some.items()}
     speed = count / max(clock() - start, 1e-9)
     distributions = {name: Distribution.of(own) for name, own in rewards.items()}
     verdict = assess(distributions[assessed], _IN_VERDICT[assessed])
@@ -156,7 +156,7 @@ def check_rule(
     if verdict.learnable:
         of_rule = rewards[assessed][:, None]
         against = reason_against(lambda few: of_rule[: len(few)], [1.0], some[assessed])
-    return RuleReport(found, findings, distributions, verdict, speed, against)
+    return RuleReport(found_rule, findings, distributions, verdict, speed, against)
 
 
 def _as_trained(model: MelodyVAE, rule: Rule, bank: Bank) -> dict[str, Melodies]:

@@ -222,7 +222,7 @@ def evaluate_actor(
     check_count(n)
     examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
     actor.require_rules()
-    asked = np.flatnonzero(actor.is_asked)
+    active = np.flatnonzero(actor.is_active)
     known = {rule.spec for rule in actor.rules}
     rules = find_rules(
         [*actor.rules, *(rule for rule in find_rules(also) if rule.spec not in known)]
@@ -242,8 +242,8 @@ def evaluate_actor(
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
         prior_typical=reward_statistics(full_typicality(prior)),
         typical=reward_statistics(full_typicality(drawn)),
-        prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
-        all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
+        prior_all_satisfied=all_satisfied(prior_rewards[:, active]) if len(active) else None,
+        all_satisfied=all_satisfied(rewards[:, active]) if len(active) else None,
         moved=_moved(
             actor, (z, shifted), (prior, prior_sampler(actor.model, sampling).decode(shifted))
         ),
@@ -251,7 +251,7 @@ def evaluate_actor(
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
-        **_realism(held_out, (prior, drawn), actor.asked, n),
+        **_realism(held_out, (prior, drawn), actor.active_rules, n),
         examples=examples and _example_likeness(actor, examples, (z, shifted), (prior, drawn)),
     )
 
@@ -296,8 +296,8 @@ def _moved(
     (z, other), (before, after) = points, melodies
     notes = before.events
     if actor.pitch_classes is not None:
-        asked = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
-        notes = np.where(asked, REST, notes)
+        outside = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
+        notes = np.where(outside, REST, notes)
     return Moved(z_mse(other, z, actor.model.sigma_bar), onset_recall(after.events, notes))
 
 

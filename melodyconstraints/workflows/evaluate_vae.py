@@ -204,8 +204,8 @@ def evaluate_model(
     sampling = Sampling.of(options)
     say = announce or (lambda _: None)
     say("reading the store")
-    training, tunes = read_split(store, "train"), read_split(store, split)
-    held_out = tunes[choose(np.arange(len(tunes)), n)]
+    training, of_split = read_split(store, "train"), read_split(store, split)
+    held_out = of_split[choose(np.arange(len(of_split)), n)]
     n = len(held_out)
     say(f"encoding and decoding {n:,} held-out melodies, twice")
     decoded, sampled = _decoded(model, held_out, sampling)
@@ -215,7 +215,7 @@ def evaluate_model(
     known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
     features = _features(held_out.melodies, samples, known)
     say("training classifiers that tell them apart: half a minute for 1,024 melodies")
-    areas = classifier_aucs(tunes, training, samples)
+    areas = classifier_aucs(of_split, training, samples)
     built = _structures(held_out.melodies, {"samples": samples, "training": known}, areas)
     say(f"looking for copies of {len(training):,} training melodies")
     originals = Originals(training.events)

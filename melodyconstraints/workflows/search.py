@@ -104,17 +104,17 @@ class SearchActor(MelodyActor):
     ) -> tuple[Melodies, int]:
         """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
         check_count(n)
-        self.require_rules(self.asked)
+        self.require_rules(self.active_rules)
         patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
         search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
         result = self._evolved(n, self.sampling(options), search)
-        found = result.melodies[satisfies_all(self.asked, result.melodies)]
-        if len(found) < n:
+        satisfying = result.melodies[satisfies_all(self.active_rules, result.melodies)]
+        if len(satisfying) < n:
             raise TooFewError(
-                f"{len(found)} of {n} melodies satisfy every rule after {result.drawn} were "
+                f"{len(satisfying)} of {n} melodies satisfy every rule after {result.drawn} were "
                 "drawn; ask for less, or grade a rule so that a melody that comes closer has a "
                 "higher reward",
-                found,
+                satisfying,
                 result.drawn,
             )
         return result.melodies, result.drawn
@@ -151,11 +151,11 @@ class SearchActor(MelodyActor):
 
     def points_for(self, n: int) -> int:
         """Points that a search for ``n`` melodies starts from."""
-        return max(self._count(n), self.start if self.asked else 0)
+        return max(self._count(n), self.start if self.active_rules else 0)
 
     def _count(self, n: int) -> int:
         """Points that are evolved for ``n`` melodies."""
-        return n + (max(SPARE, n // 4) if self.asked else 0)
+        return n + (max(SPARE, n // 4) if self.active_rules else 0)
 
     def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
         check_count(n)
@@ -181,7 +181,7 @@ class SearchActor(MelodyActor):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
                 noise = torch.special.ndtr(events).clamp(max=_LARGEST_NOISE)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
-                if self.callback and not self.asked:
+                if self.callback and not self.active_rules:
                     count = sum(map(len, drawn))
                     self.callback(count, count)
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
@@ -190,7 +190,7 @@ class SearchActor(MelodyActor):
                 return InKeys(melodies, np.zeros(len(points), np.int64))
             return in_best_keys(melodies, self.rules, self.weights)
 
-        prefers = self.prefers if self.asked else None
+        prefers = self.prefers if self.active_rules else None
         try:
             population = replace(search, weights=tuple(self.weights))(
                 decode,
@@ -201,11 +201,11 @@ class SearchActor(MelodyActor):
                 members=min(len(z), self._count(n)),
                 preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
                 generator=generator,
-                callback=self.callback if self.asked else None,
+                callback=self.callback if self.active_rules else None,
             )
         except SearchInterrupted as stop:
-            reached = Melodies.stack([melody for melody, _ in stop.found.samples])
-            raise SearchStopped(reached[satisfies_all(self.asked, reached)]) from stop
+            decoded = Melodies.stack([melody for melody, _ in stop.population.samples])
+            raise SearchStopped(decoded[satisfies_all(self.active_rules, decoded)]) from stop
         melodies, shifts = zip(*population.samples, strict=True)
         points = population.points[:, : self.model.latent_dim]
         return _Found(points, np.array(shifts), Melodies.stack(melodies), population.drawn)

@@ -60,11 +60,11 @@ def training_draws(
     plain: bool,
 ) -> TrainingDraws:
     """Draws of a training for rules: in their scale, or in the best key."""
-    asked = list(compress(rules, weights))
-    scale = () if plain else scale_read(model, asked)
-    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()
-    settled = asked if isinstance(learned_in, frozenset) else []
-    transposes = not (scale or plain) and has_keys(model, asked)
+    active_rules = list(compress(rules, weights))
+    scale = () if plain else scale_read(model, active_rules)
+    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, active_rules)) else ()
+    settled = active_rules if isinstance(learned_in, frozenset) else []
+    transposes = not (scale or plain) and has_keys(model, active_rules)
     finish = transposing(rules, weights) if transposes else None
     sampling = replace(sampling, scale=learned_in)
     return TrainingDraws(model, sampling, scale, settled, transposes, finish)

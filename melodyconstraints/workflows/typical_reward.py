@@ -47,12 +47,12 @@ def reason_against(
     values = TYPICALITY(some)
     if values.min() == values.max():
         return "all melodies drawn are equally typical"
-    asked = tuple(compress(weights, weights))
+    active_weights = tuple(compress(weights, weights))
     rewards = rewards_of(some)[:, np.array(weights) > 0]
     satisfied = rewards >= SATISFIED
-    if not asked or satisfied.all(1).mean() >= _MOST:
+    if not active_weights or satisfied.all(1).mean() >= _MOST:
         return "most melodies drawn satisfy what is asked already"
-    scores = EvolutionSearch(weights=asked).scores(torch.from_numpy(rewards)).numpy()
+    scores = EvolutionSearch(weights=active_weights).scores(torch.from_numpy(rewards)).numpy()
     of_each = zip((*rewards.T, scores), (*satisfied.T, satisfied.all(1)), strict=True)
     for score, hits in of_each:
         nearest = np.argsort(-score, kind="stable")[: max(_NEAREST, hits.sum())]

@@ -209,7 +209,7 @@ def test_a_rule_of_weight_0_asks_nothing(model, tiny_recipe):
     actor = train_actor(model, rules, weights=[1.0, 0.0], **quiet)
     assert actor.best == actor.records[-1].all_satisfied == 1
     assert actor.shortcoming is None
-    assert [rule.name for rule in actor.asked] == ["density:1"]
+    assert [rule.name for rule in actor.active_rules] == ["density:1"]
     assert replace(actor, prefers=None).generate_satisfying(3)[1] == 3
     evaluation = evaluate_actor(actor, 4)
     assert (evaluation.all_satisfied, evaluation.actor["half"].satisfied) == (1, 0)
