@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
     option_group,
     progress_bar,
     rule_specs,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.storage.text import counted, printable
 
@@ -156,9 +156,9 @@ class ActorSource:
         melodies = read_liked(self.like, reasons.append)
         more = len(reasons) - _REASONS
         for line in [*reasons[:_REASONS], *([f"and {more} more"] if more > 0 else [])]:
-            talk().print(line)
+            stderr_console().print(line)
         count = counted(len(melodies), "melody", "melodies")
-        talk().print(printable(f"like {count} of {self.like}"))
+        stderr_console().print(printable(f"like {count} of {self.like}"))
         return melodies
 
 
@@ -179,7 +179,7 @@ _like_option = click.option(
     help="Folder of MIDI, or a file, that the melodies should be like: no training.",
 )
 source_options = option_group("source", ActorSource, _SOURCE)
-drawing_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
+sampling_source_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
 """Options of a source, with examples, for commands that draw all of a melody anew."""
 
 
@@ -198,18 +198,18 @@ def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
 
     shown = Shown(actor, wanted)
     is_search = isinstance(actor, SearchActor) and bool(actor.active_rules)
-    with drawing_shown(wanted, is_search=is_search) as show:
+    with sampling_shown(wanted, is_search=is_search) as show:
 
-        def tell(found: int, drawn: int) -> None:
+        def count(found: int, drawn: int) -> None:
             shown.drawn = drawn
             show(found, drawn)
 
-        shown.actor = replace(actor, callback=tell)
+        shown.actor = replace(actor, callback=count)
         yield shown
 
 
 @contextmanager
-def drawing_shown(
+def sampling_shown(
     wanted: int, *, is_search: bool = False
 ) -> Iterator[Callable[[int, int], object]]:
     """A bar on stderr counts melodies as they are drawn; it stays there of a search alone.

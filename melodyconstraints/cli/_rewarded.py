@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._actors import ActorSource
-from melodyconstraints.cli._common import talk
+from melodyconstraints.cli._common import stderr_console
 from melodyconstraints.cli._midi_results import MidiResult
 from melodyconstraints.latent.satisfaction import SATISFIED, reward_text
 from melodyconstraints.storage.text import printable
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawer:
+class MelodySource:
     """Source of a command's melodies: an actor; without one the model, under no rule."""
 
     model: MelodyVAE
     actor: MelodyActor | None
 
     @classmethod
-    def of(cls, source: ActorSource) -> Drawer:
+    def of(cls, source: ActorSource) -> MelodySource:
         """Load what the options ask for; stderr warns of rules that have no rewards."""
         from melodyconstraints.workflows.models import load_model
 
@@ -116,7 +116,7 @@ def say_satisfied(
     Nothing is said without rules, or where one is missing.
 
     Args:
-        entries: result of :meth:`Drawer.entries`.
+        entries: result of :meth:`MelodySource.entries`.
         remedy: advice where none satisfies every rule.
         allow_none: whether that is no error.
         more: further text where only some satisfy every rule.
@@ -126,7 +126,7 @@ def say_satisfied(
         return True
     text = f"{sum(satisfied)} of {len(satisfied)} satisfy every rule"
     if any(satisfied) or allow_none:
-        talk().print(text + (f"; {more}" if more and not all(satisfied) else ""))
+        stderr_console().print(text + (f"; {more}" if more and not all(satisfied) else ""))
         return True
     never = [
         name

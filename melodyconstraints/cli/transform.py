@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
     print_table,
     progress_bar,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._inputs import (
     MIDI_FILE,
@@ -150,7 +150,7 @@ def command(
     written = [*target.midi, target.picture, *beside]
     earlier_files(written, overwrite)
     check_inputs([file], written)
-    melodies, _ = melodies_of([file], choice, tell=True)
+    melodies, _ = melodies_of([file], choice, report=True)
     if not melodies:
         context.exit(1)
     ((_, found),) = melodies
@@ -158,7 +158,7 @@ def command(
     from melodyconstraints.workflows.editing import key_of
 
     actor = source.transforming(key)
-    talk().print(
+    stderr_console().print(
         f"it is in {key_of(found.melody)}" + ("" if key is None else f", moved to {key}"),
         highlight=False,
     )

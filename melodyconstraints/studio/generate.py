@@ -49,7 +49,7 @@ def rerolled(models: Models, asked: RerollRequest, settings: Settings) -> Answer
     """Answer of ``POST /reroll``."""
     source = find_source(models, asked.rules, asked.n, settings, asked.form)
     melodies = reroll(
-        source.drawer,
+        source.actor_or_model,
         melody_of(asked.melody),
         source.pool(asked.n),
         keep_bars=asked.keep_bars,

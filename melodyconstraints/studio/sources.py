@@ -69,7 +69,7 @@ class Source:
         return np.array(self.weights, float) > 0
 
     @property
-    def drawer(self) -> MelodyActor | MelodyVAE:
+    def actor_or_model(self) -> MelodyActor | MelodyVAE:
         """The actor, or the model without one."""
         return self.actor or self.model
 

@@ -28,7 +28,7 @@ from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, drawing_kept
+from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, kept_on_interrupt
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
@@ -165,14 +165,14 @@ class MelodyActor(ActorCritic):
 
         Raises:
             TooFewError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
-            DrawingStopped: Ctrl-C, with those that satisfy every rule among the melodies by then.
+            SamplingInterrupted: Ctrl-C, with the melodies by then that satisfy every rule.
         """
         check_count(n)
         self.require_rules(self.active_rules)
         drawn, enough = 0, max_draws
         events: list[Events] = []
         places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
-        with drawing_kept(events):
+        with kept_on_interrupt(events):
             for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
                 rows = np.flatnonzero(satisfies_all(self.active_rules, melodies))
                 places, drawn = np.append(places, drawn + rows), drawn + len(melodies)

@@ -106,7 +106,7 @@ class ExampleLikeness:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ActorEvaluation:
     """Measurements of an actor that ``mc evaluate`` prints.
 
     Args:
@@ -201,7 +201,7 @@ def evaluate_actor(
     like: Examples | None = None,
     unlike: Examples | None = None,
     **options: Unpack[SamplingOptions],
-) -> Evaluation:
+) -> ActorEvaluation:
     """Draw ``n`` melodies from the prior and ``n`` from the actor and measure both.
 
     Args:
@@ -235,7 +235,7 @@ def evaluate_actor(
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
     names = [rule.name for rule in rules]
-    return Evaluation(
+    return ActorEvaluation(
         n=len(z),
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
@@ -302,7 +302,7 @@ def _moved(
 
 
 class _Realism(TypedDict):
-    """Fields of :class:`Evaluation` that compare with held-out melodies."""
+    """Fields of :class:`ActorEvaluation` that compare with held-out melodies."""
 
     likeness: dict[str, Likeness]
     n_satisfying: int

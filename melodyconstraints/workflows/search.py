@@ -28,7 +28,7 @@ from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
-from melodyconstraints.melody.vae.sampler import DrawingStopped, TooFewError
+from melodyconstraints.melody.vae.sampler import SamplingInterrupted, TooFewError
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
@@ -56,7 +56,7 @@ FEW = 0.5
 below which a search is the better way."""
 
 
-class SearchStopped(DrawingStopped):
+class MelodySearchInterrupted(SamplingInterrupted):
     """Ctrl-C during a search.
 
     Args:
@@ -94,7 +94,7 @@ class SearchActor(MelodyActor):
         """Draw ``n`` melodies, and search on from those that do not satisfy every rule.
 
         Arguments and errors are those of :meth:`.MelodyActor.generate`; Ctrl-C raises
-        :class:`SearchStopped`, with what was found.
+        :class:`MelodySearchInterrupted`, with what was found.
         """
         return self._evolved(n, self.sampling(options), self.search).melodies
 
@@ -205,7 +205,9 @@ class SearchActor(MelodyActor):
             )
         except SearchInterrupted as stop:
             decoded = Melodies.stack([melody for melody, _ in stop.population.samples])
-            raise SearchStopped(decoded[satisfies_all(self.active_rules, decoded)]) from stop
+            raise MelodySearchInterrupted(
+                decoded[satisfies_all(self.active_rules, decoded)]
+            ) from stop
         melodies, shifts = zip(*population.samples, strict=True)
         points = population.points[:, : self.model.latent_dim]
         return _Found(points, np.array(shifts), Melodies.stack(melodies), population.drawn)

@@ -45,7 +45,7 @@ from melodyconstraints.workflows.announcements import announce_rules
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
-from melodyconstraints.workflows.training_draws import TrainingDraws, training_draws
+from melodyconstraints.workflows.training_sampling import TrainingSampling, training_sampling
 from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_against
 
 TRAINING_TEMPERATURE = 1.0
@@ -144,7 +144,7 @@ def train_actor(
     names = [rule.name for rule in found_rules]
     own: Sequence[float] = checked_weights(weights, names)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
-    draws = training_draws(model, found_rules, own, sampling, plain=settings.plain)
+    draws = training_sampling(model, found_rules, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, names, callback)
@@ -165,12 +165,9 @@ def train_actor(
         names[:] = [rule.name for rule in rewards]
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         search = search_of(method, of_heads, plain=settings.plain) if method in SEARCHES else None
-        own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
-        learned = {
-            "rules": found_rules,
-            "method": method,
-            "examples": digests(*examples),
-        } | own_sampling
+        learned: dict[str, Any] = {"rules": found_rules, "method": method, "form": form}
+        learned |= {"scale": draws.scale, "transposes": draws.transposes}
+        learned |= {"examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
             draws.sampler(),
@@ -349,7 +346,7 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
 def _learns_typicality(
     rules: Sequence[Rule],
     weights: Sequence[float],
-    draws: TrainingDraws,
+    draws: TrainingSampling,
     decoded: tuple[Tensor, Melodies] | None,
     announce: Callable[[str], object] | None,
     settings: ActorCriticSettings,

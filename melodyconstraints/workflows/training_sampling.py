@@ -21,7 +21,7 @@ _SOME = 256
 
 
 @dataclass(frozen=True)
-class TrainingDraws:
+class TrainingSampling:
     """Way in which a training draws melodies.
 
     Args:
@@ -51,14 +51,14 @@ class TrainingDraws:
         return self.sampler().decode(prior_points(self.model, _SOME, self.sampling.seed))
 
 
-def training_draws(
+def training_sampling(
     model: MelodyVAE,
     rules: Sequence[Rule],
     weights: Sequence[float],
     sampling: Sampling,
     *,
     plain: bool,
-) -> TrainingDraws:
+) -> TrainingSampling:
     """Draws of a training for rules: in their scale, or in the best key."""
     active_rules = list(compress(rules, weights))
     scale = () if plain else scale_read(model, active_rules)
@@ -67,4 +67,4 @@ def training_draws(
     transposes = not (scale or plain) and has_keys(model, active_rules)
     finish = transposing(rules, weights) if transposes else None
     sampling = replace(sampling, scale=learned_in)
-    return TrainingDraws(model, sampling, scale, settled, transposes, finish)
+    return TrainingSampling(model, sampling, scale, settled, transposes, finish)
