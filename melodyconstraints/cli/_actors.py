@@ -185,7 +185,7 @@ sampling_source_options = option_group("source", ActorSource, {**_SOURCE, "like"
 
 @dataclass
 class Shown:
-    """An actor that shows a bar as it draws, and how many melodies it drew."""
+    """Actor that shows a bar as it draws, and the number of melodies that it drew."""
 
     actor: MelodyActor
     drawn: int
@@ -193,7 +193,14 @@ class Shown:
 
 @contextmanager
 def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
-    """A bar on stderr counts an actor's melodies; where it searches for them, satisfying ones."""
+    """Show a bar on stderr that counts an actor's melodies, of a search only satisfying ones.
+
+    Args:
+        wanted: number of melodies at which the bar is full.
+
+    Yields:
+        The actor that shows it.
+    """
     from melodyconstraints.workflows.search import SearchActor
 
     shown = Shown(actor, wanted)
@@ -212,10 +219,15 @@ def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
 def sampling_shown(
     wanted: int, *, is_search: bool = False
 ) -> Iterator[Callable[[int, int], object]]:
-    """A bar on stderr counts melodies as they are drawn; it stays there of a search alone.
+    """Show a bar on stderr that counts melodies as they are drawn.
+
+    The bar of a search stays when it ends, with the number of draws; others disappear.
+
+    Args:
+        wanted: number of melodies at which the bar is full.
 
     Yields:
-        A callback, called with the number of melodies and the number drawn for them.
+        Callback that takes the number of melodies and the number drawn for them.
     """
     unit = "satisfy every rule" if is_search else "melodies"
     with progress_bar(unit, transient=not is_search) as bar:

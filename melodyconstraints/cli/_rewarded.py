@@ -12,7 +12,7 @@ import click
 from melodyconstraints.cli._actors import ActorSource
 from melodyconstraints.cli._common import stderr_console
 from melodyconstraints.cli._midi_results import MidiResult
-from melodyconstraints.latent.satisfaction import SATISFIED, reward_text
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied, reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MelodySource:
             rewards = dict(zip(names, own.tolist(), strict=True))
             entry = {"file": path.name, "notes": len(melody), "rewards": rewards}
             if counts:
-                entry["satisfied"] = bool((own[is_active] >= SATISFIED).all())
+                entry["satisfied"] = bool(are_satisfied(own[is_active]))
             entries.append(entry)
         return entries
 

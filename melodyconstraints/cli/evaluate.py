@@ -27,6 +27,7 @@ from melodyconstraints.cli._common import (
     rule_options,
     stderr_console,
 )
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED
 from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ _OF_A_MODEL = ("split", "picture")
 @model_option
 @rules_from_option
 @allow_code_option
-@count_option("-n", "count", least=2, default=1024, show_default=True, help="Melodies drawn.")
+@count_option(
+    "-n", "count", least=2, default=DEFAULT_EVALUATED, show_default=True, help="Melodies drawn."
+)
 @rule_options
 @example_options
 @measuring_options

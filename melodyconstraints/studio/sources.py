@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
@@ -96,7 +96,7 @@ class Source:
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
         weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
         mean = rewards @ weights / weights.sum()
-        satisfied = (rewards[:, self.active] >= SATISFIED).all(axis=1)
+        satisfied = are_satisfied(rewards[:, self.active])
         return np.lexsort((-mean, ~satisfied))
 
 
@@ -187,7 +187,7 @@ def rewarded(
             "notes": notes_of(melody),
             "rewards": own.round(6).tolist(),
             "satisfied_rules": (own >= SATISFIED).tolist(),
-            "satisfied": bool((own[active] >= SATISFIED).all()) if len(own) else None,
+            "satisfied": bool(are_satisfied(own[active])) if len(own) else None,
         }
         for melody, own in zip(melodies, rewards, strict=True)
     ]

@@ -17,10 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melodyconstraints.errors import (
-    RuleNotFoundError,
-    UsageError,
-)
+from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import reward_text
@@ -56,12 +53,14 @@ KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
 """Purpose of the noise of a search."""
+MOST_DRAWS = 50_000
+"""Most melodies drawn for those that satisfy every rule, where no other number is given."""
+HOPELESS_SHARE = 0.1
+"""Share of the most draws after which an actor or a search without success gives up."""
 _FEWEST_DRAWN = 32
-"""Melodies drawn at a time, at least, while satisfying ones are looked for."""
-_HOPELESS_SHARE = 0.1
-"""Share of all draws after which no satisfying melody ends the drawing."""
+"""Fewest melodies drawn at a time while satisfying ones are looked for."""
 _EXTRA_SHARE = 0.5
-"""Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
+"""Most further draws for preferred melodies, for each draw until enough satisfy every rule."""
 
 
 @dataclass(kw_only=True, repr=False)
@@ -150,7 +149,7 @@ class MelodyActor(ActorCritic):
 
     @checked
     def generate_satisfying(
-        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+        self, n: int, *, max_draws: int = MOST_DRAWS, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Draw until ``n`` melodies satisfy every rule whose weight is not 0.
 
@@ -184,7 +183,7 @@ class MelodyActor(ActorCritic):
                     enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
                 if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
                     break
-                if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
+                if drawn >= (max_draws if len(places) else max_draws * HOPELESS_SHARE):
                     raise TooFewError(
                         f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
                         "train the actor longer or ask for less",

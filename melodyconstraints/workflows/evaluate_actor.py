@@ -36,7 +36,7 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
-from melodyconstraints.storage.arguments import MOST_SEED, checked
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, MOST_SEED, checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
@@ -194,7 +194,7 @@ def _both(prior: RewardStatistics, actor: RewardStatistics) -> dict[str, Any]:
 @checked
 def evaluate_actor(
     actor: MelodyActor,
-    n: int = 1024,
+    n: int = DEFAULT_EVALUATED,
     *,
     also: Iterable[str | Rule] = (),
     held_out: Melodies | None = None,

@@ -31,7 +31,7 @@ from melodyconstraints.melody.vae.reconstruction import (
     encode_and_decode,
 )
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, checked
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.real_melodies import classifier_aucs, matched, read_split
 from melodyconstraints.workflows.seeds import check_count, derived_seed
@@ -177,7 +177,7 @@ class ModelEvaluation:
 def evaluate_model(
     model: MelodyVAE,
     store: Path | str,
-    n: int = 1024,
+    n: int = DEFAULT_EVALUATED,
     *,
     split: str = "test",
     announce: Callable[[str], object] | None = None,

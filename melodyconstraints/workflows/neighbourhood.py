@@ -18,7 +18,7 @@ from torch import Tensor
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Critic, Critics
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
@@ -203,7 +203,7 @@ class Neighbourhood:
         candidates = [] if self.best is None else [self.best]
         of_active = rewards[:, : len(self.actor.rules)][:, self.actor.is_active]
         for row, melody in enumerate(melodies):
-            satisfied = bool((of_active[row] >= SATISFIED).all())
+            satisfied = bool(are_satisfied(of_active[row]))
             notes_kept = onset_recall(melody.events[None], self.original.events[None])
             merit = notes_kept if satisfied else float(of_active[row].mean())
             score = (satisfied, merit, -shifts[row])

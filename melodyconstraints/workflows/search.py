@@ -33,7 +33,13 @@ from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
+from melodyconstraints.workflows.actor import (
+    HOPELESS_SHARE,
+    MOST_DRAWS,
+    SEARCH,
+    MelodyActor,
+    Preference,
+)
 from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.seeds import (
     EVENTS,
@@ -44,13 +50,11 @@ from melodyconstraints.workflows.seeds import (
 )
 
 SPARE = 4
-"""Fewest melodies beyond those wanted for which points are evolved, or a quarter: the hardest are
-left out."""
+"""Fewest points evolved beyond those that are wanted, or a quarter of these where that is more;
+the hardest points are left out of the result."""
 _LARGEST_NOISE = 1 - 1e-6
 """Largest number that decides an event: a decoder takes numbers in [0, 1), and the normal
 distribution function of a large one, 5.5 say, is 1 in float32."""
-_HOPELESS_SHARE = 0.1
-"""Share of all draws after which a search without any progress ends."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, and are typical where it has learned that,
 below which a search is the better way."""
@@ -100,12 +104,12 @@ class SearchActor(MelodyActor):
 
     @checked
     def generate_satisfying(
-        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+        self, n: int, *, max_draws: int = MOST_DRAWS, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
         check_count(n)
         self.require_rules(self.active_rules)
-        patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
+        patience = math.ceil(HOPELESS_SHARE * max_draws / self._count(n))
         search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
         result = self._evolved(n, self.sampling(options), search)
         satisfying = result.melodies[satisfies_all(self.active_rules, result.melodies)]

@@ -23,7 +23,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
     checked_weights,
 )
-from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
+from melodyconstraints.latent.pair import CURVES, RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
@@ -51,8 +51,6 @@ from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_agains
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
-CURVES = "training-curves.png"
-"""Picture of the training in an actor's folder."""
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 

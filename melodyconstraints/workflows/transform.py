@@ -23,7 +23,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Critic, Critics
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.units import BARS
@@ -78,7 +78,7 @@ class Transformation:
     @property
     def satisfied(self) -> bool:
         """Whether every rule whose weight is not 0 is satisfied."""
-        return bool((self.after[self.active] >= SATISFIED).all())
+        return bool(are_satisfied(self.after[self.active]))
 
     @property
     def notes_kept(self) -> float:
