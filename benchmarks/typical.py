@@ -112,7 +112,7 @@ def _measured(actor: SearchActor, count: int) -> str:
         drawn += numbers[-1]
     seconds = time.process_time() - start
     melodies = Melodies(np.concatenate(found))
-    satisfied = satisfies_all(actor.asked, melodies).sum()
+    satisfied = satisfies_all(actor.active_rules, melodies).sum()
     cells = ["yes" if actor.prefers else "no", f"{satisfied} of {len(melodies)}"]
     cells += [f"{measure(melodies).mean():.3f}" for measure in MEASURES.values()]
     return " | ".join([*cells, str(drawn), f"{seconds:.1f}"])

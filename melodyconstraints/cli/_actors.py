@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
     option_group,
     progress_bar,
     rule_specs,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.storage.text import counted, printable
 
@@ -107,8 +107,8 @@ class ActorSource:
 
     def find(self) -> MelodyActor | None:
         """The actor, or what searches the model's melodies; None without rules and examples."""
-        asked = (self.actor_folder, self.scale, self.like)
-        if not self.specs and all(one is None for one in asked):
+        sources = (self.actor_folder, self.scale, self.like)
+        if not self.specs and all(one is None for one in sources):
             return None
 
         from melodyconstraints.workflows.conditional import searching_actor
@@ -155,9 +155,9 @@ class ActorSource:
         melodies = read_liked(self.like, reasons.append)
         more = len(reasons) - _REASONS
         for line in [*reasons[:_REASONS], *([f"and {more} more"] if more > 0 else [])]:
-            talk().print(line)
+            stderr_console().print(line)
         count = counted(len(melodies), "melody", "melodies")
-        talk().print(printable(f"like {count} of {self.like}"))
+        stderr_console().print(printable(f"like {count} of {self.like}"))
         return melodies
 
 
@@ -178,13 +178,13 @@ _like_option = click.option(
     help="Folder of MIDI, or a file, that the melodies should be like: no training.",
 )
 source_options = option_group("source", ActorSource, _SOURCE)
-drawing_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
+sampling_source_options = option_group("source", ActorSource, {**_SOURCE, "like": _like_option})
 """Options of a source, with examples, for commands that draw all of a melody anew."""
 
 
 @dataclass
 class Shown:
-    """An actor that shows a bar as it draws, and how many melodies it drew."""
+    """Actor that shows a bar as it draws, and the number of melodies that it drew."""
 
     actor: MelodyActor
     drawn: int
@@ -192,29 +192,41 @@ class Shown:
 
 @contextmanager
 def search_shown(actor: MelodyActor, wanted: int) -> Iterator[Shown]:
-    """A bar on stderr counts an actor's melodies; where it searches for them, satisfying ones."""
+    """Show a bar on stderr that counts an actor's melodies, of a search only satisfying ones.
+
+    Args:
+        wanted: number of melodies at which the bar is full.
+
+    Yields:
+        The actor that shows it.
+    """
     from melodyconstraints.workflows.search import SearchActor
 
     shown = Shown(actor, wanted)
-    is_search = isinstance(actor, SearchActor) and bool(actor.asked)
-    with drawing_shown(wanted, is_search=is_search) as show:
+    is_search = isinstance(actor, SearchActor) and bool(actor.active_rules)
+    with sampling_shown(wanted, is_search=is_search) as show:
 
-        def tell(found: int, drawn: int) -> None:
+        def count(found: int, drawn: int) -> None:
             shown.drawn = drawn
             show(found, drawn)
 
-        shown.actor = replace(actor, callback=tell)
+        shown.actor = replace(actor, callback=count)
         yield shown
 
 
 @contextmanager
-def drawing_shown(
+def sampling_shown(
     wanted: int, *, is_search: bool = False
 ) -> Iterator[Callable[[int, int], object]]:
-    """A bar on stderr counts melodies as they are drawn; it stays there of a search alone.
+    """Show a bar on stderr that counts melodies as they are drawn.
+
+    The bar of a search stays when it ends, with the number of draws; others disappear.
+
+    Args:
+        wanted: number of melodies at which the bar is full.
 
     Yields:
-        A callback, called with the number of melodies and the number drawn for them.
+        Callback that takes the number of melodies and the number drawn for them.
     """
     unit = "satisfy every rule" if is_search else "melodies"
     with progress_bar(unit, transient=not is_search) as bar:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from melodyconstraints.latent.progress import OwnConsole
 from melodyconstraints.latent.progress import progress_bar as progress_bar
-from melodyconstraints.latent.progress import talk as talk
+from melodyconstraints.latent.progress import stderr_console as stderr_console
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed
 from melodyconstraints.storage.text import json_text
 
@@ -120,7 +120,7 @@ def resume_hint() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        talk().print("stopped; go on from here with --resume")
+        stderr_console().print("stopped; go on from here with --resume")
         raise
 
 

@@ -8,8 +8,8 @@ import click
 
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.latent.evaluation import RewardStatistics
-from melodyconstraints.workflows.evaluate_actor import Evaluation, ExampleLikeness
-from melodyconstraints.workflows.evaluate_vae import Feature, Quality
+from melodyconstraints.workflows.evaluate_actor import ActorEvaluation, ExampleLikeness
+from melodyconstraints.workflows.evaluate_vae import Feature, ModelEvaluation
 
 _SHARES = {
     "events, teacher-forced": "teacher_forced",
@@ -25,12 +25,12 @@ _NOVELTY = {
 }
 
 
-def print_quality(quality: Quality) -> None:
+def print_model_evaluation(evaluation: ModelEvaluation) -> None:
     """All that was measured of a model, question by question, on stdout."""
-    _print_reconstruction(quality)
-    _print_features(quality)
-    print_structure(quality.structure, "Are they built like real ones?")
-    both = quality.novelty, quality.held_out_novelty
+    _print_reconstruction(evaluation)
+    _print_features(evaluation)
+    print_structure(evaluation.structure, "Are they built like real ones?")
+    both = evaluation.novelty, evaluation.held_out_novelty
     print_table(
         ["", "samples", "held out"],
         [
@@ -57,16 +57,22 @@ def print_structure(built: Mapping[str, Mapping[str, float]], question: str) -> 
     )
 
 
-def _print_reconstruction(quality: Quality) -> None:
+def _print_reconstruction(evaluation: ModelEvaluation) -> None:
     print_table(
         ["right", "posterior mean", "posterior sample"],
         [
-            [label, *(f"{getattr(one, name):.1%}" for one in (quality.accuracy, quality.sampled))]
+            [
+                label,
+                *(
+                    f"{getattr(one, name):.1%}"
+                    for one in (evaluation.accuracy, evaluation.sampled)
+                ),
+            ]
             for label, name in _SHARES.items()
         ],
-        f"Does it give melodies back? {quality.n:,} of the split {quality.split}; samples at "
-        f"temperature {quality.temperature:g}. Teacher-forced: each event follows the true ones; "
-        "free-running: each follows those decoded",
+        f"Does it give melodies back? {evaluation.n:,} of the split {evaluation.split}; samples "
+        f"at temperature {evaluation.temperature:g}. Teacher-forced: each event follows the true "
+        "ones; free-running: each follows those decoded",
     )
     print_table(
         ["collection", "melodies", "teacher-forced", "free-running", "notes, F1"],
@@ -78,11 +84,11 @@ def _print_reconstruction(quality: Quality) -> None:
                 f"{one.accuracy.free_running:.1%}",
                 f"{one.accuracy.onset_f1:.1%}",
             ]
-            for name, one in quality.collections.items()
+            for name, one in evaluation.collections.items()
         ],
         "By collection, from the posterior mean",
     )
-    latent = quality.reconstruction
+    latent = evaluation.reconstruction
     print_table(
         ["latent space", ""],
         [
@@ -94,17 +100,17 @@ def _print_reconstruction(quality: Quality) -> None:
     )
 
 
-def _print_features(quality: Quality) -> None:
-    areas = f"{quality.overlapping_area:.3f}", f"{quality.training_overlapping_area:.3f}"
+def _print_features(evaluation: ModelEvaluation) -> None:
+    areas = f"{evaluation.overlapping_area:.3f}", f"{evaluation.training_overlapping_area:.3f}"
     print_table(
         ["feature", "held out", "samples", "overlap", "KL", "gap", "ceiling"],
         [
-            *(_feature_row(name, feature) for name, feature in quality.features.items()),
+            *(_feature_row(name, feature) for name, feature in evaluation.features.items()),
             ["mean", "", "", areas[0], "", "", areas[1]],
         ],
-        f"Are its own melodies like real ones? {quality.n:,} samples of the prior at temperature "
-        f"{quality.temperature:g} against the held-out melodies. Best are overlap 1, KL 0, gap 0; "
-        "ceiling: overlap of training melodies",
+        f"Are its own melodies like real ones? {evaluation.n:,} samples of the prior at "
+        f"temperature {evaluation.temperature:g} against the held-out melodies. Best are overlap "
+        "1, KL 0, gap 0; ceiling: overlap of training melodies",
     )
 
 
@@ -122,7 +128,7 @@ def _feature_row(name: str, feature: Feature) -> list[str]:
     ]
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
+def print_actor_evaluation(evaluation: ActorEvaluation) -> None:
     """All that was measured of an actor, on stdout."""
     rows = []
     for name in evaluation.actor:
@@ -155,12 +161,12 @@ def print_evaluation(evaluation: Evaluation) -> None:
         _print_likeness(evaluation)
 
 
-def _moved_row(label: str, evaluation: Evaluation, name: str, form: str) -> list[str]:
+def _moved_row(label: str, evaluation: ActorEvaluation, name: str, form: str) -> list[str]:
     both = evaluation.moved, evaluation.unrelated
     return [label, *(format(getattr(one, name), form) for one in both)]
 
 
-def _print_likeness(evaluation: Evaluation) -> None:
+def _print_likeness(evaluation: ActorEvaluation) -> None:
     rows = [
         [
             name.removesuffix("_histogram").replace("_", " ") + " *" * one.affected,
@@ -184,15 +190,19 @@ def _print_likeness(evaluation: Evaluation) -> None:
         click.echo("Fewer than two held-out melodies satisfy the rules: no structure to compare")
 
 
-def _print_examples(found: ExampleLikeness) -> None:
+def _print_examples(likeness: ExampleLikeness) -> None:
     print_table(
         ["like the examples", "predicted", "overlapping area with the liked"],
         [
-            [f"{found.liked} liked, held out", f"{found.predicted['liked']:.1%}", ""],
+            [f"{likeness.liked} liked, held out", f"{likeness.predicted['liked']:.1%}", ""],
             *(
-                [label, f"{found.predicted[name]:.1%}", f"{found.overlapping_area[name]:.3f}"]
+                [
+                    label,
+                    f"{likeness.predicted[name]:.1%}",
+                    f"{likeness.overlapping_area[name]:.3f}",
+                ]
                 for label, name in (
-                    (f"{found.unliked} unliked, held out", "unliked"),
+                    (f"{likeness.unliked} unliked, held out", "unliked"),
                     ("prior", "prior"),
                     ("actor", "actor"),
                 )
@@ -211,7 +221,7 @@ def _cells(statistics: RewardStatistics) -> list[str]:
     ]
 
 
-def _diversity(evaluation: Evaluation) -> str:
+def _diversity(evaluation: ActorEvaluation) -> str:
     ratio = evaluation.diversity_ratio
     return (
         f"{'-' if ratio is None else f'{ratio:.2f}'}  "

@@ -100,12 +100,12 @@ def stem_of(file: Path) -> str:
 
 
 def melodies_of(
-    files: Iterable[Path], choice: Mapping[str, Any], *, tell: bool = False
+    files: Iterable[Path], choice: Mapping[str, Any], *, report: bool = False
 ) -> tuple[list[tuple[Path, FoundMelody]], int]:
     """The melodies of files, and how many files have none; of those, stderr says why.
 
     Args:
-        tell: whether to say on stderr, in one line a file, what was taken.
+        report: whether to say on stderr, in one line a file, what was taken.
     """
     from melodyconstraints.errors import MidiError
     from melodyconstraints.workflows.read_melodies import read_melodies
@@ -117,7 +117,7 @@ def melodies_of(
             failed += 1
             continue
         melodies.append((file, found))
-        if tell:
+        if report:
             say_what_was_taken(file, found)
     return melodies, failed
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from melodyconstraints.cli._actors import ActorSource
-from melodyconstraints.cli._common import talk
+from melodyconstraints.cli._common import stderr_console
 from melodyconstraints.cli._midi_results import MidiResult
-from melodyconstraints.latent.satisfaction import SATISFIED, reward_text
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied, reward_text
 from melodyconstraints.storage.text import printable
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawer:
+class MelodySource:
     """Source of a command's melodies: an actor; without one the model, under no rule."""
 
     model: MelodyVAE
     actor: MelodyActor | None
 
     @classmethod
-    def of(cls, source: ActorSource) -> Drawer:
+    def of(cls, source: ActorSource) -> MelodySource:
         """Load what the options ask for; stderr warns of rules that have no rewards."""
         from melodyconstraints.workflows.models import load_model
 
@@ -77,15 +77,15 @@ class Drawer:
 
         actor = self.actor
         rules = [one for one in actor.rules if one not in actor.missing_rules] if actor else []
-        asked = actor.asked if actor else []
-        counts = bool(asked) and all(rule in rules for rule in asked)
-        is_asked, names = [rule in asked for rule in rules], [rule.name for rule in rules]
+        active_rules = actor.active_rules if actor else []
+        counts = bool(active_rules) and all(rule in rules for rule in active_rules)
+        is_active, names = [rule in active_rules for rule in rules], [rule.name for rule in rules]
         entries: list[dict[str, Any]] = []
         for melody, path, own in zip(melodies, paths, rewards_of(rules, melodies), strict=True):
             rewards = dict(zip(names, own.tolist(), strict=True))
             entry = {"file": path.name, "notes": len(melody), "rewards": rewards}
             if counts:
-                entry["satisfied"] = bool((own[is_asked] >= SATISFIED).all())
+                entry["satisfied"] = bool(are_satisfied(own[is_active]))
             entries.append(entry)
         return entries
 
@@ -116,7 +116,7 @@ def say_satisfied(
     Nothing is said without rules, or where one is missing.
 
     Args:
-        entries: result of :meth:`Drawer.entries`.
+        entries: result of :meth:`MelodySource.entries`.
         remedy: advice where none satisfies every rule.
         allow_none: whether that is no error.
         more: further text where only some satisfy every rule.
@@ -126,7 +126,7 @@ def say_satisfied(
         return True
     text = f"{sum(satisfied)} of {len(satisfied)} satisfy every rule"
     if any(satisfied) or allow_none:
-        talk().print(text + (f"; {more}" if more and not all(satisfied) else ""))
+        stderr_console().print(text + (f"; {more}" if more and not all(satisfied) else ""))
         return True
     never = [
         name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from melodyconstraints.cli._common import Command, Decorator, Duration, print_json, talk
+from melodyconstraints.cli._common import Command, Decorator, Duration, print_json, stderr_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -82,7 +82,7 @@ def training_bar() -> Bar:
         TimeRemainingColumn(),
     )
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
-    return Bar(*columns, console=talk(), disable=not is_first)
+    return Bar(*columns, console=stderr_console(), disable=not is_first)
 
 
 class TrainingDisplay:

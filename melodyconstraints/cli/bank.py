@@ -12,7 +12,7 @@ from melodyconstraints.cli._common import (
     model_option,
     print_json,
     progress_bar,
-    talk,
+    stderr_console,
 )
 
 
@@ -48,4 +48,6 @@ def command(model_folder: Path | None, data: Path, device: str, as_json: bool) -
         print_json(
             {"points": len(bank.points), "encodings": encodings, "temperature": bank.temperature}
         )
-    talk().print(f"{len(bank.points):,} melodies of the prior, {encodings:,} of encodings")
+    stderr_console().print(
+        f"{len(bank.points):,} melodies of the prior, {encodings:,} of encodings"
+    )

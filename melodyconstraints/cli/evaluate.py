@@ -25,8 +25,9 @@ from melodyconstraints.cli._common import (
     progress_bar,
     refuse_options,
     rule_options,
-    talk,
+    stderr_console,
 )
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED
 from melodyconstraints.storage.files import check_writable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ _OF_A_MODEL = ("split", "picture")
 @model_option
 @rules_from_option
 @allow_code_option
-@count_option("-n", "count", least=2, default=1024, show_default=True, help="Melodies drawn.")
+@count_option(
+    "-n", "count", least=2, default=DEFAULT_EVALUATED, show_default=True, help="Melodies drawn."
+)
 @rule_options
 @example_options
 @measuring_options
@@ -138,7 +141,7 @@ def _evaluate_actor(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    from melodyconstraints.cli._evaluation_tables import print_evaluation
+    from melodyconstraints.cli._evaluation_tables import print_actor_evaluation
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.real_melodies import read_split
     from melodyconstraints.workflows.train_actor import LIKE
@@ -152,7 +155,7 @@ def _evaluate_actor(
     if as_json:
         print_json(evaluation.as_dict())
     else:
-        print_evaluation(evaluation)
+        print_actor_evaluation(evaluation)
         if LIKE in actor.learned and evaluation.examples is None:
             click.echo(f"{LIKE}: give --like and --unlike to compare with those held out")
 
@@ -166,8 +169,12 @@ def _evaluate_model(
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    from melodyconstraints.cli._evaluation_tables import print_quality
-    from melodyconstraints.workflows.evaluate_vae import STAGES, evaluate_model, plot_quality
+    from melodyconstraints.cli._evaluation_tables import print_model_evaluation
+    from melodyconstraints.workflows.evaluate_vae import (
+        STAGES,
+        evaluate_model,
+        plot_model_evaluation,
+    )
     from melodyconstraints.workflows.models import load_model
 
     model = load_model() if model_folder is None else load_model(model_folder)
@@ -177,11 +184,13 @@ def _evaluate_model(
         def announce(stage: str) -> None:
             bar.update(task, completed=next(done), description=stage)
 
-        quality = evaluate_model(model, store, count, split=split, announce=announce, **sampling)
+        evaluation = evaluate_model(
+            model, store, count, split=split, announce=announce, **sampling
+        )
     if picture is not None:
-        plot_quality(quality, picture)
-        talk().print(f"piano rolls in {picture}")
+        plot_model_evaluation(evaluation, picture)
+        stderr_console().print(f"piano rolls in {picture}")
     if as_json:
-        print_json(quality.as_dict())
+        print_json(evaluation.as_dict())
     else:
-        print_quality(quality)
+        print_model_evaluation(evaluation)

@@ -18,7 +18,7 @@ from melodyconstraints.cli._common import (
     print_table,
     progress_bar,
     resume_hint,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.datasets.melodies.extract_store import (
     Callback,
@@ -195,9 +195,11 @@ def _say_result(summary: ExtractionSummary, output: Path) -> None:
     """Say on stderr how many melodies there are, and how far rounding has moved them."""
     if summary.off_grid:
         share = summary.off_grid / summary.onsets
-        talk().print(f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)")
+        stderr_console().print(
+            f"{share:.1%} of the onsets moved by more than a 64th (--max-off-grid)"
+        )
     melodies = counted(summary.melodies, "melody", "melodies")
-    talk().print(f"{melodies} of {counted(summary.tunes, 'tune', 'tunes')} in {output}")
+    stderr_console().print(f"{melodies} of {counted(summary.tunes, 'tune', 'tunes')} in {output}")
 
 
 def _display_on(bar: ProgressBar) -> Callback:
@@ -231,9 +233,9 @@ def _say_skipped(store: Path) -> None:
     for line in lines[:_MOST_LISTED]:
         folder = json.loads(line)
         name = shortened(printable(folder["folder"]))
-        talk().print(f"{name}: {folder['detail']}", soft_wrap=True)
+        stderr_console().print(f"{name}: {folder['detail']}", soft_wrap=True)
     if len(lines) > _MOST_LISTED:
-        talk().print(f"{len(lines) - _MOST_LISTED} more folders in {ledger}")
+        stderr_console().print(f"{len(lines) - _MOST_LISTED} more folders in {ledger}")
 
 
 def _print(summary: ExtractionSummary) -> None:

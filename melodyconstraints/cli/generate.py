@@ -9,8 +9,8 @@ import click
 
 from melodyconstraints.cli._actors import (
     ActorSource,
-    drawing_options,
-    drawing_shown,
+    sampling_shown,
+    sampling_source_options,
     search_shown,
 )
 from melodyconstraints.cli._common import (
@@ -19,7 +19,7 @@ from melodyconstraints.cli._common import (
     json_option,
     print_json,
     sampling_options,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._midi_results import (
     Export,
@@ -34,7 +34,7 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.cli._rewarded import Drawer, say_satisfied
+from melodyconstraints.cli._rewarded import MelodySource, say_satisfied
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @click.command("generate")
-@drawing_options
+@sampling_source_options
 @count_option("-n", "count", default=16, show_default=True)
 @click.option("-o", "--output", type=FOLDER, default=Path("out"), show_default=True)
 @playback_options
@@ -95,20 +95,25 @@ def command(
     if only_satisfying:
         source.require_rules("--only-satisfying needs")
 
-    drawer = Drawer.of(source)
+    melody_source = MelodySource.of(source)
     earlier = earlier_run(output, overwrite)
-    melodies, drawn = _draw(drawer, count, only_satisfying, sampling)
+    melodies, drawn = _draw(melody_source, count, only_satisfying, sampling)
     written = len(melodies)
-    entries = drawer.entries(melodies, numbered(output, "melody", written))
-    results = drawer.results(melodies, entries, output, **playback)
+    entries = melody_source.entries(melodies, numbered(output, "melody", written))
+    results = melody_source.results(melodies, entries, output, **playback)
     like = {"like": None if source.like is None else str(source.like)}
-    facts = drawer.facts(sampling, drawn) | like | playback | {"interrupted": written < count}
+    facts = (
+        melody_source.facts(sampling, drawn) | like | playback | {"interrupted": written < count}
+    )
     whole = write_run(
-        *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
+        *(results, entries, output, facts, export),
+        earlier=earlier,
+        plot=plot,
+        **melody_source.colours,
     )
     if as_json:
         print_json(whole)
-    talk().print(what_was_written(output, written, export, plot=plot))
+    stderr_console().print(what_was_written(output, written, export, plot=plot))
     if written < count:
         context.exit(1)
     if not only_satisfying:
@@ -119,19 +124,19 @@ def command(
 
 
 def _draw(
-    drawer: Drawer, count: int, only_satisfying: bool, sampling: SamplingOptions
+    source: MelodySource, count: int, only_satisfying: bool, sampling: SamplingOptions
 ) -> tuple[Melodies, int]:
     """Melodies, and how many were drawn for them; fewer where the drawing ended before."""
-    from melodyconstraints.melody.vae.sampler import DrawingStopped, TooFewError
+    from melodyconstraints.melody.vae.sampler import SamplingInterrupted, TooFewError
     from melodyconstraints.workflows.generate import generate
-    from melodyconstraints.workflows.search import SearchStopped
+    from melodyconstraints.workflows.search import MelodySearchInterrupted
 
     shown = None
     try:
-        if drawer.actor is None:
-            with drawing_shown(count) as show:
-                return generate(drawer.model, count, callback=show, **sampling), count
-        with search_shown(drawer.actor, count) as shown:
+        if source.actor is None:
+            with sampling_shown(count) as show:
+                return generate(source.model, count, callback=show, **sampling), count
+        with search_shown(source.actor, count) as shown:
             if not only_satisfying:
                 return shown.actor.generate(count, **sampling), shown.drawn
             melodies, drawn = shown.actor.generate_satisfying(count, **sampling)
@@ -140,15 +145,17 @@ def _draw(
             raise
         click.echo(f"Error: {error}", err=True)
         return error.melodies[:count], error.drawn
-    except DrawingStopped as stop:
+    except SamplingInterrupted as stop:
         melodies = stop.melodies[:count]  # more, where typical ones were still looked for
         found = len(melodies)
         if not found:
             raise
-        is_searched = isinstance(stop, SearchStopped) and bool(drawer.actor and drawer.actor.asked)
+        is_searched = isinstance(stop, MelodySearchInterrupted) and bool(
+            source.actor and source.actor.active_rules
+        )
         satisfy = only_satisfying or is_searched
         state = "satisfy every rule" if satisfy else "are drawn"
-        talk().print(f"stopped; {found:,} of {count:,} {state} by now")
+        stderr_console().print(f"stopped; {found:,} of {count:,} {state} by now")
         return melodies, shown.drawn if shown else found
-    talk().print(f"{count} satisfying melodies among {drawn} drawn")
+    stderr_console().print(f"{count} satisfying melodies among {drawn} drawn")
     return melodies, drawn

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from melodyconstraints.cli._common import seed_option, talk, tempo_option
+from melodyconstraints.cli._common import seed_option, stderr_console, tempo_option
 from melodyconstraints.storage.text import printable
 
 
@@ -56,6 +56,6 @@ def command(source: Path, port: str, follow: str | None, **options: Any) -> None
     from melodyconstraints.workflows.play import play
 
     def announce(line: str) -> None:
-        talk().print(printable(line), soft_wrap=True)
+        stderr_console().print(printable(line), soft_wrap=True)
 
     play(source, port, follow=follow, announce=announce, **options)

@@ -102,7 +102,7 @@ def command(
     is_file = _is_midi(output)
     earlier = earlier_files(written, overwrite) if is_file else earlier_run(output, overwrite)
     check_inputs(files, [*earlier, *written])
-    melodies, failed = melodies_of(files, choice, tell=True)
+    melodies, failed = melodies_of(files, choice, report=True)
     failed += unlisted
     if melodies:
         from melodyconstraints.workflows.models import load_model

@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     sampling_options,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._inputs import MIDI_FILE, choice_options, keep_bars_option, melodies_of
 from melodyconstraints.cli._midi_results import (
@@ -35,7 +35,7 @@ from melodyconstraints.cli._output import (
     overwrite_option,
     plot_option,
 )
-from melodyconstraints.cli._rewarded import Drawer, say_satisfied
+from melodyconstraints.cli._rewarded import MelodySource, say_satisfied
 from melodyconstraints.latent.satisfaction import reward_text
 
 if TYPE_CHECKING:
@@ -109,51 +109,54 @@ def command(
     earlier = earlier_run(output, overwrite)
     paths = list(numbered(output, "reroll", count))
     check_inputs([file], [*earlier, *paths])
-    read, _ = melodies_of([file], choice, tell=True)
+    read, _ = melodies_of([file], choice, report=True)
     if not read:
         context.exit(1)
     ((_, found),) = read
-    drawer = Drawer.of(source)
-    melodies, drawn = _draw(drawer, found.melody, count, change | dict(sampling))
-    entries = _entries(drawer, found.melody, melodies, paths)
+    melody_source = MelodySource.of(source)
+    melodies, drawn = _draw(melody_source, found.melody, count, change | dict(sampling))
+    entries = _entries(melody_source, found.melody, melodies, paths)
     played: dict[str, Any] = {"tempo": found.tempo, "program": found.program}
     original = MidiResult(found.melody, None, f"original: {len(found.melody)} notes", **played)
-    results = [original, *drawer.results(melodies, entries, output, **played)]
-    facts = drawer.facts(sampling, drawn) | source_facts(file, found)
+    results = [original, *melody_source.results(melodies, entries, output, **played)]
+    facts = melody_source.facts(sampling, drawn) | source_facts(file, found)
     facts |= change | {"keep_bars": sorted(change["keep_bars"])}
     whole = write_run(
-        *(results, entries, output, facts, export), earlier=earlier, plot=plot, **drawer.colours
+        *(results, entries, output, facts, export),
+        earlier=earlier,
+        plot=plot,
+        **melody_source.colours,
     )
     if as_json:
         print_json(whole)
     else:
         _print(entries)
-    talk().print(what_was_written(output, count, export, plot=plot))
+    stderr_console().print(what_was_written(output, count, export, plot=plot))
     satisfied = say_satisfied(entries, _remedy(**change), allow_none=allow_none)
     context.exit(0 if satisfied else 1)
 
 
 def _draw(
-    drawer: Drawer, melody: Melody, count: int, options: dict[str, Any]
+    source: MelodySource, melody: Melody, count: int, options: dict[str, Any]
 ) -> tuple[Melodies, int]:
     """Melodies in place of one, and how many were drawn for them."""
     from melodyconstraints.workflows.reroll import check_kept, reroll
 
-    if drawer.actor is None:
-        return reroll(drawer.model, melody, count, **options), count
-    check_kept(drawer.actor, melody, options["keep_bars"])  # before a bar is shown
-    with search_shown(drawer.actor, count) as shown:
+    if source.actor is None:
+        return reroll(source.model, melody, count, **options), count
+    check_kept(source.actor, melody, options["keep_bars"])  # before a bar is shown
+    with search_shown(source.actor, count) as shown:
         return reroll(shown.actor, melody, count, **options), shown.drawn
 
 
 def _entries(
-    drawer: Drawer, original: Melody, melodies: Melodies, paths: Sequence[Path]
+    source: MelodySource, original: Melody, melodies: Melodies, paths: Sequence[Path]
 ) -> list[dict[str, Any]]:
     """Entries of the manifest for each melody, with the share of the original's notes it has."""
     from melodyconstraints.melody.metrics.agreement import onset_recall
 
     kept = [onset_recall(one.events[None], original.events[None]) for one in melodies]
-    entries = drawer.entries(melodies, paths)
+    entries = source.entries(melodies, paths)
     return [entry | {"notes_kept": own} for entry, own in zip(entries, kept, strict=True)]
 
 

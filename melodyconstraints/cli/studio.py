@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, talk
+from melodyconstraints.cli._common import FOLDER, stderr_console
 
 
 @click.command("studio")
@@ -71,9 +71,9 @@ def command(
         allow_code=allow_code,
     )
     if allow_code:
-        talk().print("--allow-code: whoever reaches the page can run programs as you")
+        stderr_console().print("--allow-code: whoever reaches the page can run programs as you")
     serve(
         settings,
         open_page=browser,
-        announce=lambda page: talk().print(f"the studio is at {page} (Ctrl-C ends it)"),
+        announce=lambda page: stderr_console().print(f"the studio is at {page} (Ctrl-C ends it)"),
     )

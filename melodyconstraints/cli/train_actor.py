@@ -19,7 +19,7 @@ from melodyconstraints.cli._common import (
     require_rules,
     rule_options,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._training import print_actor
 from melodyconstraints.storage.files import check_writable
@@ -165,13 +165,13 @@ def _train(
     if as_json:
         print_actor(folder, model.fingerprint, actor, rules=actor.names)
     command = f"mc evaluate --actor {shlex.quote(str(folder))}"
-    talk().print(f"actor in {folder}; measure it with: {command}")
+    stderr_console().print(f"actor in {folder}; measure it with: {command}")
     if actor.rules and actor.best < FEW:
-        asked = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
+        arguments = shlex.join(part for rule in actor.rules for part in ("--rule", rule.spec))
         typical = " and are typical" if TYPICALITY in actor.rewards else ""
-        talk().print(
+        stderr_console().print(
             f"{actor.best:.0%} of its melodies satisfy every rule{typical}; a search without an "
-            f"actor may find more: mc generate {asked}"
+            f"actor may find more: mc generate {arguments}"
         )
     return actor.shortcoming
 
@@ -185,7 +185,7 @@ def _train_knobs(model_folder: Path | None, folder: Path, as_json: bool, **optio
     knobs = train_knobs_folder(model, folder, progress=True, **options)
     if as_json:
         print_actor(folder, model.fingerprint, knobs, ScaleAndDensity.names)
-    talk().print(f"actor in {folder}")
+    stderr_console().print(f"actor in {folder}")
 
 
 def slug(specs: list[str]) -> str:

@@ -14,7 +14,7 @@ from melodyconstraints.cli._common import (
     print_table,
     resume_hint,
     seed_option_of,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._training import (
     TrainingDisplay,
@@ -135,7 +135,9 @@ def command(
         print_json(measured)
     else:
         _print(measured)
-    talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
+    stderr_console().print(
+        f"model in {output}; learning curves in {output / 'learning-curves.png'}"
+    )
 
 
 def _line(point: Metrics) -> str:

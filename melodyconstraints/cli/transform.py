@@ -17,7 +17,7 @@ from melodyconstraints.cli._common import (
     print_table,
     progress_bar,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._inputs import (
     MIDI_FILE,
@@ -150,7 +150,7 @@ def command(
     written = [*target.midi, target.picture, *beside]
     earlier_files(written, overwrite)
     check_inputs([file], written)
-    melodies, _ = melodies_of([file], choice, tell=True)
+    melodies, _ = melodies_of([file], choice, report=True)
     if not melodies:
         context.exit(1)
     ((_, found),) = melodies
@@ -158,7 +158,7 @@ def command(
     from melodyconstraints.workflows.editing import key_of
 
     actor = source.transforming(key)
-    talk().print(
+    stderr_console().print(
         f"it is in {key_of(found.melody)}" + ("" if key is None else f", moved to {key}"),
         highlight=False,
     )
@@ -178,7 +178,7 @@ def command(
     else:
         _print(rows, actor)
     if not any(one.satisfied for one in transformed):
-        best = max(transformed, key=lambda one: float(one.after[one.asked].mean()))
+        best = max(transformed, key=lambda one: float(one.after[one.active].mean()))
         name = target.results[transformed.index(best)].name
         click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
         context.exit(1)
@@ -238,8 +238,8 @@ def _results(
     title = f"original, {len(found.melody)} notes{_rewards(rows[0]['rewards_before'])}"
     results = [MidiResult(found.melody, target.original, title, **played)]
     for one, path, row in zip(transformed, target.results, rows, strict=True):
-        kept = f"{row['notes_out']} notes, {row['notes_kept']:.0%} of the original's kept"
-        title = f"{path.stem}, {kept}{_rewards(row['rewards_after'])}"
+        notes_text = f"{row['notes_out']} notes, {row['notes_kept']:.0%} of the original's kept"
+        title = f"{path.stem}, {notes_text}{_rewards(row['rewards_after'])}"
         results.append(
             MidiResult(one.melody, path, title, key=actor.key, chords=actor.chords, **played)
         )
@@ -309,7 +309,7 @@ def shortcoming(
     unsatisfied = [
         (rule, reward)
         for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
-        if reward < SATISFIED and rule in actor.asked
+        if reward < SATISFIED and rule in actor.active_rules
     ]
     rewards = ", ".join(f"{rule.name} {reward_text(reward)}" for rule, reward in unsatisfied)
     text = f"the best found, {file}, reaches {rewards}"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 
 CONFIDENCE = 0.95
 Interval = tuple[float, float]
@@ -59,7 +59,7 @@ def reward_statistics(rewards: ArrayLike) -> RewardStatistics:
 
 def all_satisfied(rewards: ArrayLike) -> float:
     """Share of samples that satisfy every reward, of ``(n, R)`` rewards."""
-    return float((np.asarray(rewards) >= SATISFIED).all(axis=1).mean())
+    return float(are_satisfied(np.asarray(rewards)).mean())
 
 
 def z_mse(shifted: Tensor, z: Tensor, sigma_bar: Tensor) -> float:

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.latent.protocols import Samples
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 
 _LEAST = 1e-2
 """Rewards below it count as it, so that their logarithms are finite."""
@@ -43,8 +43,8 @@ _MOST_CANDIDATES = 16_384
 _MOST_BLOCKS = 8
 """Most blocks changed in one offspring; one in half of them, two in a quarter, and so on."""
 _EXTRA_SHARE, _EXTRA_LEAST, _EXTRA_MOST = 1.0, 4, 40
-"""Draws for preferred samples once enough are satisfied, at most: so many for each draw until
-then, and from so many to so many for each that is wanted."""
+"""Further draws for preferred samples, once enough samples are satisfied: the number for each draw
+until then, and the fewest and the most for each sample that is wanted."""
 
 
 class Population(NamedTuple):
@@ -78,12 +78,12 @@ class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search.
 
     Args:
-        found: population that it would have returned then.
+        population: population that it would have returned then.
     """
 
-    def __init__(self, found: Population) -> None:
+    def __init__(self, population: Population) -> None:
         super().__init__()
-        self.found = found
+        self.population = population
 
 
 @contextmanager
@@ -155,6 +155,7 @@ class EvolutionSearch:
         Raises:
             SearchInterrupted: Ctrl-C, after the first draw.
         """
+        # The start: all points are decoded, and the best become the members.
         members = len(z) if members is None else members
         wanted = members if wanted is None else wanted
         draw = _Draw(decode, reward, preference)
@@ -167,21 +168,24 @@ class EvolutionSearch:
         most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
         with _interruptible(lambda: self._best(population, wanted)):
             while True:
+                # Progress; once enough are satisfied, what follows is for preferred ones.
                 satisfied = self._satisfied(population.rewards)
                 preferred = satisfied & (population.preferences >= 1)
                 if callback:
                     callback(int(satisfied.sum()), population.drawn)
-                if not is_enough and satisfied.sum() >= wanted:  # from now on for preferred ones
+                if not is_enough and satisfied.sum() >= wanted:
                     is_enough = True
                     least, limit = _EXTRA_LEAST * wanted, _EXTRA_MOST * wanted
                     extra = min(max(int(_EXTRA_SHARE * population.drawn), least), limit)
                     most = min(most, population.drawn + extra)
+                # The end: enough are preferred, the draws are spent, or nothing gets better.
                 missing = (satisfied & ~preferred if is_enough else ~satisfied).nonzero()[:, 0]
                 left = most - population.drawn
                 patience = max(self.patience, self.fresh) * len(missing)
                 is_hopeless = in_vain >= patience and not is_enough
                 if preferred.sum() >= wanted or left < len(missing) or is_hopeless:
                     return self._best(population, wanted)
+                # Offspring of the missing members, of which the most promising are decoded.
                 each = max(1, min(batch, left) // len(missing))
                 batch = min(2 * batch, self.batch)
                 count = max(1, min(self.candidates, _MOST_CANDIDATES // (each * len(missing))))
@@ -190,6 +194,7 @@ class EvolutionSearch:
                 )
                 chosen = forecast.best(candidates, len(missing), each)
                 parents, new = missing.repeat_interleave(each), draw(candidates[chosen])
+                # What they teach: the forecast, the choice of blocks, and which members survive.
                 forecast.learn(new.points, self.scores(new.rewards))
                 tried[missing] += each
                 is_better = self._is_better(new, population.of(parents))
@@ -206,7 +211,7 @@ class EvolutionSearch:
 
     def _satisfied(self, rewards: Tensor) -> Tensor:
         """``(N,)`` whether every reward is satisfied whose weight is not 0."""
-        return (rewards[:, self._weights(rewards) > 0] >= SATISFIED).all(1)
+        return are_satisfied(rewards[:, self._weights(rewards) > 0])
 
     def _survivors(self, before: Population, new: Population, parents: Tensor) -> Population:
         """The population with each member's best offspring, where it is no worse."""

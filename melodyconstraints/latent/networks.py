@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from melodyconstraints.latent.settings import ActorCriticSettings
 
+_CONDITION_UNITS = 2048
+"""Units of the paper's linear map of a condition."""
 _CLOSED = -1e3
 """Logit of a closed gate: its sigmoid is 0."""
 _EXPECTED = 8.0
@@ -57,7 +59,7 @@ class Actor(nn.Module):
         hidden: Sequence[int],
         condition_dim: int = 0,
         *,
-        condition_units: int = 2048,
+        condition_units: int = _CONDITION_UNITS,
         gate_bias: float = 0.0,
     ) -> None:
         super().__init__()
@@ -118,7 +120,7 @@ class Critic(nn.Module):
         hidden: Sequence[int],
         condition_dim: int = 0,
         *,
-        condition_units: int = 2048,
+        condition_units: int = _CONDITION_UNITS,
     ) -> None:
         super().__init__()
         self.heads, self.hidden = heads, tuple(hidden)

@@ -45,6 +45,8 @@ from melodyconstraints.storage.schema import Count, Weight
 
 _MOST_RECORDS = 500
 """Rounds kept on disk at most: enough for a curve, few enough for a small file."""
+CURVES = "training-curves.png"
+"""Name of the picture of the training in an actor's folder."""
 
 Measured = Annotated[float, AllowInfNan(True)]
 """A number that was measured, or NaN where nothing was."""

@@ -1,4 +1,4 @@
-"""Talk and progress, on stderr: of commands, and of trainings in Python that ask for it.
+"""News and progress, on stderr: of commands, and of trainings in Python that ask for it.
 
 On a terminal a bar is drawn over and over; in a log file it is a line every half minute, whether
 there is anything new or not: its reader sees that the work goes on.
@@ -42,8 +42,8 @@ class OwnConsole(Console):
         raise  # rich calls it where it has caught the error
 
 
-def talk() -> Console:
-    """Console of talk and progress: stderr; lines are broken on a terminal only."""
+def stderr_console() -> Console:
+    """Console of news and progress, on stderr; lines are broken on a terminal only."""
     console = OwnConsole(stderr=True, highlight=False, markup=False)
     console.soft_wrap = not console.is_terminal
     return console
@@ -119,7 +119,7 @@ def progress_bar(unit: str, *, per_second: bool = False, transient: bool = False
             markup=False,
             table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
         ),
-        console=talk(),
+        console=stderr_console(),
         expand=True,
         transient=transient,
     )

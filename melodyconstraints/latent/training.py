@@ -154,7 +154,7 @@ class _Trainer:
         self.actor, self.critic = self._networks(condition_dim)
         self.weights = [weight for constraint in constraints for weight in constraint.weights]
         some = any(self.weights)
-        self.asked = [i for i, weight in enumerate(self.weights) if weight or not some]
+        self.active_heads = [i for i, weight in enumerate(self.weights) if weight or not some]
         self.actor_optimizer = torch.optim.Adam(
             self.actor.parameters(), lr=settings.learning_rate, betas=settings.betas
         )
@@ -289,7 +289,7 @@ class _Trainer:
             distance=distance,
             rewards=values.mean(0).tolist(),
             satisfied=satisfied.float().mean(0).tolist(),
-            all_satisfied=float(satisfied[:, self.asked].all(-1).float().mean()),
+            all_satisfied=float(satisfied[:, self.active_heads].all(-1).float().mean()),
         )
         self.records.append(record)
         if len(self.validation[0]) and (number + 1) % settings.validate_every == 0:
@@ -323,7 +323,7 @@ class _Trainer:
         z, y = self.validation
         with torch.no_grad():
             shifted = self.averaged(z, y)
-        values, satisfied = (own[:, self.asked] for own in self.evaluate(shifted, y))
+        values, satisfied = (own[:, self.active_heads] for own in self.evaluate(shifted, y))
         score = (float(satisfied.all(-1).float().mean()), float(values.mean()))
         if self.best is None or score > self.best:
             self.best = score

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.rules.definition import Rule
@@ -39,8 +39,7 @@ def mean_rule(parts: Sequence[Rule], weights: Sequence[float] | None = None) -> 
     def reward(melodies: Melodies) -> Numbers:
         rewards = np.stack([part(melodies) for part in parts])
         mean = np.einsum("rb,r->b", rewards, shares)
-        satisfied = (rewards >= SATISFIED).all(axis=0)
-        return np.where(satisfied, 1.0, np.minimum(mean, _MOST_UNSATISFIED))
+        return np.where(are_satisfied(rewards.T), 1.0, np.minimum(mean, _MOST_UNSATISFIED))
 
     return _combined("all_of", parts, reward)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.rules.definition import Rule
 
@@ -31,4 +31,4 @@ def rewards_of(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.float64]
 
 def satisfies_all(rules: Sequence[Rule], melodies: Melodies) -> NDArray[np.bool_]:
     """``(B,)`` whether melodies satisfy every rule."""
-    return np.all(rewards_of(rules, melodies) >= SATISFIED, axis=1)
+    return are_satisfied(rewards_of(rules, melodies))

@@ -33,6 +33,8 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 DEFAULT_SEED = 1
 """Seed of what is drawn where none is given, in Python and in the commands."""
+DEFAULT_EVALUATED = 1024
+"""Samples that an evaluation measures where no number is given, in Python and in the commands."""
 MOST_SEED = 2**63 - 1
 """Every generator starts from seeds up to it, and from those made of it by small sums."""
 _NAMES: dict[Any, tuple[str, str]] = {

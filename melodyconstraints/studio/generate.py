@@ -49,7 +49,7 @@ def rerolled(models: Models, body: RerollRequest, settings: Settings) -> Answer:
     """Answer of ``POST /reroll``."""
     source = find_source(models, body.rules, body.n, settings, body.form)
     melodies = reroll(
-        source.drawer,
+        source.actor_or_model,
         melody_of(body.melody),
         source.pool(body.n),
         keep_bars=body.keep_bars,

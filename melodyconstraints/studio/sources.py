@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
@@ -69,7 +69,7 @@ class Source:
         return np.array(self.weights, float) > 0
 
     @property
-    def drawer(self) -> MelodyActor | MelodyVAE:
+    def actor_or_model(self) -> MelodyActor | MelodyVAE:
         """The actor, or the model without one."""
         return self.actor or self.model
 
@@ -96,7 +96,7 @@ class Source:
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
         weights = np.array(self.weights) if sum(self.weights) else np.ones(len(self.weights))
         mean = rewards @ weights / weights.sum()
-        satisfied = (rewards[:, self.active] >= SATISFIED).all(axis=1)
+        satisfied = are_satisfied(rewards[:, self.active])
         return np.lexsort((-mean, ~satisfied))
 
 
@@ -129,7 +129,7 @@ def find_source(
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()
     if isinstance(actor, SearchActor):
-        start = 0 if all(map(is_turned_alone, actor.asked)) else START * n
+        start = 0 if all(map(is_turned_alone, actor.active_rules)) else START * n
         start = max(LEAST_START, start)
         actor = replace(actor, callback=lambda _, count: drawn.append(count), start=start)
     return Source(actor.model, actor, rules, weights, True, "no training", drawn)
@@ -187,7 +187,7 @@ def rewarded(
             "notes": notes_of(melody),
             "rewards": own.round(6).tolist(),
             "satisfied_rules": (own >= SATISFIED).tolist(),
-            "satisfied": bool((own[active] >= SATISFIED).all()) if len(own) else None,
+            "satisfied": bool(are_satisfied(own[active])) if len(own) else None,
         }
         for melody, own in zip(melodies, rewards, strict=True)
     ]

@@ -17,10 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melodyconstraints.errors import (
-    RuleNotFoundError,
-    UsageError,
-)
+from melodyconstraints.errors import RuleNotFoundError, UsageError
 from melodyconstraints.latent.networks import ConditionedActor
 from melodyconstraints.latent.pair import ActorCritic, load_pair, save_pair
 from melodyconstraints.latent.satisfaction import reward_text
@@ -28,7 +25,7 @@ from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, drawing_kept
+from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, kept_on_interrupt
 from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
@@ -56,12 +53,14 @@ KIND = "actor"
 _REMEDY = "train it again with: mc train-actor"
 SEARCH = "search"
 """Purpose of the noise of a search."""
+MOST_DRAWS = 50_000
+"""Most melodies drawn for those that satisfy every rule, where no other number is given."""
+HOPELESS_SHARE = 0.1
+"""Share of the most draws after which an actor or a search without success gives up."""
 _FEWEST_DRAWN = 32
-"""Melodies drawn at a time, at least, while satisfying ones are looked for."""
-_HOPELESS_SHARE = 0.1
-"""Share of all draws after which no satisfying melody ends the drawing."""
+"""Fewest melodies drawn at a time while satisfying ones are looked for."""
 _EXTRA_SHARE = 0.5
-"""Draws for preferred melodies, once enough satisfy every rule, for each until then, at most."""
+"""Most further draws for preferred melodies, for each draw until enough satisfy every rule."""
 
 
 @dataclass(kw_only=True, repr=False)
@@ -150,7 +149,7 @@ class MelodyActor(ActorCritic):
 
     @checked
     def generate_satisfying(
-        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+        self, n: int, *, max_draws: int = MOST_DRAWS, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Draw until ``n`` melodies satisfy every rule whose weight is not 0.
 
@@ -165,16 +164,16 @@ class MelodyActor(ActorCritic):
 
         Raises:
             TooFewError: fewer than ``n`` among ``max_draws``, or none among the first tenth.
-            DrawingStopped: Ctrl-C, with those that satisfy every rule among the melodies by then.
+            SamplingInterrupted: Ctrl-C, with the melodies by then that satisfy every rule.
         """
         check_count(n)
-        self.require_rules(self.asked)
+        self.require_rules(self.active_rules)
         drawn, enough = 0, max_draws
         events: list[Events] = []
         places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
-        with drawing_kept(events):
+        with kept_on_interrupt(events):
             for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
-                rows = np.flatnonzero(satisfies_all(self.asked, melodies))
+                rows = np.flatnonzero(satisfies_all(self.active_rules, melodies))
                 places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
                 preferred = np.append(preferred, self._is_preferred(melodies[rows]))
                 events.append(melodies.events[rows])
@@ -184,7 +183,7 @@ class MelodyActor(ActorCritic):
                     enough = min(max_draws, int((1 + _EXTRA_SHARE) * (places[n - 1] + 1)))
                 if preferred.sum() >= n or (len(places) >= n and drawn >= enough):
                     break
-                if drawn >= (max_draws if len(places) else max_draws * _HOPELESS_SHARE):
+                if drawn >= (max_draws if len(places) else max_draws * HOPELESS_SHARE):
                     raise TooFewError(
                         f"{len(places)} of {drawn} melodies satisfy every rule, {n} were wanted; "
                         "train the actor longer or ask for less",
@@ -205,7 +204,7 @@ class MelodyActor(ActorCritic):
 
     def _is_preferred(self, melodies: Melodies) -> NDArray[np.bool_]:
         """``(B,)`` whether melodies are preferred; all where there is no preference."""
-        if self.prefers is None or not self.asked:
+        if self.prefers is None or not self.active_rules:
             return np.ones(len(melodies), bool)
         return self.prefers(melodies) >= 1
 
@@ -233,14 +232,14 @@ class MelodyActor(ActorCritic):
         return [rule.name for rule in self.rules]
 
     @property
-    def is_asked(self) -> NDArray[np.bool_]:
+    def is_active(self) -> NDArray[np.bool_]:
         """``(R,)`` whether a rule has a weight other than 0; others are measured only."""
         return np.array(self.weights[: len(self.rules)] or (1.0,) * len(self.rules)) > 0
 
     @property
-    def asked(self) -> list[Rule]:
+    def active_rules(self) -> list[Rule]:
         """The rules whose weight is not 0."""
-        return [rule for rule, asked in zip(self.rules, self.is_asked, strict=True) if asked]
+        return [rule for rule, active in zip(self.rules, self.is_active, strict=True) if active]
 
     @property
     def missing_rules(self) -> list[MissingRule]:
@@ -271,23 +270,23 @@ class MelodyActor(ActorCritic):
     @property
     def pitch_classes(self) -> frozenset[int] | None:
         """Pitch classes that every rule with a set allows; None without such a rule."""
-        sets = [rule.pitch_classes for rule in self.asked if rule.pitch_classes is not None]
+        sets = [rule.pitch_classes for rule in self.active_rules if rule.pitch_classes is not None]
         return frozenset.intersection(*sets) if sets else None
 
     @property
     def key(self) -> str | None:
         """The key signature that the rules imply, if any."""
-        return next((rule.key for rule in self.asked if rule.key), None)
+        return next((rule.key for rule in self.active_rules if rule.key), None)
 
     @property
     def tonic(self) -> int | None:
         """Pitch class of the tonic that the rules imply, if any."""
-        return next((rule.tonic for rule in self.asked if rule.tonic is not None), None)
+        return next((rule.tonic for rule in self.active_rules if rule.tonic is not None), None)
 
     @property
     def chords(self) -> tuple[str, ...]:
         """Symbols of the chords that the rules imply, one a bar; empty without such a rule."""
-        return next((rule.chords for rule in self.asked if rule.chords), ())
+        return next((rule.chords for rule in self.active_rules if rule.chords), ())
 
     @property
     def shortcoming(self) -> str | None:
@@ -389,13 +388,13 @@ def load_actor(
             return is_consented(path)
 
         with code_only_where(may_run):
-            found = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
+            found_rules = distinct(find_named(rule.spec, rules_from) for rule in config.rules)
     else:
-        found = find_rules(rules)
-        if len(found) != len(config.rules):
+        found_rules = find_rules(rules)
+        if len(found_rules) != len(config.rules):
             count = len(config.rules)
-            raise UsageError(f"{folder} was trained for {count} rules, got {len(found)}")
+            raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
     names = "temperature", "form", "examples", "transposes"
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
-    return MelodyActor(rules=found, **own, **pair)
+    return MelodyActor(rules=found_rules, **own, **pair)

@@ -1,4 +1,4 @@
-"""News of the rules of a training before it begins: slow ones, and those with nothing to learn."""
+"""Announcements before a training: which rules are slow, and which have nothing to learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from melodyconstraints.rules.learnability import cost_of_training
 from melodyconstraints.workflows.keys import asks_for_keys
 
 _TIMED = 64
-"""Melodies on which a rule is timed."""
+"""Number of melodies on which a rule is timed."""
 
 
 def announce_rules(
@@ -23,9 +23,10 @@ def announce_rules(
     *,
     transposes: bool,
 ) -> None:
-    """Announce slow rules, and, or warn of, those that all melodies satisfy already.
+    """Announce rules that are slow, and rules that all melodies satisfy already.
 
     Args:
+        announce: called with each line; if not given, the latter are warnings.
         transposes: whether each melody is in the key that the rules reward most.
     """
     for rule in rules:

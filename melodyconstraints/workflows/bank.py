@@ -232,8 +232,10 @@ def without_copies(bank: Bank, training: Events, model: MelodyVAE) -> Bank:
     own = np.ones(len(bank.encodings), bool)
     for events in (bank.reconstructions.events, likeliest.events):
         own &= (originals.similarity(events) < NEAR_COPY) & ~originals.quoted(events)
-    kept = bank.encodings[torch.from_numpy(own)]
-    return replace(bank, encodings=kept, reconstructions=bank.reconstructions[np.flatnonzero(own)])
+    encodings = bank.encodings[torch.from_numpy(own)]
+    return replace(
+        bank, encodings=encodings, reconstructions=bank.reconstructions[np.flatnonzero(own)]
+    )
 
 
 def sample_encodings(model: MelodyVAE, stored: StoredMelodies, count: int) -> Tensor | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melodyconstraints.errors import RuleError, StoreError
-from melodyconstraints.latent.progress import progress_bar, talk
+from melodyconstraints.latent.progress import progress_bar, stderr_console
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
@@ -37,7 +37,7 @@ from melodyconstraints.workflows.keys import asks_for_keys
 from melodyconstraints.workflows.seeds import derived_seed
 from melodyconstraints.workflows.train_actor import TRAINING_EVENTS, TRAINING_TEMPERATURE
 from melodyconstraints.workflows.train_vae import choose
-from melodyconstraints.workflows.training_draws import training_draws
+from melodyconstraints.workflows.training_sampling import training_sampling
 from melodyconstraints.workflows.typical_reward import reason_against
 
 PATIENCE = 10.0
@@ -62,7 +62,7 @@ _SECONDS_OF_CONTRACT, _SECONDS_OF_REWARDS = 5.0, 15.0
 """Time that the two parts of a check may take, about."""
 _CALLS_OF_CONTRACT = 6
 """Calls of a rule for each melody on which its contract is checked."""
-_Say = Callable[[str], object]
+_Announce = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -133,22 +133,22 @@ def check_rule(
         RuleError: the rule raised beyond the melodies on which its contract was checked.
         StoreError: the store holds no melody to train on.
     """
-    (found,) = find_rules([rule])
+    (found_rule,) = find_rules([rule])
     stored = _stored(data)
     bank = _bank_with_bar(model) if progress else load_bank(model)
-    say: _Say = talk().print if progress else lambda _: None
-    speed, findings = _try(found, bank.melodies, clock, say)
+    announce: _Announce = stderr_console().print if progress else lambda _: None
+    speed, findings = _try(found_rule, bank.melodies, clock, announce)
     if any(one.broken for one in findings):
-        return RuleReport(found, findings)
-    melodies = {OWN: bank.melodies, **_as_trained(model, found, bank)}
+        return RuleReport(found_rule, findings)
+    melodies = {OWN: bank.melodies, **_as_trained(model, found_rule, bank)}
     assessed = list(melodies)[-1]
     melodies |= _training_data(bank, stored)
     each = max(int(_SECONDS_OF_REWARDS * speed / len(melodies)), _FEWEST)
     some = {name: Melodies(choose(one.events, each)) for name, one in melodies.items()}
     count = sum(map(len, some.values()))
-    say(_announcement("computing rewards of", count, speed))
+    announce(_announcement("computing rewards of", count, speed))
     start = clock()
-    rewards = {name: _rewards(found, one, max(int(speed), 1)) for name, one in some.items()}
+    rewards = {name: _rewards(found_rule, one, max(int(speed), 1)) for name, one in some.items()}
     speed = count / max(clock() - start, 1e-9)
     distributions = {name: Distribution.of(own) for name, own in rewards.items()}
     verdict = assess(distributions[assessed], _IN_VERDICT[assessed])
@@ -156,14 +156,14 @@ def check_rule(
     if verdict.learnable:
         of_rule = rewards[assessed][:, None]
         against = reason_against(lambda few: of_rule[: len(few)], [1.0], some[assessed])
-    return RuleReport(found, findings, distributions, verdict, speed, against)
+    return RuleReport(found_rule, findings, distributions, verdict, speed, against)
 
 
 def _as_trained(model: MelodyVAE, rule: Rule, bank: Bank) -> dict[str, Melodies]:
     """Melodies as a training for a rule draws them, by their name, where not as the bank's."""
     seed = derived_seed(TRAINING_EVENTS, DEFAULT_SEED)
     sampling = Sampling(TRAINING_TEMPERATURE, seed=seed)
-    draws = training_draws(model, [rule], [1.0], sampling, plain=False)
+    draws = training_sampling(model, [rule], [1.0], sampling, plain=False)
     if not draws.is_banks:
         return {IN_SCALE: draws.some()}
     if draws.finish and asks_for_keys(rule, bank.melodies[:_CHECKED]):
@@ -183,7 +183,7 @@ def _bank_with_bar(model: MelodyVAE) -> Bank:
 
 
 def _try(
-    rule: Rule, melodies: Melodies, clock: Callable[[], float], say: _Say
+    rule: Rule, melodies: Melodies, clock: Callable[[], float], announce: _Announce
 ) -> tuple[float, list[Finding]]:
     """Time a rule on some melodies, and check its contract on as many as that allows.
 
@@ -191,7 +191,7 @@ def _try(
         Melodies a second, and findings.
     """
     tried = melodies[:_TRIED]
-    say(f"trying {rule.name} on {len(tried)} melodies, {PATIENCE:g} s a call at most")
+    announce(f"trying {rule.name} on {len(tried)} melodies, {PATIENCE:g} s a call at most")
     try:
         with time_limit(PATIENCE):
             rule(tried[:1])  # a first call may import and compile
@@ -202,7 +202,7 @@ def _try(
         return 0.0, check_contract(rule, tried, seconds=PATIENCE)
     count = int(_SECONDS_OF_CONTRACT * speed / _CALLS_OF_CONTRACT)
     some = melodies[: min(max(count, _TRIED), _CHECKED)]
-    say(_announcement("checking the contract on", len(some), speed / _CALLS_OF_CONTRACT))
+    announce(_announcement("checking the contract on", len(some), speed / _CALLS_OF_CONTRACT))
     return speed, check_contract(rule, some, seconds=PATIENCE)
 
 

@@ -36,7 +36,7 @@ from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.sampling import SamplingOptions
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
-from melodyconstraints.storage.arguments import MOST_SEED, checked
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, MOST_SEED, checked
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
@@ -106,7 +106,7 @@ class ExampleLikeness:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ActorEvaluation:
     """Measurements of an actor that ``mc evaluate`` prints.
 
     Args:
@@ -194,14 +194,14 @@ def _both(prior: RewardStatistics, actor: RewardStatistics) -> dict[str, Any]:
 @checked
 def evaluate_actor(
     actor: MelodyActor,
-    n: int = 1024,
+    n: int = DEFAULT_EVALUATED,
     *,
     also: Iterable[str | Rule] = (),
     held_out: Melodies | None = None,
     like: Examples | None = None,
     unlike: Examples | None = None,
     **options: Unpack[SamplingOptions],
-) -> Evaluation:
+) -> ActorEvaluation:
     """Draw ``n`` melodies from the prior and ``n`` from the actor and measure both.
 
     Args:
@@ -222,7 +222,7 @@ def evaluate_actor(
     check_count(n)
     examples = None if like is unlike is None else _held_out_examples(actor, like, unlike)
     actor.require_rules()
-    asked = np.flatnonzero(actor.is_asked)
+    active = np.flatnonzero(actor.is_active)
     known = {rule.spec for rule in actor.rules}
     rules = find_rules(
         [*actor.rules, *(rule for rule in find_rules(also) if rule.spec not in known)]
@@ -235,15 +235,15 @@ def evaluate_actor(
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))
     prior_rewards, rewards = rewards_of(rules, prior), rewards_of(rules, drawn)
     names = [rule.name for rule in rules]
-    return Evaluation(
+    return ActorEvaluation(
         n=len(z),
         temperature=sampling.temperature,
         prior={name: reward_statistics(prior_rewards[:, i]) for i, name in enumerate(names)},
         actor={name: reward_statistics(rewards[:, i]) for i, name in enumerate(names)},
         prior_typical=reward_statistics(full_typicality(prior)),
         typical=reward_statistics(full_typicality(drawn)),
-        prior_all_satisfied=all_satisfied(prior_rewards[:, asked]) if len(asked) else None,
-        all_satisfied=all_satisfied(rewards[:, asked]) if len(asked) else None,
+        prior_all_satisfied=all_satisfied(prior_rewards[:, active]) if len(active) else None,
+        all_satisfied=all_satisfied(rewards[:, active]) if len(active) else None,
         moved=_moved(
             actor, (z, shifted), (prior, prior_sampler(actor.model, sampling).decode(shifted))
         ),
@@ -251,7 +251,7 @@ def evaluate_actor(
         distinct=share_distinct([row.tobytes() for row in drawn.events]),
         diversity=_mean_edit_distance(drawn),
         prior_diversity=_mean_edit_distance(prior),
-        **_realism(held_out, (prior, drawn), actor.asked, n),
+        **_realism(held_out, (prior, drawn), actor.active_rules, n),
         examples=examples and _example_likeness(actor, examples, (z, shifted), (prior, drawn)),
     )
 
@@ -296,13 +296,13 @@ def _moved(
     (z, other), (before, after) = points, melodies
     notes = before.events
     if actor.pitch_classes is not None:
-        asked = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
-        notes = np.where(asked, REST, notes)
+        outside = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
+        notes = np.where(outside, REST, notes)
     return Moved(z_mse(other, z, actor.model.sigma_bar), onset_recall(after.events, notes))
 
 
 class _Realism(TypedDict):
-    """Fields of :class:`Evaluation` that compare with held-out melodies."""
+    """Fields of :class:`ActorEvaluation` that compare with held-out melodies."""
 
     likeness: dict[str, Likeness]
     n_satisfying: int

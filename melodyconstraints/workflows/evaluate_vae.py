@@ -31,7 +31,7 @@ from melodyconstraints.melody.vae.reconstruction import (
     encode_and_decode,
 )
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
-from melodyconstraints.storage.arguments import checked
+from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, checked
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.real_melodies import classifier_aucs, matched, read_split
 from melodyconstraints.workflows.seeds import check_count, derived_seed
@@ -94,7 +94,7 @@ class Novelty:
 
 
 @dataclass(frozen=True)
-class Quality:
+class ModelEvaluation:
     """Measurements of a model that ``mc evaluate --data`` prints.
 
     Args:
@@ -177,12 +177,12 @@ class Quality:
 def evaluate_model(
     model: MelodyVAE,
     store: Path | str,
-    n: int = 1024,
+    n: int = DEFAULT_EVALUATED,
     *,
     split: str = "test",
     announce: Callable[[str], object] | None = None,
     **options: Unpack[SamplingOptions],
-) -> Quality:
+) -> ModelEvaluation:
     """Measure a model on held-out melodies of a store, and melodies drawn from its prior.
 
     Args:
@@ -202,24 +202,24 @@ def evaluate_model(
     """
     _check(n, split)
     sampling = Sampling.of(options)
-    say = announce or (lambda _: None)
-    say("reading the store")
-    training, tunes = read_split(store, "train"), read_split(store, split)
-    held_out = tunes[choose(np.arange(len(tunes)), n)]
+    announce = announce or (lambda _: None)
+    announce("reading the store")
+    training, of_split = read_split(store, "train"), read_split(store, split)
+    held_out = of_split[choose(np.arange(len(of_split)), n)]
     n = len(held_out)
-    say(f"encoding and decoding {n:,} held-out melodies, twice")
+    announce(f"encoding and decoding {n:,} held-out melodies, twice")
     decoded, sampled = _decoded(model, held_out, sampling)
-    say(f"drawing {n:,} melodies from the prior")
+    announce(f"drawing {n:,} melodies from the prior")
     samples = generate(model, n, **options)
-    say("comparing them with the held-out melodies")
+    announce("comparing them with the held-out melodies")
     known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
     features = _features(held_out.melodies, samples, known)
-    say("training classifiers that tell them apart: half a minute for 1,024 melodies")
-    areas = classifier_aucs(tunes, training, samples)
+    announce("training classifiers that tell them apart: half a minute for 1,024 melodies")
+    areas = classifier_aucs(of_split, training, samples)
     built = _structures(held_out.melodies, {"samples": samples, "training": known}, areas)
-    say(f"looking for copies of {len(training):,} training melodies")
+    announce(f"looking for copies of {len(training):,} training melodies")
     originals = Originals(training.events)
-    return Quality(
+    return ModelEvaluation(
         n=n,
         split=split,
         temperature=sampling.temperature,
@@ -297,26 +297,26 @@ def _novelty(originals: Originals, events: Events) -> Novelty:
     )
 
 
-def plot_quality(quality: Quality, path: Path | str) -> None:
+def plot_model_evaluation(evaluation: ModelEvaluation, path: Path | str) -> None:
     """Draw held-out melodies beside what came back of them, then samples beside real melodies.
 
     Of a melody and its reconstruction, the notes that the other does not have are red. Of a sample
     and a real melody, a line upside down below names the real ones, left or right.
     """
     rolls: list[tuple[str, Melody, Melody | None]] = []
-    true, decoded = quality.held_out.melodies, Melodies(quality.decoded)
-    rows = np.linspace(0, quality.n - 1, min(_PICTURED, quality.n)).astype(int).tolist()
+    true, decoded = evaluation.held_out.melodies, Melodies(evaluation.decoded)
+    rows = np.linspace(0, evaluation.n - 1, min(_PICTURED, evaluation.n)).astype(int).tolist()
     inputs = rows[::_PICTURED_INPUT_EVERY]
     for number, row in enumerate(inputs, 1):
         given, back = true[row], decoded[row]
         right = (given.events == back.events).mean()
-        file = str(quality.held_out.files[row])
+        file = str(evaluation.held_out.files[row])
         rolls.append((f"input {number}: {_short(file)}", given, back))
         rolls.append((f"reconstruction {number}, {right:.0%} of events; red differs", back, given))
     answer = "real:"
-    generator = np.random.default_rng(quality.seed)
+    generator = np.random.default_rng(evaluation.seed)
     for number, row in enumerate((row for row in rows if row not in inputs), 1):
-        pair = [true[row], quality.samples[row]]
+        pair = [true[row], evaluation.samples[row]]
         left = generator.random() < 0.5
         first, second = pair if left else pair[::-1]
         rolls.append((f"pair {number}: one is real, one a sample", first, None))

@@ -18,7 +18,7 @@ from torch import Tensor
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Critic, Critics
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
@@ -99,8 +99,8 @@ class Neighbourhood:
 
     def decode(self, points: Tensor) -> Melodies:
         """Melodies of ``(B, Z)`` points with the original's repeats, kept bars in their places."""
-        kept = keep(self.original, self.sampler.decode(points), self.bars)
-        return with_repeats(kept, self.repeats, self.bars)
+        placed = keep(self.original, self.sampler.decode(points), self.bars)
+        return with_repeats(placed, self.repeats, self.bars)
 
     def run(self, shifted: Tensor | None = None) -> Candidate:
         """The best candidate; searched for longer while none satisfies the rules.
@@ -157,7 +157,7 @@ class Neighbourhood:
 
     def restored(self, candidate: Candidate) -> Melody:
         """A candidate's melody with all of the original that the rules allow."""
-        return restore(self.original, candidate.melody, self.actor.asked, self.repeats)
+        return restore(self.original, candidate.melody, self.actor.active_rules, self.repeats)
 
     def around(self, point: Tensor, spread: float) -> Tensor:
         """``(NEIGHBOURS, Z)`` points beside one ``(1, Z)``, in posterior scales."""
@@ -201,12 +201,12 @@ class Neighbourhood:
         self.constraint.keep(points, measured, None)
         shifts = ((points - self.start) / self.actor.model.sigma_bar).square().mean(-1).tolist()
         candidates = [] if self.best is None else [self.best]
-        of_asked = rewards[:, : len(self.actor.rules)][:, self.actor.is_asked]
+        of_active = rewards[:, : len(self.actor.rules)][:, self.actor.is_active]
         for row, melody in enumerate(melodies):
-            satisfied = bool((of_asked[row] >= SATISFIED).all())
-            kept = onset_recall(melody.events[None], self.original.events[None])
-            quality = kept if satisfied else float(of_asked[row].mean())
-            score = (satisfied, quality, -shifts[row])
+            satisfied = bool(are_satisfied(of_active[row]))
+            notes_kept = onset_recall(melody.events[None], self.original.events[None])
+            merit = notes_kept if satisfied else float(of_active[row].mean())
+            score = (satisfied, merit, -shifts[row])
             candidates.append(Candidate(score, points[row : row + 1], melody))
         self.best = max(candidates, key=lambda one: one.score)
         return self.best

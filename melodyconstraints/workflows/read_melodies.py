@@ -62,14 +62,14 @@ def folder_melodies(
     Raises:
         UsageError: no file holds a melody.
     """
-    tell = announce or (lambda line: None)
-    files = midi_files([Path(folder)], lambda skipped: tell(f"passed over: {skipped}"))
+    announce = announce or (lambda line: None)
+    files = midi_files([Path(folder)], lambda skipped: announce(f"passed over: {skipped}"))
     melodies = []
     for _, found in read_melodies(files):
         if isinstance(found, FoundMelody):
             melodies.append(found.melody)
         else:
-            tell(printable(f"passed over: {found}"))
+            announce(printable(f"passed over: {found}"))
     if not melodies:
         raise UsageError(f"{folder} holds no MIDI file with a melody")
     return Melodies.stack(melodies)

@@ -94,11 +94,11 @@ def satisfying(melodies: Melodies, rules: Sequence[Rule]) -> Melodies:
 
     A rule that does not depend on the key is satisfied in all keys or in none.
     """
-    left, found = melodies.events, []
+    left, parts = melodies.events, []
     for shift in KEY_SHIFTS:
         moved, inside = transposed(left, shift)
         rows = np.flatnonzero(inside)
         rows = rows[satisfies_all(rules, Melodies(moved[rows]))]
-        found.append(moved[rows])
+        parts.append(moved[rows])
         left = np.delete(left, rows, axis=0)
-    return Melodies(np.concatenate(found))
+    return Melodies(np.concatenate(parts))

@@ -83,13 +83,13 @@ def reroll(
     ends = next_points(model, count, derived_generator(POINTS, sampling.seed)).to(start.device)
     points = torch.cat([slerp(start, end, share) for end in ends])
 
-    def kept(melodies: Melodies) -> Melodies:
+    def with_kept_bars(melodies: Melodies) -> Melodies:
         if scale:
             melodies = Melodies.stack([in_scale(one, scale) for one in melodies])
-        kept, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
+        result, form = keep(melody, melodies, keep_bars), form_of(sampling.form)
         if form is None:
-            return kept
-        repeated = _with_repeats(kept, form, keep_bars)
+            return result
+        repeated = _with_repeats(result, form, keep_bars)
         return keep(melody, repeated, keep_bars)  # a repeat that begins with a hold holds none on
 
     if isinstance(source, SearchActor) and strength < 1:  # it stays near the melody, or there
@@ -97,12 +97,12 @@ def reroll(
         source = replace(source, search=replace(source.search, fresh=0, draws=draws))
     noise = derived_generator(SEARCH, sampling.seed)
     if isinstance(source, SearchActor):
-        return source.draw_from(points, sampling, noise, kept, wanted=n)[1]
+        return source.draw_from(points, sampling, noise, with_kept_bars, wanted=n)[1]
     if isinstance(source, MelodyActor):
         if strength < 1:  # what is near the melody stays in its key
             source = replace(source, transposes=False)
-        return source.draw_from(points, sampling, noise, kept)[1]
-    return kept(prior_sampler(model, sampling).decode(points))
+        return source.draw_from(points, sampling, noise, with_kept_bars)[1]
+    return with_kept_bars(prior_sampler(model, sampling).decode(points))
 
 
 def check_kept(
@@ -113,7 +113,7 @@ def check_kept(
     Raises:
         UsageError: there are such bars.
     """
-    for rule in source.asked if isinstance(source, MelodyActor) else []:
+    for rule in source.active_rules if isinstance(source, MelodyActor) else []:
         why = outside_text(melody, keep_bars, rule)
         if why:
             raise UsageError(

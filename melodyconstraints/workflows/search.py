@@ -28,12 +28,18 @@ from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.notes import Ints
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
-from melodyconstraints.melody.vae.sampler import DrawingStopped, TooFewError
+from melodyconstraints.melody.vae.sampler import SamplingInterrupted, TooFewError
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of, satisfies_all
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, Preference
+from melodyconstraints.workflows.actor import (
+    HOPELESS_SHARE,
+    MOST_DRAWS,
+    SEARCH,
+    MelodyActor,
+    Preference,
+)
 from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.seeds import (
     EVENTS,
@@ -44,19 +50,17 @@ from melodyconstraints.workflows.seeds import (
 )
 
 SPARE = 4
-"""Fewest melodies beyond those wanted for which points are evolved, or a quarter: the hardest are
-left out."""
+"""Fewest points evolved beyond those that are wanted, or a quarter of these where that is more;
+the hardest points are left out of the result."""
 _LARGEST_NOISE = 1 - 1e-6
 """Largest number that decides an event: a decoder takes numbers in [0, 1), and the normal
 distribution function of a large one, 5.5 say, is 1 in float32."""
-_HOPELESS_SHARE = 0.1
-"""Share of all draws after which a search without any progress ends."""
 FEW = 0.5
 """Share of an actor's melodies that satisfy every rule, and are typical where it has learned that,
 below which a search is the better way."""
 
 
-class SearchStopped(DrawingStopped):
+class MelodySearchInterrupted(SamplingInterrupted):
     """Ctrl-C during a search.
 
     Args:
@@ -94,27 +98,27 @@ class SearchActor(MelodyActor):
         """Draw ``n`` melodies, and search on from those that do not satisfy every rule.
 
         Arguments and errors are those of :meth:`.MelodyActor.generate`; Ctrl-C raises
-        :class:`SearchStopped`, with what was found.
+        :class:`MelodySearchInterrupted`, with what was found.
         """
         return self._evolved(n, self.sampling(options), self.search).melodies
 
     @checked
     def generate_satisfying(
-        self, n: int, *, max_draws: int = 50_000, **options: Unpack[SamplingOptions]
+        self, n: int, *, max_draws: int = MOST_DRAWS, **options: Unpack[SamplingOptions]
     ) -> tuple[Melodies, int]:
         """Search until ``n`` melodies satisfy every rule; see :class:`.MelodyActor`."""
         check_count(n)
-        self.require_rules(self.asked)
-        patience = math.ceil(_HOPELESS_SHARE * max_draws / self._count(n))
+        self.require_rules(self.active_rules)
+        patience = math.ceil(HOPELESS_SHARE * max_draws / self._count(n))
         search = replace(self.search, draws=max(1, max_draws // n), patience=patience)
         result = self._evolved(n, self.sampling(options), search)
-        found = result.melodies[satisfies_all(self.asked, result.melodies)]
-        if len(found) < n:
+        satisfying = result.melodies[satisfies_all(self.active_rules, result.melodies)]
+        if len(satisfying) < n:
             raise TooFewError(
-                f"{len(found)} of {n} melodies satisfy every rule after {result.drawn} were "
+                f"{len(satisfying)} of {n} melodies satisfy every rule after {result.drawn} were "
                 "drawn; ask for less, or grade a rule so that a melody that comes closer has a "
                 "higher reward",
-                found,
+                satisfying,
                 result.drawn,
             )
         return result.melodies, result.drawn
@@ -151,11 +155,11 @@ class SearchActor(MelodyActor):
 
     def points_for(self, n: int) -> int:
         """Points that a search for ``n`` melodies starts from."""
-        return max(self._count(n), self.start if self.asked else 0)
+        return max(self._count(n), self.start if self.active_rules else 0)
 
     def _count(self, n: int) -> int:
         """Points that are evolved for ``n`` melodies."""
-        return n + (max(SPARE, n // 4) if self.asked else 0)
+        return n + (max(SPARE, n // 4) if self.active_rules else 0)
 
     def _evolved(self, n: int, sampling: Sampling, search: EvolutionSearch) -> _Found:
         check_count(n)
@@ -181,7 +185,7 @@ class SearchActor(MelodyActor):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
                 noise = torch.special.ndtr(events).clamp(max=_LARGEST_NOISE)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
-                if self.callback and not self.asked:
+                if self.callback and not self.active_rules:
                     count = sum(map(len, drawn))
                     self.callback(count, count)
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
@@ -190,7 +194,7 @@ class SearchActor(MelodyActor):
                 return InKeys(melodies, np.zeros(len(points), np.int64))
             return in_best_keys(melodies, self.rules, self.weights)
 
-        prefers = self.prefers if self.asked else None
+        prefers = self.prefers if self.active_rules else None
         try:
             population = replace(search, weights=tuple(self.weights))(
                 decode,
@@ -201,11 +205,13 @@ class SearchActor(MelodyActor):
                 members=min(len(z), self._count(n)),
                 preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
                 generator=generator,
-                callback=self.callback if self.asked else None,
+                callback=self.callback if self.active_rules else None,
             )
         except SearchInterrupted as stop:
-            reached = Melodies.stack([melody for melody, _ in stop.found.samples])
-            raise SearchStopped(reached[satisfies_all(self.asked, reached)]) from stop
+            decoded = Melodies.stack([melody for melody, _ in stop.population.samples])
+            raise MelodySearchInterrupted(
+                decoded[satisfies_all(self.active_rules, decoded)]
+            ) from stop
         melodies, shifts = zip(*population.samples, strict=True)
         points = population.points[:, : self.model.latent_dim]
         return _Found(points, np.array(shifts), Melodies.stack(melodies), population.drawn)

@@ -23,7 +23,7 @@ from melodyconstraints.latent.constraints import (
     RealismConstraint,
     checked_weights,
 )
-from melodyconstraints.latent.pair import RoundRecord, model_reference, size_on_disk
+from melodyconstraints.latent.pair import CURVES, RoundRecord, model_reference, size_on_disk
 from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
@@ -45,14 +45,12 @@ from melodyconstraints.workflows.announcements import announce_rules
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
-from melodyconstraints.workflows.training_draws import TrainingDraws, training_draws
+from melodyconstraints.workflows.training_sampling import TrainingSampling, training_sampling
 from melodyconstraints.workflows.typical_reward import TYPICALITY, reason_against
 
 TRAINING_TEMPERATURE = 1.0
 """Temperature in training: melodies that satisfy rules there do so at lower ones too."""
 TRAINING_POINTS, TRAINING_EVENTS = "training points", "training events"
-CURVES = "training-curves.png"
-"""Picture of the training in an actor's folder."""
 LIKE = "like the examples"
 """Name of the head that tells liked examples from others."""
 
@@ -140,31 +138,34 @@ def train_actor(
         TrainingError: a rule gives every melody the same reward.
     """
     settings, method = _check(preset, method, settings)
-    found = _consented(rules)
-    names = [rule.name for rule in found]
+    found_rules = _consented(rules)
+    names = [rule.name for rule in found_rules]
     own: Sequence[float] = checked_weights(weights, names)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
-    draws = training_draws(model, found, own, sampling, plain=settings.plain)
+    draws = training_sampling(model, found_rules, own, sampling, plain=settings.plain)
     with ExitStack() as stack:
         if progress:
             bar = rounds_bar(settings.rounds, names, callback)
             callback, announce = stack.enter_context(bar)
-        starts = bool(found and settings.bank and draws.is_banks)
+        starts = bool(found_rules and settings.bank and draws.is_banks)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
         examples = _examples(like, unlike, announce)
         constraints = _learned_constraints(model, examples, realism, bank, settings.replay_size)
         decoded = _decoded(bank, draws.finish) if draws.is_banks else None
-        rewards = list(found)
+        rewards = list(found_rules)
         unasked = rules_alone or bool(examples)
-        if _learns_typicality(found, own, draws, decoded, announce, settings, unasked=unasked):
+        if _learns_typicality(
+            found_rules, own, draws, decoded, announce, settings, unasked=unasked
+        ):
             rewards.append(TYPICALITY)
             own = [*own, sum(own) / sum(map(bool, own))]
         names[:] = [rule.name for rule in rewards]
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         search = search_of(method, of_heads, plain=settings.plain) if method in SEARCHES else None
-        own_sampling = {"form": form, "scale": draws.scale, "transposes": draws.transposes}
-        learned = {"rules": found, "method": method, "examples": digests(*examples)} | own_sampling
+        learned: dict[str, Any] = {"rules": found_rules, "method": method, "form": form}
+        learned |= {"scale": draws.scale, "transposes": draws.transposes}
+        learned |= {"examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
             draws.sampler(),
@@ -208,16 +209,16 @@ def train_actor_folder(
         RuleError, TrainingError: as :func:`train_actor`.
     """
     model_reference(model, "actor")  # before the training: without one, nothing can be saved
-    found, folder = find_rules(rules), Path(folder)
-    size = size_of_folder(model, len(found), **options)
+    found_rules, folder = find_rules(rules), Path(folder)
+    size = size_of_folder(model, len(found_rules), **options)
     with claimed(folder, KIND, overwrite=overwrite, size=size):
         try:
-            actor = train_actor(model, found, **options)
+            actor = train_actor(model, found_rules, **options)
         except MelodyConstraintsError as error:
             if error.actor is not None:
                 _save(error.actor, folder)
-                kept = f"the best actor of the rounds before is kept in {folder}"
-                error.args = (f"{error}; {kept}",)
+                left_over = f"the best actor of the rounds before is kept in {folder}"
+                error.args = (f"{error}; {left_over}",)
             raise
         _save(actor, folder)
     return actor
@@ -343,7 +344,7 @@ def _actor_kept(own: dict[str, Any]) -> Iterator[None]:
 def _learns_typicality(
     rules: Sequence[Rule],
     weights: Sequence[float],
-    draws: TrainingDraws,
+    draws: TrainingSampling,
     decoded: tuple[Tensor, Melodies] | None,
     announce: Callable[[str], object] | None,
     settings: ActorCriticSettings,

@@ -156,8 +156,8 @@ def train_model(
             resume=resume,
             callback=draw_evaluations(report.draw, callback),
         )
-        say = report.announce if place.first else lambda _: None
-        model, state = _train(config, trained, elbo, start, options, say)
+        announce = report.announce if place.first else lambda _: None
+        model, state = _train(config, trained, elbo, start, options, announce)
     if not place.first:
         return {}
     used = asdict(settings) | asdict(elbo) | ({"start_from": start.fingerprint} if start else {})

@@ -23,7 +23,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Critic, Critics
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import are_satisfied
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.units import BARS
@@ -64,7 +64,7 @@ class Transformation:
         before, after: ``(R,)`` rewards of the melody as it was given, and as it came out.
         distance: mean over dimensions of the squared shift over the posterior's scale.
         decoded: melodies that were decoded in the search.
-        asked: ``(R,)`` whether a rule's weight is not 0; all if not given.
+        active: ``(R,)`` whether a rule's weight is not 0; all if not given.
     """
 
     original: Melody
@@ -73,12 +73,12 @@ class Transformation:
     after: NDArray[np.float64]
     distance: float
     decoded: int
-    asked: NDArray[np.bool_] | EllipsisType = ...
+    active: NDArray[np.bool_] | EllipsisType = ...
 
     @property
     def satisfied(self) -> bool:
         """Whether every rule whose weight is not 0 is satisfied."""
-        return bool((self.after[self.asked] >= SATISFIED).all())
+        return bool(are_satisfied(self.after[self.active]))
 
     @property
     def notes_kept(self) -> float:
@@ -155,10 +155,10 @@ def transforming(
     Raises:
         UsageError: nothing is asked for, or no such scale or rule.
     """
-    scale, found = key if scale is None else scale, find_rules(rules)
-    if scale is None and density is None and not found:
+    scale, found_rules = key if scale is None else scale, find_rules(rules)
+    if scale is None and density is None and not found_rules:
         raise UsageError("with a model, a transformation needs a scale, key, density or rules")
-    actor = searching_actor(model, found, scale=scale, density=density, tonic=OF_TONIC)
+    actor = searching_actor(model, found_rules, scale=scale, density=density, tonic=OF_TONIC)
     if scale is None:
         return actor
     return replace(actor, rules=[_named_for(scale, actor.rules[0]), *actor.rules[1:]])
@@ -205,7 +205,7 @@ def transformations(
     """Variations as :func:`transform` makes them, one after another, in whatever key they are."""
     _check(actor, strength, keep_bars, variations, seed)
     before = rewards_of(actor.rules, Melodies.stack([melody]))[0]
-    unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_asked)
+    unchanged = Transformation(melody, melody, before, before, 0.0, 0, actor.is_active)
     if len(set(keep_bars)) == BARS:
         yield from [unchanged] * variations
         return
@@ -294,5 +294,5 @@ def _check(
     if variations < 1:
         raise UsageError(f"variations must be at least 1, got {variations}")
     check_seed(seed)
-    if not actor.asked:
+    if not actor.active_rules:
         raise UsageError("a transformation needs an actor with rules; train one with rules")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.latent.satisfaction import SATISFIED
+from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import full_typicality
 from melodyconstraints.melody.notes import Numbers
@@ -21,12 +21,13 @@ from melodyconstraints.rules import Rule
 TYPICALITY = Rule("typical melodies", full_typicality, batched=True)
 """The reward; no rule of a user's can have its name."""
 _COMPARED, _NEAREST = 1024, 16
-"""Melodies, at most, of which those nearest to satisfying rules are looked at; and how many of
-these, at least."""
+"""Most melodies that are looked at, and fewest among them, the nearest to satisfying a rule, whose
+typicality is looked at."""
 _SELDOM = 0.1
-"""Share of typical ones among the nearest below which rules are against them."""
+"""Share of typical melodies among those nearest to satisfying a rule, below which the rule is
+against what is typical."""
 _MOST = 0.5
-"""Share of melodies that satisfy every rule from which on little is to be learned."""
+"""Share of melodies that satisfy every rule, from which on an actor has little to learn."""
 
 
 def reason_against(
@@ -47,13 +48,13 @@ def reason_against(
     values = TYPICALITY(some)
     if values.min() == values.max():
         return "all melodies drawn are equally typical"
-    asked = tuple(compress(weights, weights))
+    active_weights = tuple(compress(weights, weights))
     rewards = rewards_of(some)[:, np.array(weights) > 0]
-    satisfied = rewards >= SATISFIED
-    if not asked or satisfied.all(1).mean() >= _MOST:
+    satisfied, all_satisfied = rewards >= SATISFIED, are_satisfied(rewards)
+    if not active_weights or all_satisfied.mean() >= _MOST:
         return "most melodies drawn satisfy what is asked already"
-    scores = EvolutionSearch(weights=asked).scores(torch.from_numpy(rewards)).numpy()
-    of_each = zip((*rewards.T, scores), (*satisfied.T, satisfied.all(1)), strict=True)
+    scores = EvolutionSearch(weights=active_weights).scores(torch.from_numpy(rewards)).numpy()
+    of_each = zip((*rewards.T, scores), (*satisfied.T, all_satisfied), strict=True)
     for score, hits in of_each:
         nearest = np.argsort(-score, kind="stable")[: max(_NEAREST, hits.sum())]
         if (values[nearest] >= SATISFIED).mean() < _SELDOM:

@@ -41,7 +41,7 @@ from melodyconstraints.workflows.models import (
     load_model,
     save_model,
 )
-from melodyconstraints.workflows.search import SearchActor, SearchStopped
+from melodyconstraints.workflows.search import MelodySearchInterrupted, SearchActor
 
 ANY = ("--allow-none",)
 """The tiny models satisfy few rules, which is no matter here."""
@@ -264,7 +264,7 @@ def test_a_search_that_is_stopped_before_it_found_any_writes_nothing(
     generate_for, tmp_path, monkeypatch
 ):
     def stopped(*_, **__):
-        raise SearchStopped(Melodies(np.zeros((0, 256), np.uint8)))
+        raise MelodySearchInterrupted(Melodies(np.zeros((0, 256), np.uint8)))
 
     monkeypatch.setattr(SearchActor, "_evolve", stopped)
     assert generate_for("--rule", "final-note:C").exit_code == 1

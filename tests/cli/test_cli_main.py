@@ -182,7 +182,9 @@ def test_output_encodes_on_a_console_of_any_encoding(mc, tmp_path):
 def test_talk_that_nobody_hears_ends_a_command_well(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
-    line = "from melodyconstraints.cli._common import talk; talk().print('news')"
+    line = (
+        "from melodyconstraints.cli._common import stderr_console; stderr_console().print('news')"
+    )
     program = (
         f"from melodyconstraints.cli import main, ports; ports.command.callback = "
         f"lambda **_: exec({line!r}); main.main(['ports'])"

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from melodyconstraints.cli.train_actor import slug
+from melodyconstraints.latent.pair import CURVES
 from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
@@ -18,7 +19,6 @@ from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import (
-    CURVES,
     size_of_folder,
     train_actor,
     train_actor_folder,

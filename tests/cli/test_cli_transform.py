@@ -289,7 +289,7 @@ def test_where_a_scale_with_its_tonic_is_not_reached_its_key_is_a_thing_to_try(s
         SimpleNamespace(heads=()),
         SimpleNamespace(after=np.array([0.5]), melody=read_melody(song).melody, decoded=9),
     )
-    actor.rules = actor.asked = find_rules(["scale:A-minor"])
+    actor.rules = actor.active_rules = find_rules(["scale:A-minor"])
     change = {"strength": 1.0, "keep_bars": frozenset()}
     assert module.shortcoming(best, actor, "out.mid", change) == (
         "the best found, out.mid, reaches scale:A-minor 0.500. Try --key A-minor, "

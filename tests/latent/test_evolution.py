@@ -243,7 +243,7 @@ def test_ctrl_c_tells_what_was_found_until_then():
 
     with pytest.raises(SearchInterrupted) as stopped:
         evolve(EvolutionSearch(first_batch=2, batch=2), above(1.5), z, callback=stop)
-    found = stopped.value.found
+    found = stopped.value.population
     assert len(found.points) == 12
     assert (found.points[:, 0] > 1.5).sum() == seen[-1] > seen[0]
     assert torch.equal(torch.stack(found.samples), found.points)

@@ -298,7 +298,7 @@ def test_a_rule_of_weight_0_moves_no_knob(settings, wishes):
     assert [rule.spec for rule in source.actor.rules] == ["density:180", "A-minor"]
     asked[1].weight = 0
     source = find_source(Models(model, Knobs(model)), asked, 2, settings)
-    assert (source.actor.scale, source.actor.asked) == ((), [])
+    assert (source.actor.scale, source.actor.active_rules) == ((), [])
 
 
 def test_variations_of_a_transformation_are_those_of_python(

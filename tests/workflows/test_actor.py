@@ -20,7 +20,7 @@ from melodyconstraints.latent.search import GradientSearch
 from melodyconstraints.latent.settings import PRESETS
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.melody.vae.sampler import DrawingStopped, MelodySampler
+from melodyconstraints.melody.vae.sampler import MelodySampler, SamplingInterrupted
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rule, find_rules, rule
 from melodyconstraints.rules import rewards as rewards_module
@@ -211,7 +211,7 @@ def test_a_rule_of_weight_0_asks_nothing(model, tiny_settings):
     actor = train_actor(model, rules, weights=[1.0, 0.0], **quiet)
     assert actor.best == actor.records[-1].all_satisfied == 1
     assert actor.shortcoming is None
-    assert [rule.name for rule in actor.asked] == ["density:1"]
+    assert [rule.name for rule in actor.active_rules] == ["density:1"]
     assert replace(actor, prefers=None).generate_satisfying(3)[1] == 3
     evaluation = evaluate_actor(actor, 4)
     assert (evaluation.all_satisfied, evaluation.actor["half"].satisfied) == (1, 0)
@@ -462,12 +462,12 @@ def test_what_satisfies_its_rules_by_then_is_kept_where_ctrl_c_stops_the_drawing
             raise KeyboardInterrupt
 
     actor = actor_for(starts_low)
-    with pytest.raises(DrawingStopped) as stopped:
+    with pytest.raises(SamplingInterrupted) as stopped:
         replace(actor, callback=stop).generate_satisfying(32)
     both = actor.generate(64)
     low = [melody for melody in both if starts_low(melody) == 1]
     assert list(stopped.value.melodies) == low
-    with pytest.raises(DrawingStopped) as stopped:
+    with pytest.raises(SamplingInterrupted) as stopped:
         replace(actor, callback=stop).generate(64)
     assert list(stopped.value.melodies) == list(both)
 
@@ -477,7 +477,7 @@ def test_nothing_is_kept_of_a_drawing_that_ctrl_c_stopped_at_once(model, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(model, "decode", stop)
-    with pytest.raises(DrawingStopped) as stopped:
+    with pytest.raises(SamplingInterrupted) as stopped:
         generate(model, 3)
     assert len(stopped.value.melodies) == 0
 

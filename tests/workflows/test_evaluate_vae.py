@@ -20,7 +20,7 @@ from melodyconstraints.melody.vae.reconstruction import encode_and_decode, measu
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.workflows import evaluate_vae
-from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_quality
+from melodyconstraints.workflows.evaluate_vae import evaluate_model, plot_model_evaluation
 from melodyconstraints.workflows.real_melodies import matched
 from melodyconstraints.workflows.seeds import derived_seed, prior_points
 from melodyconstraints.workflows.train_vae import choose
@@ -257,7 +257,7 @@ def test_the_picture_shows_what_came_back_and_then_samples_beside_real_melodies(
         drawn.update(options, melodies=melodies, path=path)
 
     monkeypatch.setattr(evaluate_vae, "plot_melodies", draw)
-    plot_quality(found, tmp_path / "q.png")
+    plot_model_evaluation(found, tmp_path / "q.png")
     true, back = found.held_out.melodies, Melodies(found.decoded)
     inputs, pairs = [0, 3, 7], [1, 2, 5, 6, 9]
     assert drawn["path"] == tmp_path / "q.png"
@@ -287,6 +287,6 @@ def test_the_picture_of_few_melodies_with_strange_names(
     store = make_store(
         tmp_path / "store", some_melodies.events, ["test"] * 3 + ["train"] * 9, files
     )
-    plot_quality(evaluate_model(tiny_model, store), tmp_path / "q.png")
+    plot_model_evaluation(evaluate_model(tiny_model, store), tmp_path / "q.png")
     # an input and 2 pairs: 3 rows of 1.7 inches, at 110 dots an inch
     assert matplotlib.image.imread(tmp_path / "q.png").shape[:2] == (654, 1640)

@@ -40,7 +40,7 @@ def test_it_is_a_head_behind_the_rules(train, tmp_path):
     assert actor.weights == (2, 3, 2.5)
     assert (actor.names, actor.learned) == (["density:100", "cmajor"], ())
     assert actor.rewards == [*actor.rules, TYPICALITY]
-    assert actor.is_asked.tolist() == [True, True]
+    assert actor.is_active.tolist() == [True, True]
     assert [len(record.rewards) for record in actor.records] == [3, 3, 3]
     actor.save(tmp_path / "a")
     loaded = load_actor(tmp_path / "a")

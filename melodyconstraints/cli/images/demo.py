@@ -15,7 +15,7 @@ from melodyconstraints.cli._common import (
     print_table,
     progress_bar,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
 from melodyconstraints.cli.images._common import show_rounds
@@ -61,20 +61,22 @@ def command(output: Path, seed: int, as_json: bool) -> None:
         print_json(asdict(recognised))
     else:
         print_table(["digits", "recognised"], rows)
-    talk().print(f"pictures in {demo.samples} and {demo.digits}")
+    stderr_console().print(f"pictures in {demo.samples} and {demo.digits}")
 
 
 def _train(demo: Demo) -> ImageActor:
     """Train all three, each with its bar; returns the actor."""
     from melodyconstraints.cli.images.train_vae import line
 
-    talk().print("a model: it learns to draw, from images without labels")
+    stderr_console().print("a model: it learns to draw, from images without labels")
     with training_bar() as bar:
         demo.train_model(TrainingDisplay(bar, line))
-    talk().print("a classifier: it will measure the actor's images")
+    stderr_console().print("a classifier: it will measure the actor's images")
     with training_bar() as bar:
         demo.train_classifier(TrainingDisplay(bar, lambda point: "", digits=3))
-    talk().print("an actor: it learns where in the model the digits are; the model stays as it is")
+    stderr_console().print(
+        "an actor: it learns where in the model the digits are; the model stays as it is"
+    )
     with progress_bar("rounds") as bar:
         task = bar.add_task("", total=demo.rounds)
         return demo.train_actor(show_rounds(bar, task))

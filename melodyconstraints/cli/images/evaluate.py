@@ -15,7 +15,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     seed_option_of,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli.images._common import DataChoice, data_options
 from melodyconstraints.workflows.images.settings import EVALUATION_SEED
@@ -75,13 +75,13 @@ def command(
     pairs = {name: load_actor(folder) for name, folder in _by_names(actors).items()}
     all_models = [*measured.values(), *(pair.model for pair in pairs.values())]
     report = evaluate(
-        choice.read_for(all_models, talk().print),
+        choice.read_for(all_models, stderr_console().print),
         measured,
         pairs,
         load_classifier(classifier) if actors and classifier else None,
         n=count,
         seed=seed,
-        announce=talk().print,
+        announce=stderr_console().print,
     )
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)

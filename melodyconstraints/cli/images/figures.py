@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, json_option, print_json, seed_option, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    seed_option,
+    stderr_console,
+)
 from melodyconstraints.cli.images._common import DataChoice, data_options
 
 Folders = tuple[Path, ...]
@@ -66,7 +72,7 @@ def command(
         actors={folder: load_actor(folder) for folder in actors},
         search=(search, load_actor(search)) if search else None,
     )
-    data = choice.read_for(figures.all_models, talk().print)
+    data = choice.read_for(figures.all_models, stderr_console().print)
     pictures = figures.draw(data.test, output, seed=seed)
     if as_json:
         print_json({"pictures": [str(path) for path in pictures]})

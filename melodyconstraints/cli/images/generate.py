@@ -13,7 +13,7 @@ from melodyconstraints.cli._common import (
     option_group,
     print_json,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._output import (
     earlier_files,
@@ -123,4 +123,6 @@ def command(
         write_manifest(output, facts)
     if as_json:
         print_json(facts)
-    talk().print(f"{len(generated)} image{'s' if len(generated) > 1 else ''} in {output}")
+    stderr_console().print(
+        f"{len(generated)} image{'s' if len(generated) > 1 else ''} in {output}"
+    )

@@ -14,7 +14,7 @@ from melodyconstraints.cli._common import (
     option_group,
     progress_bar,
     seed_option_of,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import device_option, print_actor
@@ -136,7 +136,7 @@ def command(
     check_free(output, KIND, overwrite=overwrite)
     check_device(device)
     model = load_model(model_folder, device=device)
-    data = choice.read_for([model], talk().print)
+    data = choice.read_for([model], stderr_console().print)
     settings = training.settings(data)
     with progress_bar("rounds") as bar:
         task = bar.add_task("encoding the images", total=settings.rounds)
@@ -153,7 +153,7 @@ def command(
         )
     if as_json:
         print_actor(output, model.fingerprint, actor, labels=actor.names)
-    talk().print(f"actor in {output}; see it with: mc images generate --actor {output}")
+    stderr_console().print(f"actor in {output}; see it with: mc images generate --actor {output}")
     if len(actor.records) < settings.rounds:
         click.echo(
             f"Error: stopped after round {len(actor.records)}; what was learned is kept", err=True

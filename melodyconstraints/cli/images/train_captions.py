@@ -13,7 +13,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     seed_option,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, training_bar
@@ -78,8 +78,8 @@ def command(
     else:
         columns = ["caption of a test image", "read in its point"]
         print_table(columns, pairs[:SHOWN], text_columns=2)
-    talk().print(f"{captioned.exact:.1%} of the first {len(pairs)} are read to the word")
-    talk().print(
+    stderr_console().print(f"{captioned.exact:.1%} of the first {len(pairs)} are read to the word")
+    stderr_console().print(
         f"captioner in {output}; see it with: "
         f'mc images generate --captioner {output} --caption "{captioned.example}"',
         soft_wrap=True,

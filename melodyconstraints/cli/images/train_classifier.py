@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from melodyconstraints.cli._common import FOLDER, json_option, print_json, print_table, talk
+from melodyconstraints.cli._common import (
+    FOLDER,
+    json_option,
+    print_json,
+    print_table,
+    stderr_console,
+)
 from melodyconstraints.cli._output import overwrite_option
 from melodyconstraints.cli._training import TrainingDisplay, device_option, training_bar
 from melodyconstraints.cli.images._common import (
@@ -73,7 +79,7 @@ def command(
         print_json(metrics.means() | {"by_label": dict(metrics.by_label)})
     else:
         _print_metrics(f"{len(data.test):,} held-out images", metrics)
-    talk().print(f"classifier in {output}")
+    stderr_console().print(f"classifier in {output}")
 
 
 def _line(point: Metrics) -> str:

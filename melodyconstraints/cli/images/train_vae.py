@@ -13,7 +13,7 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
     resume_hint,
-    talk,
+    stderr_console,
 )
 from melodyconstraints.cli._training import (
     TrainingDisplay,
@@ -105,7 +105,9 @@ def command(
         named = [(text, name) for name, text in MEASURES.items() if name in metrics]
         rows = [[text, _number(metrics[name])] for text, name in named]
         print_table([f"{len(data.test):,} held-out images", "mean"], rows)
-    talk().print(f"model in {output}; learning curves in {output / 'learning-curves.png'}")
+    stderr_console().print(
+        f"model in {output}; learning curves in {output / 'learning-curves.png'}"
+    )
 
 
 def line(point: Metrics) -> str:

@@ -19,7 +19,7 @@ LIKELIEST = Sampling(temperature=0.0)
 """The likeliest event at every step: nothing is drawn."""
 
 
-class DrawingStopped(KeyboardInterrupt):
+class SamplingInterrupted(KeyboardInterrupt):
     """Ctrl-C while melodies were drawn.
 
     Args:
@@ -45,13 +45,13 @@ class TooFewError(TrainingError):
 
 
 @contextmanager
-def drawing_kept(drawn: Sequence[Events]) -> Iterator[None]:
-    """Let Ctrl-C raise :class:`DrawingStopped` with all that a list holds by then."""
+def kept_on_interrupt(drawn: Sequence[Events]) -> Iterator[None]:
+    """Let Ctrl-C raise :class:`SamplingInterrupted` with all that a list holds by then."""
     try:
         yield
     except KeyboardInterrupt as stop:
         none = np.zeros((0, STEPS), np.uint8)
-        raise DrawingStopped(Melodies(np.concatenate([none, *drawn]))) from stop
+        raise SamplingInterrupted(Melodies(np.concatenate([none, *drawn]))) from stop
 
 
 class MelodySampler:
@@ -91,10 +91,10 @@ class MelodySampler:
             callback: called with the number of melodies so far, from time to time.
 
         Raises:
-            DrawingStopped: Ctrl-C.
+            SamplingInterrupted: Ctrl-C.
         """
         drawn: list[Events] = []
-        with drawing_kept(drawn):
+        with kept_on_interrupt(drawn):
             for part in z.split(DECODE_BATCH):
                 events = self.model.decode(part, self.sampling, generator=self._generator)
                 melodies = Melodies(events.cpu().numpy())

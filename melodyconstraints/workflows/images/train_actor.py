@@ -12,14 +12,12 @@ from melodyconstraints.images.actor import KIND, ImageActor, save_actor, size_of
 from melodyconstraints.images.actor_training import preset_settings, train_image_actor
 from melodyconstraints.images.model import ImageVAE
 from melodyconstraints.latent.curves import plot_actor_critic
-from melodyconstraints.latent.pair import RoundRecord
+from melodyconstraints.latent.pair import CURVES, RoundRecord
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.storage.artifacts import claimed
 from melodyconstraints.workflows.images.card import image_card
 from melodyconstraints.workflows.images.image_data import check_fits, encode_labelled
 
-CURVES = "training-curves.png"
-"""Picture of the training in an actor's folder."""
 _PLOTTED_HEADS: dict[str, tuple[str, ...]] = {
     "actor": ("D(G(z))",),
     "gradient": ("realism",),

@@ -1,4 +1,4 @@
-"""Scale or keys in which a training draws melodies, and its actor afterwards."""
+"""How a training draws melodies, and its actor afterwards: in a scale, or in the best key."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
 from melodyconstraints.workflows.seeds import prior_points
 
 _SOME = 256
-"""Melodies drawn to see how rules reward them."""
+"""Number of melodies drawn to see how rules reward them."""
 
 
 @dataclass(frozen=True)
-class TrainingDraws:
-    """Way in which a training draws melodies.
+class TrainingSampling:
+    """How a training draws melodies.
 
     Args:
-        scale: scale in which the actor draws, and the training too where none of it is learned.
-        settled: rules that hold in that scale, whatever is learned.
+        sampling: sampling of the training; its scale is empty where the actor learns the scale.
+        scale: scale in which the trained actor draws.
+        settled: rules that all melodies in that scale satisfy, so that they are not learned.
         transposes: whether each melody is taken in the key that the rules reward most.
+        finish: function that changes what is decoded; None where nothing does.
     """
 
     model: MelodyVAE
@@ -39,32 +41,32 @@ class TrainingDraws:
 
     @property
     def is_banks(self) -> bool:
-        """Whether the melodies of a bank were drawn so: in no form and no scale."""
+        """Whether a bank's melodies were drawn in the same way: in no form and no scale."""
         return self.sampling.form == AUTO and not self.sampling.scale
 
     def sampler(self) -> MelodySampler:
-        """A sampler at the beginning of its draws."""
+        """New sampler of the training, which draws from the seed on."""
         return MelodySampler(self.model, self.sampling, self.finish)
 
     def some(self) -> Melodies:
-        """Melodies of the prior, drawn so: enough to see how rules reward them."""
+        """Melodies of the prior drawn in this way, enough to see how rules reward them."""
         return self.sampler().decode(prior_points(self.model, _SOME, self.sampling.seed))
 
 
-def training_draws(
+def training_sampling(
     model: MelodyVAE,
     rules: Sequence[Rule],
     weights: Sequence[float],
     sampling: Sampling,
     *,
     plain: bool,
-) -> TrainingDraws:
-    """Draws of a training for rules: in their scale, or in the best key."""
-    asked = list(compress(rules, weights))
-    scale = () if plain else scale_read(model, asked)
-    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, asked)) else ()
-    settled = asked if isinstance(learned_in, frozenset) else []
-    transposes = not (scale or plain) and has_keys(model, asked)
+) -> TrainingSampling:
+    """How a training for rules draws melodies: in the rules' scale, or in the best key."""
+    active_rules = list(compress(rules, weights))
+    scale = () if plain else scale_read(model, active_rules)
+    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, active_rules)) else ()
+    settled = active_rules if isinstance(learned_in, frozenset) else []
+    transposes = not (scale or plain) and has_keys(model, active_rules)
     finish = transposing(rules, weights) if transposes else None
     sampling = replace(sampling, scale=learned_in)
-    return TrainingDraws(model, sampling, scale, settled, transposes, finish)
+    return TrainingSampling(model, sampling, scale, settled, transposes, finish)
