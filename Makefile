@@ -71,7 +71,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# Wheel and sdist are built, checked and installed, each in an environment of its own that sees the packages of this one.
+# Wheel and sdist are built, checked and installed, each in an environment of its own that sees what it needs of this one.
 dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation

@@ -1,15 +1,12 @@
 """Commands and links of the docs and the help: they parse, lead somewhere, and none is missing.
 
-Those of README and tutorial run in ``test_docs_run.py``, or have a reason there, the notebooks' in
-``test_notebooks.py``. The others read files of the reader's, or train for minutes: that each
-command does what its options say is tested in ``tests/cli``, on small models. Benchmarks take
-minutes to hours; their files must be there.
+``test_docs_run.py`` runs the commands, or has the reason why not; what their options do is tested
+in ``tests/cli``. Every benchmark is named and recorded, or has a reason.
 """
 
 import re
 import runpy
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,18 +19,15 @@ from melodyconstraints.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 record = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "record.py")))
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "bridges" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "docs" / "notebooks").glob("*.py")),
-    *sorted((ROOT / "melodyconstraints").rglob("README.md")),
-]
+docs = SimpleNamespace(**runpy.run_path(str(ROOT / "tests" / "docs_commands.py")))
 COMMAND = re.compile(r"^ *(mc .+?)(?=\s{2,}#|$)", flags=re.MULTILINE)
-FENCED = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 AS_WRITTEN = re.compile(r"\x08\n((?:.+\n?)+)")
 """Paragraphs of a help text that click does not wrap."""
-IN_A_LINE = re.compile(r"`(mc [^`]+)`")
+
+
+def name_of(page: Path) -> str:
+    """A page's path in the repository."""
+    return str(page.relative_to(ROOT))
 
 
 def leaves(group: click.Group, *words: str) -> dict[tuple[str, ...], click.Command]:
@@ -51,22 +45,6 @@ def leaves(group: click.Group, *words: str) -> dict[tuple[str, ...], click.Comma
 LEAVES = leaves(main)
 
 
-def parse(line: str) -> None:
-    """Parse a command line without running it; an unknown option or command raises."""
-    words, group, context = shlex.split(line)[1:], main, None
-    while True:
-        context = group.make_context("mc", words, parent=context)
-        name, command, words = group.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
-        if not isinstance(command, click.Group):
-            command.make_context(name, words, parent=context)
-            return
-        if not words:
-            return
-        group = command
-
-
 @pytest.fixture
 def any_file(monkeypatch):
     """Files and folders that the docs name need not be there."""
@@ -74,33 +52,36 @@ def any_file(monkeypatch):
         monkeypatch.setattr(kind, "convert", lambda self, value, *_: Path(value))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_of_a_page_parses(page, any_file):
-    text = page.read_text(encoding="utf-8")
-    for block in FENCED.findall(text):
-        for line in COMMAND.findall(block.replace("\\\n", "")):
-            line = re.sub(r"\$\(.*?\)", "", line)  # the shell's
-            parse(line)
-    for line in IN_A_LINE.findall(FENCED.sub("", text)):
-        # where an argument or a value is missing, it is a name and no command to type
-        with suppress(click.MissingParameter, click.BadOptionUsage):
-            parse(" ".join(line.split()))
+@pytest.mark.parametrize("page", docs.PAGES, ids=name_of)
+def test_every_command_of_a_page_parses(page, any_file, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    for command in docs.commands_of(page):
+        (docs.parse if command.is_fenced else docs.parse_in_a_line)(command.line)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mc generate --ruel cmajor",
+        "mc generrate",
+        "torchrun --nproc-per-node 8 mc train-vaee",
+        "torchrun --nprocs-each 8 mc train-vae",
+        "python benchmarks/knobs.py STORE --onlyy values",
+        "python benchmarks/formats.py --fast",
+        "make everything",
+        "pip install '.[studioo]'",
+    ],
+)
+def test_a_mistake_in_a_command_is_seen(line, any_file, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    with pytest.raises((click.UsageError, SystemExit, AssertionError)):
+        docs.parse(line)
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=name_of)
 def test_every_file_that_a_page_links_to_is_there(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_benchmark_and_target_of_a_page_is_there(page):
-    text = page.read_text(encoding="utf-8")
-    for file in re.findall(r"\bpython (benchmarks/\w+\.py)", text):
-        assert (ROOT / file).exists(), file
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"(?:^|`)make (\w+)", text, flags=re.MULTILINE):
-        assert f"\n{target}:" in makefile, target
 
 
 def test_every_benchmark_is_named_on_the_page_of_benchmarks():
@@ -126,7 +107,7 @@ def test_a_record_is_of_the_command_that_makes_it(path):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "{include}" in page.read_text("utf-8")]
+    "page", [page for page in docs.PAGES if "{include}" in page.read_text("utf-8")]
 )
 def test_a_page_takes_its_tables_from_records_that_are_there(page):
     files = re.findall(r"^```\{include\} (\S+)$", page.read_text("utf-8"), re.MULTILINE)
@@ -151,7 +132,7 @@ def test_every_command_shows_an_example_that_parses(words, any_file):
     examples = COMMAND.findall("\n\n".join(AS_WRITTEN.findall(LEAVES[words].help)))
     assert any(shlex.split(line)[1 : len(words) + 1] == list(words) for line in examples)
     for line in examples:
-        parse(line)
+        docs.parse(line)
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
@@ -184,3 +165,12 @@ def test_the_shell_completes(typed, completions, monkeypatch):
     shown = BashComplete(main, {}, "mc", "_MC_COMPLETE")
     found = shown.get_completions(before[1:], incomplete)
     assert sorted(item.value for item in found) == completions
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_for_a_shell_prints_its_script(shell):
+    (line,) = (one.line for one in docs.COMMANDS if f"={shell}_source mc" in one.line)
+    name, value = re.search(r"(\w+)=(\w+)", line).groups()
+    done = CliRunner().invoke(main, prog_name="mc", env={name: value})
+    assert f"{name}={shell}_complete" in done.stdout
+    assert (done.exit_code, done.exception) == (0, None)

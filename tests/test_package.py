@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ NEED_EXTRAS = (
     r"\.(studio|datasets\.melodies)\.|\.cli\.(studio|extract_melodies)$|classifier$|kernels$"
 )
 """Modules whose import may need an extra."""
-DISTRIBUTIONS = {"huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn"}
+DISTRIBUTIONS = {"pillow": "PIL", "scikit-learn": "sklearn"}
 
 
 def files_of(builder):
@@ -54,6 +55,11 @@ def test_the_source_distribution_has_the_tests_and_no_music():
     assert not [name for name in names if re.search(r"\.(midi?|kar|parquet)$", name)]
 
 
+def test_the_version_to_cite_is_that_of_the_package():
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (\S+)$", cited, re.MULTILINE) == [mc.__version__]
+
+
 def eager_imports(module):
     """Names that are imported with a module, not by its functions or for types."""
     for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
@@ -71,6 +77,18 @@ def test_a_plain_installation_imports_all_but_what_its_extras_are_for():
     while more := {m for m, names in arrows.items() if names & needy} - needy:
         needy |= more
     assert [module for module in sorted(needy) if not re.search(NEED_EXTRAS, module)] == []
+
+
+def test_every_package_that_is_imported_is_declared():
+    nodes = [node for path in MODULES.values() for node in ast.walk(ast.parse(path.read_bytes()))]
+    whole = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    whole |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported = {name.split(".")[0] for name in whole if name} - sys.stdlib_module_names
+    extras = PROJECT["optional-dependencies"].items()
+    used = [lines for extra, lines in extras if extra not in ("dev", "docs")]
+    names = [re.match(r"[\w-]+", line)[0] for line in chain(PROJECT["dependencies"], *used)]
+    declared = {DISTRIBUTIONS.get(name, name.replace("-", "_")) for name in names}
+    assert imported - declared == {"starlette", "pydantic_core"}  # of fastapi and pydantic
 
 
 @pytest.mark.parametrize("module", EXTRAS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from melodyconstraints import Melodies, Melody, find_rule
+from melodyconstraints import Melodies, Melody, find_rule, read_melody
 from melodyconstraints.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -48,3 +48,11 @@ def test_the_rule_of_the_readme_rewards_as_it_says(tmp_path: Path) -> None:
     rule = find_rule(f"{path}:ends_on_c")
     on_c, on_f_sharp = (Melody.from_notes([(0, 4, 64), (4, 4, last)]) for last in (72, 66))
     assert rule(Melodies.stack([on_c, on_f_sharp, Melody.from_notes([])])).tolist() == [1, 0, 0]
+
+
+def test_the_python_of_the_readme_writes_a_melody_under_its_rules(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(SNIPPETS[1], "README.md", "exec"), names)  # noqa: S102
+    assert len(names["melodies"]) == 16
+    assert read_melody(tmp_path / "idea.mid").melody == names["melodies"][0]

@@ -4,7 +4,9 @@ import asyncio
 import io
 import json
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 import zipfile
 from dataclasses import asdict
@@ -612,6 +614,46 @@ def test_every_request_of_the_docs_is_answered(client, quick_search, monkeypatch
             events = client.get(f"/jobs/{response.json()['id']}/events").text
             end = json.loads(events.rpartition("data: ")[2])
             assert end["result"]["before"] == asked["melody"]
+
+
+def test_every_route_of_the_docs_is_the_apps(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    asked = {
+        ("get", path.replace("$id", "{id}")) for path in re.findall(r"(/jobs/\S+)$", PAGE, re.M)
+    }
+    asked |= {("post", path) for path in re.findall(r"8127(/\w+) --(?:json|data)", PAGE)}
+    for rest, method in [(PAGE.partition("| request")[2], m) for m in ("GET", "POST")]:
+        for cell in re.findall(rf"`{method} (/.+?)`((?:, `/\w+`)*)", rest):
+            asked |= {(method.lower(), path) for path in re.findall(r"/[\w/{}]+", " ".join(cell))}
+    known = {(method, re.sub(r"{\w+}", "{id}", path)) for path in paths for method in paths[path]}
+    assert len(asked) >= 12
+    assert asked - known == set()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
+def test_the_pipelines_of_the_docs_give_a_file_of_two_tracks_and_a_job(
+    client, quick_search, in_this_process, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(transform, "BANK_STEPS", 2)
+    write_melody(melody_of(TUNE), tmp_path / "song.mid")
+    found = []
+    for line in re.findall(
+        r"^(?:id=\$\()?(curl .+ \| .+?)\)?$", re.sub(r"\|\n", "| ", PAGE), re.M
+    ):
+        data = (tmp_path / "song.mid").read_bytes()
+        for words in map(shlex.split, re.split(r" \| +", line)):
+            if words[0] == "jq":
+                data = subprocess.run(words, input=data, stdout=-1, check=True).stdout
+            else:
+                (path,) = (word.partition(":8127")[2] for word in words if ":8127" in word)
+                kind = {"Content-Type": "application/json"} if "--json" in words else None
+                response = client.post(path, content=data, headers=kind)
+                assert response.is_success, (line, response.text)
+                data = response.content
+        found.append(data)
+    rerolled, job = found
+    assert len(mido.MidiFile(file=io.BytesIO(rerolled)).tracks) == 3  # the first has the tempo
+    assert client.get(f"/jobs/{job.decode().strip()}/events").is_success
 
 
 @pytest.mark.parametrize("path", ["/reroll", "/transform"])

@@ -12,6 +12,7 @@ from melodyconstraints.errors import MidiError, UsageError
 from melodyconstraints.melody.events import HOLD, REST, Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file, write_melody
+from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.units import VELOCITY
 
 STEPS = 256
@@ -112,6 +113,25 @@ def test_the_file_has_the_format_that_we_promise(tmp_path):
     assert (notes[1].type, notes[1].program) == ("program_change", 73)
     assert {m.velocity for m in notes if m.type == "note_on"} == {VELOCITY}
     assert sum(m.type == "note_on" for m in notes) == len(TUNE)
+
+
+def test_every_byte_of_a_flat_melody_is_known(tmp_path):
+    path = tmp_path / "two.mid"
+    two = Melody.from_notes([(0, 4, 60), (4, 2, 64)])
+    write_melody(two, path, tempo=120, performance=Performance(velocity="flat"))
+    assert path.read_bytes() == bytes.fromhex(
+        "4D546864 00000006 0001 0002 01E0"  # MThd, as above
+        "4D54726B 00000015"  # MTrk
+        "00 FF5103 07A120"  # 500,000 microseconds a quarter
+        "00 FF5804 04021808"  # 4/4
+        "81F000 FF2F00"  # ends after 16 bars, 30,720 ticks
+        "4D54726B 00000025"
+        "00 FF0306 4D656C6F6479"  # Melody
+        "00 C000"
+        "00 903C60 8360 803C00"  # C for 480 ticks, at 96
+        "00 904060 8170 804000"  # E for 240
+        "81EA30 FF2F00"  # the rest, 30,000
+    )
 
 
 def test_without_a_key_no_key_signature_is_written():
