@@ -27,7 +27,13 @@ from melodyconstraints.cli._common import print_table
 from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.modes import MODES, PHRASE_BARS, find_modes
+from melodyconstraints.melody.metrics.modes import (
+    MODES,
+    PHRASE_BARS,
+    correlations,
+    find_modes,
+    sounding_times,
+)
 from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, pitch_range
 from melodyconstraints.melody.metrics.structure import (
     common_pitch_classes,
@@ -40,6 +46,7 @@ from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import satisfies_all
+from melodyconstraints.rules.tonality import KRUMHANSL_KESSLER
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.knobs import Knobs
 from melodyconstraints.workflows.models import load_model
@@ -105,7 +112,8 @@ def print_scales(
     for mode in modes:
         of_mode = satisfying(real, find_rules([f"scale:C-{mode}"]))
         name = f"{len(of_mode)} held out, {mode}"
-        rows.append([name, *_means(of_mode), *_on_tonic(of_mode, 0, mode)])
+        real_key = f"{has_tonic(of_mode, 0):.0%}"
+        rows.append([name, *_means(of_mode), *_on_tonic(of_mode, 0, mode), "", "", real_key])
         for tonic in TONICS:
             actor = actor_of(f"{tonic}-{mode}")
             drawn = actor.generate(count, seed=SEED)
@@ -114,9 +122,26 @@ def print_scales(
             named.append(right)
             satisfied = satisfies_all(actor.rules, drawn).mean()
             own = [*_means(drawn), *_on_tonic(drawn, wanted[0], mode)]
-            rows.append([f"{tonic}-{mode}", *own, f"{satisfied:.1%}", f"{right:.0%}"])
+            shares = (f"{right:.0%}", f"{has_tonic(drawn, wanted[0]):.0%}")
+            rows.append([f"{tonic}-{mode}", *own, f"{satisfied:.1%}", *shares])
     rows.append(["mean", *[""] * (len(MEASURES) + len(ON_TONIC) + 1), f"{np.mean(named):.0%}"])
-    print_table(["scale", *MEASURES, *ON_TONIC, "satisfied", "mode named right"], rows)
+    named_by = ["mode named right", "tonic by sounding times"]
+    print_table(["scale", *MEASURES, *ON_TONIC, "satisfied", *named_by], rows)
+
+
+def has_tonic(melodies: Melodies, tonic: int) -> float:
+    """Share of melodies whose key has a tonic, by sounding times alone.
+
+    The key is that of 24 whose profile of Krumhansl and Kessler correlates best, as in the rule
+    ``key:``: unlike the finder of modes it does not look at where phrases end.
+    """
+    times = sounding_times(melodies)
+    fits = [
+        correlations(times, np.roll(profile, key))
+        for profile in KRUMHANSL_KESSLER
+        for key in range(12)
+    ]
+    return float(np.mean(np.argmax(fits, axis=0) % 12 == tonic))
 
 
 def actor_in(folder: Path, model: MelodyVAE, scale: str) -> MelodyActor:

@@ -59,6 +59,7 @@ RECORDS = {
     "studio": "python benchmarks/studio.py --times 7",
     "ten-machines": "python benchmarks/ten_machines.py MIDI_DIR --songs SONGS_DIR",
     "typical-bounds": "python benchmarks/typical.py bounds STORE",
+    "typical-degrees": "python benchmarks/typical.py degrees STORE",
     "typical-found": "python benchmarks/typical.py found",
 }
 """Name of each record, and its command; capitals stand for what the options name."""

@@ -3,11 +3,13 @@
 ::
 
     python benchmarks/typical.py bounds STORE
+    python benchmarks/typical.py degrees STORE
     python benchmarks/typical.py found
 
 *bounds* gives those of ``melody/metrics/typical.py``, of the training melodies of STORE, each tune
-weighing the same however many melodies it has. *found* searches as ``mc generate`` does, without
-and with the preference for typical melodies, on one thread.
+weighing the same however many melodies it has. *degrees* gives how real melodies in each mode
+weigh its degrees, of at most eight melodies a tune. *found* searches as ``mc generate`` does,
+without and with the preference for typical melodies, on one thread.
 """
 
 from __future__ import annotations
@@ -21,6 +23,12 @@ import torch
 
 from melodyconstraints.cli._common import print_table
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.modes import (
+    LIKE_REAL,
+    MODES,
+    degree_likeness,
+    degree_shares,
+)
 from melodyconstraints.melody.metrics.typical import (
     FEWEST_NOTES,
     TYPICAL,
@@ -31,13 +39,16 @@ from melodyconstraints.melody.metrics.typical import (
     typicality,
     wide_leaps,
 )
+from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.workflows.conditional import load_knobs
-from melodyconstraints.workflows.real_melodies import read_split
+from melodyconstraints.workflows.real_melodies import read_split, satisfying
 from melodyconstraints.workflows.search import SearchActor
 
 SHARE = 0.98
 """Share of real melodies within a bound."""
+A_TUNE = 8
+"""Melodies of a tune that are counted for the degrees, at most."""
 SETTINGS = (
     ("D-dorian", 96, "cadence:D-dorian"),
     (None, None, "chords:C,Am,F,G,60%", "final-note:C"),
@@ -86,6 +97,28 @@ def print_bounds(store: str) -> None:
         for name, measure in MEASURES.items()
     ]
     print_table(["mean of the training melodies", ""], means, "Within all bounds, and others")
+
+
+@main.command("degrees")
+@click.argument("store")
+def print_degrees(store: str) -> None:
+    """Print each degree's share of the time for which training melodies in each mode sound."""
+    training = read_split(store, "train")
+    order = np.random.default_rng(0).permutation(len(training.tunes))
+    _, tune = np.unique(training.tunes[order], return_inverse=True)
+    sorted_by_tune = tune.argsort(kind="stable")
+    first = np.searchsorted(tune[sorted_by_tune], tune[sorted_by_tune])
+    is_early = np.arange(len(tune)) - first < A_TUNE
+    some = training.melodies[np.sort(order[sorted_by_tune[is_early]])]
+    rows = []
+    for mode in MODES:
+        melodies = satisfying(some, find_rules([f"scale:C-{mode}"]))
+        shares = degree_shares(melodies, MODES[mode])
+        is_like = degree_likeness(melodies, MODES[mode]) >= 1
+        means = [f"{mean:.3f}" for mean in shares.mean(axis=0)]
+        rows.append([mode, f"{len(melodies):,}", *means, f"{is_like.mean():.0%}"])
+    degrees = [str(number) for number in range(1, 8)]
+    print_table(["mode", "melodies", *degrees, f"correlation {LIKE_REAL} or more"], rows)
 
 
 @main.command("found")

@@ -16,7 +16,7 @@ from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import MelodyActor
-from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.generate import from_prior
 
 
 @checked
@@ -45,7 +45,7 @@ def compare(
         UsageError: as :func:`common_sampling`, or n below 1.
     """
     how = common_sampling(actors, options)
-    columns = [generate(actors[0].model, n, **asdict(how))]
+    columns = [from_prior(actors[0].model, n, how)]
     for actor in actors:
         if callback:
             callback(len(columns))

@@ -381,9 +381,11 @@ def searching_actor(
     Raises:
         UsageError: no such scale or rule, or no melody that others should be like.
     """
+    found_rules = find_rules(rules)
     if scale is not None:
-        return load_knobs(model=model).at(scale, density, *rules, tonic=tonic, like=like)
-    found_rules = find_rules([*rules, *([] if density is None else [f"density:{density}"])])
+        return load_knobs(model=model).at(scale, density, *found_rules, tonic=tonic, like=like)
+    if density is not None:
+        found_rules = find_rules([*found_rules, f"density:{density}"])
     if isinstance(model, StaffGenerator):
         return Knobs(model).at(None, None, *found_rules, like=like)
     least = _least_density(model, found_rules)

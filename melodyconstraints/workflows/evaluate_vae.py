@@ -32,7 +32,7 @@ from melodyconstraints.melody.vae.reconstruction import (
 )
 from melodyconstraints.melody.vae.sampling import Sampling, SamplingOptions
 from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, checked
-from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.generate import from_prior
 from melodyconstraints.workflows.real_melodies import classifier_aucs, matched, read_split
 from melodyconstraints.workflows.seeds import check_count, derived_seed
 from melodyconstraints.workflows.train_vae import choose
@@ -210,7 +210,7 @@ def evaluate_model(
     announce(f"encoding and decoding {n:,} held-out melodies, twice")
     decoded, sampled = _decoded(model, held_out, sampling)
     announce(f"drawing {n:,} melodies from the prior")
-    samples = generate(model, n, **options)
+    samples = from_prior(model, n, sampling)
     announce("comparing them with the held-out melodies")
     known = matched(training, held_out.sources, np.random.default_rng(_MATCHING_SEED)).melodies
     features = _features(held_out.melodies, samples, known)

@@ -59,6 +59,19 @@ def generate(
     if rules or any(one is not None for one in (scale, density, like)):
         actor = searching_actor(model, rules, scale=scale, density=density, like=like)
         return replace(actor, callback=callback).generate(n, **options)
-    sampling = Sampling.of(options)
+    return from_prior(model, n, Sampling.of(options), callback)
+
+
+def from_prior(
+    model: MelodyVAE,
+    n: int,
+    sampling: Sampling,
+    callback: Callable[[int, int], object] | None = None,
+) -> Melodies:
+    """Draw ``n`` melodies from a model's prior, under no rule.
+
+    Args:
+        callback: see :class:`.MelodyActor`.
+    """
     tell = (lambda count: callback(count, count)) if callback else None
     return prior_sampler(model, sampling).decode(prior_points(model, n, sampling.seed), tell)

@@ -21,7 +21,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.metrics.typical import closing, typicality
+from melodyconstraints.melody.metrics.modes import degree_likeness
+from melodyconstraints.melody.metrics.statistics import notes_per_bar
+from melodyconstraints.melody.metrics.typical import closing, full_typicality, typicality
 from melodyconstraints.melody.notes import Numbers
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import MelodyVAE
@@ -39,6 +41,12 @@ _STEPS_PER_SEMITONE = 7 / 12
 _START = 64
 """Melodies drawn at first where knobs do not settle every rule: often as many satisfy them as are
 wanted, and one draw takes less time than two."""
+_CHOICE = 3
+"""Melodies drawn at first for each that is wanted, where the best in a scale are chosen."""
+_CLOSING = 1.5
+"""Weight of a last note that closes, where that of degrees as in real melodies is 1."""
+NOTE_COUNT = notes_per_bar.__name__
+"""Feature that a rule about the number of notes affects."""
 
 
 @dataclass(frozen=True)
@@ -126,26 +134,38 @@ class Knobs:
         else:
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         request = Request(self.model, ranges)
-        tonics = (rule.tonic for rule in rules if rule.tonic is not None)
+        tonic_of_scale = next((rule.tonic for rule in rules if rule.tonic is not None), None)
         return search_actor(
             self.model,
             rules,
-            prefers=closing_on(next(tonics, None)),
+            prefers=preference(tonic_of_scale, tonic_first, rules),
             move=moved_first(self.model, like, request),
             scale=tonic_first,
             start=0 if all(map(is_turned_alone, rules)) else _START,
+            choice=1 if tonic_of_scale is None else _CHOICE,
             transpose=None if tonic_first else self.model.transposed,
         )
 
 
-def closing_on(tonic: int | None) -> Preference:
-    """Preference for typical melodies; with a tonic, those first whose last note closes best."""
-    if tonic is None:
+def preference(tonic: int | None, scale: Sequence[int], rules: Sequence[Rule]) -> Preference:
+    """Preference for typical melodies; in a scale with a tonic, those first that are most in it.
+
+    These have as many notes as real ones, where no rule is about that; their last note closes, and
+    they weigh degrees as real melodies do.
+
+    Args:
+        tonic: pitch class in [0, 11], or None.
+        scale: pitch classes of the scale, the tonic first.
+    """
+    if tonic is None or not scale:
         return typicality
+    affected = frozenset[str]().union(*(rule.affected_features for rule in rules))
+    is_typical = typicality if NOTE_COUNT in affected else full_typicality
 
     def prefers(melodies: Melodies) -> Numbers:
-        typical = typicality(melodies)
-        return np.where(typical >= 1, typical + closing(melodies, tonic), typical)
+        typical = is_typical(melodies)
+        in_scale = _CLOSING * closing(melodies, tonic) + degree_likeness(melodies, scale)
+        return np.where(typical >= 1, typical + in_scale, typical)
 
     return prefers
 

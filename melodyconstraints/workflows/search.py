@@ -82,12 +82,15 @@ class SearchActor(MelodyActor):
         search: search that goes on from melodies that do not satisfy every rule.
         start: fewest melodies drawn at first, of which the best are evolved: for rules that many
             satisfy as drawn, since one large draw takes less time than two.
+        choice: melodies drawn at first for each that is wanted, at least, of which the preferred
+            ones are taken.
         transpose: function from ``(B, Z)`` points to those of the same melodies, ``(B,)``
             semitones higher; each melody is then taken in the key that the rules reward most.
     """
 
     search: EvolutionSearch = field(default_factory=EvolutionSearch)
     start: int = 0
+    choice: int = 1
     transpose: Callable[[Tensor, Ints], Tensor] | None = None
 
     def __repr__(self) -> str:
@@ -155,7 +158,9 @@ class SearchActor(MelodyActor):
 
     def points_for(self, n: int) -> int:
         """Points that a search for ``n`` melodies starts from."""
-        return max(self._count(n), self.start if self.active_rules else 0)
+        if not self.active_rules:
+            return self._count(n)
+        return max(self._count(n), self.start, self.choice * n)
 
     def _count(self, n: int) -> int:
         """Points that are evolved for ``n`` melodies."""
@@ -247,6 +252,7 @@ def search_actor(
     move: nn.Module | None = None,
     scale: tuple[int, ...] = (),
     start: int = 0,
+    choice: int = 1,
     transpose: Callable[[Tensor, Ints], Tensor] | None = None,
     prefers: Preference = typicality,
 ) -> SearchActor:
@@ -256,7 +262,7 @@ def search_actor(
         move: module from ``(B, Z)`` points of the prior to points that are decoded; they stay if
             None.
         scale: scale in which a staff is read; see :class:`.Sampling`.
-        start, transpose: see :class:`SearchActor`.
+        start, choice, transpose: see :class:`SearchActor`.
         prefers: see :class:`.MelodyActor`.
     """
     return SearchActor(
@@ -268,6 +274,7 @@ def search_actor(
         method="actor",
         scale=scale,
         start=start,
+        choice=choice,
         transpose=transpose,
         prefers=prefers,
     )

@@ -28,13 +28,15 @@ from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.text import json_text
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.conditional import load_knobs, searching_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
-from melodyconstraints.workflows.knobs import KNOBS, closing_on, scale_read
+from melodyconstraints.workflows.knobs import KNOBS, preference, scale_read
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
+
+D_DORIAN = (2, 4, 5, 7, 9, 11, 0)
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +272,7 @@ def test_what_is_no_knob_is_refused(knobs, setting, message):
 
 def test_a_model_without_a_staff_draws_in_no_scale():
     with pytest.raises(UsageError, match="draws in no form or scale"):
-        generate(load_model("bundled"), 1, scale=(0, 2, 4))
+        searching_actor(load_model("bundled")).generate(1, scale=(0, 2, 4))
     with pytest.raises(UsageError, match="scale must be different pitch classes, 0 to 11"):
         Sampling(scale=(0, 0, 12))
 
@@ -490,11 +492,47 @@ def test_under_a_scale_melodies_that_end_on_its_tonic_come_first(knobs):
 
 
 def test_of_two_typical_melodies_the_one_that_closes_on_the_tonic_is_preferred():
-    tune = [(4 * i, 4, pitch) for i, pitch in enumerate([62, 64, 65, 67, 69, 67, 65, 64])]
+    tune = [(4 * i, 4, 62 + pitch) for i, pitch in enumerate([0, 2, 3, 5, 7, 5, 3, 2] * 5)]
     open_end, closed, late = (
-        Melody.from_notes([*tune, one]) for one in ((32, 4, 64), (32, 4, 62), (34, 2, 62))
+        Melody.from_notes([*tune, one]) for one in ((160, 4, 64), (160, 4, 62), (162, 2, 62))
     )
     drone = Melody.from_notes([(4 * i, 4, 62) for i in range(64)])
-    values = closing_on(2)(Melodies.stack([drone, open_end, late, closed]))
+    prefers = preference(2, D_DORIAN, find_rules(["scale:D-dorian"]))
+    values = prefers(Melodies.stack([drone, open_end, late, closed]))
     assert np.array_equal(values.argsort(), range(4))
     assert values[0] < 1 < values[1]
+
+
+def test_of_two_melodies_that_close_the_one_that_rests_on_the_tonic_is_preferred():
+    """Quarters up and down, 40 of them, and the tonic; of the other one thirds sound longer."""
+    prefers = preference(2, D_DORIAN, find_rules(["scale:D-dorian"]))
+    degrees = [0, 4, 0, 2, 0, 1, 4, 3] * 5
+    on_tonic, on_third = (
+        Melody.from_notes(
+            [
+                *(
+                    (4 * i, 4, 62 + [0, 2, 3, 5, 7][(one + up) % 5])
+                    for i, one in enumerate(degrees)
+                ),
+                (160, 4, 62),
+            ]
+        )
+        for up in (0, 2)
+    )
+    of_tonic, of_third = prefers(Melodies.stack([on_tonic, on_third]))
+    assert of_tonic > of_third > 1
+
+
+def test_few_notes_are_typical_only_where_a_rule_is_about_their_number():
+    few = Melodies.stack(
+        [Melody.from_notes([(8 * i, 8, 62 + up) for i, up in enumerate([0, 2, 3, 7] * 7)])]
+    )
+    free = preference(2, D_DORIAN, find_rules(["scale:D-dorian"]))(few)
+    sparse = preference(2, D_DORIAN, find_rules(["scale:D-dorian", "density:20..30"]))(few)
+    assert free < 1 < sparse
+
+
+def test_in_a_scale_three_melodies_are_drawn_at_first_for_each_that_is_wanted(knobs):
+    assert knobs.at("D-dorian").points_for(4) == 64
+    assert knobs.at("D-dorian").points_for(100) == 300
+    assert knobs.at("0,2,4,7").points_for(100) == 125

@@ -8,6 +8,9 @@ from melodyconstraints.melody.metrics.modes import (
     MODES,
     PROFILES,
     STABILITY,
+    correlations,
+    degree_likeness,
+    degree_shares,
     find_modes,
     sounding_times,
     tonal_weights,
@@ -70,3 +73,41 @@ def test_stability_is_the_mean_over_the_modes_that_have_a_semitone():
     second, fourth, fifth = PROFILES[0, [2, 5, 7]]
     assert STABILITY[[1, 2]] == pytest.approx([second, second])
     assert STABILITY[6] == pytest.approx((fourth + fifth) / 2)  # lydian's fourth, locrian's fifth
+
+
+def test_shares_of_degrees_are_of_the_time_that_they_sound():
+    """A D of half a bar and an E of a whole one, and silence."""
+    melodies = Melodies.stack([Melody.from_notes([(0, 8, 62), (16, 16, 64)]), SILENCE])
+    shares = degree_shares(melodies, [2, 4, 5])
+    np.testing.assert_allclose(shares, [[1 / 3, 2 / 3, 0], [0, 0, 0]])
+
+
+def test_correlations_are_those_of_numpy():
+    rows, profile = np.random.default_rng(3).random((5, 7)), np.arange(7.0)
+    expected = [np.corrcoef(row, profile)[0, 1] for row in rows]
+    np.testing.assert_allclose(correlations(rows, profile), expected)
+    assert correlations(np.ones((1, 7)), profile) == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_degrees_are_weighed_from_the_tonic(mode):
+    """Of a tune in which each degree sounds, the tonic longest, only its own tonic fits."""
+    steps = MODES[mode]
+    degrees = [0, 4, 0, 2, 0, 1, 4, 2, 3, 5, 6, 0]
+    tune = Melody.from_notes([(8 * n, 8, 60 + steps[one]) for n, one in enumerate(degrees)])
+    melodies = Melodies.stack([tune, SILENCE])
+    likeness, silent = degree_likeness(melodies, steps)
+    assert silent == 0
+    for start in range(1, 7):
+        turned = [*steps[start:], *steps[:start]]
+        assert degree_likeness(melodies, turned)[0] < likeness
+
+
+def test_in_a_scale_that_is_no_mode_the_tonic_is_to_sound_twice_as_long():
+    even = [(8 * n, 8, 69 + up) for n, up in enumerate([0, 3, 5, 7, 10])]
+    twice = Melody.from_notes([*even, (48, 8, 69)])
+    other = Melody.from_notes([*even, (48, 8, 72)])
+    likeness = degree_likeness(
+        Melodies.stack([twice, Melody.from_notes(even), other]), [9, 0, 2, 4, 7]
+    )
+    np.testing.assert_allclose(likeness, [1, 0, 0], atol=1e-9)
