@@ -532,7 +532,7 @@ def test_few_notes_are_typical_only_where_a_rule_is_about_their_number():
     assert free < 1 < sparse
 
 
-def test_in_a_scale_three_melodies_are_drawn_at_first_for_each_that_is_wanted(knobs):
+def test_in_a_scale_four_melodies_are_drawn_at_first_for_each_that_is_wanted(knobs):
     assert knobs.at("D-dorian").points_for(4) == 64
-    assert knobs.at("D-dorian").points_for(100) == 300
+    assert knobs.at("D-dorian").points_for(100) == 400
     assert knobs.at("0,2,4,7").points_for(100) == 125
