@@ -42,8 +42,8 @@ _START = 64
 """Melodies drawn at first where knobs do not settle every rule: often as many satisfy them as are
 wanted, and one draw takes less time than two."""
 _CHOICE = _START // 16
-"""Melodies drawn at first for each that is wanted, where those that are most in a scale are chosen:
-as many as for the sixteen that commands make."""
+"""Melodies drawn at first for each that is wanted, where those that are most in a scale are
+chosen: as many as for the sixteen that commands make."""
 _CLOSING = 1.5
 """Weight of a last note that closes, where that of degrees as in real melodies is 1."""
 NOTE_COUNT = notes_per_bar.__name__
