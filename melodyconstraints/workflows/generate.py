@@ -3,7 +3,7 @@
 >>> import melodyconstraints as mc
 >>> melodies = mc.generate(mc.load_model(), 2, scale="D-dorian", density="40..60", seed=3)
 >>> [len(melody) for melody in melodies]
-[50, 59]
+[50, 47]
 """
 
 from __future__ import annotations

@@ -99,10 +99,9 @@ def degree_likeness(melodies: Melodies, scale: Sequence[int]) -> Numbers:
     array([1., 0.])
     """
     steps = tuple((note - scale[0]) % 12 for note in scale)
-    if steps == MODES["ionian"]:
-        profile = IONIAN_SHARES
-    else:
-        profile = DEGREES if steps in MODES.values() else (2.0, *[1.0] * (len(steps) - 1))
+    profile: tuple[float, ...] = (2.0, *[1.0] * (len(steps) - 1))
+    if steps in MODES.values():
+        profile = IONIAN_SHARES if steps == MODES["ionian"] else DEGREES
     fits = correlations(degree_shares(melodies, scale), np.array(profile))
     return np.clip(fits / LIKE_REAL, 0, 1)
 
