@@ -10,7 +10,7 @@ reward or attribute), ``Y`` condition, ``F`` what is measured of a sample.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
 from numpy.typing import ArrayLike
@@ -26,7 +26,6 @@ Conditions: TypeAlias = Callable[[int, torch.Generator], Tensor]
 """Draws ``(n, Y)`` conditions for ``n`` points."""
 
 
-@runtime_checkable
 class LatentModel(Protocol):
     """A generative model seen from its latent space, whose prior is N(0, I).
 

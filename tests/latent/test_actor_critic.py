@@ -11,7 +11,6 @@ from melodyconstraints.errors import TrainingError, UsageError
 from melodyconstraints.latent import losses
 from melodyconstraints.latent.constraints import RewardConstraint, Rewards
 from melodyconstraints.latent.networks import Critics
-from melodyconstraints.latent.protocols import LatentModel
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.latent.settings import PRESETS
@@ -222,11 +221,6 @@ def test_a_model_of_torch_layers_is_neither_trained_nor_differentiated(short, se
     train_actor_critic(model, rewards, short, generator=seeded())
     assert torch.equal(model.linear.weight, before)
     assert model.linear.weight.grad is None
-
-
-def test_a_plain_object_with_three_members_is_a_latent_model(plane):
-    assert isinstance(plane, LatentModel)
-    assert not isinstance(object(), LatentModel)
 
 
 def test_the_heads_are_named_in_the_order_of_the_rewards(plane, disc, short):

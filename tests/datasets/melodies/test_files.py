@@ -259,7 +259,7 @@ def test_a_path_through_a_file_or_too_long_cannot_be_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a\0.mid", "embedded null byte"), ("\ud800.mid", ".* codec can't encode")]
+    ("name", "text"), [("a\0.mid", ".*embedded null"), ("\ud800.mid", ".* codec can't encode")]
 )
 def test_a_name_that_no_file_can_have_cannot_be_read(tmp_path, name, text):
     """It came from elsewhere: a list of paths in another encoding."""

@@ -152,7 +152,10 @@ def test_a_run_killed_at_any_change_of_the_disk_is_taken_up(music, tmp_path, wha
     (tmp_path / "kills.py").write_text(KILLS)
     (tmp_path / "place").mkdir()
     run = subprocess.run(
-        [sys.executable, str(tmp_path / "kills.py"), str(music), str(tmp_path / "place"), what],
+        [
+            *(sys.executable, "-W", "ignore::DeprecationWarning"),  # of forks, which it makes many
+            *(str(tmp_path / "kills.py"), str(music), str(tmp_path / "place"), what),
+        ],
         capture_output=True,
         text=True,
     )
