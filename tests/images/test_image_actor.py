@@ -249,7 +249,7 @@ def test_a_training_repeats_with_its_seed_and_tells_of_each_round(
             callback=told.append,
         )
         assert [record.round for record in told] == [0, 1]
-        assert list(map(id, actor.records)) == list(map(id, told))  # losses may be no number
+        assert repr(actor.records) == repr(told)  # losses may be no number, which equals none
         return torch.cat([p.flatten() for p in actor.critic.parameters()])
 
     assert torch.equal(train(1), train(1))
