@@ -135,15 +135,16 @@ class Knobs:
         else:
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
         request = Request(self.model, ranges)
-        tonic_of_scale = next((rule.tonic for rule in rules if rule.tonic is not None), None)
+        tonic_of_rules = next((rule.tonic for rule in rules if rule.tonic is not None), None)
+        rests_on_it = tonic_of_rules in tonic_first[:1]
         return search_actor(
             self.model,
             rules,
-            prefers=preference(tonic_of_scale, tonic_first, rules),
+            prefers=preference(tonic_of_rules, tonic_first, rules),
             move=moved_first(self.model, like, request),
             scale=tonic_first,
             start=0 if all(map(is_turned_alone, rules)) else _START,
-            choice=1 if tonic_of_scale is None else _CHOICE,
+            choice=_CHOICE if rests_on_it else 1,
             transpose=None if tonic_first else self.model.transposed,
         )
 
@@ -156,19 +157,29 @@ def preference(tonic: int | None, scale: Sequence[int], rules: Sequence[Rule]) -
 
     Args:
         tonic: pitch class in [0, 11], or None.
-        scale: pitch classes of the scale, the tonic first.
+        scale: pitch classes of the scale, the tonic first; where it is another one, or where there
+            is no scale, only the last note counts.
     """
-    if tonic is None or not scale:
+    if tonic is None:
         return typicality
+    if tonic not in scale[:1]:
+        return lambda melodies: _first_among_typical(
+            typicality(melodies), closing(melodies, tonic)
+        )
     affected = frozenset[str]().union(*(rule.affected_features for rule in rules))
     is_typical = typicality if NOTE_COUNT in affected else full_typicality
 
     def prefers(melodies: Melodies) -> Numbers:
         typical = is_typical(melodies)
         in_scale = _CLOSING * closing(melodies, tonic) + degree_likeness(melodies, scale)
-        return np.where(typical >= 1, typical + in_scale, typical)
+        return _first_among_typical(typical, in_scale)
 
     return prefers
+
+
+def _first_among_typical(typical: Numbers, more: Numbers) -> Numbers:
+    """``(B,)`` typicality, and what orders those that are typical."""
+    return np.where(typical >= 1, typical + more, typical)
 
 
 def moved_first(model: MelodyVAE, like: Examples | None, then: nn.Module) -> nn.Module:

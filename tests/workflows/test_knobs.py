@@ -523,6 +523,21 @@ def test_of_two_melodies_that_close_the_one_that_rests_on_the_tonic_is_preferred
     assert of_tonic > of_third > 1
 
 
+@pytest.mark.parametrize("scale", [(), (0, 2, 4, 7, 9)])
+def test_where_the_scale_has_another_tonic_or_none_only_the_last_note_counts(scale):
+    """Two melodies that end on D weigh degrees otherwise; a third ends on E."""
+    tunes = ([62, 66, 69, 64], [67, 71, 64, 66], [62, 66, 69, 64])
+    ends = 62, 62, 64
+    melodies = Melodies.stack(
+        [
+            Melody.from_notes([*((4 * i, 4, one) for i, one in enumerate(5 * tune)), (80, 4, end)])
+            for tune, end in zip(tunes, ends, strict=True)
+        ]
+    )
+    first, second, open_end = preference(2, scale, find_rules(["cadence:D-dorian"]))(melodies)
+    assert first == second > open_end >= 1
+
+
 def test_few_notes_are_typical_only_where_a_rule_is_about_their_number():
     few = Melodies.stack(
         [Melody.from_notes([(8 * i, 8, 62 + up) for i, up in enumerate([0, 2, 3, 7] * 7)])]
