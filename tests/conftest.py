@@ -3,6 +3,7 @@
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
+from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import Melodies
@@ -26,7 +28,7 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.staff import training as staff_training
 from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.storage.places import DATA
-from melodyconstraints.workflows import neighbourhood, transform
+from melodyconstraints.workflows import knobs, neighbourhood, training_sampling, transform
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import train_actor
 
@@ -124,6 +126,17 @@ def quick_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ends a staff generator's training with one round of each kind of drawing and counting."""
     monkeypatch.setattr(staff_training, "calibrate", partial(calibrate, rounds=1))
     monkeypatch.setattr(staff_training, "_OFFSET_ROUNDS", 1)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches begin with 16 melodies and go on with 32 at a time; training looks at 32 first."""
+    defaults = [one.default for one in fields(EvolutionSearch)]
+    names = [one.name for one in fields(EvolutionSearch)]
+    defaults[names.index("batch")] = defaults[names.index("first_batch")] = 32
+    monkeypatch.setattr(EvolutionSearch.__init__, "__defaults__", tuple(defaults))
+    monkeypatch.setattr(knobs, "_START", 16)
+    monkeypatch.setattr(training_sampling, "_SOME", 32)
 
 
 @pytest.fixture

@@ -86,25 +86,35 @@ for one in docs.COMMANDS:
 """The commands of each page that are run; those of the table, where no other page has them."""
 
 
-@pytest.fixture
-def readers_files(tmp_path, monkeypatch, tiny_model_folder, tiny_settings):
+@pytest.fixture(scope="module")
+def made_files(tmp_path_factory, tiny_model_folder, tiny_settings):
     """What the pages take to be there; the actors' rule is one that is easily satisfied."""
-    monkeypatch.chdir(tmp_path)
+    made = tmp_path_factory.mktemp("reader")
     tunes = mc.generate(mc.load_model(), 3, ["cmajor"], seed=2)
     for name, tune in {"song": 0, "other": 1, "tune": 1, "a": 0, "b": 1}.items():
-        mc.write_melody(tunes[tune], f"{name}.mid")
+        mc.write_melody(tunes[tune], made / f"{name}.mid")
     for folder in ("reels", "midi_dir"):
-        Path(folder).mkdir()
-        mc.write_melody(tunes[2], f"{folder}/one.mid")
-    actor = mc.train_actor(mc.load_model(tiny_model_folder), ["density:1"], settings=tiny_settings)
+        (made / folder).mkdir()
+        mc.write_melody(tunes[2], made / folder / "one.mid")
+    with pytest.warns(UserWarning, match=r"all 32 melodies .* satisfy density.1 already"):
+        actor = mc.train_actor(
+            mc.load_model(tiny_model_folder), ["density:1"], settings=tiny_settings
+        )
     for name in ("dense", "c"):
-        actor.save(Path("actors") / name)
+        actor.save(made / "actors" / name)
     readme = (docs.ROOT / "README.md").read_text("utf-8")
     rule, *_ = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
-    Path("my_rules.py").write_text(f"{rule}\n\nmy_rule = ends_on_c\n", "utf-8")
+    (made / "my_rules.py").write_text(f"{rule}\n\nmy_rule = ends_on_c\n", "utf-8")
+    return made
 
 
-@pytest.mark.filterwarnings("ignore:all 32 melodies .* satisfy density.1 already")
+@pytest.fixture
+def readers_files(tmp_path, monkeypatch, made_files, few_draws):
+    """A copy of them for each page, in the folder where its commands run."""
+    shutil.copytree(made_files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("page", RUN)
 def test_the_commands_of_a_page_run(page, readers_files):
     for line in RUN[page]:

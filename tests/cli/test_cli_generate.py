@@ -23,9 +23,11 @@ from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.melody.midi.writing import to_midi_file
 from melodyconstraints.melody.performance import Performance
 from melodyconstraints.melody.sound import sample_count
+from melodyconstraints.melody.vae import sampler
 from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import conditional as knobs_module
+from melodyconstraints.workflows import search
 from melodyconstraints.workflows import train_actor as train_module
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.conditional import (
@@ -222,6 +224,7 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
         ("staff", {"scale": "A,B,C,E,F", "rules": ["contour:arch"]}),
     ],
 )
+@pytest.mark.usefixtures("few_draws")
 def test_knobs_are_turned_as_in_python(mc, model, settings, tmp_path):
     out = tmp_path / "out"
     rules = [word for rule in settings.get("rules", []) for word in ("--rule", rule)]
@@ -277,6 +280,8 @@ def test_a_drawing_that_is_stopped_writes_what_it_has_drawn(
     generate, generate_for, tiny_model_folder, tiny_actor_folder, tmp_path, monkeypatch,
     ending, of_an_actor,
 ):  # fmt: skip
+    monkeypatch.setattr(sampler, "DECODE_BATCH", 16)
+    monkeypatch.setattr(search, "DECODE_BATCH", 16)
     decode, parts = HierarchicalVAE.decode, []
 
     def stopped(model, z, *arguments, **options):
@@ -286,16 +291,16 @@ def test_a_drawing_that_is_stopped_writes_what_it_has_drawn(
         return decode(model, z, *arguments, **options)
 
     monkeypatch.setattr(HierarchicalVAE, "decode", stopped)
-    result = (generate if of_an_actor else generate_for)("-n", 300)
+    result = (generate if of_an_actor else generate_for)("-n", 20)
     assert result.exit_code == 1
-    assert result.stderr.startswith("stopped; 256 of 300 are drawn by now\n256 MIDI files in out")
+    assert result.stderr.startswith("stopped; 16 of 20 are drawn by now\n16 MIDI files in out")
     manifest = manifest_of(tmp_path / "out")
-    assert (manifest["interrupted"], manifest["drawn"]) == (True, 256)
+    assert (manifest["interrupted"], manifest["drawn"]) == (True, 16)
     monkeypatch.undo()
     actor, model = load_actor(tiny_actor_folder), load_model(tiny_model_folder)
-    whole = actor.generate(300) if of_an_actor else draw(model, 300)
-    assert len(manifest["melodies"]) == 256
-    for row in (0, 255):
+    whole = actor.generate(20) if of_an_actor else draw(model, 20)
+    assert len(manifest["melodies"]) == 16
+    for row in (0, 15):
         path = tmp_path / "out" / manifest["melodies"][row]["file"]
         assert read_melody(path).melody == whole[row]
 

@@ -33,7 +33,7 @@ QUICK = ActorCriticSettings(
     condition_units=32,
     bank=0,
     warmup_steps=0,
-    rounds=400,
+    rounds=250,
     actor_points=64,
     prior_points=0,
     critic_steps=2,
@@ -51,7 +51,7 @@ QUICK = ActorCriticSettings(
     ema_decay=0.98,
     validation=0,
 )
-SEARCHING = replace(QUICK, rounds=120)
+SEARCHING = replace(QUICK, rounds=80)
 """Of a hundred steps of gradient each: the critic has learned the bars by then."""
 
 

@@ -16,6 +16,8 @@ from melodyconstraints.workflows.keys import asks_for_keys, in_best_keys
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 
 def ending_on(*pitches: int) -> Melodies:
     """Melodies of two notes, the second of them as given."""

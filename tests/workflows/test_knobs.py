@@ -39,6 +39,9 @@ from melodyconstraints.workflows.train_actor import train_actor
 D_DORIAN = (2, 4, 5, 7, 9, 11, 0)
 
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
+
 @pytest.fixture(scope="module")
 def knobs():
     return load_knobs()
@@ -95,7 +98,8 @@ def test_a_users_function_is_no_scale_whatever_its_name(knobs):
 
 
 def test_an_actor_is_trained_and_draws_in_the_scale_of_its_rules(knobs, tiny_settings, tmp_path):
-    actor = train_actor(knobs.model, ["scale:D-phrygian", "steps:60%"], settings=tiny_settings)
+    rules, news = ["scale:D-phrygian", "steps:60%"], []
+    actor = train_actor(knobs.model, rules, settings=tiny_settings, announce=news.append)
     actor.save(tmp_path / "actor")
     for one in (actor, load_actor(tmp_path / "actor")):
         assert one.scale == (2, 3, 5, 7, 9, 10, 0)
@@ -285,12 +289,13 @@ def test_any_other_rule_is_searched_for(knobs):
 
     told = []
     actor = knobs.at("C-major", None, "final-note:C7", ends_high)
+    actor.search = EvolutionSearch(fresh=4, batch=48, first_batch=48)
     actor.callback = lambda *counts: told.append(counts)
     melodies = actor.generate(1, seed=3)
     assert [melody.pitches[-1] for melody in melodies] == [96]
     assert all(melody.pitches[-1] == melody.pitches.max() for melody in melodies)
     assert told[-1][0] >= 1
-    assert told[-1][1] > told[0][1] == 64  # of which five are evolved, four to spare
+    assert told[-1][1] > told[0][1] == 16  # of which five are evolved, four to spare
     again, drawn = actor.generate_satisfying(1, seed=3)  # draws more for typical ones
     assert satisfies_all(actor.rules, again).all()
     assert drawn == told[-1][1]
@@ -392,12 +397,12 @@ def test_a_rule_of_a_scale_is_one_in_which_the_staff_is_read(knobs, spec, scale)
 def test_what_no_melody_satisfies_ends_the_search(knobs):
     """No offspring is better than its parent: they are drawn until none is left to draw."""
     actor = knobs.at(None, None, lambda melody: 0.0)
-    actor.search = EvolutionSearch(draws=100, fresh=20, patience=20, batch=100)
+    actor.search = EvolutionSearch(draws=50, fresh=20, patience=20, batch=100, first_batch=100)
     told = []
     actor.callback = lambda *counts: told.append(counts)
     assert len(actor.generate(1, seed=1)) == 1
-    assert told[-1] == (0, 64 + 35)  # of 100 for the one that is wanted; 7 for each of five
-    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 164 were"):
+    assert told[-1] == (0, 16 + 30)  # of 50 for the one that is wanted; 6 for each of five
+    with pytest.raises(TrainingError, match="0 of 1 melodies satisfy every rule after 116 were"):
         actor.generate_satisfying(1, max_draws=1000, seed=1)  # a batch in vain
 
 
@@ -415,11 +420,11 @@ def test_satisfying_melodies_are_searched_for_longer(knobs):
     """A yes or no that few satisfy: a plain search gives up, since nothing comes nearer."""
 
     def is_rare(melody):
-        return float(len(melody) > 1 and melody.pitches[0] % 12 == 1 and len(melody) % 7 == 0)
+        return float(len(melody) > 1 and melody.pitches[0] % 12 == 1 and len(melody) % 2 == 0)
 
     actor = knobs.at(None, None, is_rare)
     for patience in (1, 100):
-        actor.search = EvolutionSearch(fresh=1, patience=patience)
+        actor.search = EvolutionSearch(fresh=1, patience=patience, first_batch=5)
         melodies, _ = actor.generate_satisfying(1, max_draws=30_000, seed=1)
         assert is_rare(melodies[0]) == 1
 
@@ -547,7 +552,8 @@ def test_few_notes_are_typical_only_where_a_rule_is_about_their_number():
     assert free < 1 < sparse
 
 
-def test_in_a_scale_four_melodies_are_drawn_at_first_for_each_that_is_wanted(knobs):
+def test_in_a_scale_four_melodies_are_drawn_at_first_for_each_that_is_wanted(knobs, monkeypatch):
+    monkeypatch.undo()  # of few draws
     assert knobs.at("D-dorian").points_for(4) == 64
     assert knobs.at("D-dorian").points_for(100) == 400
     assert knobs.at("0,2,4,7").points_for(100) == 125
