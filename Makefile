@@ -43,11 +43,12 @@ figures: $(READY)
 
 # Test files side by side, each process with one thread of its own; all see sets in the same order. mypy, which takes
 # a minute of one processor, runs beside them and reports at the end. pip compiled nothing, so what is imported is kept
-# compiled, whatever the environment says: the tests start many processes.
+# compiled, whatever the environment says: the tests start many processes. Where a test has two threads, one that waits
+# for the other leaves its processor to others.
 test: lint
 	@mkdir -p build
 	@$(BIN)/mypy > build/types.log 2>&1 & types=$$!; \
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 PYTHONHASHSEED=0 \
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive PYTHONHASHSEED=0 \
 	  $(BIN)/python -m pytest -q -n auto --dist loadfile; tests=$$?; \
 	wait $$types; types=$$?; \
 	echo "mypy:"; cat build/types.log; \
