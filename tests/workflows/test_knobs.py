@@ -416,17 +416,20 @@ def test_each_knob_is_an_attribute():
     assert {knob.attribute for knob in KNOBS.values()} <= set(NAMES)
 
 
-def test_satisfying_melodies_are_searched_for_longer(knobs):
+def test_satisfying_melodies_are_searched_for_longer(tiny_model):
     """A yes or no that few satisfy: a plain search gives up, since nothing comes nearer."""
 
     def is_rare(melody):
-        return float(len(melody) > 1 and melody.pitches[0] % 12 == 1 and len(melody) % 2 == 0)
+        return float(len(melody) > 1 and melody.pitches[0] % 12 == 1 and len(melody) % 7 == 3)
 
-    actor = knobs.at(None, None, is_rare)
+    actor = searching_actor(tiny_model, [is_rare])
     for patience in (1, 100):
-        actor.search = EvolutionSearch(fresh=1, patience=patience, first_batch=5)
-        melodies, _ = actor.generate_satisfying(1, max_draws=30_000, seed=1)
+        actor.search = EvolutionSearch(fresh=1, patience=patience, batch=128, first_batch=5)
+        melodies, drawn = actor.generate_satisfying(1, max_draws=30_000, seed=1)
         assert is_rare(melodies[0]) == 1
+        assert drawn > 10  # the five at first and as many in vain, if not more
+    actor.search = EvolutionSearch(fresh=1, patience=1, batch=5, first_batch=5)
+    assert is_rare(actor.generate(1, seed=1)[0]) == 0
 
 
 def test_what_a_search_refuses(knobs, tmp_path):
