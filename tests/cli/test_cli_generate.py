@@ -221,7 +221,7 @@ def test_rules_are_searched_for_as_in_python(generate_for, tiny_model_folder, tm
         ("bundled", {"density": 96}),
         ("bundled", {"scale": "C-major", "density": 60}),
         ("staff", {"scale": "C-major", "density": 60}),
-        ("staff", {"scale": "A,B,C,E,F", "rules": ["contour:arch"]}),
+        ("staff", {"scale": "A,B,C,E,F", "rules": ["final-note:E"]}),
     ],
 )
 @pytest.mark.usefixtures("few_draws")
