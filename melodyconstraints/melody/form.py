@@ -2,7 +2,8 @@
 
 ``AABA`` is four sections of four bars, of which the second and the fourth repeat the first;
 sixteen letters are single bars. A section with a prime, ``A'``, ends differently from the one that
-it repeats: its last quarter is new, which of a single bar is the last beat.
+it repeats: its last quarter is new, which of a single bar is the last beat. A second ``A'`` is the
+first one again.
 """
 
 from __future__ import annotations
@@ -65,16 +66,18 @@ def form_of(text: str) -> Form | None:
     repeats, begins = fresh.clone(), fresh.clone()
     first: dict[str, int] = {}
     for start, section in zip(range(0, BARS, size), sections, strict=True):
-        letter, prime = section[0].upper(), section[1:]
-        if letter in first:
-            same = bars if prime else size
-            repeats[start : start + same] = torch.arange(first[letter], first[letter] + same)
-            if prime and begun:
-                begins[start + same] = first[letter] + same
-        elif prime:
+        name, letter = section.upper(), section[0].upper()
+        if name in first:
+            repeats[start : start + size] = torch.arange(first[name], first[name] + size)
+        elif letter in first:
+            same = first[letter] + bars
+            repeats[start : start + bars] = torch.arange(first[letter], same)
+            if begun:
+                begins[start + bars] = same
+        elif name != letter:
             raise UsageError(
                 f"{section} repeats no {letter} before it; write {letter} first, as in ABA'C, "
                 f"got {text!r}"
             )
-        first.setdefault(letter, start)
+        first.setdefault(name, start)
     return Form(repeats, begins, begun)

@@ -285,7 +285,8 @@ def test_a_single_bar_with_a_prime_begins_like_the_one_that_it_varies(generator)
     assert notes.any()
     assert ((bars[..., :12] == bars[:, :1, :, :12]) | ~notes).all()
     assert (bars[:, 1, :, 12:] != bars[:, 0, :, 12:]).any()
-    assert (bars[:, 3, :, 12:] != bars[:, 1, :, 12:]).any()
+    notes = bars[:, 1] < 128
+    assert (bars[:, 3][notes] == bars[:, 1][notes]).all()  # a second A' is the first one again
 
 
 def test_a_sampler_draws_in_its_form(generator):
