@@ -1,4 +1,4 @@
-"""What the knobs of the staff generator reach without training, as two tables.
+"""What the knobs of the staff generator reach without training, as three tables.
 
 ::
 
@@ -8,7 +8,9 @@
 *Scales*: of each mode on two tonics, melodies of ``load_knobs().at(...)`` beside held-out melodies
 of STORE that satisfy its rule in some key, and beside those that lie in one major scale, whatever
 their tonic. With *trained*, melodies of actors that ``mc train-actor --rule scale:...`` trained
-into FOLDER, or trains there, some minutes each. *Values*: each rule with a range is asked for the
+into FOLDER, or trains there, some minutes each. *Every scale*: each scale that has a name, on D;
+how many of its melodies satisfy the rule, of as many draws without a search too, which note of the
+scale most melodies lack, and how they move. *Values*: each rule with a range is asked for the
 values of the held-out melodies' deciles, give or take :data:`TOLERANCES`; the correlation of asked
 and obtained, for one draw and with the search, as shipped. A seed that played no part in any
 choice.
@@ -42,10 +44,12 @@ from melodyconstraints.melody.metrics.structure import (
     steps,
     two_commonest_pitch_classes,
 )
+from melodyconstraints.melody.metrics.typical import repeated_pitches
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import satisfies_all
+from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.rules.tonality import KRUMHANSL_KESSLER
 from melodyconstraints.workflows.actor import MelodyActor, load_actor
 from melodyconstraints.workflows.knobs import Knobs
@@ -80,12 +84,15 @@ TOLERANCES = {"density": 0, "ambitus": 0, "rise": 0.25, "mean-length": 0.05}
 share to the last digit, and a search for them goes on to its end."""
 POINT = 0.01
 DECILES = np.arange(0.1, 0.95, 0.1)
+DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
+"""Names of the semitones above a tonic."""
+TABLES = ["scales", "every-scale", "values"]
 
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path, exists=True))
 @click.option("-n", "count", default=128, show_default=True, help="Melodies a scale.")
-@click.option("--only", type=click.Choice(["scales", "values"]), help="One of the two tables.")
+@click.option("--only", type=click.Choice(TABLES), help="One of the three tables.")
 @click.option("--trained", type=click.Path(path_type=Path), help="Measure actors of this folder.")
 @click.option(
     "--mode", "modes", type=click.Choice(list(MODES)), multiple=True, help="Only this; repeat."
@@ -95,10 +102,12 @@ def main(
 ) -> None:
     """Measure the knobs of the packaged generator against the held-out melodies of STORE."""
     knobs, real = Knobs(load_model("staff")), read_store(store, "test").melodies
-    if only != "values":
+    if only in (None, "scales"):
         actor_of = knobs.at if trained is None else partial(actor_in, trained, knobs.model)
         print_scales(actor_of, real, count, modes or tuple(MODES))
-    if only != "scales":
+    if only in (None, "every-scale"):
+        print_every_scale(knobs, count // 4)
+    if only in (None, "values"):
         print_values(knobs, real, count // 4)
 
 
@@ -127,6 +136,35 @@ def print_scales(
     rows.append(["mean", *[""] * (len(MEASURES) + len(ON_TONIC) + 1), f"{np.mean(named):.0%}"])
     named_by = ["mode named right", "tonic by sounding times"]
     print_table(["scale", *MEASURES, *ON_TONIC, "satisfied", *named_by], rows)
+
+
+def print_every_scale(knobs: Knobs, count: int) -> None:
+    """A line for each scale that has a name, and one for melodies in none."""
+    rows = []
+    for name in (None, *SCALES):
+        actor = knobs.at(None if name is None else f"D-{name}")
+        drawn = actor.generate(count, seed=SEED)
+        moves = [_mean(measure, drawn) for measure in (repeated_pitches, steps, leaps)]
+        if name is None:
+            rows.append(["none", "12", "", "", "", *moves, _mean(repeated_bars, drawn)])
+            continue
+        actor.search = EvolutionSearch(draws=1)
+        plain = actor.generate(count, seed=SEED)
+        satisfied = [f"{satisfies_all(actor.rules, one).mean():.0%}" for one in (plain, drawn)]
+        lack, step = max((lacks(drawn, (2 + step) % 12), step) for step in SCALES[name])
+        rarest = f"{lack:.0%} lack {DEGREES[step]}" if lack else "none"
+        of_scale = [name, str(len(SCALES[name])), *satisfied, rarest]
+        rows.append([*of_scale, *moves, _mean(repeated_bars, drawn)])
+    moving = ["repeated pitches", "steps", "leaps", "repeated bars"]
+    print_table(
+        ["scale", "notes", "satisfied, first draws", "satisfied", "rarest note", *moving], rows
+    )
+
+
+def lacks(melodies: Melodies, pitch_class: int) -> float:
+    """Share of melodies without a note of a pitch class."""
+    notes = melodies.notes
+    return 1 - len(np.unique(notes.rows[notes.pitches % 12 == pitch_class])) / len(melodies)
 
 
 def has_tonic(melodies: Melodies, tonic: int) -> float:
@@ -203,7 +241,11 @@ def _on_tonic(melodies: Melodies, tonic: int, mode: str) -> list[str]:
 
 
 def _means(melodies: Melodies) -> list[str]:
-    return [f"{float(measure(melodies).mean()):.3f}" for measure in MEASURES.values()]
+    return [_mean(measure, melodies) for measure in MEASURES.values()]
+
+
+def _mean(measure: Callable[[Melodies], np.ndarray], melodies: Melodies) -> str:
+    return f"{float(measure(melodies).mean()):.3f}"
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ RECORDS = {
     "extraction": "python benchmarks/extraction.py MIDI_DIR --hostile HOSTILE_DIR",
     "against-note-seq": "python benchmarks/against_note_seq.py MIDI_DIR",
     "formats": "python benchmarks/formats.py",
+    "knobs-every-scale": "python benchmarks/knobs.py STORE --only every-scale",
     "knobs-scales": "python benchmarks/knobs.py STORE --only scales",
     "knobs-scales-trained": "python benchmarks/knobs.py STORE --only scales --trained ACTORS_DIR",
     "knobs-values": "python benchmarks/knobs.py STORE -n 64 --only values",

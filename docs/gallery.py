@@ -56,8 +56,7 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
         "[typical](../constraints.md#what-an-actor-learns-beside-its-rules) too, if nothing else is "
         f"told; under no rule {free['typical']:.1%} are. `mc generate --rule "
         "RULE` searches without training: of the two melodies that it found for each rule all "
-        "satisfy it but one for `beat-chords` and those for `rhythm`, which asks for one rhythm "
-        "in every bar. A rule that names no source is of this project. [How rules are "
+        "satisfy it but one for `beat-chords`. A rule that names no source is of this project. [How rules are "
         "written](../rules.md).",
     ]
     group = None

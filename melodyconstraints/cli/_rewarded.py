@@ -18,7 +18,7 @@ from melodyconstraints.storage.text import printable
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.vae.model import MelodyVAE
-    from melodyconstraints.melody.vae.sampling import SamplingOptions
+    from melodyconstraints.melody.vae.sampling import DrawingOptions
     from melodyconstraints.workflows.actor import MelodyActor
 
 
@@ -52,7 +52,7 @@ class MelodySource:
         """Key signature and chords that the rules imply, as a file has them."""
         return (self.actor.key, self.actor.chords) if self.actor else (None, ())
 
-    def facts(self, options: SamplingOptions, drawn: int) -> dict[str, Any]:
+    def facts(self, options: DrawingOptions, drawn: int) -> dict[str, Any]:
         """Entries of a manifest on how melodies were drawn.
 
         Args:

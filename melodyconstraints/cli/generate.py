@@ -38,7 +38,7 @@ from melodyconstraints.cli._rewarded import MelodySource, say_satisfied
 
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melodies
-    from melodyconstraints.melody.vae.sampling import SamplingOptions
+    from melodyconstraints.melody.vae.sampling import DrawingOptions
 
 
 @click.command("generate")
@@ -67,7 +67,7 @@ def command(
     output: Path,
     playback: dict[str, Any],
     export: Export,
-    sampling: SamplingOptions,
+    sampling: DrawingOptions,
     only_satisfying: bool,
     allow_none: bool,
     plot: bool,
@@ -124,7 +124,7 @@ def command(
 
 
 def _draw(
-    source: MelodySource, count: int, only_satisfying: bool, sampling: SamplingOptions
+    source: MelodySource, count: int, only_satisfying: bool, sampling: DrawingOptions
 ) -> tuple[Melodies, int]:
     """Melodies, and how many were drawn for them; fewer where the drawing ended before."""
     from melodyconstraints.melody.vae.sampler import SamplingInterrupted, TooFewError

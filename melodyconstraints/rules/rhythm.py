@@ -10,6 +10,7 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import REST, Melodies
 from melodyconstraints.melody.metrics.statistics import groove_consistency
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
+from melodyconstraints.melody.rhythm import EITHER, NOTE, signs_of_rhythm
 from melodyconstraints.melody.units import STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
 from melodyconstraints.rules.arguments import (
     Range,
@@ -172,16 +173,8 @@ def rhythm_rule(name: str, argument: str) -> Rule:
     them, with | between as you like. 2 hits / (notes wanted + notes played), both without the
     places of _: Dice's (1945) coefficient, 1 only where all agree.
     """
-    pattern = np.array(list(argument.replace("|", "")))
-    if len(pattern) not in (4, 8, 16, 32, 64, 128, 256) or not set(pattern) <= set("x._"):
-        raise UsageError(
-            "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, x for a note, . for none, _ for "
-            f"either, got {len(pattern)} in {shown(argument)}"
-        )
-    if "x" not in pattern:
-        raise UsageError(f"a rhythm has a note somewhere, write an x, got {shown(argument)}")
-    steps = np.tile(pattern, STEPS // len(pattern))
-    wanted, counts = steps == "x", steps != "_"
+    signs = signs_of_rhythm(argument)
+    wanted, counts = signs == NOTE, signs != EITHER
 
     def agreement(melodies: Melodies) -> Numbers:
         notes = melodies.notes

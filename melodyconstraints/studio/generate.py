@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from melodyconstraints.melody.events import Melodies
-from melodyconstraints.melody.vae.sampling import SamplingOptions
+from melodyconstraints.melody.vae.sampling import DrawingOptions
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.studio.engine import Models
 from melodyconstraints.studio.places import Settings
@@ -116,5 +116,5 @@ def interpolated(models: Models, body: InterpolateRequest) -> Answer:
     return {"rules": [], "melodies": rewarded(melodies, rewards_of([], melodies), are_active([]))}
 
 
-def _sampling(body: GenerateRequest) -> SamplingOptions:
+def _sampling(body: GenerateRequest) -> DrawingOptions:
     return {"seed": body.seed, "temperature": body.temperature, "form": body.form}

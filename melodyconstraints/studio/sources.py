@@ -122,9 +122,12 @@ def find_source(
     if trained is not None and not (searches and trained.best < FEW):
         is_whole = trained.shortcoming is None
         how = "an actor trained for this" + ("" if is_whole else ", cut short: the best")
-        # A generator that writes any scale writes this one, whatever its actor has learned.
+        # What a generator writes as is asked for it writes so, whatever its actor has learned.
+        turned = _turned(models.knobs, wishes, rules)
         trained = replace(
-            trained, scale=trained.scale or _turned(models.knobs, wishes, rules).scale
+            trained,
+            scale=trained.scale or turned.scale,
+            rhythm=trained.rhythm or turned.rhythm,
         )
         return Source(trained.model, trained, rules, weights, is_whole, how)
     actor, drawn = _turned(models.knobs, wishes, rules), list[int]()

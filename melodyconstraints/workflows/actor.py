@@ -26,7 +26,12 @@ from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, kept_on_interrupt
-from melodyconstraints.melody.vae.sampling import DEFAULT_TEMPERATURE, Sampling, SamplingOptions
+from melodyconstraints.melody.vae.sampling import (
+    DEFAULT_TEMPERATURE,
+    DrawingOptions,
+    Sampling,
+    SamplingOptions,
+)
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
 from melodyconstraints.rules.loading import code_only_where
@@ -71,8 +76,8 @@ class MelodyActor(ActorCritic):
         model: the melody model.
         rules: rules of the critic's first heads; beside them it may have learned what is typical,
             see :attr:`rewards`.
-        temperature, form, scale: defaults for sampling; it was trained in this form, and in this
-            scale unless that is a set beside other rules.
+        temperature, form, scale, rhythm: defaults for sampling; it was trained in this form and
+            this rhythm, and in this scale unless that is a set beside other rules.
         method: one of :data:`.actor_config.METHODS`.
         transposes: whether each melody is taken in the key that the rules reward most, which it
             was in training too; in a scale none is.
@@ -88,6 +93,7 @@ class MelodyActor(ActorCritic):
     temperature: float = DEFAULT_TEMPERATURE
     form: str = AUTO
     scale: tuple[int, ...] | frozenset[int] = ()
+    rhythm: str = ""
     transposes: bool = False
     examples: frozenset[str] = frozenset()
     prefers: Preference | None = typicality
@@ -208,10 +214,10 @@ class MelodyActor(ActorCritic):
             return np.ones(len(melodies), bool)
         return self.prefers(melodies) >= 1
 
-    def sampling(self, options: SamplingOptions) -> Sampling:
+    def sampling(self, options: DrawingOptions) -> Sampling:
         """Sampling by options; the actor's own where none are given."""
-        own = {"temperature": self.temperature, "form": self.form, "scale": self.scale}
-        return Sampling.of(options, **own)
+        names = ("temperature", "form", "scale", "rhythm")
+        return Sampling.of(options, **{name: getattr(self, name) for name in names})
 
     def sampler(
         self, sampling: Sampling, finish: Callable[[Melodies], Melodies] | None = None
@@ -331,6 +337,7 @@ class MelodyActor(ActorCritic):
             "form": self.form,
             "scale": self.scale if has_tonic else sorted(self.scale),
             "has_tonic": has_tonic,
+            "rhythm": self.rhythm,
             "transposes": self.transposes,
             "examples": sorted(self.examples),
         }
@@ -394,7 +401,7 @@ def load_actor(
         if len(found_rules) != len(config.rules):
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    names = "temperature", "form", "examples", "transposes"
+    names = "temperature", "form", "rhythm", "examples", "transposes"
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
     return MelodyActor(rules=found_rules, **own, **pair)

@@ -45,12 +45,13 @@ class ActorConfig(PairConfig):
     form: str = AUTO
     scale: tuple[int, ...] = ()
     has_tonic: bool = True
+    rhythm: str = ""
     transposes: bool = False
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        Sampling(self.temperature, form=self.form, scale=self.scale)
+        Sampling(self.temperature, form=self.form, scale=self.scale, rhythm=self.rhythm)
         count = sum(map(len, self.heads))
         if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
             raise ValueError(f"{count} heads do not fit its rules or records")

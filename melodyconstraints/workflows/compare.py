@@ -30,7 +30,7 @@ def compare(
     """``n`` melodies of the prior, and the same points as each actor moves them.
 
     What the decoder draws is the same too: melodies of one point differ by the actor alone, and by
-    the scale or the key that it draws in, in which the prior is not read.
+    the scale or the key and the rhythm that it draws in, which the prior has not.
 
     Args:
         actors: actors, at least one, all on one model.
@@ -49,12 +49,13 @@ def compare(
     for actor in actors:
         if callback:
             callback(len(columns))
-        columns.append(actor.generate(n, **asdict(how) | {"scale": how.scale or actor.scale}))
+        own = {"scale": how.scale or actor.scale, "rhythm": how.rhythm or actor.rhythm}
+        columns.append(actor.generate(n, **asdict(how) | own))
     return columns
 
 
 def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> Sampling:
-    """The sampling of all actors by options, but for the scales that they draw in.
+    """The sampling of all actors by options, but for the scales and rhythms that they draw in.
 
     Raises:
         UsageError: no actor, actors on different models, or with defaults of their own where no
@@ -65,8 +66,10 @@ def common_sampling(actors: Sequence[MelodyActor], options: SamplingOptions) -> 
     models = sorted({actor.model.fingerprint[:12] for actor in actors})
     if len(models) > 1:
         raise UsageError(f"compared actors move points of one model, got {', '.join(models)}")
-    scale = options.get("scale") or ()
-    ways = [asdict(replace(actor.sampling(options), scale=scale)) for actor in actors]
+    scale, rhythm = options.get("scale") or (), options.get("rhythm") or ""
+    ways = [
+        asdict(replace(actor.sampling(options), scale=scale, rhythm=rhythm)) for actor in actors
+    ]
     different = [name for name in ways[0] if any(way[name] != ways[0][name] for way in ways)]
     if different:
         raise UsageError(

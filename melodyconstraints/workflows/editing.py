@@ -15,8 +15,9 @@ import numpy as np
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies, Melody, canonical_events
 from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR, STEPS_PER_QUARTER
-from melodyconstraints.melody.vae.staff.notation import Staff, events_by, events_in_scale, to_staff
+from melodyconstraints.melody.rhythm import NO_NOTE, NOTE, signs_of_rhythm
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
+from melodyconstraints.melody.vae.staff.notation import Staff, to_staff, write_in_scale
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import checked
@@ -45,6 +46,33 @@ def in_scale(melody: Melody, pitch_classes: Collection[int] | None) -> Melody:
     return Melody(events)
 
 
+def in_rhythm(melody: Melody, rhythm: str) -> Melody:
+    """The melody with notes where a rhythm has them; as it is for an empty one.
+
+    A note has the pitch that sounds there, or where none does the next one's. Where a note must
+    not start the one before it is held on.
+
+    Args:
+        rhythm: signs; see :mod:`melodyconstraints.melody.rhythm`.
+
+    >>> tune = Melody.from_notes([(0, 4, 60), (4, 2, 62), (6, 2, 64), (12, 4, 65)])
+    >>> moved = in_rhythm(tune, "x..x..x.x_______")
+    >>> list(zip(moved.onsets.tolist(), moved.pitches.tolist()))[:5]
+    [(0, 60), (3, 60), (6, 64), (8, 65), (12, 65)]
+    """
+    if not rhythm or not len(melody):
+        return melody
+    events, signs, steps = melody.events, signs_of_rhythm(rhythm), np.arange(STEPS)
+    starts = melody.onsets
+    last = starts[np.searchsorted(starts, steps, side="right").clip(1) - 1]
+    following = starts[np.searchsorted(starts, steps).clip(max=len(starts) - 1)]
+    silent = canonical_events(events[None])[0] == REST
+    pitches = events[np.where(silent, following, last)]
+    changed = np.where((signs == NO_NOTE) & (events < PITCHES), HOLD, events)
+    changed = np.where(signs == NOTE, pitches, changed)
+    return Melody(changed.astype(events.dtype))
+
+
 @checked
 def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
     """The melody moved into a key: its tonic becomes the key's, each degree that of the scale.
@@ -60,8 +88,7 @@ def in_key(melody: Melody, scale: str | Collection[int]) -> Melody:
         UsageError: no such scale.
     """
     staff = to_staff(melody.events[None])
-    table = events_in_scale(staff.keys, staff.places, staff.modes, pitch_classes_of(scale))
-    return Melody(events_by(table, staff)[0])
+    return Melody(write_in_scale(staff, pitch_classes_of(scale))[0])
 
 
 @checked

@@ -229,7 +229,9 @@ def evaluate_actor(
     )
     sampling = actor.sampling(options)
     z = prior_points(actor.model, n, sampling.seed)
-    of_prior = replace(sampling, scale=options.get("scale") or ())
+    of_prior = replace(
+        sampling, scale=options.get("scale") or (), rhythm=options.get("rhythm") or ""
+    )
     prior = prior_sampler(actor.model, of_prior).decode(z)
     other = sampling.with_seed((sampling.seed + 1) % (MOST_SEED + 1))
     shifted, drawn = actor.draw_from(z, other, derived_generator(SEARCH, sampling.seed))

@@ -25,6 +25,7 @@ from melodyconstraints.melody.metrics.modes import degree_likeness
 from melodyconstraints.melody.metrics.statistics import notes_per_bar
 from melodyconstraints.melody.metrics.typical import closing, full_typicality, typicality
 from melodyconstraints.melody.notes import Numbers
+from melodyconstraints.melody.rhythm import NO_NOTE, NOTE, signs_of_rhythm
 from melodyconstraints.melody.units import STEPS
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
@@ -46,6 +47,8 @@ _CHOICE = _START // 16
 chosen: as many as for the sixteen that commands make."""
 _CLOSING = 1.5
 """Weight of a last note that closes, where that of degrees as in real melodies is 1."""
+_RHYTHM = "rhythm"
+"""Name of the rule of a rhythm."""
 NOTE_COUNT = notes_per_bar.__name__
 """Feature that a rule about the number of notes affects."""
 
@@ -119,7 +122,8 @@ class Knobs:
                 in ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
             density: least number of notes in 16 bars, or a range such as ``40..60``.
             others: rules, as :func:`.find_rules` takes them. Those of :data:`KNOBS` are knobs, and
-                so is the first of a scale or of pitch classes where no scale is given.
+                so is a rhythm, and the first of a scale or of pitch classes where no scale is
+                given.
             tonic: whether a scale's rule is about its tonic as well, or its notes alone.
             like: melodies, or a folder of MIDI or a file, that what is drawn should be like; see
                 :class:`melodyconstraints.latent.matching.Matched`.
@@ -129,7 +133,9 @@ class Knobs:
         """
         of_density = [] if density is None else [f"density:{density}"]
         rules = find_rules([*scale_rules(scale, tonic=tonic), *others, *of_density])
-        ranges = dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
+        rhythm = rhythm_written(self.model, rules)
+        ranges = _notes_of(rhythm)
+        ranges |= (_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
         if scale is not None:
             tonic_first = pitch_classes_of(scale)
         else:
@@ -143,6 +149,7 @@ class Knobs:
             prefers=preference(tonic_of_rules, tonic_first, rules),
             move=moved_first(self.model, like, request),
             scale=tonic_first,
+            rhythm=rhythm,
             start=0 if all(map(is_turned_alone, rules)) else _START,
             choice=_CHOICE if rests_on_it else 1,
             transpose=None if tonic_first else self.model.transposed,
@@ -193,8 +200,8 @@ def is_knob(rule: Rule) -> bool:
 
 
 def is_turned_alone(rule: Rule) -> bool:
-    """Whether knobs satisfy a rule without a search: notes of a scale, or a value by a range."""
-    return is_knob(rule) or is_of_set(rule)
+    """Whether knobs satisfy a rule without a search: notes, a rhythm, or a value by a range."""
+    return is_knob(rule) or is_of_set(rule) or is_of_rhythm(rule)
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:
@@ -226,6 +233,30 @@ def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | fro
         return named[0]
     sets = [frozenset(_scale_of(rule)) for rule in rules if is_of_set(rule)]
     return (frozenset.intersection(*sets) if sets else None) or ()
+
+
+def is_of_rhythm(rule: Rule, rhythm: str | None = None) -> bool:
+    """Whether a rule is the library's of a rhythm, or of this one."""
+    name, _, signs = rule.spec.partition(":")
+    return rule.is_own and name == _RHYTHM and rhythm in (None, signs)
+
+
+def rhythm_written(model: MelodyVAE, rules: Sequence[Rule]) -> str:
+    """Signs of :func:`rhythm_of`, if a model can write in them: see :attr:`.Sampling.rhythm`."""
+    return rhythm_of(rules) if isinstance(model, StaffGenerator) else ""
+
+
+def rhythm_of(rules: Sequence[Rule]) -> str:
+    """Signs of the first rule of a rhythm, empty without one."""
+    return next((rule.spec.partition(":")[2] for rule in rules if is_of_rhythm(rule)), "")
+
+
+def _notes_of(rhythm: str) -> dict[str, tuple[float, float]]:
+    """Range of the number of notes in 16 bars of a rhythm; none for an empty one."""
+    if not rhythm:
+        return {}
+    signs = signs_of_rhythm(rhythm)
+    return {KNOBS["density"].attribute: ((signs == NOTE).sum(), (signs != NO_NOTE).sum())}
 
 
 def has_keys(model: MelodyVAE, rules: Sequence[Rule]) -> bool:

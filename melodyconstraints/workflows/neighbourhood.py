@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -27,7 +27,15 @@ from melodyconstraints.melody.vae.inversion import invert
 from melodyconstraints.melody.vae.sampler import LIKELIEST, MelodySampler
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.workflows.actor import MelodyActor
-from melodyconstraints.workflows.editing import in_scale, keep, repeats_of, restore, with_repeats
+from melodyconstraints.workflows.editing import (
+    in_rhythm,
+    in_scale,
+    keep,
+    repeats_of,
+    restore,
+    with_repeats,
+)
+from melodyconstraints.workflows.knobs import rhythm_of
 
 PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
 """Rounds without projection, in all, and in all while nothing satisfies the rules. Bars that equal
@@ -86,7 +94,9 @@ class Neighbourhood:
 
     def __post_init__(self) -> None:
         self.repeats = repeats_of(self.original)
-        self.sampler = MelodySampler(self.actor.model, LIKELIEST)
+        self.sampler = MelodySampler(
+            self.actor.model, replace(LIKELIEST, rhythm=self.actor.rhythm)
+        )
         self.critic = copy.deepcopy(self.actor.critic)
         self.constraint = RewardConstraint(
             self.sampler, Rewards(self.actor.rewards), sharpness=SHARPNESS, replay_size=REPLAY_SIZE
@@ -112,8 +122,9 @@ class Neighbourhood:
         points = [self.start, self.around(self.start, WIDE)]
         if shifted is not None:
             points += [shifted, self._way_back(shifted)]
-        if self.actor.pitch_classes:
-            moved = in_scale(self.original, self.actor.pitch_classes)
+        rhythm = rhythm_of(self.actor.active_rules)
+        if self.actor.pitch_classes or rhythm:
+            moved = in_rhythm(in_scale(self.original, self.actor.pitch_classes), rhythm)
             points.append(invert(self.actor.model, [moved]))
         best = self._try(torch.cat(points))
         for number in range(MOST_ROUNDS):

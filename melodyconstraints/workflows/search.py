@@ -251,6 +251,7 @@ def search_actor(
     *,
     move: nn.Module | None = None,
     scale: tuple[int, ...] = (),
+    rhythm: str = "",
     start: int = 0,
     choice: int = 1,
     transpose: Callable[[Tensor, Ints], Tensor] | None = None,
@@ -261,7 +262,7 @@ def search_actor(
     Args:
         move: module from ``(B, Z)`` points of the prior to points that are decoded; they stay if
             None.
-        scale: scale in which a staff is read; see :class:`.Sampling`.
+        scale, rhythm: scale and rhythm in which melodies are written; see :class:`.Sampling`.
         start, choice, transpose: see :class:`SearchActor`.
         prefers: see :class:`.MelodyActor`.
     """
@@ -273,6 +274,7 @@ def search_actor(
         settings=ActorCriticSettings(),
         method="actor",
         scale=scale,
+        rhythm=rhythm,
         start=start,
         choice=choice,
         transpose=transpose,

@@ -164,7 +164,8 @@ def train_actor(
         of_heads = [*own, *(weight for one in constraints for weight in one.weights)]
         search = search_of(method, of_heads, plain=settings.plain) if method in SEARCHES else None
         learned: dict[str, Any] = {"rules": found_rules, "method": method, "form": form}
-        learned |= {"scale": draws.scale, "transposes": draws.transposes}
+        learned |= {"scale": draws.scale, "rhythm": draws.sampling.rhythm}
+        learned |= {"transposes": draws.transposes}
         learned |= {"examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
@@ -357,9 +358,8 @@ def _learns_typicality(
         decoded: points and melodies of the bank, if any.
         unasked: whether rules are to be learned alone, or examples say what is typical.
     """
-    if draws.settled and announce:
-        of_set = " and ".join(rule.name for rule in draws.settled)
-        announce(f"melodies are written in the notes of {of_set}")
+    if announce and (settled := draws.settled_text()):
+        announce(settled)
     others = [rule for rule in rules if rule not in draws.settled]
     if settings.plain or not others:
         return False

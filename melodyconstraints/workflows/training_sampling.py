@@ -1,4 +1,4 @@
-"""How a training draws melodies, and its actor afterwards: in a scale, or in the best key."""
+"""How a training draws melodies, and its actor afterwards: scale or best key, and rhythm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.keys import transposing
-from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
+from melodyconstraints.workflows.knobs import (
+    has_keys,
+    is_of_rhythm,
+    is_of_set,
+    rhythm_written,
+    scale_read,
+)
 from melodyconstraints.workflows.seeds import prior_points
 
 _SOME = 256
@@ -27,7 +33,8 @@ class TrainingSampling:
     Args:
         sampling: sampling of the training; its scale is empty where the actor learns the scale.
         scale: scale in which the trained actor draws.
-        settled: rules that all melodies in that scale satisfy, so that they are not learned.
+        of_set, of_rhythm: rules that all melodies satisfy as they are written, so that they are
+            not learned: of the notes of a set, and of a rhythm.
         transposes: whether each melody is taken in the key that the rules reward most.
         finish: function that changes what is decoded; None where nothing does.
     """
@@ -35,14 +42,27 @@ class TrainingSampling:
     model: MelodyVAE
     sampling: Sampling
     scale: tuple[int, ...] | frozenset[int]
-    settled: Sequence[Rule]
+    of_set: Sequence[Rule]
+    of_rhythm: Sequence[Rule]
     transposes: bool
     finish: Callable[[Melodies], Melodies] | None
 
     @property
     def is_banks(self) -> bool:
-        """Whether a bank's melodies were drawn in the same way: in no form and no scale."""
-        return self.sampling.form == AUTO and not self.sampling.scale
+        """Whether a bank's melodies were drawn in the same way: in no form, scale or rhythm."""
+        sampling = self.sampling
+        return sampling.form == AUTO and not (sampling.scale or sampling.rhythm)
+
+    @property
+    def settled(self) -> list[Rule]:
+        """The rules that are not learned."""
+        return [*self.of_set, *self.of_rhythm]
+
+    def settled_text(self) -> str | None:
+        """What melodies are written in, so that it is not learned; None where nothing is."""
+        notes = " and ".join(rule.name for rule in self.of_set)
+        parts = [*([f"the notes of {notes}"] if notes else []), *(r.name for r in self.of_rhythm)]
+        return f"melodies are written in {' and in '.join(parts)}" if parts else None
 
     def sampler(self) -> MelodySampler:
         """New sampler of the training, which draws from the seed on."""
@@ -61,12 +81,15 @@ def training_sampling(
     *,
     plain: bool,
 ) -> TrainingSampling:
-    """How a training for rules draws melodies: in the rules' scale, or in the best key."""
+    """How a training for rules draws melodies: in the rules' scale and rhythm, or the best key."""
     active_rules = list(compress(rules, weights))
     scale = () if plain else scale_read(model, active_rules)
-    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, active_rules)) else ()
-    settled = active_rules if isinstance(learned_in, frozenset) else []
+    rhythm = "" if plain else rhythm_written(model, active_rules)
+    of_rhythm = [rule for rule in active_rules if rhythm and is_of_rhythm(rule, rhythm)]
+    others = [rule for rule in active_rules if rule not in of_rhythm]
+    learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, others)) else ()
+    of_set = others if isinstance(learned_in, frozenset) else []
     transposes = not (scale or plain) and has_keys(model, active_rules)
     finish = transposing(rules, weights) if transposes else None
-    sampling = replace(sampling, scale=learned_in)
-    return TrainingSampling(model, sampling, scale, settled, transposes, finish)
+    sampling = replace(sampling, scale=learned_in, rhythm=rhythm)
+    return TrainingSampling(model, sampling, scale, of_set, of_rhythm, transposes, finish)

@@ -39,10 +39,11 @@ from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.editing import (
     in_key,
+    in_rhythm,
     in_scale,
     keep,
 )
-from melodyconstraints.workflows.knobs import scale_rules
+from melodyconstraints.workflows.knobs import rhythm_of, scale_rules
 from melodyconstraints.workflows.neighbourhood import MOST_ROUNDS, SHARPNESS, Neighbourhood
 from melodyconstraints.workflows.seeds import derived_generator
 
@@ -244,13 +245,14 @@ def transformations(
 def _without_search(
     actor: MelodyActor, unchanged: Transformation, keep_bars: Collection[int]
 ) -> Transformation | None:
-    """The melody with its notes at the nearest ones of the scale, but for bars to keep.
+    """The melody in the rhythm, with notes at the nearest ones of the scale, but for kept bars.
 
     None where more is missing than what those bars hold, which no search would change.
     """
-    if not actor.pitch_classes:
+    original, rhythm = unchanged.original, rhythm_of(actor.active_rules)
+    if not (actor.pitch_classes or rhythm):
         return None
-    original, moved = unchanged.original, in_scale(unchanged.original, actor.pitch_classes)
+    moved = in_rhythm(in_scale(original, actor.pitch_classes), rhythm)
     (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
     every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))
     changed = replace(unchanged, melody=melody, after=after)

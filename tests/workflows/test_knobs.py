@@ -275,7 +275,7 @@ def test_what_is_no_knob_is_refused(knobs, setting, message):
 
 
 def test_a_model_without_a_staff_draws_in_no_scale():
-    with pytest.raises(UsageError, match="draws in no form or scale"):
+    with pytest.raises(UsageError, match="draws in no form, scale or rhythm"):
         searching_actor(load_model("bundled")).generate(1, scale=(0, 2, 4))
     with pytest.raises(UsageError, match="scale must be different pitch classes, 0 to 11"):
         Sampling(scale=(0, 0, 12))

@@ -212,19 +212,14 @@ class MelodyVAE(nn.Module, ABC):
             ``(B, T)`` int64 events in [0, 129].
 
         Raises:
-            UsageError: a ``z`` of another size, a precision that does not exist, or a form or a
-                scale that the model does not have.
+            UsageError: a ``z`` of another size, a precision that does not exist, or a form, a
+                scale or a rhythm for a model that draws in none.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise UsageError(f"z must have shape (batch, {self.latent_dim}), got {tuple(z.shape)}")
         sampling = sampling or Sampling()
-        if not self.has_form and (sampling.scale or form_of(sampling.form) is not None):
-            form, scale = sampling.form, ",".join(map(str, sampling.scale))
-            wanted = f"the scale {scale}" if scale else f"the form {form}"
-            raise UsageError(
-                f"this model draws in no form or scale, got {wanted}; take --model "
-                "staff, or train one with --preset staff"
-            )
+        if not self.has_form:
+            _check_plain(sampling)
         if noise is None:
             generator = generator or torch.Generator().manual_seed(sampling.seed)
             noise = torch.rand(len(z), STEPS, generator=generator, device=generator.device)
@@ -236,6 +231,21 @@ class MelodyVAE(nn.Module, ABC):
     @abstractmethod
     def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
         """Events of at least one point, from ``(B, T)`` numbers in [0, 1)."""
+
+
+def _check_plain(sampling: Sampling) -> None:
+    """Refuse a form, a scale or a rhythm."""
+    wanted = {
+        "rhythm": sampling.rhythm,
+        "scale": ",".join(map(str, sampling.scale)),
+        "form": "" if form_of(sampling.form) is None else sampling.form,
+    }
+    for name, value in wanted.items():
+        if value:
+            raise UsageError(
+                f"this model draws in no form, scale or rhythm, got the {name} {value}; take "
+                "--model staff, or train one with --preset staff"
+            )
 
 
 class HierarchicalVAE(MelodyVAE):

@@ -1,4 +1,4 @@
-"""Sampling of melodies: temperature, top-k, top-p, or the likeliest events; form and scale.
+"""Sampling of melodies: temperature, top-k, top-p, or the likeliest; form, scale and rhythm.
 
 Shapes: ``N`` rows drawn side by side, ``V`` categories.
 """
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.form import AUTO, form_of
+from melodyconstraints.melody.rhythm import signs_of_rhythm
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_fields, check_seed
 
 COLDEST = 1e-30
@@ -25,7 +26,7 @@ DEFAULT_TEMPERATURE = 0.5
 
 
 class DrawingOptions(TypedDict, total=False):
-    """Keywords of :class:`Sampling` but for the scale; None stands for what is missing."""
+    """Keywords of :class:`Sampling` but for what rules say; None stands for what is missing."""
 
     temperature: float | None
     top_k: int | None
@@ -38,11 +39,12 @@ class SamplingOptions(DrawingOptions, total=False):
     """Keywords of :class:`Sampling`; what is missing or None has its default."""
 
     scale: tuple[int, ...] | frozenset[int] | None
+    rhythm: str | None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling of events from logits, in a form and a scale.
+    """Sampling of events from logits, in a form, a scale and a rhythm.
 
     Args:
         temperature: divisor of the logits, if above 0; 0 takes the likeliest category.
@@ -54,6 +56,8 @@ class Sampling:
         form: repeats of bars, as in ``AABA``; see :mod:`melodyconstraints.melody.form`.
         scale: pitch classes in [0, 11] in which every note lies: a tuple, the tonic first, or a
             set, which has none; empty for notes as they come.
+        rhythm: where notes start, as in ``x..x..x.``; see :mod:`melodyconstraints.melody.rhythm`;
+            empty for rhythms as they come.
 
     Raises:
         UsageError: a value outside its range.
@@ -65,6 +69,7 @@ class Sampling:
     seed: int = DEFAULT_SEED
     form: str = AUTO
     scale: tuple[int, ...] | frozenset[int] = ()
+    rhythm: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,6 +83,8 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top-p must be above 0 and at most 1, got {self.top_p}")
         form_of(self.form)
+        if self.rhythm:
+            signs_of_rhythm(self.rhythm)
         if not set(self.scale) <= set(range(12)) or len(set(self.scale)) < len(self.scale):
             raise UsageError(f"scale must be different pitch classes, 0 to 11, got {self.scale}")
 
@@ -86,7 +93,7 @@ class Sampling:
         """Sampling by options; where one is missing or None, by ``defaults`` and then the class's.
 
         >>> Sampling.of({"temperature": None, "seed": 3}, temperature=0.7)
-        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3, form='auto', scale=())
+        Sampling(temperature=0.7, top_k=None, top_p=None, seed=3, form='auto', scale=(), rhythm='')
         """
         given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
         return cls(**(defaults | given))

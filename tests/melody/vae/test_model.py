@@ -461,5 +461,5 @@ def test_every_way_of_drawing_gives_other_melodies(tiny_model):
 
 def test_a_form_is_refused_where_bars_do_not_know_of_each_other(tiny_config):
     model = HierarchicalVAE(tiny_config)
-    with pytest.raises(UsageError, match="draws in no form or scale, got the form AABA"):
+    with pytest.raises(UsageError, match="draws in no form, scale or rhythm, got the form AABA"):
         model.decode(torch.zeros(1, 8), Sampling(form="AABA"))

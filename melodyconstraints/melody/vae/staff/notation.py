@@ -195,12 +195,29 @@ def events_in_scale(keys: Ints, places: Ints, modes: Ints, scale: Sequence[int])
     Args:
         scale: pitch classes, the tonic first.
     """
-    raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
-    first = (places - _LETTERS[keys] - modes)[:, None]
-    octaves, degrees = np.divmod(line - REACH + first, SCALE)
-    tonics = keys + _SEMITONES[modes]
-    tonics = tonics + (scale[0] - tonics + 6) % 12 - 6
-    return _with_silence(12 * octaves + _scale_steps(scale)[raised, degrees] + tonics[:, None])
+    return _events_of_steps(keys, places, modes, scale[0], _scale_steps(scale))
+
+
+def write_in_scale(staff: Staff, scale: Sequence[int], turn: int = 0) -> Events:
+    """``(B, T)`` events of melodies whose mode's tonic becomes that of a scale.
+
+    A scale of more than seven notes has two for some of the lines; there the one sounds that is
+    nearer to the note before it in its bar, so that steps pass through all of them and bars that
+    come back stay the same.
+
+    Args:
+        scale: pitch classes, the tonic first.
+        turn: lines from the mode's tonic up to the one that becomes that of the scale.
+    """
+    modes = (staff.modes + turn) % SCALE
+    plain = events_by(events_in_scale(staff.keys, staff.places, modes, scale), staff)
+    if len(scale) <= SCALE:
+        return plain
+    steps = _passing_steps(scale)
+    passing = events_by(_events_of_steps(staff.keys, staff.places, modes, scale[0], steps), staff)
+    before = _pitches_before(plain)
+    away, away_passing = np.abs(plain - before), np.abs(passing - before)
+    return np.where((before >= 0) & (away_passing < away), passing, plain).astype(plain.dtype)
 
 
 def read(staff: Staff, scale: Sequence[int] | frozenset[int]) -> Events:
@@ -222,10 +239,7 @@ def read_in_scale(staff: Staff, scale: Sequence[int]) -> Events:
     Args:
         scale: pitch classes, the tonic first.
     """
-    turned = []
-    for turn in _TURNS:
-        table = events_in_scale(staff.keys, staff.places, (staff.modes + turn) % SCALE, scale)
-        turned.append(events_by(table, staff))
+    turned = [write_in_scale(staff, scale, turn) for turn in _TURNS]
     lags = np.stack([tonic_lags(Melodies(events), scale) for events in turned])
     return np.stack(turned)[lags.argmin(0), np.arange(len(staff.tokens))]
 
@@ -320,6 +334,43 @@ def _scale_steps(scale: Sequence[int]) -> Ints:
         plain = np.array(min(chosen, key=lambda one: (np.abs(one - degrees).sum(), -sum(one))))
     raised = every[(every[:, None] >= plain + 1).argmax(0)]
     return np.stack([plain, raised])
+
+
+def _passing_steps(scale: Sequence[int]) -> Ints:
+    """``(2, 7)`` as :func:`_scale_steps`, plain notes replaced by those of the scale it has not.
+
+    Each stands in place of the plain note above it, or below it where that one is the tonic.
+
+    >>> _passing_steps([0, 2, 4, 5, 7, 9, 10, 11])[0].tolist()  # bebop dominant
+    [0, 2, 4, 5, 7, 9, 11]
+    """
+    steps = _scale_steps(scale)
+    plain = steps[0].tolist()
+    for step in sorted((pitch_class - scale[0]) % 12 for pitch_class in scale):
+        if step not in plain:
+            above = sum(one < step for one in plain)
+            steps[0, min(above, SCALE - 1)] = step
+    return steps
+
+
+def _pitches_before(events: Events) -> Ints:
+    """``(B, T)`` pitch of the note before each step within its bar, or -1."""
+    bars = events.astype(np.int64).reshape(len(events), -1, STEPS_PER_BAR)
+    where = np.where(bars < PITCHES, np.arange(STEPS_PER_BAR), -1)
+    last = np.maximum.accumulate(where, -1)[..., :-1]
+    before = np.full(bars.shape, -1)
+    before[..., 1:] = np.where(last < 0, -1, np.take_along_axis(bars, last.clip(0), -1))
+    return before.reshape(events.shape)
+
+
+def _events_of_steps(keys: Ints, places: Ints, modes: Ints, tonic: int, steps: Ints) -> Ints:
+    """``(B, 72)`` event of each token, by ``(2, 7)`` semitones of each degree above a tonic."""
+    raised, line = np.divmod(np.arange(TOKEN_HOLD)[None], LINES)
+    first = (places - _LETTERS[keys] - modes)[:, None]
+    octaves, degrees = np.divmod(line - REACH + first, SCALE)
+    tonics = keys + _SEMITONES[modes]
+    tonics = tonics + (tonic - tonics + 6) % 12 - 6
+    return _with_silence(12 * octaves + steps[raised, degrees] + tonics[:, None])
 
 
 def _with_silence(pitches: Ints) -> Ints:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from melodyconstraints.melody.form import FRESH, Form
-from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
+from melodyconstraints.melody.rhythm import EITHER, NO_NOTE, NOTE, signs_of_rhythm
+from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.bar_prior import Next, Played, Whole
 from melodyconstraints.melody.vae.staff.bars import (
@@ -31,7 +32,8 @@ from melodyconstraints.melody.vae.staff.bars import (
 )
 from melodyconstraints.melody.vae.staff.calibration import Calibration
 from melodyconstraints.melody.vae.staff.decisions import Bars, recalled_bar
-from melodyconstraints.melody.vae.staff.notation import SCALE
+from melodyconstraints.melody.vae.staff.layers import NEVER
+from melodyconstraints.melody.vae.staff.notation import SCALE, TOKEN_HOLD
 from melodyconstraints.melody.vae.staff.prepared_decoder import PreparedDecoder
 
 _LIKELIEST = Sampling(temperature=0.0)
@@ -56,11 +58,13 @@ class Player:
         form: Form | None = None,
     ) -> None:
         self._bars, self._sampling, self._form = bars, sampling, form
+        self._rhythms = _rhythms_of_bars(sampling.rhythm)
         self._decoder = PreparedDecoder(bars.decoder, calibration)
         self._noise = None if noise is None else noise.unbind(1)
         self._rows, self._copies = len(whole.modes), 1 if noise is None else 2
         self._whole = Whole(*self._copied(whole))
         self._played: list[Tensor] = []
+        self._sources: list[Tensor] = []
 
     @property
     def drawn(self) -> Tensor:
@@ -69,7 +73,7 @@ class Player:
 
     def __call__(self, bar: Next) -> Played:
         """Play the next bar; a repeat is what it repeats."""
-        copied = Next(*self._copied(bar))
+        copied = self._in_rhythm(Next(*self._copied(bar)))
         given = given_after(copied, self._whole, self._played, len(self._played))
         given = given._replace(conditions=bar.condition)
         above, begun = lines_above(copied.start), self._begun()
@@ -88,17 +92,38 @@ class Player:
         """Tensors repeated for likeliest and drawn notes."""
         return (torch.cat([part] * self._copies) for part in parts)
 
+    def _in_rhythm(self, bar: Next) -> Next:
+        """The next bar, where what it repeats was played in another rhythm than is asked for.
+
+        There it repeats what does so in this rhythm, or else is a fresh one.
+        """
+        self._sources.append(bar.source)
+        number, source, rhythm = len(self._played), bar.source, bar.rhythm
+        fits = [self._rhythms[earlier] == self._rhythms[number] for earlier in range(number)]
+        for other in (earlier for earlier in range(number) if not fits[earlier]):
+            repeat = torch.full_like(source, FRESH)
+            for earlier in filter(fits.__getitem__, range(number)):
+                repeat = torch.where(self._sources[earlier] == other, earlier, repeat)
+            source = torch.where(source == other, repeat, source)
+            rhythm = torch.where(rhythm == other, FRESH, rhythm)
+        return bar._replace(source=source, rhythm=rhythm)
+
     def _begun(self) -> Tensor:
         """``(N, n)`` tokens with which the next bar begins, as its form says; mostly none."""
         form, bar = self._form, len(self._played)
         like = FRESH if form is None else int(form.begins[bar])
-        if form is None or like == FRESH:
+        if form is None or like == FRESH or self._rhythms[like] != self._rhythms[bar]:
             return torch.empty_like(self._whole.modes)[:, None][:, :0]
         return self._played[like][:, : form.begun]
 
     def _choose(self, begun: Sequence[Tensor], step: int, logits: Tensor) -> Tensor:
         if step < len(begun):
             return begun[step]
+        sign = self._rhythms[len(self._played)][step]
+        if sign == NOTE:
+            logits[:, TOKEN_HOLD:] = NEVER
+        elif sign == NO_NOTE:
+            logits[:, :TOKEN_HOLD] = NEVER
         likeliest = logits[: self._rows].argmax(-1)
         if self._noise is None:
             return likeliest
@@ -144,6 +169,16 @@ def given_all(bars: Bars, conditions: Tensor, whole: Whole, tokens: Tensor) -> G
         for number in range(BARS)
     ]
     return Given(*(torch.stack(part, 1).flatten(0, 1) for part in zip(*parts, strict=True)))
+
+
+def _rhythms_of_bars(text: str) -> list[str]:
+    """The 16 signs of each bar; see :mod:`melodyconstraints.melody.rhythm`.
+
+    >>> _rhythms_of_bars("x...|.x..|____|____|x...|....|....|....")[:3]
+    ['x....x..________', 'x...............', 'x....x..________']
+    """
+    signs = "".join(signs_of_rhythm(text)) if text else STEPS * EITHER
+    return [signs[start : start + STEPS_PER_BAR] for start in range(0, STEPS, STEPS_PER_BAR)]
 
 
 def _tokens_of(played: list[Tensor], numbers: Tensor) -> Tensor:
