@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "rules": {
         "errors",
         *("latent.satisfaction", "storage.arguments", "storage.text"),
-        *("melody.chords", "melody.events", "melody.keys", "melody.notes", "melody.units"),
+        *("melody.chords", "melody.events", "melody.keys", "melody.notes", "melody.rhythm"),
+        "melody.units",
         *("melody.metrics.modes", "melody.metrics.statistics", "melody.midi.scores"),
     },
     "datasets": set(),
