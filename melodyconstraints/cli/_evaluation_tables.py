@@ -18,6 +18,8 @@ _SHARES = {
     "notes, free-running": "onsets_free_running",
     "notes, F1": "onset_f1",
 }
+_BEST = {"similarity_error": "similarity error 0", "auc": "AUC 1/2"}
+"""Best values of measures that compare melodies with the held-out ones, which have none."""
 _NOVELTY = {
     "near-copies of a training melody": "near_copies",
     "quote 17 notes of a training melody": "quotations",
@@ -44,6 +46,10 @@ def print_model_evaluation(evaluation: ModelEvaluation) -> None:
 def print_structure(built: Mapping[str, Mapping[str, float]], question: str) -> None:
     """A row a measure, a column a set of melodies, the held-out ones first."""
     names = list(dict.fromkeys(name for one in built.values() for name in one))
+    best = [
+        "the values of the held-out melodies",
+        *(_BEST[name] for name in _BEST if name in names),
+    ]
     print_table(
         ["mean", *(name.replace("_", " ") for name in built)],
         [
@@ -53,7 +59,7 @@ def print_structure(built: Mapping[str, Mapping[str, float]], question: str) -> 
             ]
             for name in names
         ],
-        f"{question} Best are the values of the held-out melodies, similarity error 0, AUC 1/2",
+        f"{question} Best are {', '.join(best)}",
     )
 
 

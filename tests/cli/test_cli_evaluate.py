@@ -120,6 +120,24 @@ def test_what_is_searched_for_rules_is_compared_with_real_melodies_that_satisfy_
     assert list(flat["structure"]) == ["held_out", "prior", "actor"]
 
 
+def test_the_title_of_structures_names_the_best_values_of_measures_that_are_there(
+    mc, tiny_model_folder, store, table
+):
+    result = mc(
+        *("evaluate", "--model", tiny_model_folder, "--rule", "density:50"),
+        *("--data", store, "-n", 4),
+    )
+    assert result.exit_code == 0
+    (title,) = (line for line in result.stdout.splitlines() if line.startswith("Are they built"))
+    assert title == (
+        "Are they built like held-out melodies that satisfy the rules? "
+        "Best are the values of the held-out melodies, similarity error 0"
+    )
+    labels = [row[0] for row in table(result.stdout)]
+    assert "similarity error" in labels
+    assert "AUC of a classifier" not in labels
+
+
 def test_a_store_with_one_held_out_melody_is_refused(evaluate, make_store, tmp_path):
     events = Melodies.stack([Melody.from_notes([(0, 4, 60)])] * 2).events
     make_store(tmp_path / "store", events, ["train", "test"], ["a/b.mid"] * 2)
