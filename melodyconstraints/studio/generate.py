@@ -21,8 +21,8 @@ from melodyconstraints.studio.schemas import (
 )
 from melodyconstraints.studio.sources import (
     are_active,
-    colours,
     find_source,
+    implied,
     rewarded,
     transforming_source,
 )
@@ -91,7 +91,7 @@ def transformed(
         "notes_kept": [one.notes_kept for one in found],
         "seed": body.seed,
         "how": "a search around your melody" if searched else "no search was needed",
-        **colours(rules, are_active(body.rules)),
+        **implied(rules, are_active(body.rules)),
     }
 
 
@@ -101,7 +101,7 @@ def scored(body: ScoreRequest, settings: Settings) -> Answer:
     melodies = Melodies.stack([melody_of(notes) for notes in body.melodies])
     active = are_active(body.rules)
     own = rewarded(melodies, rewards_of(rules, melodies), active)
-    return {"rules": [rule.name for rule in rules], "melodies": own, **colours(rules, active)}
+    return {"rules": [rule.name for rule in rules], "melodies": own, **implied(rules, active)}
 
 
 def reconstructed(models: Models, notes: Notes) -> Answer:

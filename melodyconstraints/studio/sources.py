@@ -17,6 +17,7 @@ from melodyconstraints.latent.satisfaction import SATISFIED, are_satisfied
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.implied import allowed_pitch_classes, implied_key
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.studio.engine import Models
@@ -90,7 +91,7 @@ class Source:
             "melodies": rewarded(melodies[order], rewards[order], self.active),
             "drawn": self.drawn[-1] if self.drawn else len(melodies),
             "how": self.how if self.knows_all else f"{self.how} of {len(melodies)}",
-            **colours(self.rules, self.active),
+            **implied(self.rules, self.active),
         }
 
     def _best(self, rewards: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -169,13 +170,13 @@ def are_active(wishes: Sequence[Wish]) -> NDArray[np.bool_]:
     return np.array([wish.weight > 0 for wish in wishes], bool)
 
 
-def colours(rules: Sequence[Rule], active: NDArray[np.bool_]) -> Answer:
+def implied(rules: Sequence[Rule], active: NDArray[np.bool_]) -> Answer:
     """Pitch classes that all active rules allow, and the key they imply; each may be None."""
     rules = list(compress(rules, active))
-    sets = [rule.pitch_classes for rule in rules if rule.pitch_classes is not None]
+    allowed = allowed_pitch_classes(rules)
     return {
-        "pitch_classes": sorted(frozenset.intersection(*sets)) if sets else None,
-        "key": next((rule.key for rule in rules if rule.key), None),
+        "pitch_classes": None if allowed is None else sorted(allowed),
+        "key": implied_key(rules),
     }
 
 

@@ -34,6 +34,12 @@ from melodyconstraints.melody.vae.sampling import (
 )
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.definition import MissingRule
+from melodyconstraints.rules.implied import (
+    allowed_pitch_classes,
+    implied_chords,
+    implied_key,
+    implied_tonic,
+)
 from melodyconstraints.rules.loading import code_only_where
 from melodyconstraints.rules.registry import distinct, find_named
 from melodyconstraints.rules.rewards import satisfies_all
@@ -276,23 +282,22 @@ class MelodyActor(ActorCritic):
     @property
     def pitch_classes(self) -> frozenset[int] | None:
         """Pitch classes that every rule with a set allows; None without such a rule."""
-        sets = [rule.pitch_classes for rule in self.active_rules if rule.pitch_classes is not None]
-        return frozenset.intersection(*sets) if sets else None
+        return allowed_pitch_classes(self.active_rules)
 
     @property
     def key(self) -> str | None:
         """The key signature that the rules imply, if any."""
-        return next((rule.key for rule in self.active_rules if rule.key), None)
+        return implied_key(self.active_rules)
 
     @property
     def tonic(self) -> int | None:
         """Pitch class of the tonic that the rules imply, if any."""
-        return next((rule.tonic for rule in self.active_rules if rule.tonic is not None), None)
+        return implied_tonic(self.active_rules)
 
     @property
     def chords(self) -> tuple[str, ...]:
         """Symbols of the chords that the rules imply, one a bar; empty without such a rule."""
-        return next((rule.chords for rule in self.active_rules if rule.chords), ())
+        return implied_chords(self.active_rules)
 
     @property
     def shortcoming(self) -> str | None:
