@@ -45,6 +45,7 @@ def test_the_wheel_is_the_package_whole_and_nothing_else():
     assert "melodyconstraints/cli/main.py" in kept
     assert {Path(name).suffix for name in kept} <= {
         *(".py", ".typed", ".md", ".json", ".safetensors"),
+        ".txt",  # a rule file to start from
         *(".html", ".css", ".js", ".svg"),
     }
 

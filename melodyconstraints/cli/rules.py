@@ -16,8 +16,6 @@ from melodyconstraints.cli._common import (
     print_json,
     print_table,
 )
-from melodyconstraints.errors import UsageError
-from melodyconstraints.storage.files import write_atomically
 from melodyconstraints.storage.text import printable
 
 _LEGEND = """\
@@ -45,12 +43,10 @@ def list_rules(as_json: bool) -> None:
     \b
     mc rules list
     """  # noqa: D301 (click wants the character)
-    from importlib.metadata import entry_points
-
     from melodyconstraints.rules import library
-    from melodyconstraints.rules.registry import ENTRY_POINTS
+    from melodyconstraints.rules.registry import installed_rules
 
-    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    installed = {name: point.value for name, point in installed_rules().items()}
     if as_json:
         facts = ("group", "name", "argument", "example", "summary", "formula")
         rules = [{fact: getattr(row, fact) for fact in facts} for row in library()]
@@ -75,20 +71,21 @@ def show_rule(rule: str, as_json: bool) -> None:
     \b
     mc rules show chords
     """  # noqa: D301 (click wants the character)
-    from melodyconstraints.rules import find_rule, library
+    from melodyconstraints.rules import find_rule
+    from melodyconstraints.rules.registry import library_rule
 
-    for row in library():
-        if rule.lower() == row.name:
-            if as_json:
-                facts = ("name", "argument", "summary", "formula", "example")
-                print_json({fact: getattr(row, fact) for fact in facts})
-                return
-            written = f"{row.name}:{row.argument}".rstrip(":")
-            click.echo(f"{written}\n{row.summary}\n")
-            click.echo(fill(row.formula, 88, break_long_words=False, break_on_hyphens=False))
-            click.echo(f"\nfor example: mc generate --rule {row.example}")
-            click.echo(f"many, at once: mc train-actor --rule {row.example} -o actors/mine")
+    row = library_rule(rule)
+    if row is not None:
+        if as_json:
+            facts = ("name", "argument", "summary", "formula", "example")
+            print_json({fact: getattr(row, fact) for fact in facts})
             return
+        written = f"{row.name}:{row.argument}".rstrip(":")
+        click.echo(f"{written}\n{row.summary}\n")
+        click.echo(fill(row.formula, 88, break_long_words=False, break_on_hyphens=False))
+        click.echo(f"\nfor example: mc generate --rule {row.example}")
+        click.echo(f"many, at once: mc train-actor --rule {row.example} -o actors/mine")
+        return
     found_rule = find_rule(rule)
     if as_json:
         print_json({fact: getattr(found_rule, fact) for fact in ("name", "description", "key")})
@@ -106,15 +103,9 @@ def new_rule(file: Path) -> None:
     \b
     mc rules new my_rules.py
     """  # noqa: D301 (click wants the character)
-    if file.suffix != ".py":
-        raise UsageError(f"a rule file is called NAME.py, got {file}")
-    text = Path(__file__).with_name("_rule_template.py").read_text(encoding="utf-8")
-    text = text.replace("  # noqa: D415", "").replace("FILE", printable(file.as_posix()))
-    if file.exists():
-        raise UsageError(f"{file} exists; choose another name")
-    if not file.parent.is_dir():
-        raise UsageError(f"there is no folder {file.parent}; make it first")
-    write_atomically(file, text.encode())
+    from melodyconstraints.workflows.new_rule import write_new_rule
+
+    write_new_rule(file)
     name, argument = printable(str(file)), printable(shlex.quote(str(file)))
     click.echo(f"{name} holds the rule my_rule; change it, then: mc rules check {argument}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from itertools import chain, count
 from os import PathLike, fspath
 from pathlib import Path
@@ -34,6 +34,21 @@ def library() -> tuple[LibraryRule, ...]:
     return LIBRARY
 
 
+def library_rule(name: str) -> LibraryRule | None:
+    """The rule of the library with a name, in any case; None without one.
+
+    >>> row = library_rule("DENSITY")
+    >>> row and row.example
+    'density:192'
+    """
+    return next((row for row in LIBRARY if row.name == name.lower()), None)
+
+
+def installed_rules() -> dict[str, EntryPoint]:
+    """Entry points of the rules of installed packages, by the names that find them."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
 @checked
 def find_rule(spec: str | PathLike[str]) -> Rule:
     """Find the rule of a specification.
@@ -54,9 +69,9 @@ def find_rule(spec: str | PathLike[str]) -> Rule:
     if spec.lower().startswith("not:" * _MOST_NOTS + "not:"):
         raise UsageError(f"not: may be given {_MOST_NOTS} times, got {shown(spec)}")
     name, colon, argument = spec.partition(":")
-    for row in LIBRARY:
-        if row.name == name.lower():
-            return row.build(f"{row.name}{colon}{argument}")
+    row = library_rule(name)
+    if row is not None:
+        return row.build(f"{row.name}{colon}{argument}")
     path, _, function = spec.rpartition(":")
     if path.endswith(".py"):
         return load_rule_file(path, function)
@@ -177,7 +192,7 @@ def _as_rule(wanted: Wanted) -> Rule:
 
 
 def _installed(spec: str) -> Rule:
-    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    installed = installed_rules()
     if spec not in installed:
         short = spec[:_LONGEST_NAME]
         name, names = short.partition(":")[0], [*(row.name for row in LIBRARY), *installed]

@@ -44,7 +44,10 @@ def _row(listed, name):
 
 def test_list_has_installed_rules(mc, table, monkeypatch):
     point = EntryPoint("quiet", "somebodys_rules:quiet", ENTRY_POINTS)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [point])
+    monkeypatch.setattr(
+        "melodyconstraints.rules.registry.entry_points",
+        lambda *, group: [point] if group == ENTRY_POINTS else [],
+    )
     rows = table(mc("rules", "list").stdout)
     assert rows[-4:-2] == [["installed", "", ""], ["quiet", "", "somebodys_rules:quiet"]]
 

@@ -20,7 +20,7 @@ from melodyconstraints.rules import (
     negate,
     rule,
 )
-from melodyconstraints.rules.registry import ENTRY_POINTS
+from melodyconstraints.rules.registry import ENTRY_POINTS, installed_rules, library_rule
 
 C_AND_FSHARP = Melodies.stack([Melody.from_notes([(0, 4, 60), (4, 4, 66)])])
 
@@ -92,6 +92,17 @@ def test_every_row_of_the_library_has_an_example_that_works_and_words_that_expla
     assert row.group
     assert row.summary
     assert row.formula
+
+
+def test_a_row_of_the_library_is_found_by_its_name_in_any_case():
+    assert [library_rule(row.name.upper()) for row in library()] == [*library()]
+    assert library_rule("density:2") is library_rule("") is library_rule("mine.py") is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_installed_rules_are_listed_without_an_import():
+    assert list(installed_rules()) == ["quiet", "loud", "broken", "renamed"]
+    assert installed_rules()["quiet"].value == "somebodys_rules:quiet"
 
 
 def test_names_are_unique_and_the_papers_rules_are_among_them():
