@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,9 +34,9 @@ from melodyconstraints.cli._output import (
 )
 
 if TYPE_CHECKING:
-    from melodyconstraints.melody.events import Melodies
     from melodyconstraints.melody.midi.selection import FoundMelody
     from melodyconstraints.melody.vae.sampling import SamplingOptions
+    from melodyconstraints.workflows.interpolate import Step
 
 Value = TypeVar("Value")
 
@@ -115,26 +116,25 @@ def command(
         say_what_was_taken(file, ends[-1])
     first, last = ends
 
-    from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.interpolate import interpolate_files
     from melodyconstraints.workflows.models import load_model
 
     model = load_model(model_folder)
-    melodies = interpolate(model, first.melody, last.melody, count, **sampling)
-    results = _results(first, last, melodies, output, tempo=tempo, program=program)
-    steps = [
-        _step(number, result, first, last, count) for number, result in enumerate(results[1:-1])
-    ]
+    steps = interpolate_files(model, first, last, count, tempo=tempo, program=program, **sampling)
+    paths = [*numbered(output, "step", count)]
+    results = _results(first, last, steps, paths)
+    entries = [_entry(step, path) for step, path in zip(steps, paths, strict=True)]
     facts = {
         "model": model.fingerprint,
         **sampling,
         "from": {"source": str(start), "track": first.track, "bars": _bars(first)},
         "to": {"source": str(end), "track": last.track, "bars": _bars(last)},
     }
-    whole = write_run(results, steps, output, facts, export, earlier=earlier, plot=plot)
+    whole = write_run(results, entries, output, facts, export, earlier=earlier, plot=plot)
     if as_json:
         print_json(whole)
     else:
-        _print(steps)
+        _print(entries)
 
 
 def _both(option: str, values: tuple[Value, ...]) -> tuple[Value | None, Value | None]:
@@ -149,61 +149,50 @@ def _bars(found: FoundMelody) -> list[int]:
 
 
 def _results(
-    first: FoundMelody,
-    last: FoundMelody,
-    melodies: Melodies,
-    output: Path,
-    *,
-    tempo: float | None,
-    program: int | None,
+    first: FoundMelody, last: FoundMelody, steps: Sequence[Step], paths: Sequence[Path]
 ) -> list[MidiResult]:
     """A and B, which are drawn, and the steps between them, which are written too."""
-    results = [MidiResult(first.melody, None, f"A, {len(first.melody)} notes")]
-    paths = numbered(output, "step", len(melodies))
-    for number, (melody, path) in enumerate(zip(melodies, paths, strict=True)):
-        weight = number / (len(melodies) - 1)
-        nearer = first if weight < 0.5 else last
-        results.append(
+    return [
+        MidiResult(first.melody, None, f"A, {len(first.melody)} notes"),
+        *(
             MidiResult(
-                melody,
+                step.melody,
                 path,
-                f"{path.stem}, {len(melody)} notes",
-                tempo=tempo or (1 - weight) * first.tempo + weight * last.tempo,
-                program=nearer.program if program is None else program,
+                f"{path.stem}, {len(step.melody)} notes",
+                tempo=step.tempo,
+                program=step.program,
             )
-        )
-    return [*results, MidiResult(last.melody, None, f"B, {len(last.melody)} notes")]
+            for step, path in zip(steps, paths, strict=True)
+        ),
+        MidiResult(last.melody, None, f"B, {len(last.melody)} notes"),
+    ]
 
 
-def _step(
-    number: int, result: MidiResult, first: FoundMelody, last: FoundMelody, count: int
-) -> dict[str, Any]:
+def _entry(step: Step, path: Path) -> dict[str, Any]:
     """Entry of a step in the manifest."""
-    from melodyconstraints.melody.metrics.agreement import agreement
-
     return {
-        "file": result.path.name if result.path else "",
-        "weight": number / (count - 1),
-        "tempo": round(result.tempo, 3),
-        "program": result.program,
-        "notes": len(result.melody),
-        "like_a": agreement(first.melody, result.melody).as_dict(),
-        "like_b": agreement(last.melody, result.melody).as_dict(),
+        "file": path.name,
+        "weight": step.weight,
+        "tempo": round(step.tempo, 3),
+        "program": step.program,
+        "notes": len(step.melody),
+        "like_a": step.like_start.as_dict(),
+        "like_b": step.like_end.as_dict(),
     }
 
 
-def _print(steps: list[dict[str, Any]]) -> None:
+def _print(entries: list[dict[str, Any]]) -> None:
     print_table(
         ["file", "weight", "tempo", "notes", "events as in A", "as in B"],
         [
             [
-                step["file"],
-                f"{step['weight']:.2f}",
-                f"{step['tempo']:.0f}",
-                str(step["notes"]),
-                f"{step['like_a']['events']:.1%}",
-                f"{step['like_b']['events']:.1%}",
+                entry["file"],
+                f"{entry['weight']:.2f}",
+                f"{entry['tempo']:.0f}",
+                str(entry["notes"]),
+                f"{entry['like_a']['events']:.1%}",
+                f"{entry['like_b']['events']:.1%}",
             ]
-            for step in steps
+            for entry in entries
         ],
     )

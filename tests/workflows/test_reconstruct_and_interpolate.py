@@ -1,5 +1,7 @@
 """Melodies to points and back: ends, posteriors and seeds of models that are known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,12 @@ import torch
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.interpolation import slerp
 from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.midi.selection import FoundMelody
 from melodyconstraints.melody.vae.encoding import encode
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.vae.posterior import Posterior
-from melodyconstraints.workflows.interpolate import interpolate
+from melodyconstraints.workflows.interpolate import interpolate, interpolate_files
 from melodyconstraints.workflows.reconstruct import reconstruct, vary
 
 
@@ -83,6 +86,35 @@ def test_steps_lie_at_even_distances():
     start, end = flat(60, 72)
     assert interpolate(Line(), start, end, 4).events[:, 0].tolist() == [60, 64, 68, 72]
     assert interpolate(Line(), start, end, 2).events[:, 0].tolist() == [60, 72]
+
+
+def found_in_a_file(pitch, tempo, program):
+    """A melody as it is read from a file."""
+    return FoundMelody(flat(pitch)[0], 1, 16, 16, "Tune", 1, 1, False, tempo, program)
+
+
+def test_tempo_program_and_likeness_go_from_one_file_to_the_other():
+    ends = found_in_a_file(60, 80.0, 40), found_in_a_file(72, 120.0, 42)
+    steps = interpolate_files(Line(), *ends, 5)
+    assert [step.melody.events[0] for step in steps] == [60, 63, 66, 69, 72]
+    assert [step.weight for step in steps] == [0, 0.25, 0.5, 0.75, 1]
+    assert [step.tempo for step in steps] == pytest.approx([80, 90, 100, 110, 120])
+    assert [step.program for step in steps] == [40, 40, 42, 42, 42]
+    assert [step.like_start.events for step in steps] == [1, 0, 0, 0, 0]
+    assert [step.like_end.events for step in steps] == [0, 0, 0, 0, 1]
+    assert [step.like_start.pitch_classes for step in steps] == [1, 0, 0, 0, 1]  # an octave higher
+
+
+def test_one_tempo_and_program_may_be_given_for_all_steps():
+    ends = found_in_a_file(60, 80.0, 40), found_in_a_file(72, 120.0, 42)
+    steps = interpolate_files(Line(), *ends, 2, tempo=60, program=0)
+    assert [(step.tempo, step.program) for step in steps] == [(60, 0)] * 2
+    with pytest.raises(UsageError, match="tempo"):
+        interpolate_files(Line(), *ends, 2, tempo=math.nan)
+    with pytest.raises(UsageError, match="program"):
+        interpolate_files(Line(), *ends, 2, program=128)
+    with pytest.raises(UsageError, match="n must be at least 2, for both ends, got 1"):
+        interpolate_files(Line(), *ends, 1)
 
 
 def test_variations_follow_the_posterior():
