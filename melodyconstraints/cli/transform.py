@@ -44,8 +44,8 @@ from melodyconstraints.storage.text import printable
 if TYPE_CHECKING:
     from melodyconstraints.melody.events import Melody
     from melodyconstraints.melody.midi.selection import FoundMelody
-    from melodyconstraints.rules import Rule
     from melodyconstraints.workflows.actor import MelodyActor
+    from melodyconstraints.workflows.shortcoming import Shortcoming
     from melodyconstraints.workflows.transform import Transformation
 
 MOST_VARIATIONS = 15
@@ -156,6 +156,7 @@ def command(
     ((_, found),) = melodies
 
     from melodyconstraints.workflows.editing import key_of
+    from melodyconstraints.workflows.shortcoming import shortcoming_of
 
     actor = source.transforming(key)
     stderr_console().print(
@@ -177,10 +178,12 @@ def command(
         print_json(facts | {"melodies": rows})
     else:
         _print(rows, actor)
-    if not any(one.satisfied for one in transformed):
-        best = max(transformed, key=lambda one: float(one.after[one.active].mean()))
-        name = target.results[transformed.index(best)].name
-        click.echo(f"Error: {shortcoming(best, actor, name, change)}", err=True)
+    shortcoming = shortcoming_of(transformed, actor, change["keep_bars"])
+    if shortcoming:
+        name = target.results[shortcoming.number].name
+        remedy = _remedy(shortcoming, change, is_trained=bool(actor.heads))
+        text = f"the best found, {name}, reaches {shortcoming.text}. {remedy}"
+        click.echo(f"Error: {text}", err=True)
         context.exit(1)
 
 
@@ -298,36 +301,19 @@ def _rewards(rewards: dict[str, float]) -> str:
     return "".join(f", {name} {reward_text(reward)}" for name, reward in rewards.items())
 
 
-def shortcoming(
-    best: Transformation, actor: MelodyActor, file: str, change: Mapping[str, Any]
-) -> str:
-    """The rules that the best melody does not satisfy, why where that is sure, and advice."""
-    from melodyconstraints.latent.satisfaction import SATISFIED
-    from melodyconstraints.workflows.editing import outside_text
+def _remedy(shortcoming: Shortcoming, change: Mapping[str, Any], *, is_trained: bool) -> str:
+    """Options that may help where no melody satisfies every rule.
 
-    bars = change["keep_bars"]
-    unsatisfied = [
-        (rule, reward)
-        for rule, reward in zip(actor.rules, best.after.tolist(), strict=True)
-        if reward < SATISFIED and rule in actor.active_rules
-    ]
-    rewards = ", ".join(f"{rule.name} {reward_text(reward)}" for rule, reward in unsatisfied)
-    text = f"the best found, {file}, reaches {rewards}"
-    for rule, _ in unsatisfied:
-        why = outside_text(best.melody, bars, rule)
-        text += f"; {why}" if why else ""
-    if bars and not best.decoded:  # notes in them are all that is missing
-        return f"{text}. Keep fewer bars"
+    Args:
+        is_trained: whether the actor was trained for the rules.
+    """
+    if shortcoming.of_kept_bars:
+        return "Keep fewer bars"
     remedies = [
         *(["--strength 1"] if change["strength"] < 1 else []),
-        *([f"--key {scale}" for scale in _scales(unsatisfied)]),
-        *(["fewer --keep-bars"] if bars else []),
+        *([f"--key {shortcoming.key}"] if shortcoming.key else []),
+        *(["fewer --keep-bars"] if change["keep_bars"] else []),
         *["more --variations", "another --seed"],
-        "an actor that was trained longer" if actor.heads else "an actor of mc train-actor",
+        "an actor that was trained longer" if is_trained else "an actor of mc train-actor",
     ]
-    return f"{text}. Try {', '.join(remedies[:-1])} or {remedies[-1]}"
-
-
-def _scales(unsatisfied: Sequence[tuple[Rule, float]]) -> list[str]:
-    """Scales that a melody may be moved into, of rules with a tonic."""
-    return [rule.spec[6:] for rule, _ in unsatisfied if rule.spec.startswith("scale:")][:1]
+    return f"Try {', '.join(remedies[:-1])} or {remedies[-1]}"

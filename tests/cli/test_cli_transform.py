@@ -4,7 +4,6 @@ import json
 import math
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import mido
 import numpy as np
@@ -21,6 +20,7 @@ from melodyconstraints.workflows import transform as transform_workflow
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.editing import in_key
 from melodyconstraints.workflows.models import load_model
+from melodyconstraints.workflows.shortcoming import Shortcoming
 from melodyconstraints.workflows.train_actor import train_actor
 
 pytestmark = [
@@ -284,16 +284,13 @@ def test_notes_of_kept_bars_that_no_search_changes_are_named_at_once(mc, song, t
     assert set(found.pitch_classes[elsewhere].tolist()) <= WHITE
 
 
-def test_where_a_scale_with_its_tonic_is_not_reached_its_key_is_a_thing_to_try(song):
-    actor, best = (
-        SimpleNamespace(heads=()),
-        SimpleNamespace(after=np.array([0.5]), melody=read_melody(song).melody, decoded=9),
+def test_where_a_scale_with_its_tonic_is_not_reached_its_key_is_a_thing_to_try():
+    missing = Shortcoming(
+        0, tuple((rule, 0.5) for rule in find_rules(["scale:A-minor"])), (), False
     )
-    actor.rules = actor.active_rules = find_rules(["scale:A-minor"])
     change = {"strength": 1.0, "keep_bars": frozenset()}
-    assert module.shortcoming(best, actor, "out.mid", change) == (
-        "the best found, out.mid, reaches scale:A-minor 0.500. Try --key A-minor, "
-        "more --variations, another --seed or an actor of mc train-actor"
+    assert module._remedy(missing, change, is_trained=False) == (
+        "Try --key A-minor, more --variations, another --seed or an actor of mc train-actor"
     )
 
 
