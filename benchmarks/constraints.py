@@ -41,13 +41,13 @@ from melodyconstraints.workflows.conditional import (
     ScaleAndDensity,
     condition,
     load_knobs,
-    searching_actor,
 )
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.knobs import Knobs
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 BOTH = ["cmajor", "density:192"]
 USERS = Path(__file__).with_name("users_rules.py")

@@ -16,10 +16,10 @@ from pathlib import Path
 import click
 
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.real_melodies import read_split
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 USERS = Path(__file__).with_name("users_rules.py")
 RULES = [

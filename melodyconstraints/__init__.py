@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.check_rule import check_rule
     from melodyconstraints.workflows.compare import compare
-    from melodyconstraints.workflows.conditional import load_knobs, searching_actor
+    from melodyconstraints.workflows.conditional import load_knobs
     from melodyconstraints.workflows.editing import in_key, key_of
     from melodyconstraints.workflows.evaluate_actor import evaluate_actor
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.reroll import reroll
     from melodyconstraints.workflows.train_actor import train_actor
     from melodyconstraints.workflows.transform import transform
+    from melodyconstraints.workflows.untrained_actor import searching_actor
 
 __version__ = "0.1.0"
 
@@ -81,7 +82,7 @@ _HOMES = {
     "reroll": "workflows.reroll",
     "rule": "rules",
     "save_model": "workflows.models",
-    "searching_actor": "workflows.conditional",
+    "searching_actor": "workflows.untrained_actor",
     "train_actor": "workflows.train_actor",
     "transform": "workflows.transform",
     "vary": "workflows.reconstruct",

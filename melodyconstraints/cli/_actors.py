@@ -111,8 +111,8 @@ class ActorSource:
         if not self.specs and all(one is None for one in sources):
             return None
 
-        from melodyconstraints.workflows.conditional import searching_actor
         from melodyconstraints.workflows.models import load_model
+        from melodyconstraints.workflows.untrained_actor import searching_actor
 
         if self.actor_folder is not None:
             return self._read_actor(self.actor_folder)

@@ -10,8 +10,7 @@ counts of its pitch classes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.networks import Actor, ConditionedActor, Critics
@@ -361,43 +360,3 @@ def load_knobs(
         folder = own if own.is_dir() else BUNDLED / FOLDER_OF_KNOBS
     _, pair = load_pair(folder, KIND, KnobsConfig, _REMEDY, model, load_model)
     return ConditionalActor(**pair)
-
-
-def searching_actor(
-    model: MelodyVAE,
-    rules: Iterable[str | Rule | Callable[..., Any]] = (),
-    *,
-    scale: str | Collection[int] | None = None,
-    density: int | str | None = None,
-    tonic: bool = True,
-    like: Examples | None = None,
-) -> MelodyActor:
-    """Actor that finds a model's melodies for rules without a training; it turns knobs if it can.
-
-    Args:
-        rules: rules, as :func:`.find_rules` takes them.
-        scale, density, tonic, like: see :meth:`.knobs.Knobs.at`; a scale needs a model with knobs.
-
-    Raises:
-        UsageError: no such scale or rule, or no melody that others should be like.
-    """
-    found_rules = find_rules(rules)
-    if scale is not None:
-        return load_knobs(model=model).at(scale, density, *found_rules, tonic=tonic, like=like)
-    if density is not None:
-        found_rules = find_rules([*found_rules, f"density:{density}"])
-    if isinstance(model, StaffGenerator):
-        return Knobs(model).at(None, None, *found_rules, like=like)
-    least = _least_density(model, found_rules)
-    if least is not None:
-        return load_knobs(model=model).at(None, least, like=like)
-    return search_actor(model, found_rules, move=moved_first(model, like, nn.Identity()))
-
-
-def _least_density(model: MelodyVAE, rules: Sequence[Rule]) -> str | None:
-    """Number of notes of the only rule, where a model's own conditional actor knows that one."""
-    home = home_of(model)
-    if home is None or not (home / FOLDER_OF_KNOBS).is_dir() or len(rules) != 1:
-        return None
-    least = re.fullmatch(r"density:(\d+)", rules[0].spec)
-    return least[1] if least and int(least[1]) <= HIGHEST_DENSITY else None

@@ -17,9 +17,9 @@ from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampling import DrawingOptions, Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.storage.arguments import checked
-from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.examples import Examples
 from melodyconstraints.workflows.seeds import prior_points, prior_sampler
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 
 @checked

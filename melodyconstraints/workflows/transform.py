@@ -36,7 +36,6 @@ from melodyconstraints.rules.scales import parse_scale
 from melodyconstraints.storage.arguments import DEFAULT_SEED, check_seed, checked
 from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.bank import load_bank
-from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.editing import (
     in_key,
     in_rhythm,
@@ -46,6 +45,7 @@ from melodyconstraints.workflows.editing import (
 from melodyconstraints.workflows.knobs import rhythm_of, scale_rules
 from melodyconstraints.workflows.neighbourhood import MOST_ROUNDS, SHARPNESS, Neighbourhood
 from melodyconstraints.workflows.seeds import derived_generator
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 OF_TONIC = False
 """Whether a transformation to a scale is about its tonic too, or its notes alone, which most often

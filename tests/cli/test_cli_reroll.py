@@ -12,8 +12,8 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.workflows import reroll as workflow
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.models import load_model
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 TUNE = [(4 * bar + beat, 4 * bar + beat + 1, 60 + (bar + 2 * beat) % 12)
         for bar in range(8, 24) for beat in range(4)]  # fmt: skip

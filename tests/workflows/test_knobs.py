@@ -28,13 +28,14 @@ from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.text import json_text
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import load_knobs, searching_actor
+from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS, preference, scale_read
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 D_DORIAN = (2, 4, 5, 7, 9, 11, 0)
 

@@ -10,12 +10,12 @@ from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.form import form_of
 from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows.actor import load_actor
-from melodyconstraints.workflows.conditional import searching_actor
 from melodyconstraints.workflows.editing import in_scale
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll
+from melodyconstraints.workflows.untrained_actor import searching_actor
 
 
 def test_at_full_strength_all_is_new_and_at_none_the_melody_is_decoded(tiny_model, some_melodies):
