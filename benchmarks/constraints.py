@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+from constraint_pictures import draw_curves, draw_tradeoff
 from moved_melodies import nearly_in_c_major, what_is_left
 
 from melodyconstraints.cli._common import print_table
@@ -173,41 +174,7 @@ def tradeoff(store: Path, rules: Sequence[str], count: int, rounds: int, picture
         rows,
         ", ".join(rules),
     )
-    _plot_tradeoff(points, picture)
-
-
-def _plot_tradeoff(points: Sequence[tuple[float, float, float, float, float]], path: Path) -> None:
-    """Reward and satisfaction against latent distance and against realism.
-
-    Args:
-        points: lambda_dist, mean reward, share satisfied, z_MSE and overlapping area with held-out
-            melodies, one for each actor of a sweep.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
-    by_distance, by_realism = figure.subplots(1, 2)
-    for axes, place in ((by_distance, 3), (by_realism, 4)):
-        where = [point[place] for point in points]
-        for column, label in ((1, "mean reward"), (2, "share satisfied")):
-            values = [point[column] for point in points]
-            axes.plot(where, values, marker="o", ms=4, lw=1.3, label=label)
-        for point, x in zip(points, where, strict=True):
-            axes.annotate(
-                f"{point[0]:g}",
-                (x, point[2]),
-                textcoords="offset points",
-                xytext=(0, -12),
-                ha="center",
-                fontsize=8,
-            )
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, frameon=False)
-    by_distance.set_title("each point an actor, with its lambda_dist", fontsize=10, loc="left")
-    by_distance.set_xlabel("z_MSE", fontsize=8)
-    by_realism.set_xlabel("overlapping area with held-out melodies", fontsize=8)
-    figure.savefig(path, dpi=110)
+    draw_tradeoff(points, picture)
 
 
 @main.command()
@@ -267,38 +234,13 @@ def curves(folder: Path, preset: str, minutes: float, count: int, picture: Path 
     seconds = time.process_time() - began
     actor.save(folder / preset)
     if picture:
-        draw_curves(folder, picture)
+        draw_curves(folder, BOTH, picture)
     measured = evaluate_actor(actor, count, seed=EVALUATION_SEED)
     click.echo(f"{preset}: {len(actor.records)} rounds, {seconds:.0f} s of processor time")
     for name, share in measured.actor.items():
         click.echo(f"{name}: satisfied {share.satisfied:.1%}, mean reward {share.mean:.4f}")
     click.echo(f"both {measured.all_satisfied:.1%}, z_MSE {measured.moved.z_mse:.1f}")
     click.echo(f"diversity over the prior's {measured.diversity_ratio:.2f}")
-
-
-def draw_curves(folder: Path, picture: Path) -> None:
-    """Mean reward of each rule and the share that satisfies all that is learned, over time.
-
-    The default learns, beside both rules, that melodies be typical.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    panels = figure.subplots(1, 3, sharex=True)
-    for path in sorted(folder.glob("*.jsonl")):
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        means = np.array([[*line["rewards"], line["all"]] for line in lines])
-        width = max(1, len(lines) // 100)
-        seconds = np.array([line["seconds"] for line in lines])[width - 1 :]
-        for axes, values in zip(panels, means.T, strict=True):
-            smooth = np.convolve(values, np.ones(width) / width, "valid")
-            axes.plot(seconds, smooth, lw=1.3, label=f"preset {path.stem}")
-    titles = [f"mean reward, {rule}" for rule in BOTH] + ["share that satisfies all of it"]
-    for axes, title in zip(panels, titles, strict=True):
-        axes.set(title=title, xlabel="seconds of processor time", xscale="log", ylim=(0, 1.02))
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, frameon=False)
-    figure.savefig(picture, dpi=110)
 
 
 USERS_RULES = ("moves_by_step", "within_an_octave", "calm", "climbs", "breathes")
