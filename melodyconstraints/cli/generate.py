@@ -148,12 +148,14 @@ def _draw(
     except SamplingInterrupted as stop:
         melodies = stop.melodies[:count]  # more, where typical ones were still looked for
         found = len(melodies)
-        if not found:
-            raise
         is_searched = isinstance(stop, MelodySearchInterrupted) and bool(
             source.actor and source.actor.active_rules
         )
         satisfy = only_satisfying or is_searched
+        if not found:
+            state = "satisfies every rule" if satisfy else "is drawn"
+            stderr_console().print(f"stopped; no melody {state} by now: nothing is written")
+            raise click.exceptions.Exit(1) from stop
         state = "satisfy every rule" if satisfy else "are drawn"
         stderr_console().print(f"stopped; {found:,} of {count:,} {state} by now")
         return melodies, shown.drawn if shown else found

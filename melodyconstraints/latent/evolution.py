@@ -73,6 +73,16 @@ class Population(NamedTuple):
             preferences=self.preferences[rows],
         )
 
+    def and_also(self, other: Population) -> Population:
+        """These members and then another population's."""
+        return Population(
+            torch.cat([self.points, other.points]),
+            [*self.samples, *other.samples],
+            torch.cat([self.rewards, other.rewards]),
+            torch.cat([self.preferences, other.preferences]),
+            self.drawn + other.drawn,
+        )
+
 
 class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search.
@@ -108,8 +118,9 @@ class EvolutionSearch:
         patience: most samples decoded for each unsatisfied member while none is better than its
             parent.
         batch: samples decoded at a time, or as many as there are members.
-        first_batch: samples decoded at first, then twice as many each time up to ``batch``: what
+        first_batch: offspring decoded at first, then twice as many each time up to ``batch``: what
             is soon found is found sooner, while what is not is decoded in few large batches.
+        start_batch: points of the start decoded at a time: Ctrl-C keeps the parts before it.
         weights: weight of each reward; ones if empty. One of weight 0 is measured only.
     """
 
@@ -119,6 +130,7 @@ class EvolutionSearch:
     patience: int = 100
     batch: int = 128
     first_batch: int = 128
+    start_batch: int = 256
     weights: tuple[float, ...] = ()
 
     def __call__(
@@ -146,27 +158,33 @@ class EvolutionSearch:
             preference: function from samples to ``(B,)`` numbers, preferred from 1 on. Counts
                 among satisfied samples only; for it as many are drawn as before at most, and
                 from four to forty for each that is wanted.
-            callback: called with the number of satisfied members and of decoded samples.
+            callback: called with the number of satisfied samples or members, and of decoded
+                samples.
 
         Returns:
             The ``wanted`` best, in the order of their members: preferred ones that are satisfied,
             then other satisfied ones, then the nearest to it.
 
         Raises:
-            SearchInterrupted: Ctrl-C, after the first draw.
+            SearchInterrupted: Ctrl-C, after the first part of the start.
         """
-        # The start: all points are decoded, and the best become the members.
         members = len(z) if members is None else members
         wanted = members if wanted is None else wanted
         draw = _Draw(decode, reward, preference)
-        population = draw(z.clone())
-        offspring, in_vain = _Offspring(z, blocks, generator), 0
-        forecast = _Forecast(z.shape[1])
-        forecast.learn(population.points, self.scores(population.rewards))
-        population = self._best(population, members)
-        tried = torch.zeros(members, dtype=torch.int64)
-        most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
+        first, *others = z.clone().split(self.start_batch)
+        population = draw(first)
         with _interruptible(lambda: self._best(population, wanted)):
+            # The start: all points are decoded, and the best become the members.
+            for part in others:
+                if callback:
+                    callback(int(self._satisfied(population.rewards).sum()), population.drawn)
+                population = population.and_also(draw(part))
+            offspring, in_vain = _Offspring(z, blocks, generator), 0
+            forecast = _Forecast(z.shape[1])
+            forecast.learn(population.points, self.scores(population.rewards))
+            population = self._best(population, members)
+            tried = torch.zeros(members, dtype=torch.int64)
+            most, is_enough, batch = self.draws * wanted, False, min(self.first_batch, self.batch)
             while True:
                 # Progress; once enough are satisfied, what follows is for preferred ones.
                 satisfied = self._satisfied(population.rewards)

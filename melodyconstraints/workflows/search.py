@@ -190,9 +190,6 @@ class SearchActor(MelodyActor):
                 z, events = part.tensor_split([self.model.latent_dim], 1)
                 noise = torch.special.ndtr(events).clamp(max=_LARGEST_NOISE)
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
-                if self.callback and not self.active_rules:
-                    count = sum(map(len, drawn))
-                    self.callback(count, count)
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
             if has_key:
                 melodies = finish(melodies) if finish else melodies
@@ -201,7 +198,7 @@ class SearchActor(MelodyActor):
 
         prefers = self.prefers if self.active_rules else None
         try:
-            population = replace(search, weights=tuple(self.weights))(
+            population = replace(search, weights=tuple(self.weights), start_batch=DECODE_BATCH)(
                 decode,
                 lambda drawn: torch.from_numpy(rewards_of(self.rules, drawn.melodies)),
                 torch.cat([z, events.to(z)], 1),
@@ -210,13 +207,14 @@ class SearchActor(MelodyActor):
                 members=min(len(z), self._count(n)),
                 preference=prefers and (lambda drawn: torch.from_numpy(prefers(drawn.melodies))),
                 generator=generator,
-                callback=self.callback if self.active_rules else None,
+                callback=self.callback,
             )
         except SearchInterrupted as stop:
             decoded = Melodies.stack([melody for melody, _ in stop.population.samples])
-            raise MelodySearchInterrupted(
-                decoded[satisfies_all(self.active_rules, decoded)]
-            ) from stop
+            satisfying = decoded[satisfies_all(self.active_rules, decoded)]
+            raise MelodySearchInterrupted(satisfying) from stop
+        except KeyboardInterrupt as stop:
+            raise MelodySearchInterrupted(Melodies(np.zeros((0, STEPS), np.uint8))) from stop
         melodies, shifts = zip(*population.samples, strict=True)
         points = population.points[:, : self.model.latent_dim]
         return _Found(points, np.array(shifts), Melodies.stack(melodies), population.drawn)

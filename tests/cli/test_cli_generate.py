@@ -270,7 +270,50 @@ def test_a_search_that_is_stopped_before_it_found_any_writes_nothing(
         raise MelodySearchInterrupted(Melodies(np.zeros((0, 256), np.uint8)))
 
     monkeypatch.setattr(SearchActor, "_evolve", stopped)
-    assert generate_for("--rule", "final-note:C").exit_code == 1
+    result = generate_for("--rule", "final-note:C")
+    told = "stopped; no melody satisfies every rule by now: nothing is written\n"
+    assert (result.exit_code, result.stderr.splitlines(keepends=True)[-1]) == (1, told)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stopped_at", [1, 2])
+def test_the_first_draw_of_a_search_that_is_stopped_keeps_the_parts_before(
+    generate_for, tiny_model_folder, tmp_path, monkeypatch, stopped_at
+):
+    decode, parts = HierarchicalVAE.decode, []
+
+    def stopped(model, z, *arguments, **options):
+        parts.append(len(z))
+        if len(parts) == stopped_at:
+            signal.raise_signal(signal.SIGINT)
+        return decode(model, z, *arguments, **options)
+
+    monkeypatch.setattr(HierarchicalVAE, "decode", stopped)
+    result = generate_for("--rule", "density:100", "-n", 300)
+    assert result.exit_code == 1
+    if stopped_at == 1:
+        told = "stopped; no melody satisfies every rule by now: nothing is written"
+        assert told in result.stderr
+        assert not (tmp_path / "out").exists()
+        return
+    manifest = manifest_of(tmp_path / "out")
+    found = len(manifest["melodies"])
+    assert 0 < found <= 256
+    assert f"stopped; {found} of 300 satisfy every rule by now" in result.stderr
+    assert (manifest["interrupted"], manifest["drawn"]) == (True, 256)
+    assert all(melody["satisfied"] for melody in manifest["melodies"])
+
+
+def test_a_drawing_that_is_stopped_before_anything_is_drawn_says_so(
+    generate_for, tmp_path, monkeypatch
+):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HierarchicalVAE, "decode", stopped)
+    result = generate_for("-n", 3)
+    told = "stopped; no melody is drawn by now: nothing is written"
+    assert (result.exit_code, told in result.stderr) == (1, True)
     assert not (tmp_path / "out").exists()
 
 

@@ -247,3 +247,37 @@ def test_ctrl_c_tells_what_was_found_until_then():
     assert len(found.points) == 12
     assert (found.points[:, 0] > 1.5).sum() == seen[-1] > seen[0]
     assert torch.equal(torch.stack(found.samples), found.points)
+
+
+def test_ctrl_c_keeps_the_parts_of_the_start_that_are_drawn():
+    z, search = points(10), EvolutionSearch(start_batch=4)
+    told = []
+
+    def stop(satisfied, drawn):
+        told.append((satisfied, drawn))
+        if drawn == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        evolve(search, above(0), z, callback=stop, wanted=6)
+    high = z[:, 0] > 0
+    assert told == [(int(high[:4].sum()), 4), (int(high[:8].sum()), 8)]
+    found = stopped.value.population
+    assert (found.drawn, len(found.points)) == (8, 6)  # the best six of eight
+    assert (found.points[:, 0] > 0).sum() == min(6, int(high[:8].sum()))
+
+
+def test_ctrl_c_before_anything_is_drawn_is_ctrl_c():
+    def stop(z):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        evolve(EvolutionSearch(), stop, points(3))
+    assert not isinstance(stopped.value, SearchInterrupted)
+
+
+def test_a_start_in_parts_finds_what_one_at_once_finds():
+    whole = evolve(EvolutionSearch(), above(2), points(12))
+    parts = evolve(EvolutionSearch(start_batch=5), above(2), points(12))
+    assert torch.equal(parts.points, whole.points)
+    assert parts.drawn == whole.drawn
