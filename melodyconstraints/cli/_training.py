@@ -68,18 +68,16 @@ def training_bar() -> Bar:
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
 
-    from melodyconstraints.latent.progress import Bar
+    from melodyconstraints.latent.progress import Bar, TimeLeftColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeLeftColumn(),
     )
     is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
     return Bar(*columns, console=stderr_console(), disable=not is_first)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import (
@@ -56,6 +56,32 @@ class SpeedColumn(ProgressColumn):
         """``3,912/s``."""
         done = max(task.completed - task.fields.get("resumed", 0), 0)
         return Text(f"{done / task.elapsed:,.0f}/s" if task.elapsed else "")
+
+
+class UnitColumn(ProgressColumn):
+    """Name of what a task counts: its field ``unit``, or that of the bar.
+
+    Args:
+        unit: the bar's.
+    """
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """``rounds``."""
+        return Text(task.fields.get("unit", self._unit))
+
+
+class TimeLeftColumn(TimeRemainingColumn):
+    """Time left; nothing where it is not known."""
+
+    def render(self, task: Task) -> Text:
+        """``left 0:01:30``."""
+        if task.time_remaining is None and not task.finished:
+            return Text("")
+        return Text.assemble("left ", super().render(task))
 
 
 class Bar(Progress):
@@ -109,11 +135,10 @@ def progress_bar(unit: str, *, per_second: bool = False, transient: bool = False
     return Bar(
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        UnitColumn(unit),
         *([SpeedColumn()] if per_second else []),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeLeftColumn(),
         TextColumn(
             "{task.description}",
             markup=False,
@@ -125,28 +150,57 @@ def progress_bar(unit: str, *, per_second: bool = False, transient: bool = False
     )
 
 
-@contextmanager
-def rounds_bar(
-    rounds: int, names: Sequence[str], callback: Callable[[RoundRecord], None] | None = None
-) -> Iterator[tuple[Callable[[RoundRecord], None], Callable[[str], None]]]:
-    """A bar over the rounds of an actor-critic training, with the newest rewards.
+class RoundsBar(NamedTuple):
+    """Functions that show an actor-critic training on a bar.
 
     Args:
-        names: names of the rewards, in the order of the records; read after every round.
-        callback: called after every round as well.
+        show: callback for every round.
+        warm_up: callback in the warm-up; see :func:`.training.train_actor_critic`.
+        announce: prints a line above the bar.
+    """
 
-    Yields:
-        A callback for every round, and a function that prints a line above the bar.
+    show: Callable[[RoundRecord], None]
+    warm_up: Callable[[str, int, int], None]
+    announce: Callable[[str], None]
+
+
+@contextmanager
+def rounds_bar(
+    rounds: int,
+    describe: Callable[[RoundRecord], str],
+    callback: Callable[[RoundRecord], None] | None = None,
+) -> Iterator[RoundsBar]:
+    """A bar over the warm-up of an actor-critic training, and then over its rounds.
+
+    Args:
+        describe: text of a round, such as :func:`rewards_text`.
+        callback: called after every round as well.
     """
     with progress_bar("rounds") as bar:
-        task = bar.add_task("decoding the prior", total=rounds)
+        task = bar.add_task("preparing", total=rounds)
+        warm_up_task = bar.add_task("before the first round", visible=False)
 
         def show(record: RoundRecord) -> None:
-            pairs = zip(names, record.rewards, strict=False)
-            rewards = ", ".join(f"{name} {reward_text(reward)}" for name, reward in pairs)
-            text = f"all satisfied {record.all_satisfied:.0%}: {rewards}"
-            bar.update(task, completed=record.round + 1, description=text)
+            bar.update(warm_up_task, visible=False)
+            text = describe(record)
+            bar.update(task, visible=True, completed=record.round + 1, description=text)
             if callback:
                 callback(record)
 
-        yield show, bar.console.print
+        units: list[str] = []
+
+        def warm_up(unit: str, done: int, count: int) -> None:
+            if unit not in units:  # another speed, and another time left
+                units.append(unit)
+                bar.reset(warm_up_task, unit=unit)
+            bar.update(task, visible=False)
+            bar.update(warm_up_task, visible=True, total=count, completed=done)
+
+        yield RoundsBar(show, warm_up, bar.console.print)
+
+
+def rewards_text(names: Sequence[str], record: RoundRecord) -> str:
+    """The share of a round that satisfies all rewards, and the means of these by name."""
+    pairs = zip(names, record.rewards, strict=False)
+    rewards = ", ".join(f"{name} {reward_text(reward)}" for name, reward in pairs)
+    return f"all satisfied {record.all_satisfied:.0%}: {rewards}"

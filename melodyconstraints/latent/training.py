@@ -23,7 +23,7 @@ from torch import Tensor
 
 from melodyconstraints.errors import MelodyConstraintsError, UsageError
 from melodyconstraints.latent import losses
-from melodyconstraints.latent.constraints import RewardConstraint, Rewards
+from melodyconstraints.latent.constraints import DECODE_BATCH, RewardConstraint, Rewards
 from melodyconstraints.latent.critic_learning import CriticLearner
 from melodyconstraints.latent.networks import Actor, Critics, build_networks
 from melodyconstraints.latent.pair import ActorCritic, RoundRecord
@@ -39,6 +39,9 @@ from melodyconstraints.latent.protocols import (
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED, SATISFIED
 from melodyconstraints.latent.settings import ActorCriticSettings
 
+DECODED, WARMUP_STEPS = "points of the prior decoded", "steps of the warm-up"
+"""Names of what a warm-up counts: points whose samples are rewarded, then the critic's steps."""
+
 
 def train_actor_critic(
     model: LatentModel,
@@ -52,6 +55,7 @@ def train_actor_critic(
     search: Search | None = None,
     generator: torch.Generator | None = None,
     callback: Callable[[RoundRecord], None] | None = None,
+    warmup_callback: Callable[[str, int, int], object] | None = None,
 ) -> ActorCritic:
     """Train an actor, and critics with a head for each reward and each learned constraint.
 
@@ -72,6 +76,8 @@ def train_actor_critic(
         search: search in the actor's place.
         generator: source of latent points and shuffles.
         callback: called after every round.
+        warmup_callback: called in the warm-up with the name of what is counted (:data:`DECODED`,
+            then :data:`WARMUP_STEPS`), how many are done, and how many there are.
 
     Raises:
         UsageError: nothing to train for, or a constraint on a condition and no conditions.
@@ -84,7 +90,7 @@ def train_actor_critic(
     wanted = [*of_rewards, *constraints]
     _check_constraints(wanted, conditions)
     trainer = _Trainer(model, wanted, settings, generator, conditions, search)
-    trainer.warm_up(bank)
+    trainer.warm_up(bank, warmup_callback or (lambda *_: None))
     if trainer.is_settled:
         return trainer.finish()
     interrupted = False
@@ -207,8 +213,16 @@ class _Trainer:
             return z, None
         return z, self.conditions(count, self.generator).to(z.device)
 
-    def warm_up(self, bank: tuple[Tensor, Samples] | None = None) -> None:
-        """Train the critic of the rewards on the bank, filled up to its size."""
+    def warm_up(
+        self,
+        bank: tuple[Tensor, Samples] | None = None,
+        report: Callable[[str, int, int], object] = lambda *_: None,
+    ) -> None:
+        """Train the critic of the rewards on the bank, filled up to its size.
+
+        Args:
+            report: see ``warmup_callback`` of :func:`train_actor_critic`.
+        """
         rewarded = [c for c in self.constraints if isinstance(c, RewardConstraint)]
         if not self.settings.bank or not rewarded:
             return
@@ -221,14 +235,27 @@ class _Trainer:
             missing = self.settings.bank - sum(map(len, points))
             if missing > 0:
                 points.append(self.prior(missing))
-                measured.append(constraint.measure(points[-1]))
+                measured.append(self._measured(constraint, points[-1], report))
             constraint.warm_up(torch.cat(points), torch.cat(measured), self.generator)
             settled &= bool((torch.cat(measured) >= SATISFIED).all())
         if settled:
             self._settle()
             return
-        for _ in range(self.settings.warmup_steps):
+        steps = self.settings.warmup_steps
+        for number in range(steps):
             self.critic_learner.step()
+            report(WARMUP_STEPS, number + 1, steps)
+
+    @staticmethod
+    def _measured(
+        constraint: RewardConstraint, points: Tensor, report: Callable[[str, int, int], object]
+    ) -> Tensor:
+        """``(B, F)`` what is measured of the samples that ``(B, Z)`` points decode to."""
+        parts: list[Tensor] = []
+        for part in points.split(DECODE_BATCH):
+            parts.append(constraint.measure(part))
+            report(DECODED, sum(map(len, parts)), len(points))
+        return torch.cat(parts)
 
     def _settle(self) -> None:
         """End before the rounds: every point stays, and is expected to satisfy all rewards."""

@@ -10,8 +10,8 @@ counts of its pitch classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,7 +31,7 @@ from melodyconstraints.latent.pair import (
     save_pair,
     size_on_disk,
 )
-from melodyconstraints.latent.progress import progress_bar
+from melodyconstraints.latent.progress import rounds_bar
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
 from melodyconstraints.melody.events import Melodies
@@ -245,7 +245,11 @@ def train_knobs(
     """
     _check_has_none(model)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed))
-    with _shown(settings.rounds, callback) if progress else nullcontext(callback) as callback:
+    warm_up: Callable[[str, int, int], object] | None = None
+    with ExitStack() as stack:
+        if progress:
+            bar = rounds_bar(settings.rounds, _satisfied_text, callback)
+            callback, warm_up, _ = stack.enter_context(bar)
         pair = train_actor_critic(
             MelodySampler(model, sampling),
             ScaleAndDensity(),
@@ -253,27 +257,15 @@ def train_knobs(
             conditions=draw_conditions,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
+            warmup_callback=warm_up,
         )
     without_critic = {"critic": Critics([]), "heads": (), "weights": ()}
     return ConditionalActor(model=model, **(vars(pair) | without_critic))
 
 
-@contextmanager
-def _shown(
-    rounds: int, callback: Callable[[RoundRecord], None] | None
-) -> Iterator[Callable[[RoundRecord], None]]:
-    """A bar over the rounds of a training; yields a callback for every round."""
-    with progress_bar("rounds") as bar:
-        task = bar.add_task("decoding the prior", total=rounds)
-
-        def show(record: RoundRecord) -> None:
-            scale, density = record.satisfied
-            text = f"satisfied: scale {scale:.0%}, density {density:.0%}"
-            bar.update(task, completed=record.round + 1, description=text)
-            if callback:
-                callback(record)
-
-        yield show
+def _satisfied_text(record: RoundRecord) -> str:
+    scale, density = record.satisfied
+    return f"satisfied: scale {scale:.0%}, density {density:.0%}"
 
 
 def train_knobs_folder(

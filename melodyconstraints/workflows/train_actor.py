@@ -24,7 +24,7 @@ from melodyconstraints.latent.constraints import (
     checked_weights,
 )
 from melodyconstraints.latent.pair import CURVES, RoundRecord, model_reference, size_on_disk
-from melodyconstraints.latent.progress import rounds_bar
+from melodyconstraints.latent.progress import rewards_text, rounds_bar
 from melodyconstraints.latent.protocols import Constraint
 from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.latent.training import train_actor_critic
@@ -143,10 +143,11 @@ def train_actor(
     own: Sequence[float] = checked_weights(weights, names)
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     draws = training_sampling(model, found_rules, own, sampling, plain=settings.plain)
+    warm_up: Callable[[str, int, int], object] | None = None
     with ExitStack() as stack:
         if progress:
-            bar = rounds_bar(settings.rounds, names, callback)
-            callback, announce = stack.enter_context(bar)
+            bar = rounds_bar(settings.rounds, partial(rewards_text, names), callback)
+            callback, warm_up, announce = stack.enter_context(bar)
         starts = bool(found_rules and settings.bank and draws.is_banks)
         if bank is None and (starts or realism is True):
             bank = load_bank(model, size=min(SIZE, settings.bank or SIZE))
@@ -178,6 +179,7 @@ def train_actor(
             search=search,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
+            warmup_callback=warm_up,
         )
         if announce and not pair.records:
             announce("nothing is left to learn: every melody drawn satisfies every rule")

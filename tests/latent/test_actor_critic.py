@@ -14,7 +14,7 @@ from melodyconstraints.latent.networks import Critics
 from melodyconstraints.latent.satisfaction import SATISFIED
 from melodyconstraints.latent.search import LangevinSearch
 from melodyconstraints.latent.settings import PRESETS
-from melodyconstraints.latent.training import _Trainer, train_actor_critic
+from melodyconstraints.latent.training import DECODED, WARMUP_STEPS, _Trainer, train_actor_critic
 
 
 def to_the_right(z):
@@ -359,6 +359,35 @@ def test_a_bank_that_is_handed_in_is_not_decoded_again(plane, disc, short, seede
     trained = train_actor_critic(plane, [disc], short, bank=(z, z), generator=seeded())
     assert drawn == [64, *plane.decoded]
     assert trained.decoded == own.decoded - 64 == sum(plane.decoded)
+
+
+@pytest.mark.parametrize("handed_in", [0, 10, 64])
+def test_a_warm_up_tells_of_points_that_are_decoded_and_then_of_steps(
+    plane, disc, short, handed_in
+):
+    told = []
+    z = torch.randn(handed_in, 2)
+    train_actor_critic(
+        plane,
+        [disc],
+        replace(short, bank=600 + handed_in),
+        bank=(z, z) if handed_in else None,
+        warmup_callback=lambda *counts: told.append(counts),
+    )
+    steps = short.warmup_steps
+    assert told == [
+        *((DECODED, done, 600) for done in (256, 512, 600)),
+        *((WARMUP_STEPS, done, steps) for done in range(1, steps + 1)),
+    ]
+
+
+def test_without_a_bank_no_warm_up_is_told_of(plane, disc, short):
+    told = []
+    settings = replace(short, bank=0, warmup_steps=0)
+    train_actor_critic(
+        plane, [disc], settings, warmup_callback=lambda *counts: told.append(counts)
+    )
+    assert told == []
 
 
 def test_a_bank_that_is_handed_in_is_filled_up_and_learned(trainer_of, disc, short):

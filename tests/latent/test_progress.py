@@ -1,29 +1,33 @@
 """The bar of a training: it is shown on stderr, in a log too, and hands records on."""
 
+import re
 import time
+from functools import partial
 
 import pytest
 
 from melodyconstraints.latent import progress
 from melodyconstraints.latent.pair import RoundRecord
-from melodyconstraints.latent.progress import progress_bar, rounds_bar
+from melodyconstraints.latent.progress import progress_bar, rewards_text, rounds_bar
+
+RECORD = RoundRecord(
+    round=1,
+    critic_loss=0.5,
+    actor_loss=0.5,
+    distance=0.1,
+    rewards=[0.25, 0.5],
+    satisfied=[0.0, 0.5],
+    all_satisfied=0.125,
+)
+TEXT = partial(rewards_text, ["first", "second"])
 
 
 def test_the_bar_shows_the_newest_rewards_and_hands_records_on(capsys):
     seen = []
-    record = RoundRecord(
-        round=1,
-        critic_loss=0.5,
-        actor_loss=0.5,
-        distance=0.1,
-        rewards=[0.25, 0.5],
-        satisfied=[0.0, 0.5],
-        all_satisfied=0.125,
-    )
-    with rounds_bar(2, ["first", "second"], seen.append) as (show, announce):
-        announce("first is slow")
-        show(record)
-    assert seen == [record]
+    with rounds_bar(2, TEXT, seen.append) as bar:
+        bar.announce("first is slow")
+        bar.show(RECORD)
+    assert seen == [RECORD]
     out, err = capsys.readouterr()
     assert out == ""
     assert "first is slow\n" in err
@@ -35,9 +39,9 @@ def test_the_bar_shows_the_newest_rewards_and_hands_records_on(capsys):
 def lines_of_a_log(monkeypatch, capsys):
     """The lines that a bar has printed once there are so many; they come every 10 ms."""
     monkeypatch.setattr(progress, "_LOG_SECONDS", 0.01)
-    text = []
 
     def wait_for(count: int) -> list[str]:
+        text: list[str] = []
         end = time.monotonic() + 60
         while sum(part.count("\n") for part in text) < count and time.monotonic() < end:
             text.append(capsys.readouterr().err)
@@ -58,7 +62,32 @@ def test_a_log_gets_lines_of_progress_though_nothing_new_is_told(
         lines = lines_of_a_log(3)
     assert {line.split("rounds")[0].split()[-1] for line in lines} == {"2/100"}
     assert {line.split()[-1] for line in lines} == {"first"}
-    assert lines[0].split("rounds")[1].split()[:2] == ["0:00:00", "left"]
+    assert lines[0].split("rounds")[1].split() == ["0:00:00", "first"]  # no speed, no time left
+
+
+def test_a_warm_up_has_counts_and_times_of_its_own_until_the_first_round(lines_of_a_log, capsys):
+
+    def newest() -> str:
+        capsys.readouterr()
+        return lines_of_a_log(2)[-1]  # the first one may have been under way
+
+    with rounds_bar(10, TEXT) as bar:
+        first = newest()
+        for done in (1, 2):
+            bar.warm_up("points", done, 4)
+        points = newest()
+        bar.warm_up("steps", 1, 30)
+        steps = newest()
+        bar.show(RECORD)
+        rounds = newest()
+    assert ("0/10 rounds" in first, "left" in first) == (True, False)
+    assert "preparing" in first
+    assert "2/4 points" in points
+    assert re.search(r"left 0:00:0\d", points)
+    assert "1/30 steps" in steps
+    assert "2/10 rounds" in rounds
+    assert "all satisfied 12%" in rounds
+    assert not any("-:--" in line for line in (first, points, steps, rounds))
 
 
 def test_a_bar_that_ends_soon_is_told_of_in_a_line_or_if_transient_not_at_all(capsys):
