@@ -39,7 +39,7 @@ from melodyconstraints.latent.protocols import (
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED, SATISFIED
 from melodyconstraints.latent.settings import ActorCriticSettings
 
-DECODED, WARMUP_STEPS = "points of the prior decoded", "steps of the warm-up"
+DECODED, WARMUP_STEPS = "points decoded", "warm-up steps"
 """Names of what a warm-up counts: points whose samples are rewarded, then the critic's steps."""
 
 

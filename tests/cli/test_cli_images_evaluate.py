@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from melodyconstraints.cli.images import evaluate as module
 from melodyconstraints.images.actor import prior_points
 from melodyconstraints.images.checkpoint import load_model
 from melodyconstraints.images.distances import pixel_distance
@@ -97,6 +98,26 @@ def test_json_and_the_file_hold_the_same(evaluate, tmp_path):
     assert rows["actor"]["scores"]["by_label"]["2"] == [1.0, 1.0]
     assert (rows["realism"]["scores"], rows["realism"]["diversity"]) == (None, None)
     assert [one["name"] for one in report["identity"]] == ["actor"]
+
+
+def test_a_bar_counts_the_stages_of_a_measurement(evaluate, bars_ended, monkeypatch):
+    told = []
+    show = module.show_stages
+
+    def told_of(bar):
+        shown = show(bar)
+        return lambda *counts: (told.append(counts), shown(*counts))
+
+    monkeypatch.setattr(module, "show_stages", told_of)
+    result = evaluate("--model", "model", "--actor", "actor", "--actor", "langevin", *JUDGED)
+    assert result.exit_code == 0
+    names = [
+        *("test images", "prior samples", "images of actor", "transformations by actor"),
+        *("images of langevin", "ELBO of model"),
+    ]
+    assert told == [(name, done, 6) for done, name in enumerate(names)]
+    assert bars_ended == [(5, 6, "ELBO of model")]
+    assert "ELBO" not in result.stderr
 
 
 def test_without_labels_there_is_no_identity(evaluate, table):

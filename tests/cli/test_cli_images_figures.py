@@ -46,6 +46,30 @@ def test_each_option_writes_its_pictures_and_prints_their_paths(figures, options
             assert picture.format == "PNG"
 
 
+def test_a_bar_counts_the_pictures(figures, drawn, monkeypatch):
+    told = []
+    draw = library.Figures.draw
+
+    def told_of(*arguments, callback, **options):
+        def both(*counts):
+            told.append(counts)
+            callback(*counts)
+
+        return draw(*arguments, callback=both, **options)
+
+    monkeypatch.setattr(library.Figures, "draw", told_of)
+    result = figures("--actor", "actor", "--search", "search")
+    names = [line.removeprefix("out/") for line in result.stdout.splitlines()]
+    assert told == [(name, done, 5) for done, name in enumerate(names)]
+    assert len(names) == 5
+
+
+def test_a_bar_ends_with_the_last_picture_and_leaves_nothing(figures, drawn, bars_ended):
+    result = figures("--actor", "actor")
+    assert bars_ended == [(1, 2, "transformed-actor.png")]
+    assert "transformed" not in result.stderr
+
+
 def test_json_names_the_pictures(figures, drawn):
     told = json.loads(figures("--actor", "actor", "--json").stdout)
     assert told == {"pictures": ["out/labels-actor.png", "out/transformed-actor.png"]}

@@ -147,6 +147,16 @@ sized_data_options = option_group("choice", DataChoice, {**_DATA, "edge": edge_o
 """DATA, ``--attributes`` and ``--pixels``, handed over as ``choice``."""
 
 
+def show_stages(bar: Progress) -> Callable[[str, int, int], None]:
+    """A callback that shows on a bar what is under way, how many are done, and of how many."""
+    task = bar.add_task("preparing", total=None)
+
+    def show(text: str, done: int, count: int) -> None:
+        bar.update(task, description=text, completed=done, total=count)
+
+    return show
+
+
 def show_rounds(bar: Progress, task: TaskID) -> Callable[[RoundRecord], None]:
     """A callback that shows the rounds of an actor's training on a bar."""
 

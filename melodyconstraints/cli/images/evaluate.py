@@ -14,10 +14,11 @@ from melodyconstraints.cli._common import (
     json_option,
     print_json,
     print_table,
+    progress_bar,
     seed_option_of,
     stderr_console,
 )
-from melodyconstraints.cli.images._common import DataChoice, data_options
+from melodyconstraints.cli.images._common import DataChoice, data_options, show_stages
 from melodyconstraints.workflows.images.settings import EVALUATION_SEED
 
 if TYPE_CHECKING:
@@ -74,15 +75,19 @@ def command(
     measured = {name: load_model(folder) for name, folder in _by_names(models).items()}
     pairs = {name: load_actor(folder) for name, folder in _by_names(actors).items()}
     all_models = [*measured.values(), *(pair.model for pair in pairs.values())]
-    report = evaluate(
-        choice.read_for(all_models, stderr_console().print),
-        measured,
-        pairs,
-        load_classifier(classifier) if actors and classifier else None,
-        n=count,
-        seed=seed,
-        announce=stderr_console().print,
-    )
+    data = choice.read_for(all_models, stderr_console().print)
+    judge = load_classifier(classifier) if actors and classifier else None
+    with progress_bar("stages", transient=True) as bar:
+        report = evaluate(
+            data,
+            measured,
+            pairs,
+            judge,
+            n=count,
+            seed=seed,
+            announce=bar.console.print,
+            callback=show_stages(bar),
+        )
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report.as_json(), indent=2) + "\n"

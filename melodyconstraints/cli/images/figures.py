@@ -10,10 +10,11 @@ from melodyconstraints.cli._common import (
     FOLDER,
     json_option,
     print_json,
+    progress_bar,
     seed_option,
     stderr_console,
 )
-from melodyconstraints.cli.images._common import DataChoice, data_options
+from melodyconstraints.cli.images._common import DataChoice, data_options, show_stages
 
 Folders = tuple[Path, ...]
 
@@ -73,7 +74,8 @@ def command(
         search=(search, load_actor(search)) if search else None,
     )
     data = choice.read_for(figures.all_models, stderr_console().print)
-    pictures = figures.draw(data.test, output, seed=seed)
+    with progress_bar("pictures", transient=True) as bar:
+        pictures = figures.draw(data.test, output, seed=seed, callback=show_stages(bar))
     if as_json:
         print_json({"pictures": [str(path) for path in pictures]})
         return

@@ -6,7 +6,7 @@ Shapes: ``B`` images, ``C`` channels, ``H`` x ``W`` pixels, ``Y`` labels of 0 an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -305,6 +305,7 @@ def evaluate(
     n: int = 2000,
     seed: int = EVALUATION_SEED,
     announce: Announce | None = None,
+    callback: Callable[[str, int, int], object] | None = None,
 ) -> Report:
     """Measure models and actors on test images.
 
@@ -315,6 +316,8 @@ def evaluate(
         classifier: classifier that measures the actors' images.
         n: images to generate with each actor.
         announce: called with a line for each actor.
+        callback: called before each stage with its name, how many are done, and how many there
+            are.
 
     Raises:
         UsageError: more images than :data:`.model.MOST_AT_ONCE`, actors without a classifier, or
@@ -330,12 +333,40 @@ def evaluate(
         if classifier is None:
             raise UsageError("actors need a classifier that measures their images; give one")
         check_classifier(classifier, list(actors.values()), data.test)
-        rows, identities = _evaluate_actors(data, actors, classifier, n, seed, announce)
-    table_4 = {
-        name: {"sigma_x": model.config.sigma_x} | measure_elbo(model, images)
-        for name, model in models.items()
-    }
+    stages = _Stages(_count_stages(models, actors), callback)
+    if actors and classifier:
+        rows, identities = _evaluate_actors(data, actors, classifier, n, seed, announce, stages)
+    table_4: dict[str, Metrics] = {}
+    for name, model in models.items():
+        stages.begin(f"ELBO of {name}")
+        table_4[name] = {"sigma_x": model.config.sigma_x} | measure_elbo(model, images)
     return Report(len(images), table_4, rows, identities, n, seed)
+
+
+@dataclass
+class _Stages:
+    """Stages of a measurement, which are counted as they begin."""
+
+    count: int
+    callback: Callable[[str, int, int], object] | None
+    begun: int = 0
+
+    def begin(self, name: str) -> None:
+        """Tell of a stage that begins."""
+        if self.callback:
+            self.callback(name, self.begun, self.count)
+        self.begun += 1
+
+
+def _count_stages(models: Mapping[str, ImageVAE], actors: Mapping[str, ImageActor]) -> int:
+    """Stages of :func:`evaluate`: test images, prior, actors, their transformations, models."""
+    transforming = sum(map(_transforms, actors.values()))
+    return len(models) + (2 + len(actors) + transforming if actors else 0)
+
+
+def _transforms(actor: ImageActor) -> bool:
+    """Whether an actor can transform images: it knows labels, and is no Langevin search."""
+    return bool(actor.names) and actor.method != "langevin"
 
 
 def _evaluate_actors(
@@ -345,19 +376,24 @@ def _evaluate_actors(
     n: int,
     seed: int,
     announce: Announce | None,
+    stages: _Stages,
 ) -> tuple[list[Row], list[Identity]]:
     """Lines of Table 1, and of identity for actors that can transform images."""
     images, labels = tensors(data.test)
     others = tensors(data.train)[0][: len(images)]
+    stages.begin("test images")
     rows = [evaluate_data(classifier, images, labels, others)]
     first = next(iter(actors.values()))
+    stages.begin("prior samples")
     rows.append(evaluate_prior(first, classifier, images, n=n, seed=seed))
     identities = []
     for name, actor in actors.items():
         if announce:
             announce(f"measuring {name}")
+        stages.begin(f"images of {name}")
         rows.append(evaluate_actor(name, actor, classifier, images, labels, n=n, seed=seed))
-        if actor.names and actor.method != "langevin":
+        if _transforms(actor):
+            stages.begin(f"transformations by {name}")
             some = images[:TRANSFORMED], labels[:TRANSFORMED]
             identities.append(evaluate_identity(name, actor, classifier, *some, seed=seed))
     return rows, identities

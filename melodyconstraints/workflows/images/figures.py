@@ -5,8 +5,9 @@ Columns of faces are the labels of the paper's Table 3; of other data, their own
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -87,11 +88,20 @@ class Figures:
         actors = [*self.labelled.values(), *([self.realism] if self.realism else [])]
         return [*self.models.values(), *(actor.model for actor in actors)]
 
-    def draw(self, data: LabelledImages, output: Path, *, seed: int = DEFAULT_SEED) -> list[Path]:
+    def draw(
+        self,
+        data: LabelledImages,
+        output: Path,
+        *,
+        seed: int = DEFAULT_SEED,
+        callback: Callable[[str, int, int], object] | None = None,
+    ) -> list[Path]:
         """Draw all figures into a folder; returns the pictures' paths.
 
         Args:
             data: test images as large as the models make them.
+            callback: called before each picture with the name of its file, how many are drawn,
+                and how many there are.
 
         Raises:
             UsageError: an actor knows other labels than the data has.
@@ -99,29 +109,43 @@ class Figures:
         for folder, actor in self.labelled.items():
             check_names(f"the actor {folder}", actor.names, data)
         output.mkdir(parents=True, exist_ok=True)
-        images, labels = tensors(data)
-        some = images[:TRANSFORMED], labels[:TRANSFORMED]
+        pictures = self._pictures(*tensors(data), seed)
         drawn: list[Path] = []
+        for name, draw in pictures.items():
+            path = output / f"{name}.png"
+            if callback:
+                callback(path.name, len(drawn), len(pictures))
+            draw(path)
+            drawn.append(path)
+        return drawn
 
-        def path(name: str) -> Path:
-            drawn.append(output / f"{name}.png")
-            return drawn[-1]
-
+    def _pictures(
+        self, images: Tensor, labels: Tensor, seed: int
+    ) -> dict[str, Callable[[Path], None]]:
+        """Functions that draw pictures to a path, by the names of these, in their order."""
+        some = images[:TRANSFORMED], labels[:TRANSFORMED]
+        pictures: dict[str, Callable[[Path], None]] = {}
         if self.models:
-            draw_samples(self.models, self.realism, images, path("samples"), seed=seed)
             scales = {title: model.sigma_bar for title, model in self.models.items()}
-            draw_posterior_scales(scales, path("posterior-scales"))
+            pictures["samples"] = lambda path: draw_samples(
+                self.models, self.realism, images, path, seed=seed
+            )
+            pictures["posterior-scales"] = partial(draw_posterior_scales, scales)
         for folder, actor in self.actors.items():
-            draw_conditional(actor, path(f"labels-{_name(folder)}"), seed=seed)
+            pictures[f"labels-{_name(folder)}"] = partial(draw_conditional, actor, seed=seed)
             if actor.actor is not None:
-                draw_transformations(actor, *some, path(f"transformed-{_name(folder)}"))
+                pictures[f"transformed-{_name(folder)}"] = partial(
+                    draw_transformations, actor, *some
+                )
         if self.search:
             folder, critics = self.search
-            draw_realism_maps(critics, images, path("critic-map"), seed=seed)
+            pictures["critic-map"] = partial(draw_realism_maps, critics, images, seed=seed)
             if critics.names:
-                draw_transformations(critics, *some, path(f"transformed-{_name(folder)}"))
-                draw_search(critics, some[1], path("search-from-prior"), seed=seed)
-        return drawn
+                pictures[f"transformed-{_name(folder)}"] = partial(
+                    draw_transformations, critics, *some
+                )
+                pictures["search-from-prior"] = partial(draw_search, critics, some[1], seed=seed)
+        return pictures
 
 
 def model_titles(models: Mapping[Path, ImageVAE]) -> dict[str, ImageVAE]:
