@@ -19,28 +19,29 @@ if TYPE_CHECKING:
     from melodyconstraints.vae.state import Metrics, TrainingState
 
 
-def length_options(default: str) -> Callable[[Command], Command]:
+def length_options(default: str, beside: str = "") -> Callable[[Command], Command]:
     """A decorator that adds ``--time-budget`` and ``--steps``.
 
     Args:
         default: time budget if neither is given, such as ``30m``; for the help alone.
+        beside: text of the help on what the time budget is not for.
     """
 
     def decorate(command: Command) -> Command:
-        for option in reversed(length_choices(default).values()):
+        for option in reversed(length_choices(default, beside).values()):
             command = option(command)
         return command
 
     return decorate
 
 
-def length_choices(default: str) -> dict[str, Decorator]:
+def length_choices(default: str, beside: str = "") -> dict[str, Decorator]:
     """The options of :func:`length_options`, by the names of their arguments."""
     return {
         "time_budget": click.option(
             "--time-budget",
             type=Duration(),
-            help=f"Train for so long: 90s, 30m, 2h.  [default: {default}]",
+            help=f"Train for so long: 90s, 30m, 2h.{beside}  [default: {default}]",
         ),
         "steps": click.option(
             "--steps", type=click.IntRange(1), help="Train for so many steps instead."

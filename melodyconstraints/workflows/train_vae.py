@@ -118,6 +118,9 @@ def train_model(
 ) -> dict[str, Metrics]:
     """Train a preset on a store and write the model folder with its card.
 
+    A time budget is for the training's steps and their evaluations. What follows comes on top: a
+    staff generator's calibration, the measurement on held-out melodies and the bank.
+
     Args:
         settings, elbo: settings of the training, such as those of :func:`settings_of`.
         start_from: a model folder, or a packaged model, whose weights are trained further.

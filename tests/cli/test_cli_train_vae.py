@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.vae.config import PRESETS
+from melodyconstraints.melody.vae.staff import measure_calibration, training
 from melodyconstraints.workflows import train_vae
 from melodyconstraints.workflows.models import load_model
 
@@ -111,6 +112,15 @@ def test_the_help_tells_the_presets_and_their_own_settings(mc):
     )
     assert f"[default: 1 for paper, else {train_vae.BETA}]" in told
     assert f"[default: {train_vae.TIME_BUDGET_SECONDS / 60:g}m]" in told
+
+
+def test_the_help_tells_what_the_time_budget_is_not_for(mc):
+    text = " ".join(mc("train-vae", "--help").stdout.split())
+    assert "2h. What follows the last step comes on top. [default: 30m]" in text
+    offsets = (training._OFFSET_ROUNDS + 1) * training._OFFSET_SAMPLE
+    drawn = offsets + measure_calibration.ROUNDS * measure_calibration.DRAWN
+    assert f"up to {drawn // 1000},000 melodies that it draws" in text
+    assert f"up to {2 * train_vae.MEASURED // 1000},000 held-out melodies" in text
 
 
 def test_a_batch_that_the_processes_cannot_share_evenly_is_told(train, tmp_path, monkeypatch):
