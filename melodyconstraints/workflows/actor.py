@@ -25,7 +25,12 @@ from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.model import MelodyVAE
-from melodyconstraints.melody.vae.sampler import MelodySampler, TooFewError, kept_on_interrupt
+from melodyconstraints.melody.vae.sampler import (
+    MelodySampler,
+    SamplingInterrupted,
+    TooFewError,
+    kept_on_interrupt,
+)
 from melodyconstraints.melody.vae.sampling import (
     DEFAULT_TEMPERATURE,
     DrawingOptions,
@@ -207,12 +212,21 @@ class MelodyActor(ActorCritic):
         return Melodies(np.concatenate(events)[np.sort(chosen)]), int(last)
 
     def _batches(self, size: int, sampling: Sampling) -> Iterator[Melodies]:
-        """Melodies of the prior's next points, so many at a time, without an end."""
+        """Melodies of the prior's next points, so many at a time, without an end.
+
+        Of a batch that Ctrl-C ends, those drawn by then come first.
+        """
         noise = derived_generator(SEARCH, sampling.seed)
         generator, sampler = derived_generator(POINTS, sampling.seed), self.sampler(sampling)
         while True:
             z = next_points(self.model, size, generator)
-            yield sampler.decode(self.shift(z, noise))
+            try:
+                melodies = sampler.decode(self.shift(z, noise))
+            except SamplingInterrupted as stop:
+                if len(stop.melodies):
+                    yield stop.melodies
+                raise
+            yield melodies
 
     def _is_preferred(self, melodies: Melodies) -> NDArray[np.bool_]:
         """``(B,)`` whether melodies are preferred; all where there is no preference."""

@@ -472,6 +472,29 @@ def test_what_satisfies_its_rules_by_then_is_kept_where_ctrl_c_stops_the_drawing
     assert list(stopped.value.melodies) == list(both)
 
 
+@pytest.mark.parametrize("stopped_at", [1, 2])
+def test_of_a_first_batch_that_ctrl_c_stops_the_parts_before_are_kept(
+    actor_for, monkeypatch, stopped_at
+):
+    actor, told, parts = actor_for(starts_low), [], []
+    whole = actor.generate(300)
+    decode = type(actor.model).decode
+
+    def stop(model, z, *arguments, **options):
+        parts.append(len(z))
+        if len(parts) == stopped_at:
+            raise KeyboardInterrupt
+        return decode(model, z, *arguments, **options)
+
+    monkeypatch.setattr(type(actor.model), "decode", stop)
+    with pytest.raises(SamplingInterrupted) as stopped:
+        replace(actor, callback=lambda *counts: told.append(counts)).generate_satisfying(300)
+    low = [melody for melody in whole[:256] if starts_low(melody) == 1]
+    expected = [] if stopped_at == 1 else low
+    assert list(stopped.value.melodies) == expected
+    assert told == ([] if stopped_at == 1 else [(len(low), 256)])
+
+
 def test_nothing_is_kept_of_a_drawing_that_ctrl_c_stopped_at_once(model, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
