@@ -122,7 +122,8 @@ class Player:
         sign = self._rhythms[len(self._played)][step]
         if sign == NOTE:
             logits[:, TOKEN_HOLD:] = NEVER
-        elif sign == NO_NOTE:
+        elif sign == NO_NOTE:  # where a note would have started, the one before it is held on
+            logits[:, TOKEN_HOLD] = logits[:, : TOKEN_HOLD + 1].logsumexp(-1)
             logits[:, :TOKEN_HOLD] = NEVER
         likeliest = logits[: self._rows].argmax(-1)
         if self._noise is None:
