@@ -15,6 +15,7 @@ from melodyconstraints.melody.metrics.statistics import pitch_class_entropy, sca
 from melodyconstraints.melody.notes import Mask, Notes, Numbers
 from melodyconstraints.melody.units import BARS, STEPS_PER_BAR
 from melodyconstraints.rules.arguments import (
+    Range,
     german_hint,
     parse_number,
     parse_pitch_classes,
@@ -272,10 +273,8 @@ chords_rule.__doc__ = (chords_rule.__doc__ or "").replace(
 def _chords_rule(
     name: str, argument: str, what: str, among: Callable[[Notes], Mask] | None
 ) -> Rule:
-    text, bounds = with_share(argument)
-    chords = [_parse_chord(part.strip()) for part in text.split(",")]
-    if len(chords) > BARS:
-        raise UsageError(f"a progression has at most {BARS} chords, one a bar, got {len(chords)}")
+    chords, bounds = parse_progression(argument)
+    text = with_share(argument)[0]
     sets = [chord.pitch_classes for chord in chords]
     tones = np.array([[pitch % 12 in allowed for pitch in range(128)] for allowed in sets])
 
@@ -287,6 +286,19 @@ def _chords_rule(
 
     rule = range_rule(name, f"share of {what} in the chords {text}", bounds, share)
     return replace(rule, chords=tuple(chord.symbol for chord in chords))
+
+
+def parse_progression(argument: str) -> tuple[list[Chord], Range]:
+    """Chords, one a bar, and the share of notes that are tones of them: ``C,Am,F,G,60%``.
+
+    Raises:
+        UsageError: a chord that is none, more than 16 of them, or no such share.
+    """
+    text, bounds = with_share(argument)
+    chords = [_parse_chord(part.strip()) for part in text.split(",")]
+    if len(chords) > BARS:
+        raise UsageError(f"a progression has at most {BARS} chords, one a bar, got {len(chords)}")
+    return chords, bounds
 
 
 def _parse_chord(text: str) -> Chord:

@@ -62,6 +62,12 @@ from melodyconstraints.workflows.seeds import (
     prior_sampler,
 )
 from melodyconstraints.workflows.typical_reward import TYPICALITY
+from melodyconstraints.workflows.written import (
+    both,
+    chord_writing,
+    is_of_chords,
+    written_rules,
+)
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
 """Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""
@@ -249,8 +255,22 @@ class MelodyActor(ActorCritic):
         """
         if self.transposes and not sampling.scale:
             weights = self.weights[: len(self.rules)]
-            finish = transposing(self.rules, weights, finish)
+            finish = transposing(self.rules, weights, finish, self.write)
+        else:
+            finish = both(self.write, finish)
         return prior_sampler(self.model, sampling, finish)
+
+    def write(self, melodies: Melodies) -> Melodies:
+        """The melodies with notes on the chords of the rules; see :mod:`.written`.
+
+        As they are without such a rule, for a model that writes nothing that is asked for, and
+        for an actor of the paper's recipe.
+        """
+        of_chords = filter(is_of_chords, written_rules(self.model, self.active_rules))
+        if self.settings.plain or not list(of_chords):
+            return melodies
+        writing = chord_writing(self.active_rules)
+        return writing(melodies) if writing else melodies
 
     @property
     def names(self) -> list[str]:

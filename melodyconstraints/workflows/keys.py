@@ -41,6 +41,7 @@ def in_best_keys(
     rules: Sequence[Rule],
     weights: Sequence[float] = (),
     finish: Callable[[Melodies], Melodies] | None = None,
+    write: Callable[[Melodies], Melodies] | None = None,
 ) -> InKeys:
     """Take each melody in the nearest of the keys in which the library's rules reward it most.
 
@@ -49,6 +50,7 @@ def in_best_keys(
     Args:
         weights: weight of each rule, in :meth:`.EvolutionSearch.scores`; 1 each if not given.
         finish: function that changes melodies that were transposed, such as bars that are kept.
+        write: function that changes them before that, in the best key only; see :mod:`.written`.
     """
     count, keys = len(melodies), len(KEY_SHIFTS)
     shifts = np.repeat(KEY_SHIFTS, count)
@@ -63,16 +65,20 @@ def in_best_keys(
     by_key = np.where(inside, scores, -np.inf).reshape(keys, count)
     best = (by_key >= by_key.max(0) - _SAME).argmax(0)
     rows = best * count + np.arange(count)
-    return InKeys(moved[rows], shifts[rows])
+    chosen = moved[rows]
+    if write:
+        chosen = finish(write(chosen)) if finish else write(chosen)
+    return InKeys(chosen, shifts[rows])
 
 
 def transposing(
     rules: Sequence[Rule],
     weights: Sequence[float] = (),
     finish: Callable[[Melodies], Melodies] | None = None,
+    write: Callable[[Melodies], Melodies] | None = None,
 ) -> Callable[[Melodies], Melodies]:
     """Function from melodies to them in the best key; see :func:`in_best_keys`."""
-    return lambda melodies: in_best_keys(melodies, rules, weights, finish).melodies
+    return lambda melodies: in_best_keys(melodies, rules, weights, finish, write).melodies
 
 
 def asks_for_keys(rule: Rule, melodies: Melodies) -> bool:

@@ -36,6 +36,7 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import Preference
 from melodyconstraints.workflows.examples import Examples, matched
 from melodyconstraints.workflows.search import SearchActor, search_actor
+from melodyconstraints.workflows.written import is_of_chords, is_of_rhythm, rhythm_of
 
 _STEPS_PER_SEMITONE = 7 / 12
 """Scale steps to a semitone."""
@@ -47,8 +48,6 @@ _CHOICE = _START // 16
 chosen: as many as for the sixteen that commands make."""
 _CLOSING = 1.5
 """Weight of a last note that closes, where that of degrees as in real melodies is 1."""
-_RHYTHM = "rhythm"
-"""Name of the rule of a rhythm."""
 NOTE_COUNT = notes_per_bar.__name__
 """Feature that a rule about the number of notes affects."""
 
@@ -122,8 +121,8 @@ class Knobs:
                 in ``C,D,E,G,A`` or as numbers in [0, 11]; None for notes as they come.
             density: least number of notes in 16 bars, or a range such as ``40..60``.
             others: rules, as :func:`.find_rules` takes them. Those of :data:`KNOBS` are knobs, and
-                so is a rhythm, and the first of a scale or of pitch classes where no scale is
-                given.
+                so is the first of a scale or of pitch classes where no scale is given; the first
+                of a rhythm and of chords are written, see :mod:`.written`.
             tonic: whether a scale's rule is about its tonic as well, or its notes alone.
             like: melodies, or a folder of MIDI or a file, that what is drawn should be like; see
                 :class:`melodyconstraints.latent.matching.Matched`.
@@ -133,7 +132,7 @@ class Knobs:
         """
         of_density = [] if density is None else [f"density:{density}"]
         rules = find_rules([*scale_rules(scale, tonic=tonic), *others, *of_density])
-        rhythm = rhythm_written(self.model, rules)
+        rhythm = rhythm_of(rules)
         ranges = _notes_of(rhythm)
         ranges |= (_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
         if scale is not None:
@@ -200,8 +199,8 @@ def is_knob(rule: Rule) -> bool:
 
 
 def is_turned_alone(rule: Rule) -> bool:
-    """Whether knobs satisfy a rule without a search: notes, a rhythm, or a value by a range."""
-    return is_knob(rule) or is_of_set(rule) or is_of_rhythm(rule)
+    """Whether a rule is satisfied without a search: a knob, or what is written as asked for."""
+    return is_knob(rule) or is_of_set(rule) or is_of_rhythm(rule) or is_of_chords(rule)
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:
@@ -233,22 +232,6 @@ def scale_read(model: MelodyVAE, rules: Sequence[Rule]) -> tuple[int, ...] | fro
         return named[0]
     sets = [frozenset(_scale_of(rule)) for rule in rules if is_of_set(rule)]
     return (frozenset.intersection(*sets) if sets else None) or ()
-
-
-def is_of_rhythm(rule: Rule, rhythm: str | None = None) -> bool:
-    """Whether a rule is the library's of a rhythm, or of this one."""
-    name, _, signs = rule.spec.partition(":")
-    return rule.is_own and name == _RHYTHM and rhythm in (None, signs)
-
-
-def rhythm_written(model: MelodyVAE, rules: Sequence[Rule]) -> str:
-    """Signs of :func:`rhythm_of`, if a model can write in them: see :attr:`.Sampling.rhythm`."""
-    return rhythm_of(rules) if isinstance(model, StaffGenerator) else ""
-
-
-def rhythm_of(rules: Sequence[Rule]) -> str:
-    """Signs of the first rule of a rhythm, empty without one."""
-    return next((rule.spec.partition(":")[2] for rule in rules if is_of_rhythm(rule)), "")
 
 
 def _notes_of(rhythm: str) -> dict[str, tuple[float, float]]:

@@ -35,7 +35,7 @@ from melodyconstraints.workflows.editing import (
     restore,
     with_repeats,
 )
-from melodyconstraints.workflows.knobs import rhythm_of
+from melodyconstraints.workflows.written import rhythm_of
 
 PURE_ROUNDS, ROUNDS, MOST_ROUNDS = 2, 6, 12
 """Rounds without projection, in all, and in all while nothing satisfies the rules. Bars that equal
@@ -109,7 +109,8 @@ class Neighbourhood:
 
     def decode(self, points: Tensor) -> Melodies:
         """Melodies of ``(B, Z)`` points with the original's repeats, kept bars in their places."""
-        placed = keep(self.original, self.sampler.decode(points), self.bars)
+        drawn = self.actor.write(self.sampler.decode(points))
+        placed = keep(self.original, drawn, self.bars)
         return with_repeats(placed, self.repeats, self.bars)
 
     def run(self, shifted: Tensor | None = None) -> Candidate:

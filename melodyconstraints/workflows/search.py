@@ -192,9 +192,10 @@ class SearchActor(MelodyActor):
                 drawn.append(self.model.decode(self.shift(z), sampling, noise=noise))
             melodies = Melodies(torch.cat(drawn).cpu().numpy())
             if has_key:
+                melodies = self.write(melodies)
                 melodies = finish(melodies) if finish else melodies
                 return InKeys(melodies, np.zeros(len(points), np.int64))
-            return in_best_keys(melodies, self.rules, self.weights)
+            return in_best_keys(melodies, self.rules, self.weights, write=self.write)
 
         prefers = self.prefers if self.active_rules else None
         try:

@@ -13,14 +13,14 @@ from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.keys import transposing
-from melodyconstraints.workflows.knobs import (
-    has_keys,
-    is_of_rhythm,
-    is_of_set,
-    rhythm_written,
-    scale_read,
-)
+from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
 from melodyconstraints.workflows.seeds import prior_points
+from melodyconstraints.workflows.written import (
+    chord_writing,
+    is_of_chords,
+    rhythm_of,
+    written_rules,
+)
 
 _SOME = 256
 """Number of melodies drawn to see how rules reward them."""
@@ -33,8 +33,8 @@ class TrainingSampling:
     Args:
         sampling: sampling of the training; its scale is empty where the actor learns the scale.
         scale: scale in which the trained actor draws.
-        of_set, of_rhythm: rules that all melodies satisfy as they are written, so that they are
-            not learned: of the notes of a set, and of a rhythm.
+        of_set, written: rules that all melodies satisfy as they are written, so that they are not
+            learned: of the notes of a set; of a rhythm and of chords.
         transposes: whether each melody is taken in the key that the rules reward most.
         finish: function that changes what is decoded; None where nothing does.
     """
@@ -43,7 +43,7 @@ class TrainingSampling:
     sampling: Sampling
     scale: tuple[int, ...] | frozenset[int]
     of_set: Sequence[Rule]
-    of_rhythm: Sequence[Rule]
+    written: Sequence[Rule]
     transposes: bool
     finish: Callable[[Melodies], Melodies] | None
 
@@ -56,12 +56,15 @@ class TrainingSampling:
     @property
     def settled(self) -> list[Rule]:
         """The rules that are not learned."""
-        return [*self.of_set, *self.of_rhythm]
+        return [*self.of_set, *self.written]
 
     def settled_text(self) -> str | None:
         """What melodies are written in, so that it is not learned; None where nothing is."""
         notes = " and ".join(rule.name for rule in self.of_set)
-        parts = [*([f"the notes of {notes}"] if notes else []), *(r.name for r in self.of_rhythm)]
+        parts = [
+            *([f"the notes of {notes}"] if notes else []),
+            *(rule.name for rule in self.written),
+        ]
         return f"melodies are written in {' and in '.join(parts)}" if parts else None
 
     def sampler(self) -> MelodySampler:
@@ -84,12 +87,12 @@ def training_sampling(
     """How a training for rules draws melodies: in the rules' scale and rhythm, or the best key."""
     active_rules = list(compress(rules, weights))
     scale = () if plain else scale_read(model, active_rules)
-    rhythm = "" if plain else rhythm_written(model, active_rules)
-    of_rhythm = [rule for rule in active_rules if rhythm and is_of_rhythm(rule, rhythm)]
-    others = [rule for rule in active_rules if rule not in of_rhythm]
+    written = [] if plain else written_rules(model, active_rules)
+    others = [rule for rule in active_rules if rule not in written]
     learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, others)) else ()
     of_set = others if isinstance(learned_in, frozenset) else []
     transposes = not (scale or plain) and has_keys(model, active_rules)
-    finish = transposing(rules, weights) if transposes else None
-    sampling = replace(sampling, scale=learned_in, rhythm=rhythm)
-    return TrainingSampling(model, sampling, scale, of_set, of_rhythm, transposes, finish)
+    write = chord_writing(active_rules) if any(map(is_of_chords, written)) else None
+    finish = transposing(rules, weights, write=write) if transposes else write
+    sampling = replace(sampling, scale=learned_in, rhythm=rhythm_of(written))
+    return TrainingSampling(model, sampling, scale, of_set, written, transposes, finish)

@@ -42,10 +42,11 @@ from melodyconstraints.workflows.editing import (
     in_scale,
     keep,
 )
-from melodyconstraints.workflows.knobs import rhythm_of, scale_rules
+from melodyconstraints.workflows.knobs import scale_rules
 from melodyconstraints.workflows.neighbourhood import MOST_ROUNDS, SHARPNESS, Neighbourhood
 from melodyconstraints.workflows.seeds import derived_generator
 from melodyconstraints.workflows.untrained_actor import searching_actor
+from melodyconstraints.workflows.written import rhythm_of
 
 OF_TONIC = False
 """Whether a transformation to a scale is about its tonic too, or its notes alone, which most often
@@ -245,14 +246,15 @@ def transformations(
 def _without_search(
     actor: MelodyActor, unchanged: Transformation, keep_bars: Collection[int]
 ) -> Transformation | None:
-    """The melody in the rhythm, with notes at the nearest ones of the scale, but for kept bars.
+    """The melody in the rhythm, its notes at the nearest of scale and chords, but for kept bars.
 
     None where more is missing than what those bars hold, which no search would change.
     """
     original, rhythm = unchanged.original, rhythm_of(actor.active_rules)
-    if not (actor.pitch_classes or rhythm):
+    if not (actor.pitch_classes or rhythm or actor.chords):
         return None
     moved = in_rhythm(in_scale(original, actor.pitch_classes), rhythm)
+    (moved,) = actor.write(Melodies.stack([moved]))
     (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
     every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))
     changed = replace(unchanged, melody=melody, after=after)

@@ -11,10 +11,10 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
-from melodyconstraints.workflows.knobs import rhythm_written
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform
+from melodyconstraints.workflows.written import rhythm_of, written_rules
 
 TRESILLO = "x..x..x.x..x..x."
 LONG = "x.x.x...|x..x..x.|x.xxx...|x_____x."
@@ -99,18 +99,18 @@ def test_kept_bars_keep_their_rhythm(knobs, some_melodies):
 
 def test_the_first_of_two_rhythms_is_written(knobs):
     rules = find_rules(["density:4", f"rhythm:{TRESILLO}", "rhythm:x..."])
-    assert rhythm_written(knobs.model, rules) == TRESILLO
+    assert rhythm_of(written_rules(knobs.model, rules)) == TRESILLO
 
 
 def test_a_users_function_of_that_name_is_no_rhythm(knobs):
     def rhythm(melody):
         return 1.0
 
-    assert rhythm_written(knobs.model, find_rules([rhythm])) == ""
+    assert written_rules(knobs.model, find_rules([rhythm])) == []
 
 
 def test_a_model_without_a_staff_draws_in_no_rhythm(tiny_model):
-    assert rhythm_written(tiny_model, find_rules([f"rhythm:{TRESILLO}"])) == ""
+    assert written_rules(tiny_model, find_rules([f"rhythm:{TRESILLO}"])) == []
     with pytest.raises(UsageError, match=r"no form, scale or rhythm, got the rhythm x\.\.\.;"):
         tiny_model.decode(torch.zeros(1, tiny_model.latent_dim), Sampling(rhythm="x..."))
 

@@ -1,0 +1,74 @@
+"""Chords that are asked for: notes are moved to their tones, in whatever key fits best."""
+
+import pytest
+
+from melodyconstraints.melody.events import Melodies
+from melodyconstraints.melody.metrics.typical import typicality
+from melodyconstraints.rules import find_rules
+from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.evaluate_actor import evaluate_actor
+from melodyconstraints.workflows.reroll import reroll
+from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.transform import transform
+from melodyconstraints.workflows.written import chord_writing, written_rules
+
+CHORDS = "chords:C,Am,F,G,60%"
+
+
+@pytest.fixture(scope="module")
+def knobs():
+    return load_knobs()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("chords:Dm7,G7,Cmaj7,Cmaj7,70%", "scale:C-major"),
+        (CHORDS, "rhythm:x..x..x."),
+        ("beat-chords:C,Am,F,G",),
+    ],
+)
+def test_chords_are_written_and_melodies_stay_typical(knobs, rules):
+    actor = knobs.at(None, None, *rules)
+    melodies = actor.generate(8, seed=3)
+    assert all((rule(melodies) >= 0.97).all() for rule in actor.rules)
+    assert (typicality(melodies) >= 1).mean() > 0.5
+
+
+def test_an_actor_has_no_chords_to_learn(knobs, tiny_settings):
+    news = []
+    actor = train_actor(knobs.model, [CHORDS], settings=tiny_settings, announce=news.append)
+    assert news[0] == f"melodies are written in {CHORDS}"
+    assert news[1].startswith("nothing is left to learn")
+    assert evaluate_actor(actor, 8, seed=3).all_satisfied == 1
+
+
+def test_the_papers_recipe_learns_chords_in_z(knobs, tiny_settings):
+    from dataclasses import replace
+
+    actor = train_actor(knobs.model, [CHORDS], settings=replace(tiny_settings, plain=True))
+    assert actor.records[0].rewards[0] < 1
+    assert (actor.rules[0](actor.generate(8, seed=3)) < 0.97).any()
+
+
+def test_a_melody_comes_back_on_chords_and_kept_bars_stay(knobs, some_melodies):
+    tune = some_melodies[0]
+    (found,) = transform(knobs.model, tune, rules=[CHORDS])
+    assert found.satisfied
+    assert found.melody.onsets.tolist() == tune.onsets.tolist()
+    (kept,) = reroll(knobs.at(None, None, CHORDS), tune, 1, keep_bars=[2, 7], seed=1).bars
+    assert (kept[[1, 6]] == tune.bars[[1, 6]]).all()
+
+
+def test_chords_are_taken_as_far_as_a_scale_allows():
+    tune = Melodies.stack([])
+    rules = find_rules(["chords:E", "cmajor"])  # E major without its third
+    write = chord_writing(rules)
+    assert write(tune).events.shape == (0, 256)
+    assert write.keywords["progression"].chords == [frozenset({4, 11})]
+
+
+def test_a_model_without_form_and_other_rules_write_none(tiny_model, knobs):
+    assert written_rules(tiny_model, find_rules([CHORDS])) == []
+    assert written_rules(knobs.model, find_rules(["cmajor", "final-note:C"])) == []
+    assert chord_writing(find_rules(["cmajor"])) is None
