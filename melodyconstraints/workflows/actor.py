@@ -255,21 +255,24 @@ class MelodyActor(ActorCritic):
         """
         if self.transposes and not sampling.scale:
             weights = self.weights[: len(self.rules)]
-            finish = transposing(self.rules, weights, finish, self.write)
+            finish = transposing(self.rules, weights, finish, self.writing)
         else:
-            finish = both(self.write, finish)
+            finish = both(self.writing, finish)
         return prior_sampler(self.model, sampling, finish)
 
-    def write(self, melodies: Melodies) -> Melodies:
-        """The melodies with notes on the chords of the rules; see :mod:`.written`.
+    @property
+    def writing(self) -> Callable[[Melodies], Melodies] | None:
+        """Function that writes melodies on the chords of the rules; see :mod:`.written`.
 
-        As they are without such a rule, for a model that writes nothing that is asked for, and
-        for an actor of the paper's recipe.
+        None without such a rule, for a model that writes nothing that is asked for, and for an
+        actor of the paper's recipe.
         """
-        of_chords = filter(is_of_chords, written_rules(self.model, self.active_rules))
-        if self.settings.plain or not list(of_chords):
-            return melodies
-        writing = chord_writing(self.active_rules)
+        written = [] if self.settings.plain else written_rules(self.model, self.active_rules)
+        return chord_writing(self.active_rules) if any(map(is_of_chords, written)) else None
+
+    def write(self, melodies: Melodies) -> Melodies:
+        """The melodies on the chords of the rules; as they are where :attr:`writing` is None."""
+        writing = self.writing
         return writing(melodies) if writing else melodies
 
     @property

@@ -26,7 +26,7 @@ from melodyconstraints.latent.evaluation import (
     z_mse,
 )
 from melodyconstraints.latent.satisfaction import PREDICTED_SATISFIED
-from melodyconstraints.melody.events import PITCHES, REST, Melodies
+from melodyconstraints.melody.events import PITCHES, REST, Melodies, transposed
 from melodyconstraints.melody.metrics.agreement import onset_recall
 from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
@@ -40,6 +40,7 @@ from melodyconstraints.storage.arguments import DEFAULT_EVALUATED, MOST_SEED, ch
 from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.examples import Examples, read_examples
 from melodyconstraints.workflows.examples import held_out as held_out_examples
+from melodyconstraints.workflows.keys import InKeys, in_best_keys
 from melodyconstraints.workflows.real_melodies import satisfying
 from melodyconstraints.workflows.seeds import (
     check_count,
@@ -79,8 +80,8 @@ class Moved:
         z_mse: mean square difference in posterior scales.
         surviving_notes: share of the notes of the melodies decoded before that are in the ones
             decoded after, pitch and step, by the same draws and before any is transposed into the
-            key that the rules reward most. Where rules have pitch classes, of the notes in them
-            alone.
+            key that the rules reward most; where notes move to chords, both are in that key. Where
+            rules have pitch classes, of the notes in them alone.
     """
 
     z_mse: float
@@ -297,6 +298,12 @@ def _moved(
     """Shift and surviving notes between two sets."""
     (z, other), (before, after) = points, melodies
     notes = before.events
+    if actor.writing:
+        in_keys = InKeys(after, np.zeros(len(after), np.int64))
+        if actor.transposes:
+            in_keys = in_best_keys(after, actor.rules, actor.weights[: len(actor.rules)])
+        notes, _ = transposed(notes, in_keys.shifts)
+        after = actor.writing(in_keys.melodies)
     if actor.pitch_classes is not None:
         outside = (notes < PITCHES) & ~np.isin(notes % 12, list(actor.pitch_classes))
         notes = np.where(outside, REST, notes)

@@ -195,7 +195,7 @@ class SearchActor(MelodyActor):
                 melodies = self.write(melodies)
                 melodies = finish(melodies) if finish else melodies
                 return InKeys(melodies, np.zeros(len(points), np.int64))
-            return in_best_keys(melodies, self.rules, self.weights, write=self.write)
+            return in_best_keys(melodies, self.rules, self.weights, write=self.writing)
 
         prefers = self.prefers if self.active_rules else None
         try:
