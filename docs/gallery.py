@@ -55,8 +55,7 @@ def gallery_page(pictures: Path, sounds: Path) -> str:
         f"--rule RULE` takes {PRESETS['default'].rounds}, to better ends. It learned that melodies be "
         "[typical](../constraints.md#what-an-actor-learns-beside-its-rules) too, if nothing else is "
         f"told; under no rule {free['typical']:.1%} are. `mc generate --rule "
-        "RULE` searches without training: of the two melodies that it found for each rule all "
-        "satisfy it but one for `beat-chords`. A rule that names no source is of this project. [How rules are "
+        "RULE` searches without training: the two melodies that it found satisfy each rule. A rule that names no source is of this project. [How rules are "
         "written](../rules.md).",
     ]
     group = None
