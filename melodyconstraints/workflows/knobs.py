@@ -36,7 +36,7 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.workflows.actor import Preference
 from melodyconstraints.workflows.examples import Examples, matched
 from melodyconstraints.workflows.search import SearchActor, search_actor
-from melodyconstraints.workflows.written import is_of_chords, is_of_rhythm, rhythm_of
+from melodyconstraints.workflows.written import is_of_chords, is_of_rhythm, is_settled, rhythm_of
 
 _STEPS_PER_SEMITONE = 7 / 12
 """Scale steps to a semitone."""
@@ -200,7 +200,8 @@ def is_knob(rule: Rule) -> bool:
 
 def is_turned_alone(rule: Rule) -> bool:
     """Whether a rule is satisfied without a search: a knob, or what is written as asked for."""
-    return is_knob(rule) or is_of_set(rule) or is_of_rhythm(rule) or is_of_chords(rule)
+    is_written = (is_of_rhythm(rule) or is_of_chords(rule)) and is_settled(rule, [])
+    return is_knob(rule) or is_of_set(rule) or is_written
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:

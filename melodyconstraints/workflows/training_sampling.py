@@ -18,6 +18,7 @@ from melodyconstraints.workflows.seeds import prior_points
 from melodyconstraints.workflows.written import (
     chord_writing,
     is_of_chords,
+    is_settled,
     rhythm_of,
     written_rules,
 )
@@ -88,11 +89,12 @@ def training_sampling(
     active_rules = list(compress(rules, weights))
     scale = () if plain else scale_read(model, active_rules)
     written = [] if plain else written_rules(model, active_rules)
-    others = [rule for rule in active_rules if rule not in written]
+    settled = [rule for rule in written if is_settled(rule, active_rules)]
+    others = [rule for rule in active_rules if rule not in settled]
     learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, others)) else ()
     of_set = others if isinstance(learned_in, frozenset) else []
     transposes = not (scale or plain) and has_keys(model, active_rules)
     write = chord_writing(active_rules) if any(map(is_of_chords, written)) else None
     finish = transposing(rules, weights, write=write) if transposes else write
     sampling = replace(sampling, scale=learned_in, rhythm=rhythm_of(written))
-    return TrainingSampling(model, sampling, scale, of_set, written, transposes, finish)
+    return TrainingSampling(model, sampling, scale, of_set, settled, transposes, finish)

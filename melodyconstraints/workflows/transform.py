@@ -106,9 +106,9 @@ def transform(
     """Move a melody to where it satisfies rules, as near to the original as possible.
 
     A melody that satisfies them already, or of which all bars are kept, comes back as it is. Where
-    moving notes to the nearest of the scale is enough, but for what kept bars hold, and the actor
-    learned neither realism nor likeness, there is no search. Bars that equal one another go on
-    doing so, where they can.
+    it is enough to give it the rhythm and move notes to the nearest of the scale and the chords,
+    but for what kept bars hold, and the actor learned neither realism nor likeness, there is no
+    search. Bars that equal one another go on doing so, where they can.
 
     Args:
         source: a model, of which :func:`transforming` makes an actor, or an actor: used are its

@@ -43,22 +43,36 @@ def written_rules(model: MelodyVAE, rules: Sequence[Rule]) -> list[Rule]:
     return [rule for kind in kinds for rule in list(filter(kind, rules))[:1]]
 
 
+def is_settled(rule: Rule, rules: Sequence[Rule]) -> bool:
+    """Whether what is written of a rule of :func:`written_rules` satisfies it, among other rules.
+
+    Chords are not settled by that where there may be too many of their tones as well, or where
+    one of them has no tone in the sets of other rules.
+    """
+    if not is_of_chords(rule):
+        return True
+    _, share = parse_progression(rule.spec.partition(":")[2])
+    return share.high == 1 and all(_progression(rule, rules).chords)
+
+
 def chord_writing(rules: Sequence[Rule]) -> Callable[[Melodies], Melodies] | None:
     """Function that moves notes to tones of the chords of the first rule of these; None without.
 
     Where a rule is of a set of pitch classes, to those that lie in it.
     """
     found = next(filter(is_of_chords, rules), None)
-    if found is None:
-        return None
-    name, _, argument = found.spec.partition(":")
+    return None if found is None else partial(on_chords, progression=_progression(found, rules))
+
+
+def _progression(rule: Rule, rules: Iterable[Rule]) -> Progression:
+    """Chords of a rule, as far as they lie in the sets of rules."""
+    name, _, argument = rule.spec.partition(":")
     chords, share = parse_progression(argument)
     inside = [chord.pitch_classes for chord in chords]
-    for rule in rules:
-        if rule.pitch_classes is not None:
-            inside = [chord & rule.pitch_classes for chord in inside]
-    progression = Progression(inside, share.low, _ON_BEATS[name])
-    return partial(on_chords, progression=progression)
+    for other in rules:
+        if other.pitch_classes is not None:
+            inside = [chord & other.pitch_classes for chord in inside]
+    return Progression(inside, share.low, _ON_BEATS[name])
 
 
 def both(

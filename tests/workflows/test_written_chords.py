@@ -6,11 +6,13 @@ import pytest
 
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.metrics.typical import typicality
+from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.training_sampling import training_sampling
 from melodyconstraints.workflows.transform import transform
 from melodyconstraints.workflows.written import chord_writing, written_rules
 
@@ -61,6 +63,21 @@ def test_a_melody_comes_back_on_chords_and_kept_bars_stay(knobs, some_melodies):
     assert found.melody.onsets.tolist() == tune.onsets.tolist()
     (kept,) = reroll(knobs.at(None, None, CHORDS), tune, 1, keep_bars=[2, 7], seed=1).bars
     assert (kept[[1, 6]] == tune.bars[[1, 6]]).all()
+
+
+@pytest.mark.parametrize(
+    ("rules", "settled"),
+    [
+        ([CHORDS, "cmajor"], [CHORDS, "cmajor"]),
+        (["chords:C,Am,40%..60%", "rhythm:x..."], ["rhythm:x..."]),  # at most 60% as well
+        (["chords:Gb,C", "cmajor"], []),  # no tone of G flat major is in C major
+    ],
+)
+def test_chords_that_writing_does_not_settle_are_learned(knobs, rules, settled):
+    found = find_rules(rules)
+    draws = training_sampling(knobs.model, found, [1, 1], Sampling(), plain=False)
+    assert sorted(rule.name for rule in draws.settled) == sorted(settled)
+    assert draws.finish is not None
 
 
 def test_chords_are_taken_as_far_as_a_scale_allows():
