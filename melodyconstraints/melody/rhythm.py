@@ -17,7 +17,8 @@ def signs_of_rhythm(text: str) -> NDArray[np.str_]:
     """``(256,)`` sign of each sixteenth: ``x`` a note starts, ``.`` none does, ``_`` either.
 
     Args:
-        text: 4, 8, 16, 32, 64, 128 or 256 signs, with ``|`` between as you like.
+        text: 4, 8, 16, 32, 64, 128 or 256 signs, with ``|`` and spaces between as you
+            like.
 
     Raises:
         UsageError: other signs, as many as do not divide 16 bars, or no note.
@@ -25,7 +26,7 @@ def signs_of_rhythm(text: str) -> NDArray[np.str_]:
     >>> "".join(signs_of_rhythm("x..x|..x.")[:16])
     'x..x..x.x..x..x.'
     """
-    signs = np.array(list(text.replace("|", "")))
+    signs = np.array(list(text.replace("|", "").replace(" ", "")))
     if len(signs) not in _LENGTHS or not set(signs) <= {NOTE, NO_NOTE, EITHER}:
         raise UsageError(
             "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, x for a note, . for none, _ for "

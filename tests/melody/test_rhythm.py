@@ -31,3 +31,7 @@ def test_other_texts_are_refused(text):
 def test_a_rhythm_without_a_note_is_refused(text):
     with pytest.raises(UsageError, match="write an x"):
         signs_of_rhythm(text)
+
+
+def test_spaces_may_stand_where_bar_lines_may():
+    assert (signs_of_rhythm(" x..x | ..x.") == signs_of_rhythm("x..x..x.")).all()
