@@ -80,12 +80,13 @@ def command(
     mc generate --scale D-dorian --density 96
     mc generate --form AABA
     mc generate --actor actors/mine -n 64 --only-satisfying
+    mc generate --rule chords:C,Am,F,G,60% --rule rhythm:x..x..x.
     mc generate --rule cmajor --rule my_rules.py:my_rule
     mc generate --like reels/ --scale D-dorian
 
     No training is needed. The model aims directly at --scale, --form, --density and the rules
-    ambitus, rise, steps, off-beat and rests (its knobs). A search finds melodies for all other
-    rules, in some seconds to half a minute.
+    ambitus, rise, steps, off-beat and rests (its knobs), and writes a rhythm and chords. A search
+    finds melodies for all other rules, in some seconds to half a minute.
     With --like, melodies come from where the model finds those of a folder, be they few or many;
     knobs and rules go with it. With --actor, rules are those of the actor, which has learned
     them: its melodies come at once.
