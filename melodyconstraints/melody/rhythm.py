@@ -17,8 +17,7 @@ def signs_of_rhythm(text: str) -> NDArray[np.str_]:
     """``(256,)`` sign of each sixteenth: ``x`` a note starts, ``.`` none does, ``_`` either.
 
     Args:
-        text: 4, 8, 16, 32, 64, 128 or 256 signs, with ``|`` and spaces between as you
-            like.
+        text: 4, 8, 16, 32, 64, 128 or 256 signs, with ``|`` and spaces between as you like.
 
     Raises:
         UsageError: other signs, as many as do not divide 16 bars, or no note.
@@ -29,8 +28,8 @@ def signs_of_rhythm(text: str) -> NDArray[np.str_]:
     signs = np.array(list(text.replace("|", "").replace(" ", "")))
     if len(signs) not in _LENGTHS or not set(signs) <= {NOTE, NO_NOTE, EITHER}:
         raise UsageError(
-            "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, x for a note, . for none, _ for "
-            f"either, got {len(signs)} in {shown(text)}"
+            "a rhythm has 4, 8, 16, 32, 64, 128 or 256 signs, a small x for a note, . for none, "
+            f"_ for either, got {len(signs)} in {shown(text)}"
         )
     if NOTE not in signs:
         raise UsageError(f"a rhythm has a note somewhere, write an x, got {shown(text)}")

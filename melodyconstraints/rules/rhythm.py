@@ -170,8 +170,8 @@ def rhythm_rule(name: str, argument: str) -> Rule:
     """A pattern of onsets, repeated through the 16 bars.
 
     One sign a sixteenth: x a note starts, . none does, _ either; 4, 8, 16, 32, 64, 128 or 256 of
-    them, with | between as you like. 2 hits / (notes wanted + notes played), both without the
-    places of _: Dice's (1945) coefficient, 1 only where all agree.
+    them, with | and spaces between as you like. 2 hits / (notes wanted + notes played), both
+    without the places of _: Dice's (1945) coefficient, 1 only where all agree.
     """
     signs = signs_of_rhythm(argument)
     wanted, counts = signs == NOTE, signs != EITHER

@@ -65,8 +65,6 @@ from melodyconstraints.workflows.typical_reward import TYPICALITY
 from melodyconstraints.workflows.written import (
     both,
     chord_writing,
-    is_of_chords,
-    written_rules,
 )
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
@@ -267,8 +265,7 @@ class MelodyActor(ActorCritic):
         None without such a rule, for a model that writes nothing that is asked for, and for an
         actor of the paper's recipe.
         """
-        written = [] if self.settings.plain else written_rules(self.model, self.active_rules)
-        return chord_writing(self.active_rules) if any(map(is_of_chords, written)) else None
+        return None if self.settings.plain else chord_writing(self.model, self.active_rules)
 
     def write(self, melodies: Melodies) -> Melodies:
         """The melodies on the chords of the rules; as they are where :attr:`writing` is None."""

@@ -50,7 +50,7 @@ def in_rhythm(melody: Melody, rhythm: str) -> Melody:
     """The melody with notes where a rhythm has them; as it is for an empty one.
 
     A note has the pitch that sounds there, or where none does the next one's. Where a note must
-    not start the one before it is held on.
+    not start the one before it is held on, as is one in a silence.
 
     Args:
         rhythm: signs; see :mod:`melodyconstraints.melody.rhythm`.
@@ -69,6 +69,8 @@ def in_rhythm(melody: Melody, rhythm: str) -> Melody:
     silent = canonical_events(events[None])[0] == REST
     pitches = events[np.where(silent, following, last)]
     changed = np.where((signs == NO_NOTE) & (events < PITCHES), HOLD, events)
+    last_sign = np.maximum.accumulate(np.where(signs == NOTE, steps, 0))
+    changed = np.where(silent & silent[last_sign] & (signs[last_sign] == NOTE), HOLD, changed)
     changed = np.where(signs == NOTE, pitches, changed)
     return Melody(changed.astype(events.dtype))
 

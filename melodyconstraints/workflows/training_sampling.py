@@ -17,7 +17,6 @@ from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
 from melodyconstraints.workflows.seeds import prior_points
 from melodyconstraints.workflows.written import (
     chord_writing,
-    is_of_chords,
     is_settled,
     rhythm_of,
     written_rules,
@@ -94,7 +93,7 @@ def training_sampling(
     learned_in = scale if isinstance(scale, tuple) or all(map(is_of_set, others)) else ()
     of_set = others if isinstance(learned_in, frozenset) else []
     transposes = not (scale or plain) and has_keys(model, active_rules)
-    write = chord_writing(active_rules) if any(map(is_of_chords, written)) else None
+    write = None if plain else chord_writing(model, active_rules)
     finish = transposing(rules, weights, write=write) if transposes else write
     sampling = replace(sampling, scale=learned_in, rhythm=rhythm_of(written))
     return TrainingSampling(model, sampling, scale, of_set, settled, transposes, finish)

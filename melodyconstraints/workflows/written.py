@@ -55,12 +55,14 @@ def is_settled(rule: Rule, rules: Sequence[Rule]) -> bool:
     return share.high == 1 and all(_progression(rule, rules).chords)
 
 
-def chord_writing(rules: Sequence[Rule]) -> Callable[[Melodies], Melodies] | None:
-    """Function that moves notes to tones of the chords of the first rule of these; None without.
+def chord_writing(
+    model: MelodyVAE, rules: Sequence[Rule]
+) -> Callable[[Melodies], Melodies] | None:
+    """Function that moves notes to tones of the chords of :func:`written_rules`; None without.
 
     Where a rule is of a set of pitch classes, to those that lie in it.
     """
-    found = next(filter(is_of_chords, rules), None)
+    found = next(filter(is_of_chords, written_rules(model, rules)), None)
     return None if found is None else partial(on_chords, progression=_progression(found, rules))
 
 

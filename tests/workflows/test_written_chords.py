@@ -80,10 +80,10 @@ def test_chords_that_writing_does_not_settle_are_learned(knobs, rules, settled):
     assert draws.finish is not None
 
 
-def test_chords_are_taken_as_far_as_a_scale_allows():
+def test_chords_are_taken_as_far_as_a_scale_allows(knobs):
     tune = Melodies.stack([])
     rules = find_rules(["chords:E", "cmajor"])  # E major without its third
-    write = chord_writing(rules)
+    write = chord_writing(knobs.model, rules)
     assert write(tune).events.shape == (0, 256)
     assert write.keywords["progression"].chords == [frozenset({4, 11})]
 
@@ -91,4 +91,5 @@ def test_chords_are_taken_as_far_as_a_scale_allows():
 def test_a_model_without_form_and_other_rules_write_none(tiny_model, knobs):
     assert written_rules(tiny_model, find_rules([CHORDS])) == []
     assert written_rules(knobs.model, find_rules(["cmajor", "final-note:C"])) == []
-    assert chord_writing(find_rules(["cmajor"])) is None
+    assert chord_writing(knobs.model, find_rules(["cmajor"])) is None
+    assert chord_writing(tiny_model, find_rules([CHORDS])) is None

@@ -6,11 +6,12 @@ import torch
 
 from melodyconstraints.errors import UsageError
 from melodyconstraints.latent.evolution import EvolutionSearch
-from melodyconstraints.melody.events import HOLD, PITCHES, Melodies
+from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
+from melodyconstraints.workflows.editing import in_rhythm
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform
@@ -87,6 +88,15 @@ def test_beside_a_rhythm_other_rules_are_learned_in_it(knobs, tiny_settings):
 def test_a_melody_comes_back_in_a_rhythm(knobs, some_melodies):
     (found,) = transform(knobs.model, some_melodies[0], rules=[f"rhythm:{TRESILLO}"])
     assert onsets(Melodies.stack([found.melody])) == [16 * TRESILLO]
+
+
+def test_a_note_in_a_silence_lasts_to_the_next_sign():
+    """Of one note of two beats, and silence."""
+    changed = in_rhythm(Melody.from_notes([(0, 8, 60)]), "x...|....|x..x|...." + 48 * ".")
+    assert changed.onsets.tolist()[:4] == [0, 8, 11, 64]
+    assert changed.durations.tolist()[:3] == [8, 3, 53]
+    rests = in_rhythm(Melody.from_notes([(0, 4, 60), (8, 8, 62)]), "x.......x.......")
+    assert rests.durations.tolist()[:2] == [4, 8]  # a silence after a note of the melody stays
 
 
 def test_kept_bars_keep_their_rhythm(knobs, some_melodies):
