@@ -5,7 +5,7 @@ Shapes: ``B`` melodies with ``M`` notes together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +33,17 @@ class Progression:
     on_beats: bool = False
 
 
-def on_chords(melodies: Melodies, progression: Progression) -> Melodies:
+def on_chords(
+    melodies: Melodies, progression: Progression, stay: Collection[int] = ()
+) -> Melodies:
     """The melodies with as many notes on tones of the chords as are asked for.
 
     Of the other notes those on the strongest places move first, then the longest, so that what
     passes on weak places stays. Each goes to the nearest tone, of two as near to that which goes
     on in the direction of the line.
+
+    Args:
+        stay: bars from 1 to 16 whose notes count and do not move.
 
     >>> from melodyconstraints.melody.events import Melody
     >>> tune = Melody.from_notes([(4 * i, 4, pitch) for i, pitch in enumerate((62, 64, 65, 67))])
@@ -53,16 +58,17 @@ def on_chords(melodies: Melodies, progression: Progression) -> Melodies:
     if progression.on_beats:
         meant = notes.onsets % STEPS_PER_QUARTER == 0
     wrong = np.flatnonzero(meant & (tones != notes.pitches))
-    of_melody = np.bincount(notes.rows[meant], minlength=len(melodies))
-    wrong_of_melody = np.bincount(notes.rows[wrong], minlength=len(melodies))
-    allowed = of_melody - np.ceil(progression.share * of_melody - _ROUNDING).astype(np.int64)
+    count = np.bincount(notes.rows[meant], minlength=len(melodies))
+    right = count - np.bincount(notes.rows[wrong], minlength=len(melodies))
+    missing = np.ceil(progression.share * count - _ROUNDING) - right
+    wrong = wrong[~np.isin(notes.onsets[wrong] // STEPS_PER_BAR + 1, list(stay))]
     places = notes.onsets[wrong] % STEPS_PER_BAR
     strength = np.where(places == 0, STEPS_PER_BAR, places & -places)
     order = (notes.onsets[wrong], -notes.durations[wrong], -strength, notes.rows[wrong])
     in_turn = wrong[np.lexsort(order)]
-    first = np.cumsum(wrong_of_melody) - wrong_of_melody
     rows = notes.rows[in_turn]
-    moving = in_turn[np.arange(len(in_turn)) - first[rows] < (wrong_of_melody - allowed)[rows]]
+    numbers = np.arange(len(in_turn)) - np.searchsorted(rows, rows)
+    moving = in_turn[numbers < missing[rows]]
     events = melodies.events.copy()
     events[notes.rows[moving], notes.onsets[moving]] = tones[moving]
     return Melodies(events)

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -259,7 +259,7 @@ class MelodyActor(ActorCritic):
         return prior_sampler(self.model, sampling, finish)
 
     @property
-    def writing(self) -> Callable[[Melodies], Melodies] | None:
+    def writing(self) -> Callable[..., Melodies] | None:
         """Function that writes melodies on the chords of the rules; see :mod:`.written`.
 
         None without such a rule, for a model that writes nothing that is asked for, and for an
@@ -267,10 +267,14 @@ class MelodyActor(ActorCritic):
         """
         return None if self.settings.plain else chord_writing(self.model, self.active_rules)
 
-    def write(self, melodies: Melodies) -> Melodies:
-        """The melodies on the chords of the rules; as they are where :attr:`writing` is None."""
+    def write(self, melodies: Melodies, stay: Collection[int] = ()) -> Melodies:
+        """The melodies on the chords of the rules; as they are where :attr:`writing` is None.
+
+        Args:
+            stay: bars from 1 to 16 whose notes do not move.
+        """
         writing = self.writing
-        return writing(melodies) if writing else melodies
+        return writing(melodies, stay=stay) if writing else melodies
 
     @property
     def names(self) -> list[str]:

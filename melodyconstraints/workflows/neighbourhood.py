@@ -109,8 +109,8 @@ class Neighbourhood:
 
     def decode(self, points: Tensor) -> Melodies:
         """Melodies of ``(B, Z)`` points with the original's repeats, kept bars in their places."""
-        drawn = self.actor.write(self.sampler.decode(points))
-        placed = keep(self.original, drawn, self.bars)
+        placed = keep(self.original, self.sampler.decode(points), self.bars)
+        placed = self.actor.write(placed, self.bars)
         return with_repeats(placed, self.repeats, self.bars)
 
     def run(self, shifted: Tensor | None = None) -> Candidate:

@@ -253,10 +253,9 @@ def _without_search(
     original, rhythm = unchanged.original, rhythm_of(actor.active_rules)
     if not (actor.pitch_classes or rhythm or actor.chords):
         return None
-    moved = in_rhythm(in_scale(original, actor.pitch_classes), rhythm)
-    (moved,) = actor.write(Melodies.stack([moved]))
-    (melody,) = keep(original, Melodies.stack([moved]), keep_bars)
-    every, after = rewards_of(actor.rules, Melodies.stack([moved, melody]))
+    moved = Melodies.stack([in_rhythm(in_scale(original, actor.pitch_classes), rhythm)])
+    (melody,) = actor.write(keep(original, moved, keep_bars), keep_bars)
+    every, after = rewards_of(actor.rules, Melodies.stack([*actor.write(moved), melody]))
     changed = replace(unchanged, melody=melody, after=after)
     if not (changed.satisfied or replace(changed, after=every).satisfied):
         return None

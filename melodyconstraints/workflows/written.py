@@ -55,12 +55,11 @@ def is_settled(rule: Rule, rules: Sequence[Rule]) -> bool:
     return share.high == 1 and all(_progression(rule, rules).chords)
 
 
-def chord_writing(
-    model: MelodyVAE, rules: Sequence[Rule]
-) -> Callable[[Melodies], Melodies] | None:
+def chord_writing(model: MelodyVAE, rules: Sequence[Rule]) -> Callable[..., Melodies] | None:
     """Function that moves notes to tones of the chords of :func:`written_rules`; None without.
 
-    Where a rule is of a set of pitch classes, to those that lie in it.
+    Where a rule is of a set of pitch classes, to those that lie in it. Keywords are those of
+    :func:`.on_chords`.
     """
     found = next(filter(is_of_chords, written_rules(model, rules)), None)
     return None if found is None else partial(on_chords, progression=_progression(found, rules))

@@ -45,6 +45,19 @@ def test_where_enough_notes_are_tones_none_moves():
     assert moved([(0, 4, 60), (4, 4, 61), (8, 8, 64)], C, share=0.6) == [60, 61, 64]
 
 
+def test_notes_of_bars_that_stay_count_and_others_move_for_them():
+    tune = Melody.from_notes([(0, 8, 61), (8, 8, 60), (16, 8, 61), (24, 8, 61)])
+    progression = Progression([C], share=0.75)
+    for stay, pitches in (
+        ((), [60, 60, 60, 61]),
+        ([1], [61, 60, 60, 60]),
+        ([2], [60, 60, 61, 61]),
+        ([1, 2], [61, 60, 61, 61]),
+    ):
+        (found,) = on_chords(Melodies.stack([tune]), progression, stay)
+        assert found.pitches.tolist() == pitches
+
+
 def test_notes_between_beats_stay_where_beats_are_meant():
     notes = [(0, 2, 61), (2, 2, 61), (4, 4, 61)]
     assert moved(notes, C, on_beats=True) == [60, 61, 60]

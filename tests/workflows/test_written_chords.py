@@ -61,6 +61,9 @@ def test_a_melody_comes_back_on_chords_and_kept_bars_stay(knobs, some_melodies):
     (found,) = transform(knobs.model, tune, rules=[CHORDS])
     assert found.satisfied
     assert found.melody.onsets.tolist() == tune.onsets.tolist()
+    (found,) = transform(knobs.model, tune, rules=[CHORDS], keep_bars=[1, 2, 3, 4])
+    assert found.satisfied  # by more notes of the others
+    assert (found.melody.bars[:4] == tune.bars[:4]).all()
     (kept,) = reroll(knobs.at(None, None, CHORDS), tune, 1, keep_bars=[2, 7], seed=1).bars
     assert (kept[[1, 6]] == tune.bars[[1, 6]]).all()
 
