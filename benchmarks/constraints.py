@@ -35,7 +35,7 @@ from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import Rule, find_rules
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.rules.scales import SCALES
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES
 from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.conditional import (
@@ -45,6 +45,7 @@ from melodyconstraints.workflows.conditional import (
 )
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.knobs import Knobs
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.seeds import EVENTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor

@@ -51,8 +51,9 @@ from melodyconstraints.rules import find_rules
 from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.rules.tonality import KRUMHANSL_KESSLER
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.knobs import Knobs
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.real_melodies import satisfying
 from melodyconstraints.workflows.train_actor import train_actor

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from melodyconstraints.melody.midi.writing import write_melody
     from melodyconstraints.melody.performance import Performance
     from melodyconstraints.rules import Rule, all_of, any_of, find_rule, negate, rule
-    from melodyconstraints.workflows.actor import MelodyActor, load_actor
+    from melodyconstraints.workflows.actor import MelodyActor
     from melodyconstraints.workflows.bank import load_bank
     from melodyconstraints.workflows.check_rule import check_rule
     from melodyconstraints.workflows.compare import compare
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from melodyconstraints.workflows.evaluate_vae import evaluate_model
     from melodyconstraints.workflows.generate import generate
     from melodyconstraints.workflows.interpolate import interpolate
+    from melodyconstraints.workflows.load_actor import load_actor
     from melodyconstraints.workflows.models import load_model, save_model
     from melodyconstraints.workflows.play import play
     from melodyconstraints.workflows.reconstruct import reconstruct, vary
@@ -69,7 +70,7 @@ _HOMES = {
     "in_key": "workflows.editing",
     "interpolate": "workflows.interpolate",
     "key_of": "workflows.editing",
-    "load_actor": "workflows.actor",
+    "load_actor": "workflows.load_actor",
     "load_bank": "workflows.bank",
     "load_knobs": "workflows.conditional",
     "load_model": "workflows.models",

@@ -134,7 +134,7 @@ class ActorSource:
         return transforming(model, self.scale, self.density, self.rules, key)
 
     def _read_actor(self, folder: Path) -> MelodyActor:
-        from melodyconstraints.workflows.actor import load_actor
+        from melodyconstraints.workflows.load_actor import load_actor
         from melodyconstraints.workflows.models import load_model
 
         return load_actor(

@@ -137,7 +137,7 @@ def _by_row(
 
 def _load(folders: Sequence[Path], model_folder: Path | None, **options: Any) -> list[MelodyActor]:
     """The actors, and their model once."""
-    from melodyconstraints.workflows.actor import load_actor
+    from melodyconstraints.workflows.load_actor import load_actor
     from melodyconstraints.workflows.models import load_model
 
     model = None if model_folder is None else load_model(model_folder)

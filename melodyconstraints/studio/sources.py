@@ -24,9 +24,10 @@ from melodyconstraints.studio.engine import Models
 from melodyconstraints.studio.places import Settings
 from melodyconstraints.studio.schemas import Answer, Wish, notes_of
 from melodyconstraints.studio.wishes import find_wishes
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.conditional import ConditionalActor
 from melodyconstraints.workflows.knobs import Knobs, is_turned_alone
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.search import FEW, SearchActor, search_actor
 from melodyconstraints.workflows.transform import of_notes
 

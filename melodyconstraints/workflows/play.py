@@ -124,7 +124,7 @@ def _pieces(
 
     from melodyconstraints.storage.artifacts import CONFIG
     from melodyconstraints.storage.hub import on_disk
-    from melodyconstraints.workflows.actor import load_actor
+    from melodyconstraints.workflows.load_actor import load_actor
 
     folder = on_disk(source)
     if not folder.is_dir():

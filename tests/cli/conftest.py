@@ -23,8 +23,8 @@ from melodyconstraints.latent.settings import PRESETS, ActorCriticSettings
 from melodyconstraints.melody.midi.sound import SOUNDFONT
 from melodyconstraints.rules import find_rules
 from melodyconstraints.storage.cache import CACHE
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.load_actor import load_actor
 
 
 @pytest.fixture

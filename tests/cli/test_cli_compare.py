@@ -9,8 +9,8 @@ from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody import plots
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.rules import find_rule
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.compare import compare
+from melodyconstraints.workflows.load_actor import load_actor
 
 
 @pytest.fixture

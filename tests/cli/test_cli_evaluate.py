@@ -11,9 +11,9 @@ from melodyconstraints.datasets.melodies.store import read_store
 from melodyconstraints.latent.constraints import Encodings
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.midi.writing import write_melody
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.evaluate_vae import STAGES, evaluate_model
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.read_melodies import folder_melodies
 from melodyconstraints.workflows.train_actor import train_actor

@@ -29,7 +29,7 @@ from melodyconstraints.rules import find_rule
 from melodyconstraints.workflows import conditional as knobs_module
 from melodyconstraints.workflows import search
 from melodyconstraints.workflows import train_actor as train_module
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.conditional import (
     FOLDER_OF_KNOBS,
     load_knobs,
@@ -37,6 +37,7 @@ from melodyconstraints.workflows.conditional import (
     train_knobs,
 )
 from melodyconstraints.workflows.generate import generate as draw
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import (
     DEFAULT_NAME,
     PACKAGED,

@@ -11,7 +11,7 @@ from melodyconstraints.melody import plots
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.midi.selection import read_melody
 from melodyconstraints.workflows import reroll as workflow
-from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.untrained_actor import searching_actor
 

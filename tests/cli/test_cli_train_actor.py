@@ -15,8 +15,8 @@ from melodyconstraints.latent.training import _Trainer
 from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows import train_actor as train_actor_module
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import make_bank, save_bank
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import (
     size_of_folder,

@@ -17,8 +17,8 @@ from melodyconstraints.melody.midi.writing import write_melody
 from melodyconstraints.melody.sound import pluck_melody, wav_bytes
 from melodyconstraints.rules import find_rules
 from melodyconstraints.workflows import transform as transform_workflow
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.editing import in_key
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.shortcoming import Shortcoming
 from melodyconstraints.workflows.train_actor import train_actor

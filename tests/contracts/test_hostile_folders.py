@@ -22,7 +22,8 @@ from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.rules import find_rules
 from melodyconstraints.storage.artifacts import CONFIG, MANIFEST, WEIGHTS, _sha256
 from melodyconstraints.workflows import conditional
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model, save_model
 
 SETTINGS = ActorCriticSettings(actor_hidden=(16,), critic_hidden=(16,), condition_units=4)

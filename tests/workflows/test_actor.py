@@ -27,10 +27,11 @@ from melodyconstraints.rules import rewards as rewards_module
 from melodyconstraints.rules.registry import find_named
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
-from melodyconstraints.workflows.actor import SEARCH, MelodyActor, load_actor
+from melodyconstraints.workflows.actor import SEARCH, MelodyActor
 from melodyconstraints.workflows.actor_config import REFINEMENT, SEARCHES
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.seeds import EVENTS, POINTS, derived_seed, prior_points
 from melodyconstraints.workflows.train_actor import train_actor

@@ -6,9 +6,9 @@ import pytest
 from torch import nn
 
 from melodyconstraints.errors import UsageError
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.compare import compare
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import train_actor
 

@@ -10,9 +10,10 @@ from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.melody.metrics.distances import compare_feature
 from melodyconstraints.melody.metrics.statistics import FEATURES
 from melodyconstraints.melody.vae.encoding import encode
-from melodyconstraints.workflows.actor import MelodyActor, load_actor
+from melodyconstraints.workflows.actor import MelodyActor
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.examples import digests, held_out, learned_from, read_examples
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import LIKE, train_actor
 

@@ -7,12 +7,12 @@ import pytest
 from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melodies, Melody
 from melodyconstraints.rules import find_rules, rule
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.editing import keep
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.keys import asks_for_keys, in_best_keys
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 

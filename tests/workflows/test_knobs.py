@@ -27,11 +27,11 @@ from melodyconstraints.rules import all_of, find_rules
 from melodyconstraints.rules.rewards import satisfies_all
 from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.text import json_text
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
 from melodyconstraints.workflows.generate import generate
 from melodyconstraints.workflows.knobs import KNOBS, preference, scale_read
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor

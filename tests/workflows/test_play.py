@@ -90,7 +90,9 @@ def test_an_actor_plays_without_end_each_seed_after_the_other(monkeypatch, tmp_p
             return mc.Melodies.stack([tune(50 + seed)])
 
     (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr("melodyconstraints.workflows.actor.load_actor", lambda folder: Actor())
+    monkeypatch.setattr(
+        "melodyconstraints.workflows.load_actor.load_actor", lambda folder: Actor()
+    )
     for source in (Actor(), tmp_path):
         drawn.clear()
         port = FakePort(9)

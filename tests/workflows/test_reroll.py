@@ -9,9 +9,9 @@ from melodyconstraints.errors import UsageError
 from melodyconstraints.melody.events import Melody
 from melodyconstraints.melody.form import form_of
 from melodyconstraints.rules import find_rule
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.editing import in_scale
 from melodyconstraints.workflows.generate import generate
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.reconstruct import reconstruct
 from melodyconstraints.workflows.reroll import _with_repeats, reroll

@@ -9,8 +9,8 @@ from melodyconstraints.errors import RuleError, StoreError, UsageError
 from melodyconstraints.latent.pair import CURVES
 from melodyconstraints.rules import rule
 from melodyconstraints.storage.cache import CACHE
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.bank import load_bank
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_actor import (
     TrainingOptions,

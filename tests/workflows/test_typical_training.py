@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from melodyconstraints.melody.events import Melodies, Melody
-from melodyconstraints.workflows.actor import load_actor
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.neighbourhood import Neighbourhood
 from melodyconstraints.workflows.train_actor import size_of_folder, train_actor

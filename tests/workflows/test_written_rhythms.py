@@ -9,9 +9,9 @@ from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.melody.events import HOLD, PITCHES, Melodies, Melody
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
-from melodyconstraints.workflows.actor import load_actor
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.editing import in_rhythm
+from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.transform import transform
