@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def imports(source: str, module: str, is_package: bool = False) -> set[str]:
     return found
 
 
+@cache
 def imports_of(module: str) -> set[str]:
     path = MODULES[module]
     return imports(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")

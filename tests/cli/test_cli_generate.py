@@ -127,6 +127,7 @@ def test_the_manifest_says_how_the_melodies_were_made(generate, tiny_model_folde
         "top_p": None,
         "form": "auto",
         "scale": [],
+        "rhythm": "",
         "tempo": 96.0,
         "program": 40,
         "formats": [],

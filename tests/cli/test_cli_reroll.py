@@ -157,6 +157,7 @@ def test_json_is_the_manifest(reroll_hard, tiny_model_folder, tmp_path):
         "seed": 1,
         "form": "auto",
         "scale": [],
+        "rhythm": "",
         "drawn": 1,
         "key_signature": "C",
         "chords": [],

@@ -14,6 +14,7 @@ from melodyconstraints.workflows.editing import in_rhythm
 from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.reroll import reroll
 from melodyconstraints.workflows.train_actor import train_actor
+from melodyconstraints.workflows.training_sampling import training_sampling
 from melodyconstraints.workflows.transform import transform
 from melodyconstraints.workflows.written import rhythm_of, written_rules
 
@@ -79,10 +80,12 @@ def test_beside_a_rhythm_other_rules_are_learned_in_it(knobs, tiny_settings):
     actor = train_actor(knobs.model, [f"rhythm:{TRESILLO}", "steps:80%"], settings=tiny_settings)
     assert actor.records
     assert all(record.rewards[0] == 1 for record in actor.records)
-    plain = train_actor(
-        knobs.model, [f"rhythm:{TRESILLO}", "steps:80%"], weights=[0, 1], settings=tiny_settings
-    )
-    assert plain.rhythm == ""  # of weight 0 it is measured only
+
+
+def test_a_rhythm_of_weight_0_is_measured_only(knobs):
+    rules = find_rules([f"rhythm:{TRESILLO}", "steps:80%"])
+    draws = training_sampling(knobs.model, rules, [0, 1], Sampling(), plain=False)
+    assert draws.sampling.rhythm == ""
 
 
 def test_a_melody_comes_back_in_a_rhythm(knobs, some_melodies):
