@@ -58,10 +58,7 @@ from melodyconstraints.workflows.seeds import (
     prior_sampler,
 )
 from melodyconstraints.workflows.typical_reward import TYPICALITY
-from melodyconstraints.workflows.written import (
-    both,
-    chord_writing,
-)
+from melodyconstraints.workflows.written import both, chord_writing
 
 Preference = Callable[[Melodies], NDArray[np.float64]]
 """Function from ``B`` melodies to ``(B,)`` numbers, higher for those that are preferred."""

@@ -13,6 +13,7 @@ from melodyconstraints.melody.chord_tones import Progression, on_chords
 from melodyconstraints.melody.events import Melodies
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.rules import Rule
+from melodyconstraints.rules.implied import allowed_pitch_classes
 from melodyconstraints.rules.tonality import parse_progression
 
 _RHYTHM = "rhythm"
@@ -65,14 +66,13 @@ def chord_writing(model: MelodyVAE, rules: Sequence[Rule]) -> Callable[..., Melo
     return None if found is None else partial(on_chords, progression=_progression(found, rules))
 
 
-def _progression(rule: Rule, rules: Iterable[Rule]) -> Progression:
+def _progression(rule: Rule, rules: Sequence[Rule]) -> Progression:
     """Chords of a rule, as far as they lie in the sets of rules."""
     name, _, argument = rule.spec.partition(":")
     chords, share = parse_progression(argument)
-    inside = [chord.pitch_classes for chord in chords]
-    for other in rules:
-        if other.pitch_classes is not None:
-            inside = [chord & other.pitch_classes for chord in inside]
+    allowed, inside = allowed_pitch_classes(rules), [chord.pitch_classes for chord in chords]
+    if allowed is not None:
+        inside = [chord & allowed for chord in inside]
     return Progression(inside, share.low, _ON_BEATS[name])
 
 
