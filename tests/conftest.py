@@ -16,8 +16,11 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from matplotlib.figure import Figure
+from PIL import Image
 
 from melodyconstraints.datasets.melodies.store import SCHEMA, write_part, write_summary
+from melodyconstraints.latent import curves
 from melodyconstraints.latent.evolution import EvolutionSearch
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.melody import jit
@@ -157,6 +160,25 @@ def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (transform, neighbourhood):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
+
+
+class _BlankFigure(Figure):
+    """A figure whose picture is one pixel."""
+
+    def savefig(self, path: Path, **_options: Any) -> None:  # type: ignore[override]
+        Image.new("L", (1, 1)).save(path)
+
+
+@pytest.fixture
+def blank_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves of a training are laid out but not drawn, which takes longer than a tiny training."""
+    monkeypatch.setattr(curves, "Figure", _BlankFigure)
+
+
+@pytest.fixture
+def drawn_curves(blank_curves: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are drawn, in a module where those of other tests are blank."""
+    monkeypatch.setattr(curves, "Figure", Figure)
 
 
 def random_melodies(rng: np.random.Generator, count: int, *, density: float = 0.4) -> Melodies:

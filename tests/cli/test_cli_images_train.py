@@ -19,6 +19,8 @@ from melodyconstraints.images.config import Preset
 from melodyconstraints.latent.settings import ActorCriticSettings
 from melodyconstraints.workflows.images import settings, train_classifier, train_vae
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 TINY = ActorCriticSettings(
     actor_hidden=(8,),
     critic_hidden=(8,),
@@ -81,6 +83,7 @@ def config_in(folder) -> dict:
     return json.loads((folder / "config.json").read_text())
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_model_of_faces_is_written_and_its_quality_told(train, table, tmp_path):
     result = train("--steps", 4)
     assert result.exit_code == 0

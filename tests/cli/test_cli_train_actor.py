@@ -25,7 +25,7 @@ from melodyconstraints.workflows.train_actor import (
 )
 from melodyconstraints.workflows.typical_reward import TYPICALITY
 
-pytestmark = pytest.mark.usefixtures("quick_recipe")
+pytestmark = pytest.mark.usefixtures("quick_recipe", "blank_curves")
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def check_room(actor, folder, realism=False):
     assert sum(sizes.values()) < estimate
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_training_writes_the_actor_that_python_trains(train, train_in_python, tmp_path):
     result = train("--rule", "density:250", "--density", 252, "--seed", 4, "--temperature", 0.8)
     assert result.exit_code == 0
@@ -127,6 +128,7 @@ def test_weights_are_those_of_the_rules_in_their_order(train, train_in_python, t
     assert "give 2 --weight, one a rule, got 1" in result.stderr
 
 
+@pytest.mark.usefixtures("drawn_curves")
 @pytest.mark.parametrize("method", ["actor", "gradient", "langevin"])
 def test_the_method_is_saved(train, train_in_python, tmp_path, method):
     assert train("--density", 252, "--method", method, "-o", "mine").exit_code == 0
@@ -184,6 +186,7 @@ def test_examples_of_one_kind_are_wrong_usage(train, tmp_path, options, message)
     assert message in result.stderr
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_realism_is_learned_from_the_encodings_of_the_bank(mc, tiny_model, tmp_path):
     save_model(tiny_model, tmp_path / "model")
     model = load_model(tmp_path / "model")
@@ -267,6 +270,7 @@ def test_progress_tells_rewards_of_the_last_round(train, tmp_path):
     assert "3/3 rounds" in result.stderr
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_names_in_brackets_are_told_as_they_are(train, tmp_path):
     (tmp_path / "takes[red].py").write_text("def low(m):\n    return float(m.pitches[0] < 64)\n")
     result = train("--rule", "takes[red].py:low", "-o", "a[/b]")

@@ -14,6 +14,8 @@ from melodyconstraints.melody.vae.staff import measure_calibration, training
 from melodyconstraints.workflows import train_vae
 from melodyconstraints.workflows.models import load_model
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 MODEL_FILES = {"config.json", "model.safetensors", "README.md", "manifest.json"}
 
 
@@ -37,6 +39,7 @@ def settings_in(folder) -> dict[str, object]:
     return json.loads((folder / "config.json").read_text())["training"]["settings"]
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_training_writes_a_model_folder_and_tells_its_quality(train, table, tmp_path):
     result = train("--steps", 4)
     assert result.exit_code == 0

@@ -18,6 +18,8 @@ from melodyconstraints.workflows.train_actor import (
     train_actor_folder,
 )
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 RULES = ["cmajor", "density:252"]
 
 
@@ -40,6 +42,7 @@ def test_the_options_are_those_of_a_training():
     assert get_type_hints(TrainingOptions) == {name: hints[name] for name in names}
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_the_folder_holds_the_actor_that_is_returned(model, tiny_settings, tmp_path):
     seen = []
     options = {"settings": tiny_settings, "weights": [1, 2], "method": "actor", "seed": 5}

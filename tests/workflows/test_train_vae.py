@@ -21,6 +21,8 @@ from melodyconstraints.workflows.bank import load_bank
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.train_vae import choose, settings_of, train_model
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch, tiny_config) -> None:
@@ -52,6 +54,7 @@ def test_a_training_without_room_on_the_disk_is_not_begun(tiny_store, tmp_path, 
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_training_leaves_a_model_with_card_and_curves(tiny_store, tmp_path, tiny_config):
     steps = []
     measured = train_model(

@@ -37,6 +37,8 @@ from melodyconstraints.workflows.images.train_captions import train_captions_fol
 from melodyconstraints.workflows.images.train_classifier import train_classifier_folder
 from melodyconstraints.workflows.images.train_vae import train_vae_folder
 
+pytestmark = pytest.mark.usefixtures("blank_curves")
+
 
 def labelled(bars, *, exclusive=True, channels=1, scale=1) -> LabelledImages:
     """Bars as the readers of data sets give them."""
@@ -124,6 +126,7 @@ def test_classes_are_not_mirrored_and_attributes_are(bars):
 # Models
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_a_training_leaves_a_model_with_card_and_curves(data, tmp_path):
     steps, out = [], tmp_path / "model"
     measured = train_vae_folder(
@@ -180,6 +183,7 @@ def test_a_training_that_was_stopped_goes_on(data, tmp_path):
         assert torch.equal(a.state_dict()[name], tensor), name
 
 
+@pytest.mark.usefixtures("drawn_curves")
 def test_an_autoencoder_has_no_elbo(data, tmp_path):
     measured = train_vae_folder(data, tmp_path, settings(), preset="tiny", sigma_x=0.0)
     assert set(measured) == {"mse"}
@@ -355,6 +359,7 @@ def test_a_classifier_is_not_replaced_unasked(data, tmp_path):
 # Actors
 
 
+@pytest.mark.usefixtures("drawn_curves")
 @pytest.mark.parametrize("method", ["actor", "gradient", "langevin"])
 def test_an_actor_is_left_with_card_and_curves(
     data, saved, quick, tmp_path, bar_encodings, method
