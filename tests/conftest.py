@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from melodyconstraints.melody.vae.model import HierarchicalVAE
 from melodyconstraints.melody.vae.staff import training as staff_training
 from melodyconstraints.melody.vae.staff.measure_calibration import calibrate
 from melodyconstraints.storage.places import DATA
+from melodyconstraints.vae import parallel
 from melodyconstraints.workflows import knobs, neighbourhood, training_sampling, transform
 from melodyconstraints.workflows.models import load_model, save_model
 from melodyconstraints.workflows.train_actor import train_actor
@@ -84,6 +85,25 @@ def _seeded() -> None:
 @pytest.fixture(autouse=True)
 def _no_consents(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
     monkeypatch.setenv(DATA, str(tmp_path_factory.getbasetemp() / "consents"))
+
+
+@pytest.fixture(autouse=True)
+def _rows_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A staff generator decodes on one processor, since its tests run side by side.
+
+    Two parts of sixteen rows would take twice the time of one of thirty-two.
+    """
+    monkeypatch.setattr(parallel, "processors", lambda: 1)
+
+
+@pytest.fixture
+def rows_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Melodies are decoded as on two processors, by two threads."""
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    parallel._workers.cache_clear()
+    yield
+    parallel._workers().shutdown()
+    parallel._workers.cache_clear()
 
 
 @pytest.fixture(scope="session")

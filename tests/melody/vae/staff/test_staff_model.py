@@ -223,6 +223,7 @@ def test_a_drawn_point_of_a_posterior_is_the_melody_s_too(generator, events):
     assert torch.equal(posterior.sample(noise=nothing), posterior.mean)
 
 
+@pytest.mark.usefixtures("rows_in_two_parts")
 def test_decoding_is_a_function_of_point_and_seed_however_batches_are_split(generator):
     z = points(generator, 20)
     assert torch.equal(generator.decode(z), generator.decode(z))
