@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -295,6 +295,12 @@ def tiny_config() -> MelodyVAEConfig:
 def tiny_settings() -> ActorCriticSettings:
     """Settings of an actor and critic that train for three rounds."""
     return TINY_SETTINGS
+
+
+@pytest.fixture(scope="session")
+def one_round() -> ActorCriticSettings:
+    """Of one round, for a staff generator, which takes half a second for a draw, however small."""
+    return replace(TINY_SETTINGS, rounds=1, bank=16)
 
 
 @pytest.fixture

@@ -37,10 +37,10 @@ def test_actors_are_compared_on_one_model_and_in_one_way(actor, tiny_model):
 
 
 @pytest.mark.usefixtures("few_draws")
-def test_each_actor_draws_in_its_scale_and_the_prior_in_none(tiny_settings):
+def test_each_actor_draws_in_its_scale_and_the_prior_in_none(one_round):
     model = load_model("staff")
     actors = [
-        train_actor(model, [rule], settings=tiny_settings, announce=lambda text: None)
+        train_actor(model, [rule], settings=one_round, announce=lambda text: None)
         for rule in ("scale:D-dorian", "cmajor")
     ]
     prior, dorian, other = compare(actors, 2, seed=5)

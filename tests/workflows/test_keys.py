@@ -86,10 +86,10 @@ def model():
     return load_knobs().model
 
 
-def test_an_actor_learns_and_draws_in_the_best_of_keys(model, tiny_settings, tmp_path):
+def test_an_actor_learns_and_draws_in_the_best_of_keys(model, one_round, tmp_path):
     """Any melody can end on C, in a key of its own: nothing is left to learn."""
     with pytest.warns(UserWarning, match="satisfy final-note:C already"):
-        actor = train_actor(model, ["final-note:C"], settings=tiny_settings)
+        actor = train_actor(model, ["final-note:C"], settings=one_round)
     assert actor.transposes
     assert actor.best == 1
     assert not actor.records
@@ -105,49 +105,49 @@ def test_an_actor_learns_and_draws_in_the_best_of_keys(model, tiny_settings, tmp
         assert (melodies.events == moved.events).all()
 
 
-def test_melodies_under_no_rule_are_measured_in_their_own_keys(model, tiny_settings):
+def test_melodies_under_no_rule_are_measured_in_their_own_keys(model, one_round):
     with pytest.warns(UserWarning, match="already"):
-        actor = train_actor(model, ["final-note:C"], settings=tiny_settings)
+        actor = train_actor(model, ["final-note:C"], settings=one_round)
     measured = evaluate_actor(actor, 32, seed=5)
     free = actor.rules[0](generate(model, 32, seed=5))
     assert measured.prior_all_satisfied == (free == 1).mean() < 0.5
     assert measured.all_satisfied == 1
 
 
-def test_bars_that_are_kept_stay_in_their_key(model, tiny_settings):
+def test_bars_that_are_kept_stay_in_their_key(model, one_round):
     with pytest.warns(UserWarning, match="already"):
-        actor = train_actor(model, ["final-note:C"], settings=tiny_settings)
+        actor = train_actor(model, ["final-note:C"], settings=one_round)
     tune = generate(model, 1, seed=9)[0]
     melodies = reroll(actor, tune, 4, keep_bars={1, 2}, seed=3)
     assert all((one.bars[:2] == tune.bars[:2]).all() for one in melodies)
     assert (actor.rules[0](melodies) == 1).all()
 
 
-def test_notes_that_stay_are_counted_in_the_key_that_a_melody_is_drawn_in(model, tiny_settings):
+def test_notes_that_stay_are_counted_in_the_key_that_a_melody_is_drawn_in(model, one_round):
     """Nothing is learned, so that no note is moved but by the key."""
     with pytest.warns(UserWarning, match="already, in some key"):
-        actor = train_actor(model, ["final-note:C"], settings=tiny_settings)
+        actor = train_actor(model, ["final-note:C"], settings=one_round)
     measured = evaluate_actor(actor, 8, seed=5)
     assert (measured.moved.z_mse, measured.moved.surviving_notes) == (0, 1)
 
 
-def test_what_stays_near_a_melody_stays_in_its_key(model, tiny_settings):
+def test_what_stays_near_a_melody_stays_in_its_key(model, one_round):
     with pytest.warns(UserWarning, match="already"):
-        actor = train_actor(model, ["final-note:C"], settings=tiny_settings)
+        actor = train_actor(model, ["final-note:C"], settings=one_round)
     tune = generate(model, 1, seed=9)[0]
     near = {"strength": 0.0, "temperature": 0.0, "seed": 3}
     assert reroll(actor, tune, 1, **near)[0] == reroll(model, tune, 1, **near)[0]
 
 
 @pytest.mark.parametrize("weights", [[1], [1, 1, 1], [1, -1]])
-def test_each_rule_has_a_weight(model, tiny_settings, weights):
+def test_each_rule_has_a_weight(model, one_round, weights):
     with pytest.raises(UsageError, match="a weight of at least 0 for each of key:A-minor"):
-        train_actor(model, ["key:A-minor", "density:96"], settings=tiny_settings, weights=weights)
+        train_actor(model, ["key:A-minor", "density:96"], settings=one_round, weights=weights)
 
 
-def test_a_rule_that_asks_for_no_key_is_not_told_of_one(model, tiny_settings):
+def test_a_rule_that_asks_for_no_key_is_not_told_of_one(model, one_round):
     news = []
-    train_actor(model, ["density:1"], settings=tiny_settings, announce=news.append)
+    train_actor(model, ["density:1"], settings=one_round, announce=news.append)
     assert [line for line in news if "density:1 already: training" in line]
 
 
@@ -160,7 +160,7 @@ def test_a_rule_that_asks_for_no_key_is_not_told_of_one(model, tiny_settings):
     ],
 )
 def test_in_a_scale_and_by_the_papers_recipe_no_melody_is_transposed(
-    model, tiny_settings, rules, plain
+    model, one_round, rules, plain
 ):
-    actor = train_actor(model, rules, settings=replace(tiny_settings, plain=plain))
+    actor = train_actor(model, rules, settings=replace(one_round, plain=plain))
     assert not actor.transposes

@@ -98,9 +98,9 @@ def test_a_users_function_is_no_scale_whatever_its_name(knobs):
     assert scale_read(knobs.model, find_rules([cmajor, Em])) == ()
 
 
-def test_an_actor_is_trained_and_draws_in_the_scale_of_its_rules(knobs, tiny_settings, tmp_path):
+def test_an_actor_is_trained_and_draws_in_the_scale_of_its_rules(knobs, one_round, tmp_path):
     rules, news = ["scale:D-phrygian", "steps:60%"], []
-    actor = train_actor(knobs.model, rules, settings=tiny_settings, announce=news.append)
+    actor = train_actor(knobs.model, rules, settings=one_round, announce=news.append)
     actor.save(tmp_path / "actor")
     for one in (actor, load_actor(tmp_path / "actor")):
         assert one.scale == (2, 3, 5, 7, 9, 10, 0)
@@ -108,10 +108,10 @@ def test_an_actor_is_trained_and_draws_in_the_scale_of_its_rules(knobs, tiny_set
         assert set((melodies.pitches[melodies.onsets] % 12).tolist()) <= set(one.scale)
 
 
-def test_an_actor_of_a_plain_set_has_nothing_to_learn(knobs, tiny_settings, tmp_path):
+def test_an_actor_of_a_plain_set_has_nothing_to_learn(knobs, one_round, tmp_path):
     """Points stay, and so do the notes that lie in the set; what is learned beside it, is."""
     news = []
-    actor = train_actor(knobs.model, ["cmajor"], settings=tiny_settings, announce=news.append)
+    actor = train_actor(knobs.model, ["cmajor"], settings=one_round, announce=news.append)
     assert news == [
         "melodies are written in the notes of cmajor",
         "nothing is left to learn: every melody drawn satisfies every rule",
@@ -127,32 +127,30 @@ def test_an_actor_of_a_plain_set_has_nothing_to_learn(knobs, tiny_settings, tmp_
         assert measured.moved.surviving_notes > 0.5
 
 
-def test_beside_other_rules_a_set_is_learned_and_what_is_drawn_is_written_in_it(
-    knobs, tiny_settings
-):
-    actor = train_actor(knobs.model, ["cmajor", "steps:60%"], settings=tiny_settings)
+def test_beside_other_rules_a_set_is_learned_and_what_is_drawn_is_written_in_it(knobs, one_round):
+    actor = train_actor(knobs.model, ["cmajor", "steps:60%"], settings=one_round)
     assert actor.scale == frozenset({0, 2, 4, 5, 7, 9, 11})
     assert actor.records[0].rewards[0] < 1
     assert (actor.rules[0](actor.generate(8, seed=2)) == 1).all()
 
 
-def test_an_actor_in_a_set_is_described_as_json(knobs, tiny_settings):
-    actor = train_actor(knobs.model, ["pitch-classes:4,2,0"], settings=tiny_settings)
+def test_an_actor_in_a_set_is_described_as_json(knobs, one_round):
+    actor = train_actor(knobs.model, ["pitch-classes:4,2,0"], settings=one_round)
     facts = json.loads(json_text(asdict(actor.sampling({"seed": 3}))))
     assert facts["scale"] == [0, 2, 4]
 
 
 @pytest.mark.parametrize("rule", ["cmajor", "scale:D-dorian"])
-def test_the_papers_recipe_learns_a_scale_in_z(knobs, tiny_settings, rule):
-    plain = replace(tiny_settings, plain=True)
+def test_the_papers_recipe_learns_a_scale_in_z(knobs, one_round, rule):
+    plain = replace(one_round, plain=True)
     actor = train_actor(knobs.model, [rule], settings=plain)
     assert actor.scale == ()
     assert len(actor.records) == plain.rounds
 
 
-def test_a_scale_of_weight_0_is_measured_only(knobs, tiny_settings):
+def test_a_scale_of_weight_0_is_measured_only(knobs, one_round):
     rules = ["scale:D-phrygian", "steps:60%"]
-    actor = train_actor(knobs.model, rules, weights=[0, 1], settings=tiny_settings)
+    actor = train_actor(knobs.model, rules, weights=[0, 1], settings=one_round)
     assert actor.scale == ()
 
 

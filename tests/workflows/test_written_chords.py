@@ -39,9 +39,9 @@ def test_chords_are_written_and_melodies_stay_typical(knobs, rules):
     assert (typicality(melodies) >= 1).mean() > 0.5
 
 
-def test_an_actor_has_no_chords_to_learn(knobs, tiny_settings):
+def test_an_actor_has_no_chords_to_learn(knobs, one_round):
     news = []
-    actor = train_actor(knobs.model, [CHORDS], settings=tiny_settings, announce=news.append)
+    actor = train_actor(knobs.model, [CHORDS], settings=one_round, announce=news.append)
     assert news[0] == f"melodies are written in {CHORDS}"
     assert news[1].startswith("nothing is left to learn")
     measured = evaluate_actor(actor, 8, seed=3)
@@ -50,8 +50,8 @@ def test_an_actor_has_no_chords_to_learn(knobs, tiny_settings):
     assert 0.5 < measured.moved.surviving_notes < 0.95  # notes that the chords moved are counted
 
 
-def test_the_papers_recipe_learns_chords_in_z(knobs, tiny_settings):
-    actor = train_actor(knobs.model, [CHORDS], settings=replace(tiny_settings, plain=True))
+def test_the_papers_recipe_learns_chords_in_z(knobs, one_round):
+    actor = train_actor(knobs.model, [CHORDS], settings=replace(one_round, plain=True))
     assert actor.records[0].rewards[0] < 1
     assert (actor.rules[0](actor.generate(8, seed=3)) < 0.97).any()
 

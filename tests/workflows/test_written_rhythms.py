@@ -60,10 +60,10 @@ def test_a_form_repeats_notes_as_far_as_the_rhythm_allows(knobs, form):
         assert all((bars[:, 1] == bars[:, bar])[bars[:, 1] != HOLD].all() for bar in (2, 3, 4, 6))
 
 
-def test_an_actor_has_no_rhythm_to_learn(knobs, tiny_settings, tmp_path):
+def test_an_actor_has_no_rhythm_to_learn(knobs, one_round, tmp_path):
     news = []
     rules = [f"rhythm:{TRESILLO}", "cmajor"]
-    actor = train_actor(knobs.model, rules, settings=tiny_settings, announce=news.append)
+    actor = train_actor(knobs.model, rules, settings=one_round, announce=news.append)
     assert news == [
         f"melodies are written in the notes of cmajor and in rhythm:{TRESILLO}",
         "nothing is left to learn: every melody drawn satisfies every rule",
@@ -76,8 +76,8 @@ def test_an_actor_has_no_rhythm_to_learn(knobs, tiny_settings, tmp_path):
         assert set((melodies.notes.pitches % 12).tolist()) <= {0, 2, 4, 5, 7, 9, 11}
 
 
-def test_beside_a_rhythm_other_rules_are_learned_in_it(knobs, tiny_settings):
-    actor = train_actor(knobs.model, [f"rhythm:{TRESILLO}", "steps:80%"], settings=tiny_settings)
+def test_beside_a_rhythm_other_rules_are_learned_in_it(knobs, one_round):
+    actor = train_actor(knobs.model, [f"rhythm:{TRESILLO}", "steps:80%"], settings=one_round)
     assert actor.records
     assert all(record.rewards[0] == 1 for record in actor.records)
 
