@@ -85,8 +85,8 @@ def page(address, browser):
 
 
 @pytest.fixture
-def short_trainings(address, monkeypatch, tiny_settings):
-    """Trainings run in the server's thread, with a tiny bank, and as long as nobody stops them."""
+def short_trainings(address, monkeypatch, tiny_settings, few_draws, blank_curves):
+    """Trainings run in the server's thread, with a tiny bank, as long as nobody stops them."""
 
     def train_here(job, model_folder, body, folder, settings):
         arguments = load_model(model_folder), body, folder, settings, job.report, job.stop.is_set
