@@ -53,6 +53,7 @@ def train_actor_critic(
     weights: Sequence[float] | None = None,
     bank: tuple[Tensor, Samples] | None = None,
     search: Search | None = None,
+    starts: Callable[[Tensor], Tensor] | None = None,
     generator: torch.Generator | None = None,
     callback: Callable[[RoundRecord], None] | None = None,
     warmup_callback: Callable[[str, int, int], object] | None = None,
@@ -74,6 +75,8 @@ def train_actor_critic(
         weights: weight of each reward in the actor's loss.
         bank: ``(B, Z)`` points of the prior with their samples, decoded before.
         search: search in the actor's place.
+        starts: function from ``(B, Z)`` points of the prior to those that the actor sets out from;
+            the points themselves if not given.
         generator: source of latent points and shuffles.
         callback: called after every round.
         warmup_callback: called in the warm-up with the name of what is counted (:data:`DECODED`,
@@ -89,7 +92,7 @@ def train_actor_critic(
     of_rewards = _reward_constraint(model, rewards, settings, conditions, weights)
     wanted = [*of_rewards, *constraints]
     _check_constraints(wanted, conditions)
-    trainer = _Trainer(model, wanted, settings, generator, conditions, search)
+    trainer = _Trainer(model, wanted, settings, generator, conditions, search, starts)
     trainer.warm_up(bank, warmup_callback or (lambda *_: None))
     if trainer.is_settled:
         return trainer.finish()
@@ -152,7 +155,9 @@ class _Trainer:
         generator: torch.Generator,
         conditions: Conditions | None = None,
         search: Search | None = None,
+        starts: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        self.starts = starts or (lambda z: z)
         self.model, self.constraints, self.settings = model, constraints, settings
         self.generator, self.conditions, self.search = generator, conditions, search
         self.sigma_bar = model.sigma_bar
@@ -207,8 +212,8 @@ class _Trainer:
         return z.to(self.sigma_bar)
 
     def sample(self, count: int) -> tuple[Tensor, Tensor | None]:
-        """``(count, Z)`` points of the prior and their conditions."""
-        z = self.prior(count)
+        """``(count, Z)`` points that the actor sets out from, and their conditions."""
+        z = self.starts(self.prior(count))
         if self.conditions is None or not count:
             return z, None
         return z, self.conditions(count, self.generator).to(z.device)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
@@ -88,6 +88,8 @@ class MelodyActor(ActorCritic):
         method: one of :data:`.actor_config.METHODS`.
         transposes: whether each melody is taken in the key that the rules reward most, which it
             was in training too; in a scale none is.
+        ranges: ranges of attributes that points are moved to before the network or the search,
+            as they were in training; see :meth:`.MelodyVAE.moved_to`.
         examples: digests of the melodies that it learned likeness from; see :mod:`.examples`.
         prefers: function from melodies to ``(B,)`` numbers: from 1 on they are preferred among
             melodies that satisfy every rule, and higher numbers first; None for no preference.
@@ -102,6 +104,7 @@ class MelodyActor(ActorCritic):
     scale: tuple[int, ...] | frozenset[int] = ()
     rhythm: str = ""
     transposes: bool = False
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     examples: frozenset[str] = frozenset()
     prefers: Preference | None = typicality
     callback: Callable[[int, int], object] | None = None
@@ -113,10 +116,14 @@ class MelodyActor(ActorCritic):
     def shift(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Move ``(B, Z)`` points to where the critic predicts every head satisfied.
 
+        First of all to where attributes lie in their :attr:`ranges`, from where it has learned on.
+
         Args:
             generator: source of a Langevin search's noise; that of seed 0 if not given.
         """
         search = search_of(self.method, self.weights, plain=self.settings.plain)
+        if self.ranges:
+            z = self.model.moved_to(z, self.ranges)
         if self.method not in SEARCHES:
             with torch.no_grad():
                 z = self.require_actor()(z)
@@ -374,6 +381,7 @@ class MelodyActor(ActorCritic):
             "has_tonic": has_tonic,
             "rhythm": self.rhythm,
             "transposes": self.transposes,
+            "ranges": self.ranges,
             "examples": sorted(self.examples),
         }
         save_pair(self, Path(folder), KIND, self.model, config=config, card=_card(self))

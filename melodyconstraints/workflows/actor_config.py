@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from melodyconstraints.latent.pair import PairConfig
 from melodyconstraints.latent.search import GradientSearch, LangevinSearch
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.storage.schema import Weight
 
 REFINEMENT = GradientSearch(steps=30, learning_rate=0.02, thresholds=0.995, shell_weight=1.0)
@@ -47,6 +48,7 @@ class ActorConfig(PairConfig):
     has_tonic: bool = True
     rhythm: str = ""
     transposes: bool = False
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     examples: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -55,6 +57,9 @@ class ActorConfig(PairConfig):
         count = sum(map(len, self.heads))
         if len(self.rules) > count or any(len(r.rewards) != count for r in self.records):
             raise ValueError(f"{count} heads do not fit its rules or records")
+        unknown = set(self.ranges).difference(NAMES)
+        if unknown or any(low > high for low, high in self.ranges.values()):
+            raise ValueError(f"ranges of no attributes, or of none of their values: {self.ranges}")
 
     @property
     def has_actor(self) -> bool:  # noqa: D102 (as of the base)

@@ -42,12 +42,11 @@ from melodyconstraints.workflows.typical_reward import reason_against
 
 PATIENCE = 10.0
 """Seconds after which a call of a rule is ended."""
-OWN, IN_SCALE, IN_KEYS = "drawn by the model", "drawn in its scale", "in the best key"
-"""Names of the melodies by which a rule is assessed: the second and the third where a training
-for the rule draws such, in place of those of the model's bank."""
+OWN, IN_KEYS = "drawn by the model", "in the best key"
+"""Names of the melodies by which a rule is assessed: the second where a training for it takes them
+so. Where one draws others, in the rule's scale or rhythm, their name says in which."""
 _IN_VERDICT = {
     OWN: "the model's own melodies",
-    IN_SCALE: "melodies drawn in its scale",
     IN_KEYS: "the model's own melodies, each in the best key,",
 }
 _STORED = 2_048
@@ -151,7 +150,7 @@ def check_rule(
     rewards = {name: _rewards(found_rule, one, max(int(speed), 1)) for name, one in some.items()}
     speed = count / max(clock() - start, 1e-9)
     distributions = {name: Distribution.of(own) for name, own in rewards.items()}
-    verdict = assess(distributions[assessed], _IN_VERDICT[assessed])
+    verdict = assess(distributions[assessed], _IN_VERDICT.get(assessed, f"melodies {assessed}"))
     against = None
     if verdict.learnable:
         of_rule = rewards[assessed][:, None]
@@ -165,7 +164,7 @@ def _as_trained(model: MelodyVAE, rule: Rule, bank: Bank) -> dict[str, Melodies]
     sampling = Sampling(TRAINING_TEMPERATURE, seed=seed)
     draws = training_sampling(model, [rule], [1.0], sampling, plain=False)
     if not draws.is_banks:
-        return {IN_SCALE: draws.some()}
+        return {f"drawn in its {draws.asked}": draws.some()}
     if draws.finish and asks_for_keys(rule, bank.melodies[:_CHECKED]):
         return {IN_KEYS: draws.finish(bank.melodies)}
     return {}

@@ -132,14 +132,11 @@ class Knobs:
         """
         of_density = [] if density is None else [f"density:{density}"]
         rules = find_rules([*scale_rules(scale, tonic=tonic), *others, *of_density])
-        rhythm = rhythm_of(rules)
-        ranges = _notes_of(rhythm)
-        ranges |= (_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
         if scale is not None:
             tonic_first = pitch_classes_of(scale)
         else:
             tonic_first = next(filter(None, map(_scale_of, rules)), ())
-        request = Request(self.model, ranges)
+        request = Request(self.model, ranges_of(rules))
         tonic_of_rules = next((rule.tonic for rule in rules if rule.tonic is not None), None)
         rests_on_it = tonic_of_rules in tonic_first[:1]
         return search_actor(
@@ -148,7 +145,7 @@ class Knobs:
             prefers=preference(tonic_of_rules, tonic_first, rules),
             move=moved_first(self.model, like, request),
             scale=tonic_first,
-            rhythm=rhythm,
+            rhythm=rhythm_of(rules),
             start=0 if all(map(is_turned_alone, rules)) else _START,
             choice=_CHOICE if rests_on_it else 1,
             transpose=None if tonic_first else self.model.transposed,
@@ -204,6 +201,12 @@ def is_turned_alone(rule: Rule) -> bool:
     return is_knob(rule) or is_of_set(rule) or is_written
 
 
+def ranges_of(rules: Sequence[Rule]) -> dict[str, tuple[float, float]]:
+    """Attributes and their ranges that rules ask for, the notes of a written rhythm among them."""
+    ranges = _notes_of(rhythm_of(rules))
+    return ranges | dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
+
+
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:
     """An attribute and its range."""
     name, _, argument = spec.partition(":")
@@ -240,7 +243,8 @@ def _notes_of(rhythm: str) -> dict[str, tuple[float, float]]:
     if not rhythm:
         return {}
     signs = signs_of_rhythm(rhythm)
-    return {KNOBS["density"].attribute: ((signs == NOTE).sum(), (signs != NO_NOTE).sum())}
+    least, most = float((signs == NOTE).sum()), float((signs != NO_NOTE).sum())
+    return {KNOBS["density"].attribute: (least, most)}
 
 
 def has_keys(model: MelodyVAE, rules: Sequence[Rule]) -> bool:

@@ -66,7 +66,7 @@ def load_actor(
         if len(found_rules) != len(config.rules):
             count = len(config.rules)
             raise UsageError(f"{folder} was trained for {count} rules, got {len(found_rules)}")
-    names = "temperature", "form", "rhythm", "examples", "transposes"
+    names = "temperature", "form", "rhythm", "examples", "transposes", "ranges"
     own = {name: getattr(config, name) for name in names}
     own["scale"] = config.scale if config.has_tonic else frozenset(config.scale)
     return MelodyActor(rules=found_rules, **own, **pair)

@@ -167,7 +167,7 @@ def train_actor(
         search = search_of(method, of_heads, plain=settings.plain) if method in SEARCHES else None
         learned: dict[str, Any] = {"rules": found_rules, "method": method, "form": form}
         learned |= {"scale": draws.scale, "rhythm": draws.sampling.rhythm}
-        learned |= {"transposes": draws.transposes}
+        learned |= {"transposes": draws.transposes, "ranges": draws.ranges}
         learned |= {"examples": digests(*examples)}
         stack.enter_context(_actor_kept({"model": model, **learned}))
         pair = train_actor_critic(
@@ -178,6 +178,7 @@ def train_actor(
             weights=own,
             bank=decoded,
             search=search,
+            starts=partial(model.moved_to, ranges=draws.ranges) if draws.ranges else None,
             generator=derived_generator(TRAINING_POINTS, seed),
             callback=callback,
             warmup_callback=warm_up,

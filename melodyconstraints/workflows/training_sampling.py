@@ -1,4 +1,4 @@
-"""How a training draws melodies, and its actor afterwards: scale or best key, and rhythm."""
+"""How a training draws melodies, and its actor afterwards: scale or best key, rhythm, ranges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.keys import transposing
-from melodyconstraints.workflows.knobs import has_keys, is_of_set, scale_read
+from melodyconstraints.workflows.knobs import has_keys, is_of_set, ranges_of, scale_read
 from melodyconstraints.workflows.seeds import prior_points
 from melodyconstraints.workflows.written import (
     chord_writing,
@@ -37,6 +38,8 @@ class TrainingSampling:
             learned: of the notes of a set; of a rhythm and of chords.
         transposes: whether each melody is taken in the key that the rules reward most.
         finish: function that changes what is decoded; None where nothing does.
+        ranges: attributes that points are moved to before the actor, and their ranges; see
+            :class:`.knobs.Request`.
     """
 
     model: MelodyVAE
@@ -46,12 +49,18 @@ class TrainingSampling:
     written: Sequence[Rule]
     transposes: bool
     finish: Callable[[Melodies], Melodies] | None
+    ranges: dict[str, tuple[float, float]]
 
     @property
     def is_banks(self) -> bool:
         """Whether a bank's melodies were drawn in the same way: in no form, scale or rhythm."""
         sampling = self.sampling
         return sampling.form == AUTO and not (sampling.scale or sampling.rhythm)
+
+    @property
+    def asked(self) -> str:
+        """What the melodies are drawn in that a bank's are not: a scale or a rhythm."""
+        return "scale" if self.sampling.scale else "rhythm"
 
     @property
     def settled(self) -> list[Rule]:
@@ -96,4 +105,6 @@ def training_sampling(
     write = None if plain else chord_writing(model, active_rules)
     finish = transposing(rules, weights, write=write) if transposes else write
     sampling = replace(sampling, scale=learned_in, rhythm=rhythm_of(written))
-    return TrainingSampling(model, sampling, scale, of_set, settled, transposes, finish)
+    is_asked = not plain and isinstance(model, StaffGenerator)
+    ranges = ranges_of(active_rules) if is_asked else {}
+    return TrainingSampling(model, sampling, scale, of_set, settled, transposes, finish, ranges)

@@ -540,3 +540,24 @@ def test_a_reward_outside_its_range_is_refused_and_named(plane, short, value, sh
     message = rf"reward 1 of 1 gave {shown}; a reward must be a number in \[0, 1\]"
     with pytest.raises(TrainingError, match=message):
         train_actor_critic(plane, [wrong], short)
+
+
+def test_points_set_out_from_where_they_are_told_to(plane, quick, seeded):
+    """Ten to the right, where all satisfy the reward and the prior's points do not."""
+
+    def stay(critic, z, y=None, **_):
+        return z
+
+    def satisfied(starts):
+        trained = train_actor_critic(
+            plane,
+            [to_the_right],
+            replace(quick, rounds=1),
+            search=stay,
+            starts=starts,
+            generator=seeded(),
+        )
+        return trained.records[0].satisfied[0]
+
+    assert satisfied(lambda z: z + torch.tensor([10.0, 0.0])) == 1
+    assert 0 < satisfied(None) < 0.5

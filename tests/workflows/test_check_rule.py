@@ -67,6 +67,7 @@ def packaged():
         ("final-note:C", "in the best key", "satisfied"),  # in some key each ends on C
         ("pitch-classes:0,4", "drawn in its scale", "satisfied"),
         ("scale:D-dorian", "drawn in its scale", "easy"),
+        ("rhythm:x..x..x.", "drawn in its rhythm", "satisfied"),
         ("steps:60%", None, "good"),  # the same in every key
     ],
 )

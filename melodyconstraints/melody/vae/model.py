@@ -16,7 +16,7 @@ dimensions, ``V`` = 130 events, ``H`` units.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -227,6 +227,19 @@ class MelodyVAE(nn.Module, ABC):
             if not len(z):
                 return torch.empty(0, STEPS, dtype=torch.int64, device=z.device)
             return self._draw(z, noise.to(z.device), sampling)
+
+    def moved_to(self, z: Tensor, ranges: Mapping[str, tuple[float, float]]) -> Tensor:
+        """``(B, Z)`` points moved to where attributes lie in ranges, where a model knows some.
+
+        Raises:
+            UsageError: this model knows none.
+        """
+        if ranges:
+            raise UsageError(
+                f"this model knows no attributes, got {', '.join(ranges)}; take --model staff, or "
+                "train one with --preset staff"
+            )
+        return z
 
     @abstractmethod
     def _draw(self, z: Tensor, noise: Tensor, sampling: Sampling) -> Tensor:
