@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -43,6 +44,7 @@ from melodyconstraints.workflows.actor import KIND, MelodyActor
 from melodyconstraints.workflows.actor_config import METHODS, SEARCHES, search_of
 from melodyconstraints.workflows.announcements import announce_rules
 from melodyconstraints.workflows.bank import SIZE, Bank, load_bank
+from melodyconstraints.workflows.contradictions import refuse_contradictions
 from melodyconstraints.workflows.examples import Examples, digests, learned_from, read_examples
 from melodyconstraints.workflows.seeds import derived_generator, derived_seed
 from melodyconstraints.workflows.training_sampling import TrainingSampling, training_sampling
@@ -132,8 +134,9 @@ def train_actor(
         progress: whether to show a bar on stderr, and there what would be announced.
 
     Raises:
-        UsageError: unknown preset or method, nothing to train for, the same rule twice, only one
-            kind of examples, or realism and a bank without encodings.
+        UsageError: unknown preset or method, nothing to train for, the same rule twice, rules that
+            no melody satisfies together, only one kind of examples, or realism and a bank without
+            encodings.
         RuleError: a rule raised or gave something other than a number in [0, 1]; after the first
             round the error has the best actor so far as its attribute ``actor``.
         TrainingError: a rule gives every melody the same reward.
@@ -142,6 +145,7 @@ def train_actor(
     found_rules = _consented(rules)
     names = [rule.name for rule in found_rules]
     own: Sequence[float] = checked_weights(weights, names)
+    refuse_contradictions(list(compress(found_rules, own)))
     sampling = Sampling(temperature, seed=derived_seed(TRAINING_EVENTS, seed), form=form)
     draws = training_sampling(model, found_rules, own, sampling, plain=settings.plain)
     warm_up: Callable[[str, int, int], object] | None = None

@@ -23,8 +23,9 @@ from melodyconstraints.workflows.conditional import (
     HIGHEST_DENSITY,
     load_knobs,
 )
+from melodyconstraints.workflows.contradictions import refuse_contradictions
 from melodyconstraints.workflows.examples import Examples
-from melodyconstraints.workflows.knobs import Knobs, moved_first
+from melodyconstraints.workflows.knobs import Knobs, moved_first, scale_rules
 from melodyconstraints.workflows.models import home_of
 from melodyconstraints.workflows.search import search_actor
 
@@ -45,13 +46,16 @@ def searching_actor(
         scale, density, tonic, like: see :meth:`.knobs.Knobs.at`; a scale needs a model with knobs.
 
     Raises:
-        UsageError: no such scale or rule, or no melody that others should be like.
+        UsageError: no such scale or rule, rules that no melody satisfies together, or no melody
+            that others should be like.
     """
     found_rules = find_rules(rules)
+    of_scale = scale_rules(scale, tonic=tonic)
+    of_density = [] if density is None else [f"density:{density}"]
+    refuse_contradictions(find_rules([*of_scale, *found_rules, *of_density]))
     if scale is not None:
         return load_knobs(model=model).at(scale, density, *found_rules, tonic=tonic, like=like)
-    if density is not None:
-        found_rules = find_rules([*found_rules, f"density:{density}"])
+    found_rules = find_rules([*found_rules, *of_density])
     if isinstance(model, StaffGenerator):
         return Knobs(model).at(None, None, *found_rules, like=like)
     least = _least_density(model, found_rules)

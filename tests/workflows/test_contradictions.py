@@ -1,0 +1,77 @@
+"""Rules that no melody satisfies together are refused before anything is drawn."""
+
+import re
+
+import pytest
+
+import melodyconstraints as mc
+from melodyconstraints.errors import UsageError
+from melodyconstraints.rules import find_rules
+from melodyconstraints.workflows.contradictions import refuse_contradictions
+
+
+def contradiction(*rules):
+    """What is told of rules; None where a melody may satisfy them all."""
+    try:
+        refuse_contradictions(find_rules(rules))
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (("pitch-classes:0,2", "steps:60%", "pitch-classes:1,3"), "no note is in all"),
+        (("cmajor", "scale:F#-pentatonic"), "no note is in all"),
+        (("rhythm:x...x...", "density:128"), "they have 64 to 64 and 128 to 256 notes in 16 bars"),
+        (("density:40..60", "density:80"), "they have 40 to 60 and 80 to 256 notes in 16 bars"),
+        (("rhythm:x...x_..", "rhythm:x.x."), "the one has a note where the other has none"),
+        (("ambitus:..8", "ambitus:12..20"), "their ranges do not meet"),
+        (("rests:40%", "rests:..20%"), "their ranges do not meet"),
+    ],
+)
+def test_what_no_melody_satisfies_is_refused(rules, told):
+    asked = [rule for rule in rules if rule != "steps:60%"]
+    of_both = re.escape(f"no melody satisfies {' and '.join(asked)}: {told}; leave one out")
+    assert re.match(of_both, contradiction(*rules))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("cmajor", "pitch-classes:0,2,4,7,9", "scale:G-major"),
+        ("rhythm:x...x...", "density:64"),
+        ("rhythm:x...x_..", "density:60..64", "rhythm:x..._..."),
+        ("density:40..60", "density:60", "ambitus:..12", "ambitus:12"),
+        ("rise:2..5", "rests:..20%", "steps:60%"),
+    ],
+)
+def test_what_a_melody_may_satisfy_is_not(rules):
+    assert contradiction(*rules) is None
+
+
+def test_a_users_function_of_that_name_has_no_range():
+    def density(melody):
+        return 1.0
+
+    refuse_contradictions([*find_rules([density]), *find_rules(["density:..8"])])
+
+
+def test_no_search_and_no_training_begins(tiny_model, tiny_settings):
+    rules, told = ["density:4", "density:..2"], r"no melody satisfies density:4 and density:\.\.2"
+    with pytest.raises(UsageError, match=told):
+        mc.generate(tiny_model, 1, rules)
+    with pytest.raises(UsageError, match=told):
+        mc.train_actor(tiny_model, rules, settings=tiny_settings)
+    with pytest.raises(UsageError, match=r"satisfies density:\.\.2 and density:4"):
+        mc.generate(tiny_model, 1, rules[1:], density=4)
+    of_weight_0 = {"weights": [1, 0], "announce": lambda _: None}  # what is measured only
+    mc.train_actor(tiny_model, rules, settings=tiny_settings, **of_weight_0)
+
+
+def test_a_scale_beside_rules_is_looked_at():
+    with pytest.raises(
+        UsageError, match="no melody satisfies scale:C-major and pitch-classes:1,3"
+    ):
+        mc.searching_actor(mc.load_model(), ["pitch-classes:1,3"], scale="C-major")
