@@ -107,7 +107,8 @@ def train_actor(
             such as ``cmajor``, alone nothing is left to learn; beside other rules it is learned
             too, and what is drawn is written in it. Without any scale each melody of a staff
             generator is taken in the key that the rules reward most, in training and afterwards.
-            The first rhythm and the first chords are written as well, see :mod:`.written`.
+            The first rhythm and the first chords are written as well, see :mod:`.written`; for
+            rules about attributes, such as ``density``, it sets out from points that have them.
             Beside its rules it learns that melodies be typical (:func:`.full_typicality`), with
             the mean of their weights, unless those that satisfy a rule hardly ever are, most
             satisfy every rule already, examples are given, or ``rules_alone`` is.
