@@ -23,6 +23,9 @@ from melodyconstraints.workflows.written import (
     written_rules,
 )
 
+_RARE = 0.05
+"""Share of the training melodies from which on an actor sets out from points that have what is
+asked of an attribute."""
 _SOME = 256
 """Number of melodies drawn to see how rules reward them."""
 
@@ -105,6 +108,16 @@ def training_sampling(
     write = None if plain else chord_writing(model, active_rules)
     finish = transposing(rules, weights, write=write) if transposes else write
     sampling = replace(sampling, scale=learned_in, rhythm=rhythm_of(written))
-    is_asked = not plain and isinstance(model, StaffGenerator)
-    ranges = ranges_of(active_rules) if is_asked else {}
+    ranges = {} if plain else _common_ranges(model, active_rules)
     return TrainingSampling(model, sampling, scale, of_set, settled, transposes, finish, ranges)
+
+
+def _common_ranges(model: MelodyVAE, rules: Sequence[Rule]) -> dict[str, tuple[float, float]]:
+    """What rules ask of attributes that a model knows, but for what hardly any melody has.
+
+    Melodies that have it anyway are unlike others in more than that.
+    """
+    if not isinstance(model, StaffGenerator):
+        return {}
+    asked = ranges_of(rules)
+    return {name: asked[name] for name in asked if model.share_within(name, *asked[name]) >= _RARE}

@@ -163,6 +163,11 @@ class NormalScores(nn.Module):
         spread = torch.linalg.solve(covariance[columns][:, columns], covariance[columns])
         return ((raw + (wanted - raw[:, columns]) @ spread) @ rotation).float()
 
+    def share_within(self, column: int, low: float, high: float) -> float:
+        """Share in [0, 1] of the numbers learned from that lie in a range, of a column."""
+        lower, upper = self._ranks(column, np.array([low, high]), np.array([0.0, 1.0]))
+        return float(upper - lower)
+
     def _in_range(self, raw: Tensor, column: int, low: float, high: float) -> Tensor:
         """``(B,)`` normal scores of a column, moved to between those of two numbers."""
         bounds = self._ranks(column, np.array([low, high]), np.array([0.0, 1.0]))
