@@ -165,8 +165,8 @@ class NormalScores(nn.Module):
 
     def share_within(self, column: int, low: float, high: float) -> float:
         """Share in [0, 1] of the numbers learned from that lie in a range, of a column."""
-        lower, upper = self._ranks(column, np.array([low, high]), np.array([0.0, 1.0]))
-        return float(upper - lower)
+        table = self.quantiles[column]
+        return float(((table >= low) & (table <= high)).double().mean())
 
     def _in_range(self, raw: Tensor, column: int, low: float, high: float) -> Tensor:
         """``(B,)`` normal scores of a column, moved to between those of two numbers."""
