@@ -24,9 +24,14 @@ def generator():
     return load_model()
 
 
+@pytest.fixture(scope="module")
+def trained(generator, one_round):
+    return train_actor(generator, RULES, settings=one_round)
+
+
 @pytest.fixture
-def actor(generator, tiny_settings, few_draws):
-    return train_actor(generator, RULES, settings=tiny_settings)
+def actor(trained):
+    return replace(trained)
 
 
 def draws(model, *rules, weights=(1, 1), plain=False):
@@ -81,12 +86,10 @@ def test_an_actor_sets_out_from_the_ranges(actor, generator):
     assert not torch.equal(actor.shift(z), shifted)
 
 
-def test_the_first_round_proposes_points_that_satisfy_rules_more_often(
-    generator, tiny_settings, few_draws
-):
-    """Of 64 points each, by a network that has learned nothing yet; .26 do under no rule."""
-    one_round = replace(tiny_settings, rounds=1, actor_points=64, warmup_steps=0)
-    actor = train_actor(generator, ["rests:10%..30%"], settings=one_round, rules_alone=True)
+def test_the_first_round_proposes_points_that_satisfy_rules_more_often(generator, one_round):
+    """Of 64 points, by a network that has learned nothing yet; .26 do under no rule."""
+    settings = replace(one_round, actor_points=64, warmup_steps=0)
+    actor = train_actor(generator, ["rests:10%..30%"], settings=settings, rules_alone=True)
     assert actor.records[0].satisfied[0] > 0.4
 
 
