@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-none",
     is_flag=True,
-    help="Succeed even if no melody satisfies every rule; not with --only-satisfying.",
+    help="Succeed even if none of the melodies drawn satisfies every rule; "
+    "not with --only-satisfying.",
 )
 @plot_option
 @overwrite_option

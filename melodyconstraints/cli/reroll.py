@@ -69,7 +69,11 @@ change_options = option_group(
 @choice_options
 @export_options
 @sampling_options
-@click.option("--allow-none", is_flag=True, help="Succeed even if no melody satisfies every rule.")
+@click.option(
+    "--allow-none",
+    is_flag=True,
+    help="Succeed even if none of the melodies drawn satisfies every rule.",
+)
 @plot_option
 @overwrite_option
 @json_option

@@ -24,7 +24,7 @@ from melodyconstraints.latent.satisfaction import reward_text
 from melodyconstraints.melody.events import Events, Melodies
 from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.metrics.typical import typicality
-from melodyconstraints.melody.vae.model import MelodyVAE
+from melodyconstraints.melody.vae.model import DECODE_BATCH, MelodyVAE
 from melodyconstraints.melody.vae.sampler import (
     MelodySampler,
     SamplingInterrupted,
@@ -192,7 +192,8 @@ class MelodyActor(ActorCritic):
         events: list[Events] = []
         places, preferred = np.zeros(0, np.int64), np.zeros(0, bool)
         with kept_on_interrupt(events):
-            for melodies in self._batches(max(n, _FEWEST_DRAWN), self.sampling(options)):
+            size = min(max(n, _FEWEST_DRAWN), DECODE_BATCH)
+            for melodies in self._batches(size, self.sampling(options)):
                 rows = np.flatnonzero(satisfies_all(self.active_rules, melodies))
                 places, drawn = np.append(places, drawn + rows), drawn + len(melodies)
                 preferred = np.append(preferred, self._is_preferred(melodies[rows]))

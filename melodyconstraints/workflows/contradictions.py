@@ -21,9 +21,10 @@ def refuse_contradictions(rules: Sequence[Rule]) -> None:
     Raises:
         UsageError: no melody satisfies them all.
     """
-    if allowed_pitch_classes(rules) == frozenset():
-        _refuse([rule for rule in rules if rule.pitch_classes is not None], "no note is in all")
-    for pair in combinations([rule for rule in rules if rule.is_own], 2):
+    own = [rule for rule in rules if rule.is_own]
+    if allowed_pitch_classes(own) == frozenset():
+        _refuse([rule for rule in own if rule.pitch_classes is not None], "no note is in all")
+    for pair in combinations(own, 2):
         if all(map(is_of_rhythm, pair)) and _differ(*pair):
             _refuse(pair, "the one has a note where the other has none")
         one, other = (ranges_of([rule]) for rule in pair)

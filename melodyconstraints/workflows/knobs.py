@@ -202,9 +202,17 @@ def is_turned_alone(rule: Rule) -> bool:
 
 
 def ranges_of(rules: Sequence[Rule]) -> dict[str, tuple[float, float]]:
-    """Attributes and their ranges that rules ask for, the notes of a written rhythm among them."""
+    """Attributes and their ranges that rules ask for, the notes of a written rhythm among them.
+
+    Of two rules about one attribute what both ask for, where there is such.
+    """
     ranges = _notes_of(rhythm_of(rules))
-    return ranges | dict(_attribute_and_range(rule.spec) for rule in rules if is_knob(rule))
+    for rule in filter(is_knob, rules):
+        attribute, (low, high) = _attribute_and_range(rule.spec)
+        least, most = ranges.get(attribute, (low, high))
+        meet = max(low, least), min(high, most)
+        ranges[attribute] = meet if meet[0] <= meet[1] else (low, high)
+    return ranges
 
 
 def _attribute_and_range(spec: str) -> tuple[str, tuple[float, float]]:

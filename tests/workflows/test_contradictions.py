@@ -1,6 +1,7 @@
 """Rules that no melody satisfies together are refused before anything is drawn."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -51,11 +52,14 @@ def test_what_a_melody_may_satisfy_is_not(rules):
     assert contradiction(*rules) is None
 
 
-def test_a_users_function_of_that_name_has_no_range():
+def test_a_users_function_of_that_name_has_no_range_and_no_set():
     def density(melody):
         return 1.0
 
-    refuse_contradictions([*find_rules([density]), *find_rules(["density:..8"])])
+    (rule,) = find_rules([density])
+    black = replace(rule, pitch_classes=frozenset({1, 3}))
+    refuse_contradictions([rule, *find_rules(["density:..8"])])
+    refuse_contradictions([black, *find_rules(["cmajor"])])
 
 
 def test_no_search_and_no_training_begins(tiny_model, tiny_settings):

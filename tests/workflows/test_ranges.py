@@ -9,6 +9,7 @@ from melodyconstraints.errors import ArtifactError, UsageError
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.rules import find_rules
 from melodyconstraints.storage.artifacts import load_artifact, save_artifact
+from melodyconstraints.workflows.knobs import ranges_of
 from melodyconstraints.workflows.load_actor import load_actor
 from melodyconstraints.workflows.models import load_model
 from melodyconstraints.workflows.seeds import prior_points
@@ -108,3 +109,23 @@ def test_ranges_of_nothing_are_refused(actor, tmp_path):
         changed(tmp_path, lambda config, ranges=ranges: config.update(ranges=ranges))
         with pytest.raises(ArtifactError, match="ranges of no attributes, or of none of their va"):
             load_actor(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["gradient", "langevin"])
+def test_a_search_sets_out_from_the_ranges_too(generator, one_round, method):
+    actor = train_actor(generator, ["rise:2..5"], settings=one_round, method=method)
+    assert list(actor.ranges) == ["rise"]
+    assert len(actor.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "notes"),
+    [
+        (("density:100", "density:..110"), (100, 110)),
+        (("density:..110", "density:100"), (100, 110)),
+        (("rhythm:x_..", "density:..100"), (64, 100)),
+        (("density:4", "density:..2"), (0, 2)),  # which is refused
+    ],
+)
+def test_of_two_rules_what_both_ask_for_counts(rules, notes):
+    assert ranges_of(find_rules(rules)) == {"notes": notes}

@@ -176,7 +176,7 @@ class StaffGenerator(MelodyVAE):
     def parts(self, z: Tensor) -> Parts:
         """``(B, Z)`` by what its dimensions say; bars are ``(B, K, C)``."""
         key, place, mode, scores, form, rhythms, starts, bars = z.split(self._sizes, -1)
-        bars = bars.reshape(len(z), BARS, -1)
+        bars = bars.reshape(len(z), BARS, self.config.bar_code)
         return Parts(key, place[:, 0], mode[:, 0], scores, form, rhythms, starts, bars)
 
     @property
