@@ -18,9 +18,11 @@ FIGURES := figures
 
 setup: $(READY)
 
-# Python compiles what it imports; pip would compile everything, for as long as it installs.
+# Python compiles what it imports; pip would compile everything, for as long as it installs. A pip of years ago, which a
+# new environment has, takes a minute more to find the packages.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'pip>=25'
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
