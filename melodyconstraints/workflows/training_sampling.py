@@ -11,6 +11,7 @@ from melodyconstraints.melody.form import AUTO
 from melodyconstraints.melody.vae.model import MelodyVAE
 from melodyconstraints.melody.vae.sampler import MelodySampler
 from melodyconstraints.melody.vae.sampling import Sampling
+from melodyconstraints.melody.vae.staff.attributes import NAMES
 from melodyconstraints.melody.vae.staff.model import StaffGenerator
 from melodyconstraints.rules import Rule
 from melodyconstraints.workflows.keys import transposing
@@ -119,5 +120,8 @@ def _common_ranges(model: MelodyVAE, rules: Sequence[Rule]) -> dict[str, tuple[f
     """
     if not isinstance(model, StaffGenerator):
         return {}
-    asked = ranges_of(rules)
-    return {name: asked[name] for name in asked if model.share_within(name, *asked[name]) >= _RARE}
+    return {
+        name: wanted
+        for name, wanted in ranges_of(rules).items()
+        if model.scores.share_within(NAMES.index(name), *wanted) >= _RARE
+    }

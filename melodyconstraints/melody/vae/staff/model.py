@@ -328,14 +328,6 @@ class StaffGenerator(MelodyVAE):
             -1,
         )
 
-    def share_within(self, attribute: str, low: float, high: float) -> float:
-        """Share in [0, 1] of the training melodies that have an attribute in a range.
-
-        Args:
-            attribute: key of :data:`.attributes.NAMES`.
-        """
-        return self.scores.share_within(NAMES.index(attribute), low, high)
-
     def transposed(self, z: Tensor, semitones: Ints) -> Tensor:
         """``(B, Z)`` points whose melodies are those of others, ``(B,)`` semitones higher.
 
