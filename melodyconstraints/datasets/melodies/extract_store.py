@@ -60,7 +60,7 @@ from melodyconstraints.storage.arguments import checked
 from melodyconstraints.storage.files import REPLACE
 
 _INTERPRETED_BYTES = 100_000
-"""Size of all files together, below which they are read before numba has started."""
+"""Size of all files together, below which no process compiles: they are read before it has."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ class Engine(Protocol):
         handle: Handle[Task, Result],
         tasks: Iterable[Task],
         limits: Limits,
-        prepare: Callable[[], object],
+        prepare: Callable[[], object] | None,
     ) -> Generator[Result, None, None]:
         """Yield the results of tasks, in the order of the tasks.
 
         Args:
-            prepare: called by worker processes before they begin, off the clock.
+            prepare: called by worker processes before they begin, off the clock, if given.
         """
 
     def first_seen(self, keys: Iterable[Hashes]) -> Iterator[NDArray[np.bool_]]:
@@ -133,7 +133,7 @@ class LocalEngine:
         handle: Handle[Task, Result],
         tasks: Iterable[Task],
         limits: Limits,
-        prepare: Callable[[], object],
+        prepare: Callable[[], object] | None,
     ) -> Generator[Result, None, None]:
         """See :class:`Engine`."""
         return run_tasks(handle, tasks, self.jobs, limits, prepare)
@@ -315,8 +315,9 @@ class _Extraction:
             unique=inputs.unique,
         )
         unread = [tasks[number] for number in sorted(missing)]
-        prepare = partial(compile_loops, inputs.settings.polyphony, inputs.unique)
+        prepare = None
         if not inputs.folder.is_small(chain.from_iterable(unread), _INTERPRETED_BYTES):
+            prepare = partial(compile_loops, inputs.settings.polyphony, inputs.unique)
             prepare()
         with closing(self.engine.run(handle, unread, inputs.limits, prepare)) as results:
             files = 0

@@ -56,7 +56,7 @@ class RayEngine:
         handle: Handle[Task, Result],
         tasks: Iterable[Task],
         limits: Limits,
-        prepare: Callable[[], object],
+        prepare: Callable[[], object] | None,
     ) -> Generator[Result, None, None]:
         """See :class:`~melodyconstraints.datasets.melodies.extract_store.Engine`.
 
@@ -125,7 +125,7 @@ def _run_share(
     handle: Handle[Task, Result],
     share: Sequence[Task],
     limits: Limits,
-    prepare: Callable[[], object],
+    prepare: Callable[[], object] | None,
 ) -> Iterator[Result]:
     """Run a share of the tasks on a processor of the cluster."""
     yield from supervise(handle, share, jobs=1, limits=limits, prepare=prepare)
