@@ -96,6 +96,12 @@ def _rows_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "processors", lambda: 1)
 
 
+@pytest.fixture(autouse=True)
+def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of many tests is not taken for one long reading, for which all is compiled."""
+    monkeypatch.setattr(jit, "INTERPRETED_SECONDS", 1e6)
+
+
 @pytest.fixture
 def rows_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Melodies are decoded as on two processors, by two threads."""

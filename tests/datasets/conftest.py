@@ -12,6 +12,7 @@ import pytest
 
 from melodyconstraints.datasets.melodies import extraction, parquet_parts
 from melodyconstraints.datasets.melodies.extract_store import LocalEngine, extract_store
+from melodyconstraints.datasets.melodies.files import RemoteFolder
 
 EIGHTH = 240
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -97,6 +98,12 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(extraction, "FILES_PER_TASK", 4)
     patch.setattr(parquet_parts, "FILES_PER_TASK", 4)
     patch.setattr(parquet_parts, "ROWS_PER_PART", 5)
+
+
+@pytest.fixture
+def small_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store's files are few, which asking would tell: no process compiles for them."""
+    monkeypatch.setattr(RemoteFolder, "is_small", lambda *_: True)
 
 
 @pytest.fixture

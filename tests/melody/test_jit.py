@@ -102,6 +102,7 @@ def spent(monkeypatch):
     """No time is spent yet, and loops of this file are not compiled, by an earlier run neither."""
     seconds = [0.0]
     monkeypatch.setattr(module, "_spent", seconds)
+    monkeypatch.setattr(module, "INTERPRETED_SECONDS", INTERPRETED_SECONDS)
     monkeypatch.setattr(module, "_cache_folder", lambda: None)
     for loops in (doubled, total_doubled):
         vars(loops).pop("compiled", None)

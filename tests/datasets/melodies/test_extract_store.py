@@ -129,7 +129,7 @@ def test_a_store_is_its_parts_a_summary_and_three_ledgers(plain):
     ]
 
 
-def test_an_object_store_gives_the_same(music, tmp_path, contents):
+def test_an_object_store_gives_the_same(music, tmp_path, contents, small_objects):
     extract(f"file://{music}", tmp_path / "remote")
     extract(music, tmp_path / "local")
     assert contents(tmp_path / "remote") == contents(tmp_path / "local")

@@ -25,7 +25,7 @@ def engine():
     ray.shutdown()
 
 
-@pytest.mark.usefixtures("small_stages")
+@pytest.mark.usefixtures("small_stages", "small_objects")
 def test_the_store_is_that_of_one_machine(engine, music, tmp_path, contents, plain):
     summary = extract_store(f"file://{music}", tmp_path / "store", engine=engine)
     assert (summary.files, summary.accepted + summary.rejected) == (12, 12)
