@@ -38,6 +38,7 @@ from melodyconstraints.workflows.train_actor import train_actor
 from melodyconstraints.workflows.untrained_actor import searching_actor
 
 D_DORIAN = (2, 4, 5, 7, 9, 11, 0)
+WHITE = frozenset(D_DORIAN)
 
 
 pytestmark = pytest.mark.usefixtures("few_draws")
@@ -193,6 +194,34 @@ def test_in_a_set_notes_stay_where_the_set_makes_no_rare_mode(tune, read):
     staff = to_staff(events, keys, modes=np.zeros(1, np.int64))
     (found,) = read_in_set(staff, {0, 2, 4, 5, 7, 9, 11})
     assert Melody(found).pitches.tolist() == read
+
+
+@pytest.mark.parametrize(
+    ("tune", "pitch_classes", "read"),
+    [
+        ([67, 66, 67, 64, 60], WHITE, [67, 65, 67, 64, 60]),
+        ([60, 61, 60, 64, 67], WHITE, [60, 62, 60, 64, 67]),
+        ([67, 66, 66, 67, 60], WHITE, [67, 65, 65, 67, 60]),
+        ([60, 61, 62, 64, 60], WHITE, [60, 62, 62, 64, 60]),  # on its way one repeats, either way
+        ([65, 66, 67, 64, 60], WHITE - {5} | {6}, [66, 66, 67, 64, 60]),  # F sharp stays
+    ],
+)
+def test_in_a_set_a_raised_note_moves_as_it_did(tune, pitch_classes, read):
+    events = Melody.from_notes([(2 * i, 2, pitch) for i, pitch in enumerate(tune)]).events[None]
+    zero = np.zeros(1, np.int64)
+    (found,) = read_in_set(to_staff(events, zero, modes=zero), pitch_classes)
+    assert Melody(found).pitches.tolist() == read
+
+
+def test_in_a_set_bars_that_come_back_stay_the_same():
+    """Whatever sounds before them: of two bars, after C and after D, the first note is C sharp."""
+    bars = [[60, 64, 67, 60], [61, 62, 61, 64], [60, 64, 67, 62], [61, 62, 61, 64]]
+    notes = [(4 * i, 4, pitch) for i, pitch in enumerate(np.concatenate(bars).tolist())]
+    zero = np.zeros(1, np.int64)
+    staff = to_staff(Melody.from_notes(notes).events[None], zero, modes=zero)
+    (found,) = read_in_set(staff, WHITE)
+    assert Melody(found).bars[1].tolist() == Melody(found).bars[3].tolist()
+    assert Melody(found).pitches.tolist()[4:8] == [60, 62, 60, 64]
 
 
 def test_in_a_set_every_note_lies_in_it(knobs):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,7 +215,7 @@ def write_in_scale(staff: Staff, scale: Sequence[int], turn: int = 0) -> Events:
         return plain
     steps = _passing_steps(scale)
     passing = events_by(_events_of_steps(staff.keys, staff.places, modes, scale[0], steps), staff)
-    before = _pitches_before(plain)
+    before = _at_last(plain < PITCHES, plain)
     away, away_passing = np.abs(plain - before), np.abs(passing - before)
     return np.where((before >= 0) & (away_passing < away), passing, plain).astype(plain.dtype)
 
@@ -250,7 +250,9 @@ def read_in_set(staff: Staff, pitch_classes: Collection[int]) -> Events:
     The tonic of each melody's mode becomes one of the set: that for which most notes stay where
     they are, of those in the set already, weighed by how common the mode is that the set makes
     there. So in C major a melody in G major is read in G mixolydian, and only its F sharps move.
-    A melody that lies in the set already stays as it is.
+    A melody that lies in the set already stays as it is. A raised note becomes the next of the set
+    above or below, whichever sounds on fewer sides of it, so that a melody still moves: G F♯ G
+    becomes G F G. Of two as good, the one that it is already, else the one above.
     """
     every = sorted(pitch_classes)
     scales = [every[first:] + every[:first] for first in range(len(every))]
@@ -259,8 +261,15 @@ def read_in_set(staff: Staff, pitch_classes: Collection[int]) -> Events:
     inside = notes & np.isin(own % 12, every)
     candidates, fits = [own], [np.where((inside == notes).all(1), np.inf, -np.inf)]
     for scale in scales:
-        table = events_in_scale(staff.keys, staff.places, staff.modes, scale)
-        candidates.append(events_by(table, staff))
+        steps = _scale_steps(scale)
+        up, down = (
+            events_by(_events_of_steps(*staff[1:], scale[0], both), staff)
+            for both in (steps, steps[[0, 0]])
+        )
+        beside = _beside(staff.tokens, up)
+        repeats, repeats_down = (up == beside).sum(0), (down == beside).sum(0)
+        lower = (repeats_down < repeats) | ((repeats_down == repeats) & (down == own))
+        candidates.append(np.where(lower, down, up))
         stay = ((candidates[-1] == own) & inside).sum(1) / np.maximum(inside.sum(1), 1)
         fits.append(stay + _COMMON_MODE * np.log(_MODE_SHARES[mode_of(scale)]))
     return np.stack(candidates)[np.array(fits).argmax(0), np.arange(len(own))]
@@ -353,14 +362,29 @@ def _passing_steps(scale: Sequence[int]) -> Ints:
     return steps
 
 
-def _pitches_before(events: Events) -> Ints:
-    """``(B, T)`` pitch of the note before each step within its bar, or -1."""
-    bars = events.astype(np.int64).reshape(len(events), -1, STEPS_PER_BAR)
-    where = np.where(bars < PITCHES, np.arange(STEPS_PER_BAR), -1)
-    last = np.maximum.accumulate(where, -1)[..., :-1]
+def _at_last(starts: NDArray[np.bool_], values: NDArray[Any]) -> Ints:
+    """``(B, T)`` value at the last start before each step within its bar, or -1."""
+    where = np.where(starts, np.arange(starts.shape[1]) % STEPS_PER_BAR, -1)
+    last = np.maximum.accumulate(where.reshape(len(starts), -1, STEPS_PER_BAR), -1)[..., :-1]
+    bars = values.astype(np.int64).reshape(len(starts), -1, STEPS_PER_BAR)
     before = np.full(bars.shape, -1)
     before[..., 1:] = np.where(last < 0, -1, np.take_along_axis(bars, last.clip(0), -1))
-    return before.reshape(events.shape)
+    return before.reshape(values.shape)
+
+
+def _beside(tokens: Ints, events: Events) -> Ints:
+    """``(2, B, T)`` pitch of the note before each one, and of the one after it.
+
+    In its bar, so that bars that come back stay the same, and but for the same token: of a raised
+    note that is repeated all have the same two; -1 where there is none.
+    """
+    notes, sides = tokens < TOKEN_HOLD, []
+    for way in (slice(None), slice(None, None, -1)):
+        starts, staff, pitches = notes[:, way], tokens[:, way], events[:, way]
+        first = starts & (_at_last(starts, staff) != staff)
+        before = _at_last(starts, pitches)
+        sides.append(np.where(first, before, _at_last(first, before))[:, way])
+    return np.stack(sides)
 
 
 def _events_of_steps(keys: Ints, places: Ints, modes: Ints, tonic: int, steps: Ints) -> Ints:
