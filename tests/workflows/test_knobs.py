@@ -122,7 +122,7 @@ def test_an_actor_of_a_plain_set_has_nothing_to_learn(knobs, one_round, tmp_path
     actor.save(tmp_path / "actor")
     for one in (actor, load_actor(tmp_path / "actor")):
         assert one.scale == frozenset({0, 2, 4, 5, 7, 9, 11})
-        measured = evaluate_actor(one, 16, seed=3)
+        measured = evaluate_actor(one, 128, seed=3)
         assert measured.all_satisfied == 1
         assert measured.moved.z_mse == 0
         assert measured.moved.surviving_notes > 0.5
