@@ -465,14 +465,21 @@ def test_a_packed_file_gives_the_same_as_the_plain_one(tmp_path, write_tune, tun
 def test_files_that_are_not_few_are_read_by_compiled_loops(
     music, tmp_path, monkeypatch, limit, compiled
 ):
-    """Compiled before the first file is begun, so that no file is charged for it."""
-    calls = []
+    """Compiled before the first file is begun, so that no file is charged for it; else nowhere."""
+    calls, prepared, run = [], [], LocalEngine.run
+
+    def watched(engine, handle, tasks, limits, prepare):
+        prepared.append(prepare is not None)
+        return run(engine, handle, tasks, limits, prepare)
+
+    monkeypatch.setattr(LocalEngine, "run", watched)
     monkeypatch.setattr(extract_store_module, "_INTERPRETED_BYTES", limit)
     monkeypatch.setattr(
         extract_store_module, "compile_loops", lambda *chosen: calls.append(chosen)
     )
     extract(music, tmp_path / "store", WindowSettings(polyphony="onset"), unique="transposed")
     assert calls == [("onset", "transposed")] * compiled
+    assert prepared == [compiled]  # what new processes do first
 
 
 def test_workers_that_are_copies_and_new_processes_give_the_same(music, tmp_path, contents):
