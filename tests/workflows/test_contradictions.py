@@ -30,6 +30,16 @@ def contradiction(*rules):
         (("rhythm:x...x_..", "rhythm:x.x."), "the one has a note where the other has none"),
         (("ambitus:..8", "ambitus:12..20"), "their ranges do not meet"),
         (("rests:40%", "rests:..20%"), "their ranges do not meet"),
+        (("final-note:C,E", "final-note:D"), "no note is left to be the last one"),
+        (
+            ("final-note:C,E", "final-note:C,D", "final-note:D,E"),
+            "no note is left to be the last one",
+        ),
+        (("cmajor", "first-note:F#"), "no note is left to be the first one"),
+        (("scale:D-dorian", "final-note:C#"), "no note is left to be the last one"),
+        (("compass:C4..C6", "first-note:B3"), "no note is left to be the first one"),
+        (("cadence:D-dorian", "final-note:A"), "no note is left to be the last one"),
+        (("not:steps:50%", "steps:50%"), "the one is that the other is not satisfied"),
     ],
 )
 def test_what_no_melody_satisfies_is_refused(rules, told):
