@@ -17,7 +17,8 @@ from melodyconstraints.melody.keys import spell
 from melodyconstraints.melody.metrics.modes import MODES
 from melodyconstraints.melody.rhythm import NO_NOTE, NOTE, signs_of_rhythm
 from melodyconstraints.melody.units import BARS, STEPS, STEPS_PER_BAR, STEPS_PER_QUARTER
-from melodyconstraints.melody.vae.staff.notation import Staff, to_staff, write_in_scale
+from melodyconstraints.melody.vae.staff.notation import Staff, to_staff
+from melodyconstraints.melody.vae.staff.reading import write_in_scale
 from melodyconstraints.rules import Rule
 from melodyconstraints.rules.rewards import rewards_of
 from melodyconstraints.storage.arguments import checked

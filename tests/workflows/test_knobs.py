@@ -15,17 +15,8 @@ from melodyconstraints.melody.metrics.modes import tonic_lags
 from melodyconstraints.melody.metrics.typical import typicality
 from melodyconstraints.melody.vae.sampling import Sampling
 from melodyconstraints.melody.vae.staff.attributes import NAMES
-from melodyconstraints.melody.vae.staff.notation import (
-    LINES,
-    TOKEN_HOLD,
-    events_in_scale,
-    read_in_scale,
-    read_in_set,
-    to_staff,
-)
 from melodyconstraints.rules import all_of, find_rules
 from melodyconstraints.rules.rewards import satisfies_all
-from melodyconstraints.rules.scales import SCALES
 from melodyconstraints.storage.text import json_text
 from melodyconstraints.workflows.conditional import load_knobs
 from melodyconstraints.workflows.evaluate_actor import evaluate_actor
@@ -58,18 +49,6 @@ def prior(knobs):
 def test_the_default_model_has_knobs_of_its_own(knobs):
     assert knobs.model.folder == "staff"
     assert load_knobs(model=load_model("staff")).model.fingerprint == knobs.model.fingerprint
-
-
-@pytest.mark.parametrize("name", SCALES)
-def test_every_token_stands_for_a_note_of_the_scale(name):
-    """Under each signature, in each mode; plain ones for seven notes, and raised ones for more."""
-    keys, modes = np.repeat(np.arange(12), 7), np.tile(np.arange(7), 12)
-    scale = [(4 + step) % 12 for step in SCALES[name]]
-    events = events_in_scale(keys, np.full(84, 35), modes, scale)[:, :TOKEN_HOLD]
-    assert all(set(row.tolist()) <= set(scale) for row in events % 12)
-    if len(scale) >= 7:
-        assert all(len(set(row.tolist())) == 7 for row in events[:, :LINES] % 12)
-        assert all(set(row.tolist()) == set(scale) for row in events % 12)
 
 
 @pytest.mark.parametrize(
@@ -159,69 +138,6 @@ def test_melodies_of_a_scale_lie_in_it(knobs):
     for setting, allowed in (("E-hirajoshi", {4, 6, 7, 11, 0}), ("D,C,A", {0, 2, 9})):
         melodies = knobs.at(setting).generate(2, seed=7)
         assert set((melodies.pitches[melodies.onsets] % 12).tolist()) <= allowed
-
-
-def test_a_tune_that_rests_on_another_line_is_read_from_there():
-    """A tune around G, of a mode whose tonic is C, in D dorian: G is D; one around C: C is D."""
-    around_g = [67, 69, 71, 67, 62, 67, 69, 67]
-    for pitches, found in (
-        (around_g, [62, 64, 65, 62, 57, 62, 64, 62]),
-        ([one - 7 for one in around_g], [62, 64, 65, 62, 57, 62, 64, 62]),
-    ):
-        tune = Melody.from_notes([(4 * i, 4, pitch) for i, pitch in enumerate(pitches)])
-        zero = np.zeros(1, np.int64)
-        staff = to_staff(tune.events[None], zero, np.array([35]), zero)
-        (events,) = read_in_scale(staff, (2, 4, 5, 7, 9, 11, 0))
-        assert Melody(events).pitches.tolist() == found
-
-
-@pytest.mark.parametrize(
-    ("tune", "read"),
-    [
-        # major tunes, C to C and back by thirds: only what is not on white keys moves
-        ([67, 69, 71, 72, 74, 76, 78, 79], [67, 69, 71, 72, 74, 76, 77, 79]),  # G, mixolydian
-        ([65, 67, 69, 70, 72, 74, 76, 77], [65, 67, 69, 71, 72, 74, 76, 77]),  # F, lydian
-        ([60, 62, 64, 65, 67, 69, 71, 72], [60, 62, 64, 65, 67, 69, 71, 72]),
-        # E would be phrygian, B locrian, which are rare: they go to C
-        ([64, 66, 68, 69, 71, 73, 75, 76], [60, 62, 64, 65, 67, 69, 71, 72]),
-        ([59, 61, 63, 64, 66, 68, 70, 71], [60, 62, 64, 65, 67, 69, 71, 72]),
-    ],
-)
-def test_in_a_set_notes_stay_where_the_set_makes_no_rare_mode(tune, read):
-    notes = [(8 * i, 8, pitch) for i, pitch in enumerate(tune)]
-    events = Melody.from_notes(notes).events[None]
-    keys = np.array([tune[0] % 12])
-    staff = to_staff(events, keys, modes=np.zeros(1, np.int64))
-    (found,) = read_in_set(staff, {0, 2, 4, 5, 7, 9, 11})
-    assert Melody(found).pitches.tolist() == read
-
-
-@pytest.mark.parametrize(
-    ("tune", "pitch_classes", "read"),
-    [
-        ([67, 66, 67, 64, 60], WHITE, [67, 65, 67, 64, 60]),
-        ([60, 61, 60, 64, 67], WHITE, [60, 62, 60, 64, 67]),
-        ([67, 66, 66, 67, 60], WHITE, [67, 65, 65, 67, 60]),
-        ([60, 61, 62, 64, 60], WHITE, [60, 62, 62, 64, 60]),  # on its way one repeats, either way
-        ([65, 66, 67, 64, 60], WHITE - {5} | {6}, [66, 66, 67, 64, 60]),  # F sharp stays
-    ],
-)
-def test_in_a_set_a_raised_note_moves_as_it_did(tune, pitch_classes, read):
-    events = Melody.from_notes([(2 * i, 2, pitch) for i, pitch in enumerate(tune)]).events[None]
-    zero = np.zeros(1, np.int64)
-    (found,) = read_in_set(to_staff(events, zero, modes=zero), pitch_classes)
-    assert Melody(found).pitches.tolist() == read
-
-
-def test_in_a_set_bars_that_come_back_stay_the_same():
-    """Whatever sounds before them: of two bars, after C and after D, the first note is C sharp."""
-    bars = [[60, 64, 67, 60], [61, 62, 61, 64], [60, 64, 67, 62], [61, 62, 61, 64]]
-    notes = [(4 * i, 4, pitch) for i, pitch in enumerate(np.concatenate(bars).tolist())]
-    zero = np.zeros(1, np.int64)
-    staff = to_staff(Melody.from_notes(notes).events[None], zero, modes=zero)
-    (found,) = read_in_set(staff, WHITE)
-    assert Melody(found).bars[1].tolist() == Melody(found).bars[3].tolist()
-    assert Melody(found).pitches.tolist()[4:8] == [60, 62, 60, 64]
 
 
 def test_in_a_set_every_note_lies_in_it(knobs):

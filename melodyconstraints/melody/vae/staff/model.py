@@ -82,9 +82,7 @@ from melodyconstraints.melody.vae.staff.notation import (
     events_of_tokens,
     kinds,
     lines_up,
-    mode_of,
     place_degrees,
-    read,
     to_staff,
 )
 from melodyconstraints.melody.vae.staff.playing import Player, given_all
@@ -98,6 +96,7 @@ from melodyconstraints.melody.vae.staff.ranks import (
     ranks_of,
     which_interval,
 )
+from melodyconstraints.melody.vae.staff.reading import mode_of, read
 from melodyconstraints.vae.parallel import compute_rows
 from melodyconstraints.vae.posterior import Posterior
 

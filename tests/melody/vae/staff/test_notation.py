@@ -16,7 +16,6 @@ from melodyconstraints.melody.vae.staff.notation import (
     from_staff,
     place_degrees,
     to_staff,
-    write_in_scale,
 )
 
 SCALE_UP = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -120,31 +119,3 @@ def test_a_long_note_weighs_more_than_short_ones_and_silence_is_major():
     long_a[0, 8:12] = [60, 67, 60, 64]
     tunes = np.concatenate([long_a, melody([])])
     assert find_mode_degrees(tunes, np.zeros(2, int)).tolist() == [5, 0]
-
-
-@pytest.mark.parametrize(
-    ("scale", "tune", "written"),
-    [
-        # bebop dominant: both sevenths on one line, the nearer one to the note before
-        ([0, 2, 4, 5, 7, 9, 10, 11], [72, 71, 69, 71, 72], [72, 71, 69, 70, 72]),
-        # half-whole: both seconds; a step up from the tonic is the flat one
-        ([0, 1, 3, 4, 6, 7, 9, 10], [60, 62, 64, 62, 60], [60, 61, 64, 63, 60]),
-        # all twelve: steps up are semitones where they can be
-        (list(range(12)), [60, 62, 64, 65, 67, 69, 71, 72], [60, 61, 63, 65, 66, 68, 70, 72]),
-        # seven notes have a line each
-        ([0, 2, 4, 5, 7, 9, 10], [72, 71, 69, 71, 72], [72, 70, 69, 70, 72]),
-    ],
-)
-def test_steps_pass_through_all_notes_of_a_scale_of_more_than_seven(scale, tune, written):
-    staff = to_staff(melody(tune), np.zeros(1, int), modes=np.zeros(1, int))
-    events = write_in_scale(staff, scale)[0]
-    assert events[: len(tune)].tolist() == written
-    assert (events[len(tune) :] == REST).all()
-
-
-def test_a_bar_begins_on_a_plain_note_whatever_was_before_it():
-    """So that bars that come back stay the same."""
-    tune = [71, 72, *14 * [HOLD], 71, 72]
-    staff = to_staff(melody(tune), np.zeros(1, int), modes=np.zeros(1, int))
-    events = write_in_scale(staff, [0, 2, 4, 5, 7, 9, 10, 11])[0]
-    assert events[events < PITCHES].tolist() == [70, 72, 70, 72]
