@@ -18,6 +18,8 @@ from melodyconstraints.latent.protocols import CriticFunction
 from melodyconstraints.storage.text import printable_lines
 
 CELL_INCHES = 0.8
+_FILLED = 0.95
+"""Share of a cell's side that its image fills."""
 MAP_SIDE = 61
 """Points along each side of a critic's map."""
 DPI, MAP_DPI = 150, 130
@@ -40,31 +42,32 @@ def draw_grid(
     figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
     if title:
         figure.suptitle(printable_lines(title), fontsize=9, parse_math=False)
-    axes = figure.subplots(len(rows), columns, squeeze=False)
+    axes = figure.subplots()
     for row, images in enumerate(rows):
-        for column in range(columns):
-            cell = axes[row, column]
-            cell.set_xticks([])
-            cell.set_yticks([])
-            if column >= len(images):
-                cell.axis("off")
-                continue
-            show(cell, images[column])
-            if row == 0 and column < len(column_names):
-                cell.set_title(printable_lines(column_names[column]), fontsize=7, parse_math=False)
-        if row < len(row_names):
-            label = axes[row, 0].set_ylabel(
-                printable_lines(row_names[row]), fontsize=7, rotation=0, parse_math=False
-            )
-            label.set_horizontalalignment("right")
-            label.set_verticalalignment("center")
+        for column, image in enumerate(images):
+            show(axes, image, (column, row))
+    axes.set(xlim=(0, columns), ylim=(len(rows), 0), aspect="equal", frame_on=False)
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    for axis, names in ((axes.xaxis, column_names), (axes.yaxis, row_names)):
+        labels = [printable_lines(name) for name in names]
+        axis.set_ticks(np.arange(len(labels)) + 0.5, labels, fontsize=7, parse_math=False)
     figure.savefig(path, dpi=DPI)
 
 
-def show(axes: Axes, image: Tensor) -> None:
-    """Draw one image ``(C, H, W)``, grey or in colour."""
-    pixels = _for_display(image)
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+def show(axes: Axes, image: Tensor, cell: tuple[int, int] | None = None) -> None:
+    """Draw one image ``(C, H, W)``, grey or in colour.
+
+    Args:
+        cell: column and row of a square of side 1, from the top, that it fills but for a margin;
+            the whole axes if None.
+    """
+    pixels, extent = _for_display(image), None
+    if cell is not None:
+        height, width = (_FILLED * side / max(pixels.shape[:2]) for side in pixels.shape[:2])
+        left, top = cell[0] + (1 - width) / 2, cell[1] + (1 - height) / 2
+        extent = (left, left + width, top + height, top)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
 
 
 def _for_display(image: Tensor) -> NDArray[np.float32]:

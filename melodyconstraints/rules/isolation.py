@@ -319,7 +319,8 @@ def _settings_kept() -> Iterator[None]:
         if torch is not None and (after := _torch_settings()) != before:
             dtype, device, threads = before or (torch.float32, torch.device("cpu"), after[2])
             torch.set_default_dtype(dtype)
-            torch.set_default_device(device)
+            # None is the CPU: a default device that is named makes every small operation slower
+            torch.set_default_device(None if device.type == "cpu" else device)
             torch.set_num_threads(threads)
 
 

@@ -22,6 +22,7 @@ import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -269,12 +270,16 @@ def from_json(schema: type[Config], values: Mapping[str, Any]) -> Config:
     Raises:
         ValidationError: they do not fit.
     """
-    # As JSON again, where lists are tuples; in a list, since pydantic takes no settings for a
-    # dataclass alone.
-    adapter = TypeAdapter(tuple[schema], config=_STRICT)  # type: ignore[valid-type]
+    # As JSON again, where lists are tuples; in a list, see _adapter.
     text = pydantic_core.to_json([values], inf_nan_mode="constants")
-    (value,) = adapter.validate_json(text, strict=True)
+    (value,) = _adapter(schema).validate_json(text, strict=True)  # type: ignore[arg-type]
     return value
+
+
+@cache
+def _adapter(schema: type[Any]) -> TypeAdapter[Any]:
+    """Reader of a dataclass in a list, since pydantic takes no settings for one alone."""
+    return TypeAdapter(tuple[schema], config=_STRICT)  # type: ignore[valid-type]
 
 
 def _first(error: ValidationError) -> str:

@@ -141,6 +141,7 @@ def state():
         "gradients": torch.is_grad_enabled(),
         "type": torch.get_default_dtype(),
         "device": torch.get_default_device(),
+        "modes": torch._C._len_torch_function_stack(),  # through which each operation passes
         "threads": torch.get_num_threads(),
         "errors": np.geterr(),
         "folder": Path.cwd(),

@@ -400,7 +400,8 @@ def test_paths_are_drawn_as_they_are_needed(tmp_path):
     found.close()
 
 
-def test_one_worker_finds_the_same_and_goes_when_the_generator_is_closed(five):
+def test_one_worker_finds_the_same_and_goes_when_the_generator_is_closed(five, monkeypatch):
+    monkeypatch.setattr(extraction, "compile_loops", zip)  # in its place, as few are read
     here = [as_values(file) for file in extract_melodies(five)]
     found = extract_melodies([*five, *(f"{n}.mid" for n in range(1000))], jobs=1)
     assert [as_values(next(found)) for _ in five] == here
