@@ -38,7 +38,7 @@ def draw_grid(
     columns = max(len(row) for row in rows)
     size = (columns * CELL_INCHES + 1.6 * bool(row_names), len(rows) * CELL_INCHES)
     head = 0.35 * bool(title) + 0.3 * bool(column_names)
-    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0)
     figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
     if title:
         figure.suptitle(printable_lines(title), fontsize=9, parse_math=False)
