@@ -98,8 +98,11 @@ def _rows_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of many tests is not taken for one long reading, for which all is compiled."""
-    monkeypatch.setattr(jit, "INTERPRETED_SECONDS", 1e6)
+    """A process of many tests is not taken for one long reading, for which all is compiled.
+
+    That takes twenty seconds for the loops of MIDI files.
+    """
+    monkeypatch.setattr(jit, "INTERPRETED_SECONDS", 5.0)
     monkeypatch.setattr(jit, "_spent", [0.0])
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from melodyconstraints.melody import jit
 from melodyconstraints.melody.events import HOLD, PITCHES, REST, Melodies, Melody, canonical_events
 from melodyconstraints.melody.metrics import copies
 from melodyconstraints.melody.metrics.copies import (
@@ -16,6 +17,12 @@ from melodyconstraints.melody.metrics.copies import (
 
 TUNE = [60, 62, 64, 67, 65, 64, 62, 69, 67, 71, 72, 69, 65, 67, 64, 62, 60, 59, 62, 65]
 """Its first 17 notes have 9 different pitches and 9 different intervals."""
+
+
+@pytest.fixture(autouse=True)
+def _compiled(monkeypatch):
+    """Hundreds of melodies are compared, which takes more than compiling."""
+    monkeypatch.setattr(jit, "_spent", [float("inf")])
 
 
 @pytest.fixture(scope="module")
