@@ -79,7 +79,10 @@ TINY_SETTINGS = ActorCriticSettings(
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    torch.default_generator.manual_seed(0)  # the processor's alone takes no time
+    """By torch.manual_seed each device that is not at work keeps a list of who asked, for long."""
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
 
 
 @pytest.fixture(autouse=True)

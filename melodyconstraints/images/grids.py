@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +20,8 @@ from melodyconstraints.storage.text import printable_lines
 CELL_INCHES = 0.8
 _FILLED = 0.95
 """Share of a cell's side that its image fills."""
+_MARGIN_INCHES = 0.04
+"""Around all that is drawn, names included."""
 MAP_SIDE = 61
 """Points along each side of a critic's map."""
 DPI, MAP_DPI = 150, 130
@@ -34,40 +36,55 @@ def draw_grid(
     column_names: Sequence[str] = (),
     title: str = "",
 ) -> None:
-    """Write rows of images ``(B, C, H, W)`` as one picture; pixels that are NaN become black."""
+    """Write rows of images ``(B, C, H, W)`` as one picture; pixels that are NaN become black.
+
+    Args:
+        row_names, column_names: names of the first rows and columns; more than there are of these
+            are left out.
+    """
     columns = max(len(row) for row in rows)
-    size = (columns * CELL_INCHES + 1.6 * bool(row_names), len(rows) * CELL_INCHES)
-    head = 0.35 * bool(title) + 0.3 * bool(column_names)
-    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0)
-    figure = Figure(figsize=(size[0], size[1] + head), layout=layout)
-    if title:
-        figure.suptitle(printable_lines(title), fontsize=9, parse_math=False)
-    axes = figure.subplots()
+    figure = Figure(figsize=(columns * CELL_INCHES, len(rows) * CELL_INCHES))
+    axes = figure.add_axes((0, 0, 1, 1))
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
             show(axes, image, (column, row))
-    axes.set(xlim=(0, columns), ylim=(len(rows), 0), aspect="equal", frame_on=False)
+    axes.set(xlim=(0, columns), ylim=(len(rows), 0), frame_on=False)
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
-    for axis, names in ((axes.xaxis, column_names), (axes.yaxis, row_names)):
-        labels = [printable_lines(name) for name in names]
+    for axis, names, count in (
+        (axes.xaxis, column_names, columns),
+        (axes.yaxis, row_names, len(rows)),
+    ):
+        labels = [printable_lines(name) for name in names[:count]]
         axis.set_ticks(np.arange(len(labels)) + 0.5, labels, fontsize=7, parse_math=False)
-    figure.savefig(path, dpi=DPI)
+    if title:
+        axes.set_title(printable_lines(title), fontsize=9, parse_math=False)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=_MARGIN_INCHES)
 
 
 def show(axes: Axes, image: Tensor, cell: tuple[int, int] | None = None) -> None:
     """Draw one image ``(C, H, W)``, grey or in colour.
 
     Args:
-        cell: column and row of a square of side 1, from the top, that it fills but for a margin;
-            the whole axes if None.
+        cell: column and row of a square of side 1, from the top, that it fills but for a margin,
+            with a frame; the whole axes if None.
     """
-    pixels, extent = _for_display(image), None
+    pixels = _for_display(image)
+    extent = None
     if cell is not None:
-        height, width = (_FILLED * side / max(pixels.shape[:2]) for side in pixels.shape[:2])
-        left, top = cell[0] + (1 - width) / 2, cell[1] + (1 - height) / 2
-        extent = (left, left + width, top + height, top)
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
+        high, wide = (_FILLED * side / max(pixels.shape[:2]) for side in pixels.shape[:2])
+        left, top = cell[0] + (1 - wide) / 2, cell[1] + (1 - high) / 2
+        extent = (left, left + wide, top + high, top)
+        axes.add_patch(Rectangle((left, top), wide, high, fill=False, edgecolor="0.7", lw=0.6))
+    axes.imshow(
+        pixels,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=extent,
+        aspect="equal" if cell is None else "auto",
+    )
 
 
 def _for_display(image: Tensor) -> NDArray[np.float32]:

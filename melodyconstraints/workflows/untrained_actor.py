@@ -50,7 +50,7 @@ def searching_actor(
             that others should be like.
     """
     found_rules = find_rules(rules)
-    of_scale = scale_rules(scale, tonic=True)
+    of_scale = scale_rules(scale, tonic=tonic)
     of_density = [] if density is None else [f"density:{density}"]
     refuse_contradictions(find_rules([*of_scale, *found_rules, *of_density]))
     if scale is not None:

@@ -79,6 +79,24 @@ def test_names_and_title_change_no_cell(tmp_path):
     assert named_size[1] > plain_size[1]
 
 
+def test_long_names_are_whole_and_those_of_nothing_are_left_out(tmp_path):
+    rows = [plain("red", "blue"), plain("blue", "red")]
+    names = {"row_names": 2 * ["W" * 40], "column_names": ["one", "two"]}
+    draw_grid(rows, tmp_path / "a.png", **names)
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        assert (edge == 255).all()
+    draw_grid(rows, tmp_path / "b.png", **{name: [*own, "more"] for name, own in names.items()})
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png").convert("L")), picture)
+
+
+def test_a_white_image_has_a_frame(tmp_path):
+    draw_grid([torch.ones(2, 1, 5, 5)], tmp_path / "a.png")
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
+    _, inside = ndimage.label(ndimage.binary_erosion(picture == 255, iterations=2))
+    assert inside == 3  # the two, and what is around them
+
+
 def test_grey_images_bytes_and_holes_are_shown(tmp_path):
     bytes_ = (255 * plain("red", "black")).to(torch.uint8)
     holes = torch.full((2, 3, 4, 4), torch.nan)

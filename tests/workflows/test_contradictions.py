@@ -7,7 +7,7 @@ import pytest
 
 import melodyconstraints as mc
 from melodyconstraints.errors import UsageError
-from melodyconstraints.rules import find_rules
+from melodyconstraints.rules import all_of, find_rule, find_rules, negate
 from melodyconstraints.workflows.contradictions import refuse_contradictions
 
 
@@ -39,7 +39,9 @@ def contradiction(*rules):
         (("scale:D-dorian", "final-note:C#"), "no note is left to be the last one"),
         (("compass:C4..C6", "first-note:B3"), "no note is left to be the first one"),
         (("cadence:D-dorian", "final-note:A"), "no note is left to be the last one"),
-        (("not:steps:50%", "steps:50%"), "the one is that the other is not satisfied"),
+        (("not:steps:50%", "steps:50%"), "one is the opposite of the other"),
+        (("rhythm:.x.x.x..", "on-beat:20%"), "the notes of the rhythm start elsewhere"),
+        (("off-beat:60%", "rhythm:x..x"), "the notes of the rhythm start elsewhere"),
     ],
 )
 def test_what_no_melody_satisfies_is_refused(rules, told):
@@ -56,10 +58,29 @@ def test_what_no_melody_satisfies_is_refused(rules, told):
         ("rhythm:x...x_..", "density:60..64", "rhythm:x..._..."),
         ("density:40..60", "density:60", "ambitus:..12", "ambitus:12"),
         ("rise:2..5", "rests:..20%", "steps:60%"),
+        ("first-note:D", "final-note:C,D", "final-note:C4,E4", "cmajor", "compass:C4..C6"),
+        ("cadence:D-dorian", "first-note:A", "final-note:D", "scale:D-dorian"),
+        ("not:compass:60..64", "first-note:C4", "final-note:C6"),
+        ("steps:50%", "not:steps:60%"),
+        ("rhythm:x..x", "off-beat:50%", "on-beat:50%"),
+        ("rhythm:_..x", "on-beat:20%"),
     ],
 )
 def test_what_a_melody_may_satisfy_is_not(rules):
     assert contradiction(*rules) is None
+
+
+def test_the_fewest_rules_are_named():
+    rules = ["final-note:C,E", "cmajor", "final-note:C,D", "compass:C3..C6", "final-note:D,E"]
+    told = "satisfies final-note:C,E and final-note:C,D and final-note:D,E: no note"
+    assert told in contradiction(*rules)
+
+
+def test_combinations_of_one_name_are_not_taken_for_one_rule():
+    of_four, of_eight = (
+        all_of([replace(find_rule(f"density:{least}"), name="few")]) for least in (4, 8)
+    )
+    refuse_contradictions([of_four, negate(of_eight)])
 
 
 def test_a_users_function_of_that_name_has_no_range_and_no_set():
@@ -89,3 +110,10 @@ def test_a_scale_beside_rules_is_looked_at():
         UsageError, match="no melody satisfies scale:C-major and pitch-classes:1,3"
     ):
         mc.searching_actor(mc.load_model(), ["pitch-classes:1,3"], scale="C-major")
+
+
+def test_of_a_scale_without_its_tonic_only_the_notes_are_looked_at():
+    model, without = mc.load_model(), {"scale": "D-dorian", "tonic": False}
+    mc.searching_actor(model, ["not:scale:D-dorian"], **without)
+    with pytest.raises(UsageError, match="no note is left to be the last one"):
+        mc.searching_actor(model, ["final-note:Eb"], **without)

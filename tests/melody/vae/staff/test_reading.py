@@ -19,7 +19,8 @@ WHITE = frozenset({0, 2, 4, 5, 7, 9, 11})
 def staff_of(pitches, steps=1, key=0, place=None):
     """One melody of notes, each as many steps long, on the staff of a major scale."""
     notes = [(steps * i, steps, pitch) for i, pitch in enumerate(pitches)]
-    events, places = Melody.from_notes(notes).events[None], place and np.array([place])
+    places = None if place is None else np.array([place])
+    events = Melody.from_notes(notes).events[None]
     return to_staff(events, np.array([key]), places, np.zeros(1, np.int64))
 
 
@@ -83,8 +84,9 @@ def test_in_a_set_a_raised_note_moves_as_it_did(tune, pitch_classes, read):
 def test_in_a_set_bars_that_come_back_stay_the_same():
     """Whatever sounds before them: of two bars, after C and after D, the first note is C sharp."""
     bars = [[60, 64, 67, 60], [61, 62, 61, 64], [60, 64, 67, 62], [61, 62, 61, 64]]
-    found = pitches(read_in_set(staff_of(np.concatenate(bars).tolist(), steps=4), WHITE))
-    assert found[4:8] == found[12:16] == [60, 62, 60, 64]
+    (found,) = read_in_set(staff_of(np.concatenate(bars).tolist(), steps=4), WHITE)
+    assert Melody(found).bars[1].tolist() == Melody(found).bars[3].tolist()
+    assert Melody(found).pitches.tolist()[4:8] == [60, 62, 60, 64]
 
 
 @pytest.mark.parametrize(
